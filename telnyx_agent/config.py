@@ -1,0 +1,234 @@
+"""Where to connect and how: server configuration, ICE servers, regions, log levels. Frozen values, checked when made.
+
+Names and defaults follow the iOS SDK (`TxServerConfiguration`, `RTCIceServer`, `Region`, `LogLevel`); the additional
+`host`, `port`, `turn` and `stun` are the Android SDK's.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import attrs
+
+from .errors import ClientConfigurationError
+
+__all__ = ["Environment", "IceServer", "LogLevel", "Region", "TxServerConfiguration"]
+
+
+class LogLevel(enum.IntEnum):
+    """How much one client logs. Each level contains those before it; `NONE` is really silent.
+
+    `DEBUG` is Flutter's, `SUCCESS` iOS's; `VERTO` adds every frame on the wire (redacted), `STATS` the media statistics.
+    """
+
+    NONE = 0
+    ERROR = 1
+    WARNING = 2
+    SUCCESS = 3
+    INFO = 4
+    DEBUG = 5
+    VERTO = 6
+    STATS = 7
+    ALL = 8
+
+
+class Environment(enum.Enum):
+    """Which of Telnyx's deployments to use when no signalling server is given."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class Region(str, enum.Enum):
+    """A part of the world whose servers are preferred; becomes the first label of the host name."""
+
+    AUTO = "auto"
+    EU = "eu"
+    US_CENTRAL = "us-central"
+    US_EAST = "us-east"
+    US_WEST = "us-west"
+    CA_CENTRAL = "ca-central"
+    APAC = "apac"
+    SOUTH_ASIA = "south-asia"
+
+
+_ICE_URL = re.compile(r"^(stuns?|turns?):[^\s?]+(\?transport=(udp|tcp))?$")
+
+
+def _to_urls(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@attrs.frozen
+class IceServer:
+    """One STUN or TURN server, as `RTCIceServer` of the iOS SDK.
+
+    Args:
+        urls: One URL or several, such as `"stun:stun.example.com:3478"` or `"turn:turn.example.com:3478?transport=tcp"`.
+        username: For TURN.
+        credential: For TURN; never shown by `repr`.
+
+    Raises:
+        ClientConfigurationError: A URL is not a `stun:`, `stuns:`, `turn:` or `turns:` URL.
+    """
+
+    urls: tuple[str, ...] = attrs.field(converter=_to_urls)
+    username: str | None = attrs.field(default=None, repr=False)
+    credential: str | None = attrs.field(default=None, repr=False)
+
+    @urls.validator
+    def _check_urls(self, attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+        if not value:
+            raise ClientConfigurationError("an ICE server needs at least one URL, such as 'stun:stun.example.com:3478'")
+        for url in value:
+            if not isinstance(url, str) or not _ICE_URL.match(url):
+                raise ClientConfigurationError(
+                    f"{url!r} is not an ICE server URL; expected 'stun:host:port' or 'turn:host:port?transport=udp|tcp'"
+                )
+
+
+def _to_ice_servers(
+    value: Sequence[IceServer | Mapping[str, Any] | str] | None,
+) -> tuple[IceServer, ...] | None:
+    if value is None:
+        return None
+    servers: list[IceServer] = []
+    for item in value:
+        if isinstance(item, IceServer):
+            servers.append(item)
+        elif isinstance(item, str):
+            servers.append(IceServer(item))
+        elif isinstance(item, Mapping):
+            # W3C's and iOS's spellings of the same dictionary.
+            urls = item.get("urls") or item.get("url_strings") or item.get("urlStrings") or ()
+            servers.append(IceServer(urls, item.get("username"), item.get("credential")))
+        else:
+            raise ClientConfigurationError(f"{type(item).__name__} is not an ICE server; give an IceServer or a URL")
+    return tuple(servers)
+
+
+_HOSTS = {Environment.PRODUCTION: "rtc.telnyx.com", Environment.DEVELOPMENT: "rtcdev.telnyx.com"}
+
+# Public defaults in all four official SDKs (`IOS:InternalConfig.swift`, protocol.md 4.2). aiortc only ever uses the first
+# STUN and the first TURN server of a list.
+_TURN_USER = "testuser"
+_TURN_CREDENTIAL = "testpassword"
+_DEFAULT_ICE = {
+    Environment.PRODUCTION: (
+        IceServer("stun:stun.telnyx.com:3478"),
+        IceServer("stun:stun.l.google.com:19302"),
+        IceServer("turn:turn.telnyx.com:3478?transport=udp", _TURN_USER, _TURN_CREDENTIAL),
+        IceServer("turn:turn.telnyx.com:3478?transport=tcp", _TURN_USER, _TURN_CREDENTIAL),
+        IceServer("turns:turn.telnyx.com:443", _TURN_USER, _TURN_CREDENTIAL),
+        IceServer("turns:turn2.telnyx.com:443", _TURN_USER, _TURN_CREDENTIAL),
+    ),
+    Environment.DEVELOPMENT: (
+        IceServer("stun:stundev.telnyx.com:3478"),
+        IceServer("stun:stun.l.google.com:19302"),
+        IceServer("turn:turndev.telnyx.com:3478?transport=udp", _TURN_USER, _TURN_CREDENTIAL),
+        IceServer("turn:turndev.telnyx.com:3478?transport=tcp", _TURN_USER, _TURN_CREDENTIAL),
+        IceServer("turns:turndev.telnyx.com:443", _TURN_USER, _TURN_CREDENTIAL),
+    ),
+}
+
+def _to_region(value: Region | str) -> str:
+    return value.value if isinstance(value, Region) else str(value)
+
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@attrs.frozen
+class TxServerConfiguration:
+    """Signalling server and ICE servers. Without arguments: Telnyx's production servers.
+
+    Args:
+        signaling_server: A WebSocket URL such as `"wss://your-server.com"`. Port and path are kept. `ws://` is for servers on
+            this machine, such as `telnyx_agent.testing.LocalAgent`.
+        webrtc_ice_servers: STUN and TURN servers in place of Telnyx's; an empty list means none.
+        environment: Which of Telnyx's deployments, when no signalling server is given.
+        region: Preferred part of the world; ignored with a signalling server of your own, as on iOS.
+        host: Android's way to name a signalling server, with `port`.
+        port: The port that belongs to `host`; 443 unless given.
+        turn: Android: one TURN URL in place of Telnyx's (with Telnyx's public user name).
+        stun: Android: one STUN URL in place of Telnyx's.
+
+    Raises:
+        ClientConfigurationError: A value is not usable; the message says which and why.
+    """
+
+    signaling_server: str | None = None
+    webrtc_ice_servers: tuple[IceServer, ...] | None = attrs.field(default=None, converter=_to_ice_servers)
+    environment: Environment = attrs.field(default=Environment.PRODUCTION, converter=Environment)
+    region: str = attrs.field(default=Region.AUTO.value, converter=_to_region)
+    host: str | None = attrs.field(default=None, kw_only=True)
+    port: int | None = attrs.field(default=None, kw_only=True)
+    turn: str | None = attrs.field(default=None, kw_only=True)
+    stun: str | None = attrs.field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if self.signaling_server is not None and self.host is not None:
+            raise ClientConfigurationError("give either signaling_server or host and port, not both")
+        if self.port is not None and self.host is None:
+            raise ClientConfigurationError("port goes with host; with signaling_server write the port into the URL")
+        if not re.fullmatch(r"[a-z0-9-]+", self.region):
+            raise ClientConfigurationError(f"{self.region!r} is not a region; use one of telnyx_agent.Region")
+        parts = urlsplit(self.socket_url)
+        if parts.scheme not in ("wss", "ws") or not parts.hostname:
+            raise ClientConfigurationError(f"{self.socket_url!r} is not a WebSocket URL; expected 'wss://host[:port][/path]'")
+        try:
+            _ = parts.port
+        except ValueError as exc:
+            raise ClientConfigurationError(f"{self.socket_url!r} has no usable port: {exc}") from exc
+        for url in filter(None, (self.turn, self.stun)):
+            IceServer(url)
+
+    @classmethod
+    def production(cls) -> TxServerConfiguration:
+        """Telnyx's production servers; the same as no arguments."""
+        return cls()
+
+    @classmethod
+    def development(cls) -> TxServerConfiguration:
+        """Telnyx's development servers."""
+        return cls(environment=Environment.DEVELOPMENT)
+
+    @property
+    def socket_url(self) -> str:
+        """The WebSocket URL of the first connection, such as `"wss://eu.rtc.telnyx.com"`."""
+        if self.signaling_server is not None:
+            return self.signaling_server
+        if self.host is not None:
+            return f"wss://{self.host}:{443 if self.port is None else self.port}/"
+        prefix = "" if self.region == Region.AUTO.value else f"{self.region}."
+        return f"wss://{prefix}{_HOSTS[self.environment]}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the signalling server is on this machine."""
+        return (urlsplit(self.socket_url).hostname or "") in _LOOPBACK
+
+    @property
+    def ice_servers(self) -> tuple[IceServer, ...]:
+        """The STUN and TURN servers that a call uses."""
+        if self.webrtc_ice_servers is not None:
+            return self.webrtc_ice_servers
+        if self.turn is None and self.stun is None:
+            return _DEFAULT_ICE[self.environment]
+        servers = []
+        if self.stun is not None:
+            servers.append(IceServer(self.stun))
+        if self.turn is not None:
+            servers.append(IceServer(self.turn, _TURN_USER, _TURN_CREDENTIAL))
+        return tuple(servers)
+
+    def url_with(self, **parameters: str | None) -> str:
+        """`socket_url` with query parameters such as `voice_sdk_id` added; port, path and earlier parameters stay."""
+        parts = urlsplit(self.socket_url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        query += [(name, value) for name, value in parameters.items() if value is not None]
+        return urlunsplit(parts._replace(query=urlencode(query)))
