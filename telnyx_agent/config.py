@@ -22,7 +22,8 @@ __all__ = ["Environment", "IceServer", "LogLevel", "Region", "TxServerConfigurat
 class LogLevel(enum.IntEnum):
     """How much one client logs. Each level contains those before it; `NONE` is really silent.
 
-    `DEBUG` is Flutter's, `SUCCESS` iOS's; `VERTO` adds every frame on the wire (redacted), `STATS` the media statistics.
+    `DEBUG` is Flutter's, `SUCCESS` iOS's; `VERTO` adds every frame on the wire (redacted), `STATS` the media
+    statistics.
     """
 
     NONE = 0
@@ -68,7 +69,8 @@ class IceServer:
     """One STUN or TURN server, as `RTCIceServer` of the iOS SDK.
 
     Args:
-        urls: One URL or several, such as `"stun:stun.example.com:3478"` or `"turn:turn.example.com:3478?transport=tcp"`.
+        urls: One URL or several, such as `"stun:stun.example.com:3478"` or
+            `"turn:turn.example.com:3478?transport=tcp"`.
         username: For TURN.
         credential: For TURN; never shown by `repr`.
 
@@ -85,7 +87,7 @@ class IceServer:
         if not value:
             raise ClientConfigurationError("an ICE server needs at least one URL, such as 'stun:stun.example.com:3478'")
         for url in value:
-            if not isinstance(url, str) or not _ICE_URL.match(url):
+            if not _ICE_URL.match(str(url)):
                 raise ClientConfigurationError(
                     f"{url!r} is not an ICE server URL; expected 'stun:host:port' or 'turn:host:port?transport=udp|tcp'"
                 )
@@ -113,8 +115,8 @@ def _to_ice_servers(
 
 _HOSTS = {Environment.PRODUCTION: "rtc.telnyx.com", Environment.DEVELOPMENT: "rtcdev.telnyx.com"}
 
-# Public defaults in all four official SDKs (`IOS:InternalConfig.swift`, protocol.md 4.2). aiortc only ever uses the first
-# STUN and the first TURN server of a list.
+# Public defaults in all four official SDKs (`IOS:InternalConfig.swift`, protocol.md 4.2). aiortc only ever uses the
+# first STUN and the first TURN server of a list.
 _TURN_USER = "testuser"
 _TURN_CREDENTIAL = "testpassword"
 _DEFAULT_ICE = {
@@ -135,6 +137,7 @@ _DEFAULT_ICE = {
     ),
 }
 
+
 def _to_region(value: Region | str) -> str:
     return value.value if isinstance(value, Region) else str(value)
 
@@ -147,8 +150,8 @@ class TxServerConfiguration:
     """Signalling server and ICE servers. Without arguments: Telnyx's production servers.
 
     Args:
-        signaling_server: A WebSocket URL such as `"wss://your-server.com"`. Port and path are kept. `ws://` is for servers on
-            this machine, such as `telnyx_agent.testing.LocalAgent`.
+        signaling_server: A WebSocket URL such as `"wss://your-server.com"`. Port and path are kept. `ws://` is for
+            servers on this machine, such as `telnyx_agent.testing.LocalAgent`.
         webrtc_ice_servers: STUN and TURN servers in place of Telnyx's; an empty list means none.
         environment: Which of Telnyx's deployments, when no signalling server is given.
         region: Preferred part of the world; ignored with a signalling server of your own, as on iOS.
@@ -179,7 +182,9 @@ class TxServerConfiguration:
             raise ClientConfigurationError(f"{self.region!r} is not a region; use one of telnyx_agent.Region")
         parts = urlsplit(self.socket_url)
         if parts.scheme not in ("wss", "ws") or not parts.hostname:
-            raise ClientConfigurationError(f"{self.socket_url!r} is not a WebSocket URL; expected 'wss://host[:port][/path]'")
+            raise ClientConfigurationError(
+                f"{self.socket_url!r} is not a WebSocket URL; expected 'wss://host[:port][/path]'"
+            )
         try:
             _ = parts.port
         except ValueError as exc:

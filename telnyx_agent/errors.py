@@ -19,8 +19,8 @@ error contains either (`tests/seeds`, checks a-16 to a-18 and f-08 to f-10).
 
 Telnyx's iOS page names the cases `socketFailure` (for a refused login) and `clientConfigurationFailure` (for a network
 failure); neither exists in the iOS source. `TxError.SocketFailure`, `TxError.ClientConfigurationFailure` and
-`TxError.CallFailure` can be used in `except` and `isinstance` exactly as that page uses them. They are real base classes,
-because `except` does not look at anything else.
+`TxError.CallFailure` can be used in `except` and `isinstance` exactly as that page uses them. They are real base
+classes, because `except` does not look at anything else.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class TxError(Exception):
 
     Args:
         message: One readable sentence that says what to do.
-        code: The official SDKs' error number (40001 to 49001, see `docs/errors.md`) or, on a `ServerError`, the number or
-            text that the server sent.
+        code: The official SDKs' error number (40001 to 49001, see `docs/errors.md`) or, on a `ServerError`, the
+            number or text that the server sent.
         call_id: The call the error belongs to, if any.
     """
 
@@ -122,7 +122,9 @@ class NetworkError(SocketConnectionError, _ClientConfigurationFailure):
 
 
 class ClientConfigurationError(TxError, ValueError):
-    """An argument is missing or wrong; raised at the call, before anything is sent. iOS: `clientConfigurationFailed`."""
+    """An argument is missing or wrong; raised at the call, before anything is sent. iOS:
+    `clientConfigurationFailed`.
+    """
 
     default_code = 46002
 
@@ -172,7 +174,8 @@ class ServerError(TxError):
 
 
 class AuthenticationError(ServerError, _SocketFailure):
-    """The login was refused: the assistant does not exist, does not take anonymous web calls, or the credentials are wrong.
+    """The login was refused: the assistant does not exist, does not take anonymous web calls, or the credentials are
+    wrong.
 
     The message always contains the word "authentication".
     """

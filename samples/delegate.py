@@ -1,0 +1,89 @@
+"""The iOS way: a delegate that is told what happens and says what to do next. Asks one question and hangs up.
+
+    python samples/delegate.py assistant-...
+    python samples/delegate.py --offline
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from uuid import UUID
+
+from telnyx_agent import Call, CallState, TranscriptionItem, TxClient, TxClientDelegate, TxError, TxServerConfiguration
+
+
+class Conversation(TxClientDelegate):
+    """One conversation. All `on_...` methods run on one thread, one at a time; they may block and call anything."""
+
+    def __init__(self, question: str) -> None:
+        self.client = TxClient(delegate=self)
+        self.over = threading.Event()
+        self.question = question
+        self.call: Call | None = None
+        self.answers = 0
+
+    def start(self, assistant_id: str, server: TxServerConfiguration | None) -> None:
+        self.client.anonymous_login(assistant_id, server_configuration=server)  # returns at once
+
+    def on_client_ready(self) -> None:
+        print("Anonymous connection successful")
+        self.call = self.client.new_call(caller_name="Ada")
+
+    def on_call_state_updated(self, call_state: CallState, call_id: UUID) -> None:
+        print(f"Call: {call_state}")
+        if call_state == CallState.DONE:
+            self.over.set()
+
+    def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
+        if item.role != "assistant" or item.is_partial:
+            return
+        print(f"Assistant: {item.content}")
+        self.answers += 1
+        if self.answers == 1:  # that was its greeting
+            print(f"You: {self.question}")
+            self.client.send_ai_assistant_message(self.question)
+        elif self.call is not None:
+            self.call.hangup()
+
+    def on_client_error(self, error: TxError) -> None:
+        if isinstance(error, TxError.SocketFailure):
+            print("Invalid assistant ID or authentication failed:", error)
+        elif isinstance(error, TxError.ClientConfigurationFailure):
+            print("Network connection failed:", error)
+        else:
+            print("Unexpected error:", error)
+        self.over.set()
+
+    def on_socket_disconnected(self) -> None:
+        print("Disconnected from AI assistant")
+
+
+def converse(assistant_id: str, server: TxServerConfiguration | None = None) -> None:
+    conversation = Conversation("What are your opening hours?")
+    with conversation.client:  # hangs up, logs out, delivers the last callbacks
+        conversation.start(assistant_id, server)
+        while not conversation.over.wait(0.2):  # in slices: Windows lets no Ctrl-C into a wait
+            pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Ask an assistant a question, with a delegate.")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("assistant_id", nargs="?", help="your assistant's id")
+    target.add_argument("--offline", action="store_true", help="ask a local agent instead")
+    args = parser.parse_args()
+    if args.offline:
+        from telnyx_agent.testing import LocalAgent
+
+        with LocalAgent() as agent:
+            converse("assistant-local", agent.configuration)
+    else:
+        converse(args.assistant_id)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("Bye.")

@@ -1,0 +1,358 @@
+"""`SessionDriver`: one login on the loop thread - it feeds the pure `Session` and carries out what that decides.
+
+Four things in one place (`_step`): send what is pending, deliver what happened, re-arm the timer; feeding is the
+callers'. One driver is one connection to the server, from `start` to `on_finished`; a new login makes a new driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from .. import _media
+from .._protocol import outcomes
+from .._signaling import Closed, SignalingConnection
+from ..errors import CallError, LocalProtocolError, MediaError, TxError
+from .call import CallDriver, CallMedia
+
+if TYPE_CHECKING:
+    from .._protocol.requests import CallOptions
+    from .._protocol.session import Session
+    from .._protocol.states import AgentState, CallState
+    from .._runtime.futures import CommandFuture
+    from .._runtime.log import ClientLog
+
+__all__ = ["SessionDriver", "SessionListener"]
+
+
+class SessionListener(Protocol):
+    """Where the driver says what happened. All called on the loop thread, in the order in which things happened."""
+
+    def socket_connected(self) -> None: ...
+    def socket_disconnected(self) -> None: ...
+    def ready(self, target_id: str) -> None: ...
+    def login_failed(self, error: TxError) -> None: ...
+    def client_error(self, error: TxError) -> None: ...
+    def session_updated(self, session_id: str) -> None: ...
+    def call_state_changed(self, call_id: str, state: CallState) -> None: ...
+    def call_updated(self, call_id: str, details: outcomes.CallDetails) -> None: ...
+    def call_media_connected(self, call_id: str) -> None: ...
+    def ringing(self, call_id: str) -> None: ...
+    def transcript_changed(self, change: outcomes.TranscriptChanged) -> None: ...
+    def agent_state_changed(self, state: AgentState) -> None: ...
+    def widget_settings_changed(self, settings: Any) -> None: ...
+    def ai_message(self, params: Any) -> None: ...
+
+    def finished(self) -> None:
+        """Everything of this connection is gone: socket, calls, media. No event follows."""
+
+    def release(self) -> None:
+        """The last futures are on their way too: threads may end. The last call to this listener."""
+
+
+class SessionDriver:
+    """Drives one `Session`. Loop thread only, but for the constructor."""
+
+    def __init__(self, session: Session, url: str, listener: SessionListener, log: ClientLog) -> None:
+        self._session = session
+        self._url = url
+        self._listener = listener
+        self._log = log
+        self._calls: dict[str, CallDriver] = {}
+        self._closing_media: set[asyncio.Future[None]] = set()
+        self._socket_open = False
+        self._socket_closed = False
+        self._finished = False
+        self._stepping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._ready_futures: list[CommandFuture[None]] = []
+        self._finish_futures: list[CommandFuture[None]] = []
+        self._background: set[asyncio.Task[None]] = set()
+
+    # -- commands, each on the loop ----------------------------------------------------------------------------------
+
+    def start(
+        self, connect: Callable[..., SignalingConnection], post: Callable[..., None], done: CommandFuture[None]
+    ) -> None:
+        """Connect and log in. `done` settles with the login."""
+        self._loop = asyncio.get_running_loop()
+        self._ready_futures.append(done)
+        self._connection = connect(
+            self._url,
+            post=post,
+            on_open=self._socket_opened,
+            on_text=self._text_received,
+            on_closed=self._socket_was_closed,
+        )
+        self._connection.start()
+        # Whoever logs in will call: import the media libraries while the server answers. Nothing waits for it.
+        self._keep(self._loop.create_task(_media.load()))
+
+    def place_call(self, options: CallOptions, media: CallMedia) -> None:
+        """Create the call and begin to make its offer; the invite goes out when the session is ready."""
+        try:
+            self._session.create_call(options, self._loop.time())
+        except TxError as error:
+            self._listener.call_state_changed(options.call_id, outcomes.ended_by(error))
+            return
+        if not self._finished:
+            self._calls[options.call_id] = CallDriver(options.call_id, media, self, self._log)
+        self._step()
+
+    def hangup(self, call_id: str, cause: str | None, cause_code: int | None, done: CommandFuture[None]) -> None:
+        """End a call. `done` settles when its media is gone; a call that has ended already is not an error."""
+        self._session.hangup(call_id, self._loop.time(), cause=cause, cause_code=cause_code)
+        driver = self._calls.get(call_id)
+        self._step()
+        self._settle_after(done, None if driver is None else driver.closed)
+
+    def send_message(self, text: str, image_urls: Sequence[str], done: CommandFuture[str]) -> None:
+        """Send typed text and images to the assistant. `done` settles with the item id once the frame is handed
+        over.
+        """
+        self._attempt(done, functools.partial(self._session.send_message, text, image_urls, self._loop.time()))
+
+    def clear_transcript(self, done: CommandFuture[None]) -> None:
+        """Forget the transcript so far."""
+        self._attempt(done, functools.partial(self._session.clear_transcript, self._loop.time()))
+
+    def call_stats(self, call_id: str, done: CommandFuture[Any]) -> None:
+        """`done` settles with the call's media statistics."""
+        driver = self._calls.get(call_id)
+        if driver is None:
+            done.settle(error=CallError("the call has no media any more", call_id=call_id))
+            return
+
+        async def read() -> None:
+            try:
+                done.settle(await driver.stats())
+            except Exception as exc:  # noqa: BLE001 - whatever aiortc raises while it closes, the caller must know
+                done.settle(error=CallError(f"no statistics could be read: {exc}", call_id=call_id))
+
+        self._keep(self._loop.create_task(read()))
+
+    def disconnect(self, done: CommandFuture[None]) -> None:
+        """End all calls, close the socket. `done` settles when everything is gone. Idempotent."""
+        if self._finished:
+            done.settle_after_callbacks()
+            return
+        self._finish_futures.append(done)
+        if not self._socket_closed:
+            self._session.disconnect(self._loop.time())
+        self._step()
+
+    # -- the socket's events -----------------------------------------------------------------------------------------
+
+    def _socket_opened(self) -> None:
+        self._socket_open = True
+        self._listener.socket_connected()
+        self._session.connection_opened(self._loop.time())
+        self._step()
+
+    def _text_received(self, text: str | bytes) -> None:
+        self._log.frame("<", text)
+        self._session.receive_text(text, self._loop.time())
+        self._step()
+
+    def _socket_was_closed(self, closed: Closed) -> None:
+        self._socket_closed = True
+        self._session.connection_closed(closed.error, self._loop.time())
+        self._step()
+        if self._socket_open:
+            self._listener.socket_disconnected()
+        self._settle_ready(
+            error=LocalProtocolError("disconnected before the login was complete")
+            if closed.error is None
+            else closed.error
+        )
+        self._check_finished()
+
+    # -- the calls' reports (CallReports) ----------------------------------------------------------------------------
+
+    def local_description(self, call_id: str, sdp: str) -> None:
+        self._session.set_local_description(call_id, sdp, self._loop.time())
+        self._step()
+
+    def remote_description_applied(self, call_id: str) -> None:
+        self._session.remote_description_applied(call_id, self._loop.time())
+        self._step()
+
+    def media_connected(self, call_id: str) -> None:
+        self._listener.call_media_connected(call_id)
+
+    def media_failed(self, call_id: str, error: TxError) -> None:
+        self._session.fail_call(call_id, error, self._loop.time())
+        self._step()
+
+    def device_failed(self, call_id: str, error: MediaError) -> None:
+        self._listener.client_error(error)
+
+    # -- the one place -----------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        """Send what is pending, deliver what happened, re-arm the timer. Handlers may feed the session again."""
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while True:
+                self._send_pending()
+                event = self._session.next_event()
+                if event is None:
+                    break
+                self._HANDLERS[type(event)](self, event)
+        finally:
+            self._stepping = False
+        self._arm_timer()
+
+    def _send_pending(self) -> None:
+        for text in self._session.texts_to_send():
+            self._log.frame(">", text)
+            self._connection.send(text)
+
+    def _arm_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._session.get_timer()
+        if deadline is not None and not self._finished:
+            self._timer = self._loop.call_at(deadline, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self._session.handle_timer(self._loop.time())
+        self._step()
+
+    # -- the session's events ----------------------------------------------------------------------------------------
+
+    def _on_ready(self, event: outcomes.Ready) -> None:
+        self._log.info("ready: session %s", self._session.session_id)
+        self._listener.ready(self._session.target_id)
+        self._settle_ready()
+
+    def _on_login_failed(self, event: outcomes.LoginFailed) -> None:
+        self._log.error("login failed: %s", event.error)
+        self._listener.login_failed(event.error)
+        self._settle_ready(error=event.error)
+
+    def _on_client_failed(self, event: outcomes.ClientFailed) -> None:
+        self._log.error("%s", event.error)
+        self._listener.client_error(event.error)
+
+    def _on_session_updated(self, event: outcomes.SessionUpdated) -> None:
+        self._listener.session_updated(event.session_id)
+
+    def _on_close_connection(self, event: outcomes.CloseConnection) -> None:
+        self._connection.close(event.code, event.reason)
+
+    def _on_call_state(self, event: outcomes.CallStateChanged) -> None:
+        self._log.info("call %s: %s", event.call_id, event.state)
+        self._listener.call_state_changed(event.call_id, event.state)
+        if event.state.is_terminal:
+            self._close_media(event.call_id)
+
+    def _on_call_updated(self, event: outcomes.CallUpdated) -> None:
+        self._listener.call_updated(event.call_id, event.details)
+
+    def _on_remote_description(self, event: outcomes.RemoteDescription) -> None:
+        driver = self._calls.get(event.call_id)
+        if driver is not None:
+            driver.apply_remote_description(event.sdp)
+
+    def _on_ringing(self, event: outcomes.RingingReceived) -> None:
+        self._listener.ringing(event.call_id)
+
+    def _on_transcript(self, event: outcomes.TranscriptChanged) -> None:
+        self._listener.transcript_changed(event)
+
+    def _on_agent_state(self, event: outcomes.AgentStateChanged) -> None:
+        self._listener.agent_state_changed(event.state)
+
+    def _on_widget_settings(self, event: outcomes.WidgetSettingsChanged) -> None:
+        self._listener.widget_settings_changed(event.settings)
+
+    def _on_ai_message(self, event: outcomes.AiMessage) -> None:
+        self._listener.ai_message(event.params)
+
+    def _on_malformed(self, event: outcomes.Malformed) -> None:
+        self._log.warning("ignored a frame from the server: %s", event.error)
+
+    def _ignore(self, event: Any) -> None:
+        """Events that nobody listens to yet."""
+
+    _HANDLERS: ClassVar[dict[type, Callable[[SessionDriver, Any], None]]] = {
+        outcomes.Ready: _on_ready,
+        outcomes.LoginFailed: _on_login_failed,
+        outcomes.ClientFailed: _on_client_failed,
+        outcomes.SessionUpdated: _on_session_updated,
+        outcomes.CloseConnection: _on_close_connection,
+        outcomes.CallStateChanged: _on_call_state,
+        outcomes.CallUpdated: _on_call_updated,
+        outcomes.RemoteDescription: _on_remote_description,
+        outcomes.RingingReceived: _on_ringing,
+        outcomes.TranscriptChanged: _on_transcript,
+        outcomes.AgentStateChanged: _on_agent_state,
+        outcomes.WidgetSettingsChanged: _on_widget_settings,
+        outcomes.AiMessage: _on_ai_message,
+        outcomes.Malformed: _on_malformed,
+        outcomes.FunctionCallReceived: _ignore,
+        outcomes.MessageReceived: _ignore,
+    }
+
+    # -- the way out -------------------------------------------------------------------------------------------------
+
+    def _close_media(self, call_id: str) -> None:
+        driver = self._calls.pop(call_id, None)
+        if driver is None:
+            return
+        self._closing_media.add(driver.closed)
+        driver.closed.add_done_callback(self._media_closed)
+        driver.close()
+
+    def _media_closed(self, closed: asyncio.Future[None]) -> None:
+        self._closing_media.discard(closed)
+        self._check_finished()
+
+    def _check_finished(self) -> None:
+        if self._finished or not self._socket_closed or self._closing_media or self._calls:
+            return
+        self._finished = True
+        self._arm_timer()
+        self._listener.finished()
+        for future in self._finish_futures:
+            future.settle_after_callbacks()
+        self._finish_futures.clear()
+        self._listener.release()
+
+    def _settle_ready(self, error: TxError | None = None) -> None:
+        for future in self._ready_futures:
+            future.settle_after_callbacks(error=error)
+        self._ready_futures.clear()
+
+    def _attempt(self, done: CommandFuture[Any], action: Callable[[], Any]) -> None:
+        """Run a command of the core; what it raises is the future's error."""
+        try:
+            result = action()
+        except TxError as error:
+            done.settle(error=error)
+            return
+        self._step()
+        done.settle_after_callbacks(result)
+
+    def _settle_after(self, done: CommandFuture[None], gone: asyncio.Future[None] | None) -> None:
+        if gone is None or gone.done():
+            done.settle_after_callbacks()
+        else:
+            gone.add_done_callback(lambda _: done.settle_after_callbacks())
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """asyncio itself holds tasks only weakly, and says nothing of errors that nobody asks for."""
+        self._background.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("a background task failed", exc_info=error)

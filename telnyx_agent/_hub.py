@@ -1,0 +1,192 @@
+"""`Hub`: turns what the driver reports (loop thread) into what users see: callbacks, snapshots, waiters.
+
+For each event the order is fixed: first the snapshot that properties and waiters read, at once on the loop thread;
+then, on the dispatcher, the taps (`compat`'s flow), the delegate, and the observers of the transcript. The hub knows
+neither the client nor the driver.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import attrs
+
+from ._protocol.outcomes import CallDetails, TranscriptChanged
+from ._protocol.states import AgentState, CallState
+from ._runtime.waiting import Watch
+from .errors import TxError
+
+if TYPE_CHECKING:
+    from ._protocol.conversation import WidgetSettings
+    from ._runtime.dispatch import Dispatcher
+    from .assistant import AIAssistantManager
+    from .call import Call
+
+__all__ = ["Audience", "Hub", "Link", "LinkStatus"]
+
+Tap = Callable[[str, tuple[Any, ...]], None]
+
+
+class Audience:
+    """Who listens: the delegate and the taps. Lives as long as the client; read on the dispatcher."""
+
+    def __init__(self, delegate: object | None) -> None:
+        self.delegate = delegate
+        self.taps: tuple[Tap, ...] = ()
+
+    def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
+        """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
+        self.tell_taps(dispatcher, name, *args)
+        dispatcher.submit(functools.partial(self._call_delegate, name, args), name=name)
+
+    def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
+        """Deliver an event that delegates have no method for."""
+        for tap in self.taps:
+            dispatcher.submit(functools.partial(tap, name, args), name=name)
+
+    def _call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
+        method = getattr(self.delegate, name, None)
+        if method is not None:
+            method(*args)
+
+
+class LinkStatus(enum.Enum):
+    """How far a connection has come."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@attrs.frozen
+class Link:
+    """What waiters and properties of the client see of its connection."""
+
+    status: LinkStatus = LinkStatus.IDLE
+    error: TxError | None = None
+    session_id: str = ""
+    target_id: str | None = None
+
+
+class Hub:
+    """The `SessionListener` of one login. Its methods are called on the loop thread unless they say otherwise."""
+
+    def __init__(
+        self,
+        audience: Audience,
+        dispatcher: Dispatcher,
+        link: Watch[Link],
+        calls: dict[UUID, Call],
+        assistant: AIAssistantManager,
+        on_finished: Callable[[], None],
+        on_release: Callable[[], None],
+    ) -> None:
+        self._audience = audience
+        self._dispatcher = dispatcher
+        self._link = link
+        self._calls = calls
+        self._assistant = assistant
+        self._on_finished = on_finished
+        self._on_release = on_release
+
+    # -- connection --------------------------------------------------------------------------------------------------
+
+    def socket_connected(self) -> None:
+        self._update(status=LinkStatus.CONNECTED)
+        self._emit("on_socket_connected")
+
+    def socket_disconnected(self) -> None:
+        self._emit("on_socket_disconnected")
+
+    def ready(self, target_id: str) -> None:
+        self._update(status=LinkStatus.READY, target_id=target_id)
+        self._emit("on_client_ready")
+        self._emit("on_ai_assistant_connection_state_changed", True, target_id)
+
+    def login_failed(self, error: TxError) -> None:
+        self._update(status=LinkStatus.FAILED, error=error)
+        self._emit("on_client_error", error)
+
+    def client_error(self, error: TxError) -> None:
+        self._emit("on_client_error", error)
+
+    def session_updated(self, session_id: str) -> None:
+        self._update(session_id=session_id)
+        self._emit("on_session_updated", session_id)
+
+    def finished(self) -> None:
+        link = self._link.get()
+        if link.target_id is not None:
+            self._emit("on_ai_assistant_connection_state_changed", False, None)
+        status = LinkStatus.FAILED if link.status is LinkStatus.FAILED else LinkStatus.CLOSED
+        self._update(status=status, target_id=None)
+        self._on_finished()
+
+    def release(self) -> None:
+        self._on_release()
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def call_state_changed(self, call_id: str, state: CallState) -> None:
+        uuid = UUID(call_id)
+        call = self._calls.get(uuid)
+        if call is None:
+            return
+        call._apply_state(state)
+        reason = state.termination_reason
+        if state.is_terminal and reason is not None and not reason.is_local:
+            self._emit("on_remote_call_ended", uuid, reason)
+        self._emit("on_call_state_updated", state, uuid)
+        if state.is_terminal:
+            # Not before the delegate has heard of it: it may look the call up by its id.
+            self._dispatcher.submit(functools.partial(self._calls.pop, uuid, None))
+
+    def call_updated(self, call_id: str, details: CallDetails) -> None:
+        call = self._calls.get(UUID(call_id))
+        if call is not None:
+            call._apply_details(details)
+
+    def call_media_connected(self, call_id: str) -> None:
+        call = self._calls.get(UUID(call_id))
+        if call is not None:
+            call._apply_media_connected()
+
+    def ringing(self, call_id: str) -> None:
+        self._emit("on_ringing_ack_received", call_id)
+
+    # -- the assistant -----------------------------------------------------------------------------------------------
+
+    def transcript_changed(self, change: TranscriptChanged) -> None:
+        self._assistant._apply_transcript(change)
+        for call in tuple(self._calls.values()):
+            call._apply_transcript(change.items)
+        if change.item is not None:
+            self._emit("on_transcript_item_updated", change.item)
+        self._emit("on_transcription_updated", change.items)
+        self._assistant._notify(self._dispatcher, change)
+
+    def agent_state_changed(self, state: AgentState) -> None:
+        self._assistant._apply_agent_state(state)
+        self._emit("on_agent_state_changed", state)
+
+    def widget_settings_changed(self, settings: WidgetSettings) -> None:
+        self._assistant._apply_widget_settings(settings)
+        self._emit("on_widget_settings_updated", settings)
+
+    def ai_message(self, params: Mapping[str, Any]) -> None:
+        self._emit("on_ai_conversation_message", params)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _emit(self, name: str, *args: Any) -> None:
+        self._audience.send(self._dispatcher, name, *args)
+
+    def _update(self, **changes: Any) -> None:
+        self._link.set(attrs.evolve(self._link.get(), **changes))

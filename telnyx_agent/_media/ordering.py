@@ -1,0 +1,107 @@
+"""Sequence numbers and timestamps made one line: no wrap, no jump back, no restart. PURE."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["PacketOrder", "ReceivedPacket", "distance"]
+
+_MAX_DROPOUT, _MAX_MISORDER = 3000, 100  # RFC 3550 A.1
+
+
+@attrs.frozen(slots=True)
+class ReceivedPacket:
+    """One RTP packet as far as playout is concerned.
+
+    Args:
+        sequence_number: 16 bits.
+        timestamp: 32 bits, in the codec's clock.
+        payload: Without padding.
+        arrival: Seconds on any steady clock; only differences count, and only for the jitter statistic.
+        ssrc: Another one means another stream.
+        payload_type: Chooses the decoder.
+    """
+
+    sequence_number: int
+    timestamp: int
+    payload: bytes
+    arrival: float = 0.0
+    ssrc: int = 0
+    payload_type: int = -1
+
+
+class PacketOrder:
+    """Sequence numbers and timestamps of one stream after the other, as one line without wraps, jumps and restarts."""
+
+    def __init__(self) -> None:
+        self.newest: int | None = None
+        self.end = 0
+        """Where the newest packet's audio ends."""
+        self._sequence = 0
+        self._timestamp = 0
+        self._start = 0
+        self._ssrc = 0
+        self._payload_type = -1
+        self._former: tuple[int, int] | None = None  # SSRC and newest sequence number before the last change of SSRC
+        self._odd: ReceivedPacket | None = None  # far off; believed when its successor comes too
+
+    def place(
+        self, packet: ReceivedPacket, duration: int, ratio: int, longest_gap: int | None = None
+    ) -> list[tuple[ReceivedPacket, int, int, bool]]:
+        """Where a packet belongs.
+
+        Args:
+            packet: The one that has come.
+            duration: Samples in it.
+            ratio: Samples to one tick of its timestamp.
+            longest_gap: A longer hole in the timestamps cannot be a pause; `None` when it can be of any length.
+
+        Returns:
+            (packet, number, start, whether a stream begins with it) for none, one or two packets.
+        """
+        if self.newest is None:
+            return [self._restart(packet, duration)]
+        if packet.ssrc != self._ssrc:
+            former = self._former
+            if former and packet.ssrc == former[0] and distance(packet.sequence_number, former[1], 16) <= 0:
+                return []  # left over from before the change
+            self._former = (self._ssrc, self._sequence)
+            return [self._restart(packet, duration)]
+        step = distance(packet.sequence_number, self._sequence, 16)
+        if step >= _MAX_DROPOUT or step <= -_MAX_MISORDER:
+            odd, self._odd = self._odd, packet
+            if odd is None or distance(packet.sequence_number, odd.sequence_number, 16) != 1:
+                return []
+            return [self._restart(odd, duration), *self.place(packet, duration, ratio, longest_gap)]
+        self._odd = None
+        start = self._start + distance(packet.timestamp, self._timestamp, 32) * ratio
+        if step > 0 and self._has_jumped(packet, start, None if longest_gap is None else longest_gap + step * duration):
+            start = self.end
+        number = self.newest + step
+        if step > 0:
+            self._remember(packet, number, start, duration)
+        return [(packet, number, start, False)]
+
+    def _has_jumped(self, packet: ReceivedPacket, start: int, limit: int | None) -> bool:
+        """Whether the sender's clock went back or far ahead, or ticks otherwise now (another codec)."""
+        if start < self.end or packet.payload_type != self._payload_type:
+            return True
+        return limit is not None and start - self.end > limit
+
+    def _restart(self, packet: ReceivedPacket, duration: int) -> tuple[ReceivedPacket, int, int, bool]:
+        number = 0 if self.newest is None else self.newest + 1
+        start = self.end
+        self._odd = None
+        self._remember(packet, number, start, duration)
+        return packet, number, start, True
+
+    def _remember(self, packet: ReceivedPacket, number: int, start: int, duration: int) -> None:
+        self.newest, self._start, self.end = number, start, start + duration
+        self._sequence, self._timestamp = packet.sequence_number, packet.timestamp
+        self._ssrc, self._payload_type = packet.ssrc, packet.payload_type
+
+
+def distance(a: int, b: int, bits: int) -> int:
+    """How far `a` is ahead of `b` on a counter that wraps; negative when it is behind."""
+    half = 1 << (bits - 1)
+    return ((a - b + half) & ((1 << bits) - 1)) - half

@@ -1,0 +1,293 @@
+"""One call's WebRTC peer connection: offer, answer, state, statistics, close. LOOP THREAD ONLY.
+
+Importing this module imports aiortc (a quarter of a second); `telnyx_agent._media.load()` does it off the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpCodecCapability, RTCRtpSender, RTCSessionDescription
+from aiortc.rtp import RtpPacket
+
+from ..config import IceServer
+from ..errors import MediaError
+from . import g711, graft, pyav
+from .bridge import AudioBridge
+from .codecs import create_decoder, create_encoder
+from .description import UNUSABLE, only_host_candidates, prepare_local, prepare_remote
+from .opus import OpusSettings
+from .ordering import ReceivedPacket
+from .sender import EncodedTrack
+from .stats import MediaStats, mean_opinion_score
+
+# Imported here so that choosing a codec in a call reads no file on the loop.
+_CODECS = (g711, pyav)
+
+__all__ = ["MediaPeer", "MediaStats"]
+
+_log = logging.getLogger("telnyx_agent.media")
+
+NO_CANDIDATES = 33003
+"""Official warning code: not one ICE candidate was gathered."""
+
+_CLOSE_TIMEOUT = 2.0
+_DEFAULT_OPUS = OpusSettings()
+
+
+class MediaPeer:
+    """Sends what the bridge captures and gives the bridge what comes.
+
+    Args:
+        ice_servers: STUN and TURN servers in order of preference.
+        bridge: The call's audio.
+        on_state: Called on the loop with `"connecting"`, `"connected"`, `"failed"` and `"closed"`, each at most once;
+            `"closed"` comes last, whoever closed.
+        gather_timeout: Seconds for STUN and TURN servers to answer; the offer is then made of what is there.
+        connect_timeout: Seconds from the answer to an open path, after which the connection has failed.
+        loopback: Offer 127.0.0.1 too, for a peer on this machine. Without any other address it is offered anyway.
+        preferred_codecs: W3C's codec dictionaries (`{"mimeType": "audio/opus", ...}`); these come first in the offer,
+            in this order. Unknown ones are ignored.
+        opus: How Opus is encoded.
+
+    Raises:
+        MediaError: The installed aiortc cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        ice_servers: Sequence[IceServer],
+        bridge: AudioBridge,
+        on_state: Callable[[str], None],
+        gather_timeout: float = 5.0,
+        connect_timeout: float = 15.0,
+        loopback: bool = False,
+        preferred_codecs: Sequence[Mapping[str, Any]] = (),
+        opus: OpusSettings = _DEFAULT_OPUS,
+    ) -> None:
+        graft.check()
+        self._loop = asyncio.get_running_loop()
+        self._bridge = bridge
+        self._on_state = on_state
+        self._opus = opus
+        self._connect_timeout = connect_timeout
+        self._state = "new"
+        self._reported: set[str] = set()
+        self._codec: str | None = None
+        self._only_host = False
+        self._closing: asyncio.Task[None] | None = None
+        self._negotiating: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._asks_servers = bool(ice_servers)
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=graft.used_servers(ice_servers)))
+        self._pc.on("connectionstatechange", self._connection_state_changed)
+        self._track = EncodedTrack(bridge)
+        self._transceiver = self._pc.addTransceiver(self._track, direction="sendrecv")
+        if preferred_codecs:
+            self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
+        graft.intercept(self._transceiver.receiver, self._packet_received)
+        graft.bound_gathering(self._transceiver.receiver, gather_timeout, loopback=loopback)
+
+    @property
+    def state(self) -> str:
+        """`"new"`, `"connecting"`, `"connected"`, `"failed"` or `"closed"`."""
+        return self._state
+
+    @property
+    def codec(self) -> str | None:
+        """What is sent: `"opus"`, `"G722"`, `"PCMU"`, `"PCMA"`; `None` before the answer."""
+        return self._codec
+
+    @property
+    def only_host_candidates(self) -> bool:
+        """Whether our description has host candidates only although there are servers (warning 33005)."""
+        return self._only_host
+
+    async def create_offer(self) -> str:
+        """Gather and make the offer, complete with candidates.
+
+        Raises:
+            MediaError: Not one candidate was found (code 33003).
+        """
+        return await self._describe()
+
+    async def accept_answer(self, sdp: str) -> None:
+        """Apply the other side's answer; from here on `on_state` tells.
+
+        Raises:
+            MediaError: It cannot be used, or one was applied before (code 40004). The call cannot have audio.
+        """
+        if self._pc.signalingState != "have-local-offer":
+            raise MediaError(f"no answer is expected now ({self._pc.signalingState})", code=UNUSABLE)
+        await self._apply(prepare_remote(sdp, kind="answer", mid=self._transceiver.mid), "answer")
+        self._start_watchdog()
+
+    async def create_answer(self, sdp: str) -> str:
+        """Apply the other side's offer and make the answer, complete with candidates.
+
+        Raises:
+            MediaError: The offer cannot be used (code 40004), or not one candidate was found (code 33003).
+        """
+        await self._apply(prepare_remote(sdp, kind="offer", mid=None), "offer")
+        answer = await self._describe()
+        self._start_watchdog()
+        return answer
+
+    async def stats(self) -> MediaStats:
+        """One snapshot."""
+        playout = self._bridge.playout.stats()
+        outbound: Any = None
+        remote: Any = None
+        for report in (await self._pc.getStats()).values():
+            if report.type == "outbound-rtp":
+                outbound = report
+            elif report.type == "remote-inbound-rtp":
+                remote = report
+        rtt = None if remote is None else remote.roundTripTime
+        encoder = self._track.encoder
+        return MediaStats(
+            state=self._state,
+            codec=self._codec,
+            packets_sent=0 if outbound is None else outbound.packetsSent,
+            bytes_sent=0 if outbound is None else outbound.bytesSent,
+            packets_received=playout.packets_received,
+            bytes_received=playout.bytes_received,
+            packets_lost=playout.packets_lost,
+            jitter=playout.jitter,
+            rtt=rtt,
+            remote_jitter=None if remote is None or encoder is None else remote.jitter / encoder.clock_rate,
+            remote_packets_lost=None if remote is None else remote.packetsLost,
+            remote_fraction_lost=None if remote is None else remote.fractionLost / 256,
+            samples_captured=self._bridge.capture.pushed,
+            samples_dropped=self._bridge.capture.dropped,
+            frames_silent=self._track.silent_frames,
+            input_level=self._bridge.input_level,
+            output_level=self._bridge.output_level,
+            playout=playout,
+            mos=mean_opinion_score(
+                jitter=playout.jitter,
+                rtt=rtt or 0.0,
+                received=playout.packets_received,
+                lost=playout.packets_lost,
+            ),
+        )
+
+    async def close(self) -> None:
+        """End the connection and free everything, within 2 s. Never raises; may be called again."""
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _describe(self) -> str:
+        # In a task, so that close() can stop it without having to cancel whoever waits here.
+        self._negotiating = self._loop.create_task(self._pc.setLocalDescription())
+        try:
+            await asyncio.shield(self._negotiating)
+        except asyncio.CancelledError:
+            if self._closing is not None and self._negotiating.cancelled():
+                raise MediaError("the call was ended before its media was described", code=UNUSABLE) from None
+            raise
+        except (ValueError, RuntimeError, OSError) as exc:
+            raise MediaError(f"the call's media could not be described: {exc}", code=UNUSABLE) from exc
+        sdp = self._pc.localDescription.sdp
+        if "a=candidate:" not in sdp:
+            raise MediaError(
+                "no address of this machine can be used for audio: connect it to the internet or switch a firewall off",
+                code=NO_CANDIDATES,
+            )
+        self._only_host = self._asks_servers and only_host_candidates(sdp)
+        return prepare_local(sdp)
+
+    async def _apply(self, sdp: str, kind: str) -> None:
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
+            self._choose_codecs()
+        except Exception as exc:
+            reason = str(exc) or type(exc).__name__
+            raise MediaError(f"the other side's {kind} cannot be used: {reason}", code=UNUSABLE) from exc
+
+    def _choose_codecs(self) -> None:
+        """aiortc sends with the first common codec and lets all common ones in."""
+        codecs = graft.negotiated_codecs(self._transceiver)
+        self._codec = codecs[0].name
+        self._track.encoder = create_encoder(codecs[0].name, self._opus)
+        self._bridge.playout.set_decoders({c.payloadType or 0: create_decoder(c.name) for c in codecs})
+
+    def _packet_received(self, packet: RtpPacket) -> None:
+        self._bridge.playout.put(
+            ReceivedPacket(
+                packet.sequence_number,
+                packet.timestamp,
+                packet.payload,
+                self._loop.time(),
+                packet.ssrc,
+                packet.payload_type,
+            )
+        )
+
+    def _start_watchdog(self) -> None:
+        # aioice gives up after half a minute, a DTLS handshake that is never answered not at all.
+        if self._closing is None and self._state in ("new", "connecting"):
+            self._watchdog = self._loop.call_later(self._connect_timeout, self._report, "failed")
+
+    def _connection_state_changed(self) -> None:
+        state = self._pc.connectionState
+        if state == "new" or (state == "closed" and self._closing is not None):
+            return  # our own close reports when it is done
+        self._report(state)
+
+    def _report(self, state: str) -> None:
+        if state in self._reported or "closed" in self._reported:
+            return
+        if state in ("connecting", "connected") and "failed" in self._reported:
+            return
+        if state != "connecting" and self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        self._reported.add(state)
+        self._state = state
+        try:
+            self._on_state(state)
+        except Exception:  # noqa: BLE001 - a listener's bug must not break aiortc's state machine in the middle
+            _log.exception("a listener failed on media state %r", state)
+
+    async def _close(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        try:
+            closing = self._loop.create_task(self._close_connection())
+            _, late = await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
+            if late:
+                _log.debug("closing the peer connection takes too long; its sockets are closed now")
+                graft.abort(self._pc)
+                await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT / 4)
+                closing.cancel()
+        except Exception:  # noqa: BLE001 - the call is over in any case
+            _log.exception("closing the peer connection failed")
+        finally:
+            self._track.stop()
+            self._report("closed")
+
+    async def _close_connection(self) -> None:
+        if self._negotiating is not None and not self._negotiating.done():
+            self._negotiating.cancel()
+            await asyncio.wait({self._negotiating})
+        # ICE must not wait for more candidates, or its checks would never end.
+        await self._pc.addIceCandidate(None)
+        await self._pc.close()
+
+
+def _in_order(preferred: Sequence[Mapping[str, Any]]) -> list[RTCRtpCodecCapability]:
+    """All codecs, the preferred ones first."""
+    wanted = [str(codec.get("mimeType", "")).lower() for codec in preferred]
+    capabilities = RTCRtpSender.getCapabilities("audio").codecs
+
+    def rank(codec: RTCRtpCodecCapability) -> int:
+        name = codec.mimeType.lower()
+        return wanted.index(name) if name in wanted else len(wanted)
+
+    return sorted(capabilities, key=rank)

@@ -1,0 +1,202 @@
+"""What the assistant says: the `ai_conversation` frames (protocol.md 5), one parser per `params.type`, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from ..errors import RemoteProtocolError
+from .fields import Fields
+from .widget import WidgetSettings
+
+__all__ = [
+    "AiConversation",
+    "AiEvent",
+    "FunctionCall",
+    "MessageItem",
+    "OtherAi",
+    "ResponseCreated",
+    "ResponseDone",
+    "TextDelta",
+    "TextDone",
+    "parse_ai_conversation",
+]
+
+
+@attrs.frozen
+class MessageItem:
+    """Something that was said or typed, by the role.
+
+    Attributes:
+        item_id: None if the server gave none.
+        role: `"user"`, `"assistant"` or another.
+        is_partial: The status is `in_progress`: more of it will come under the same id.
+        text: The texts and transcripts of all parts, joined with one space (R41).
+        image_urls: The images of all parts.
+    """
+
+    item_id: str | None
+    role: str
+    is_partial: bool
+    text: str = attrs.field(repr=False)
+    image_urls: tuple[str, ...] = attrs.field(default=(), repr=False)
+
+
+@attrs.frozen
+class FunctionCall:
+    """The assistant wants a client-side tool; `arguments` is JSON as text (R51)."""
+
+    call_id: str
+    name: str
+    arguments: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class ResponseCreated:
+    """The assistant begins to respond."""
+
+    response_id: str | None
+
+
+@attrs.frozen
+class TextDelta:
+    """More text of the assistant's."""
+
+    item_id: str | None
+    response_id: str | None
+    delta: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class TextDone:
+    """An item of the assistant's is complete; `text` is all of it, if the server says so."""
+
+    item_id: str | None
+    response_id: str | None
+    text: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class ResponseDone:
+    """A response is complete, or was cut short."""
+
+    response_id: str | None
+    is_cancelled: bool = False
+
+
+@attrs.frozen
+class OtherAi:
+    """A type that is of no consequence to us, or unknown."""
+
+    type: str
+
+
+AiEvent = MessageItem | FunctionCall | ResponseCreated | TextDelta | TextDone | ResponseDone | OtherAi
+
+
+@attrs.frozen
+class AiConversation:
+    """An `ai_conversation` frame.
+
+    Attributes:
+        params: As the server sent them, for the application (R40).
+        content: What they mean.
+        widget_settings: May come with any type (R39).
+    """
+
+    params: Mapping[str, Any] = attrs.field(repr=False)
+    content: AiEvent
+    widget_settings: WidgetSettings | None = None
+
+
+def parse_ai_conversation(fields: Fields) -> AiConversation:
+    """The event that an `ai_conversation` frame is.
+
+    Raises:
+        RemoteProtocolError: The type is known, and lacks what it needs or has it in a wrong type.
+    """
+    kind = fields.text("type") or ""
+    parser = _PARSERS.get(kind)
+    settings = fields.object("widget_settings")
+    return AiConversation(
+        fields.values,
+        OtherAi(kind) if parser is None else parser(fields),
+        None if settings is None else WidgetSettings.from_wire(settings.values),
+    )
+
+
+def _item_created(fields: Fields) -> AiEvent:
+    item = fields.object("item")
+    if item is None:
+        raise RemoteProtocolError("conversation.item.created without item")
+    kind = item.text("type") or "message"
+    if kind == "function_call":
+        return FunctionCall(item.required("call_id"), item.required("name"), item.required("arguments"))
+    if kind != "message":
+        return OtherAi(f"conversation.item.created {kind}")
+    text, image_urls = _content(item.raw("content"))
+    return MessageItem(
+        item.loose_text("id"),
+        item.required("role").lower(),
+        item.loose_text("status") == "in_progress",
+        text,
+        image_urls,
+    )
+
+
+def _content(content: object) -> tuple[str, tuple[str, ...]]:
+    """Text and images of an item's content, which is a text or a list of parts (both were captured)."""
+    if content is None or isinstance(content, str):
+        return content or "", ()
+    if not isinstance(content, list):
+        raise RemoteProtocolError("conversation.item.created whose content is neither a text nor a list")
+    texts: list[str | None] = []
+    image_urls: list[str | None] = []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict):
+            fields = Fields("a part of the content", part)
+            texts.append(fields.loose_text("transcript", "text"))
+            image_urls.append(fields.loose_object("image_url").loose_text("url") or fields.loose_text("image_url"))
+    return " ".join(filter(None, texts)), tuple(filter(None, image_urls))
+
+
+def _response_created(fields: Fields) -> ResponseCreated:
+    return ResponseCreated(_response_id(fields))
+
+
+def _text_delta(fields: Fields) -> TextDelta:
+    delta = fields.text("delta")
+    if delta is None:
+        raise RemoteProtocolError("response.text.delta without delta")
+    return TextDelta(fields.loose_text("item_id"), _response_id(fields), delta)
+
+
+def _text_done(fields: Fields) -> TextDone:
+    return TextDone(fields.loose_text("item_id"), _response_id(fields), fields.loose_text("text"))
+
+
+def _output_item_done(fields: Fields) -> TextDone:
+    return TextDone(fields.loose_object("item").loose_text("id"), _response_id(fields))
+
+
+def _response_done(fields: Fields) -> ResponseDone:
+    status = fields.loose_object("response").loose_text("status")
+    return ResponseDone(_response_id(fields), status in ("cancelled", "incomplete"))
+
+
+def _response_id(fields: Fields) -> str | None:
+    return fields.loose_text("response_id") or fields.loose_object("response").loose_text("id")
+
+
+_PARSERS: Mapping[str, Callable[[Fields], AiEvent]] = {
+    "conversation.item.created": _item_created,
+    "response.created": _response_created,
+    "response.text.delta": _text_delta,
+    "response.text.done": _text_done,
+    "response.output_item.done": _output_item_done,
+    "response.done": _response_done,
+}

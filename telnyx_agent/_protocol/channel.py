@@ -1,0 +1,77 @@
+"""`Channel`: frames out, and which of our requests wait for a reply. What belongs to one connection and to no call."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+import attrs
+
+from . import jsonrpc
+from .requests import Frame
+from .timers import Timer, TimerKind, Timers
+
+__all__ = ["Channel", "Pending", "RequestKind"]
+
+
+class RequestKind(enum.Enum):
+    """Our requests, as far as their replies are told apart."""
+
+    LOGIN = "login"
+    GATEWAY_STATE = "gatewayState"
+    PING = "ping"
+    INVITE = "invite"
+    BYE = "bye"
+    MESSAGE = "message"
+
+
+@attrs.frozen
+class Pending:
+    """A request of ours that has no reply yet; `about` is the call or the transcript item it is about."""
+
+    kind: RequestKind
+    about: str = ""
+
+
+class Channel:
+    """The way out, and the requests under way.
+
+    Args:
+        new_id: Makes request ids: lower-case UUIDs (R4).
+        timers: Where the time-outs of requests go.
+    """
+
+    def __init__(self, new_id: Callable[[], str], timers: Timers) -> None:
+        self.new_id = new_id
+        self.voice_sdk_id: str | None = None
+        self._timers = timers
+        self._texts: list[str] = []
+        self._pending: dict[jsonrpc.RequestId, Pending] = {}
+
+    def send(self, frame: Frame) -> None:
+        """Queue a frame."""
+        self._texts.append(jsonrpc.encode(frame))
+
+    def expect(self, pending: Pending, deadline: float) -> str:
+        """A new request id, whose reply will be recognised until the deadline."""
+        request_id = self.new_id()
+        self._pending[request_id] = pending
+        self._timers.set(Timer(TimerKind.REQUEST, request_id), deadline)
+        return request_id
+
+    def settle(self, request_id: jsonrpc.RequestId | None) -> Pending | None:
+        """The request that a reply or a time-out belongs to; None, also the second time, if there is none."""
+        pending = None if request_id is None else self._pending.pop(request_id, None)
+        if pending is not None:
+            self._timers.cancel(Timer(TimerKind.REQUEST, str(request_id)))
+        return pending
+
+    def forget(self) -> None:
+        """The connection is gone, and with it all replies and what was not sent."""
+        self._texts.clear()
+        self._pending.clear()
+
+    def take_texts(self) -> list[str]:
+        """What is to be sent, oldest first; once."""
+        texts, self._texts = self._texts, []
+        return texts

@@ -1,0 +1,391 @@
+"""`Conversation`: the transcript, the agent's state and the widget settings, from the assistant's messages.
+
+Rules of this file:
+
+1. An item keeps its id and its place. The same id again replaces the item (R41, R44); a final item does not become
+   partial again.
+2. Deltas belong to their `item_id`, else to their `response_id`, else to the open item (R42). At most one item of the
+   assistant's is open.
+3. An open item becomes final with its `done`; with the next response or a new item of the user's, which then has
+   interrupted it; or with the call (R43). Text that comes for it after all opens it again: the server knows better.
+4. What was typed is there at once. The server's echo confirms it, under its id or as the same text under another (R45).
+5. The agent's state follows the messages (R50). It is `IDLE` without a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from . import ai_events
+from .outcomes import (
+    AgentStateChanged,
+    AiMessage,
+    FunctionCallReceived,
+    SessionEvent,
+    TranscriptChanged,
+    WidgetSettingsChanged,
+)
+from .states import AgentState
+from .transcription import EPOCH, GrowingText, TextPrefix, TranscriptionItem
+from .widget import AudioVisualizerConfig, WidgetSettings
+
+__all__ = ["AudioVisualizerConfig", "Conversation", "TranscriptionItem", "WidgetSettings"]
+
+MERGE_WINDOW = 10.0
+"""Seconds in which an echo under another id is still taken for one (R45)."""
+
+
+@attrs.define
+class _OpenItem:
+    """The assistant's item that still grows."""
+
+    item: TranscriptionItem
+    text: GrowingText
+
+
+class Conversation:
+    """What was said and typed in one call, and who is at it.
+
+    Args:
+        new_id: Makes ids for items that came without.
+        wall_clock: The time for `TranscriptionItem.timestamp`.
+        report: Takes the events that follow.
+    """
+
+    def __init__(
+        self,
+        *,
+        new_id: Callable[[], str],
+        wall_clock: Callable[[], datetime],
+        report: Callable[[SessionEvent], None],
+    ) -> None:
+        self.agent_state = AgentState.IDLE
+        self.widget_settings: WidgetSettings | None = None
+        self._new_id = new_id
+        self._wall_clock = wall_clock
+        self._report = report
+        self._call_id: str | None = None
+        self._items: list[TranscriptionItem] = []
+        self._places: dict[str, int] = {}
+        # Ids under which the server knows items that were typed here.
+        self._aliases: dict[str, str] = {}
+        # Items typed here that the server has not confirmed, and until when an echo may have another id.
+        self._unconfirmed: dict[str, float] = {}
+        self._open: _OpenItem | None = None
+        # The response that the assistant speaks at present.
+        self._response_id: str | None = None
+
+    @property
+    def transcript(self) -> tuple[TranscriptionItem, ...]:
+        """All items, in order."""
+        return tuple(self._items)
+
+    # -- the call ------------------------------------------------------------------------------------------------------
+
+    def start_call(self, call_id: str) -> None:
+        """A call begins, and with it a new transcript (R47)."""
+        self._call_id = call_id
+        self.clear()
+
+    def call_established(self) -> None:
+        """The call is up; the assistant may have begun to speak before."""
+        if self.agent_state is AgentState.IDLE:
+            self._set_agent_state(AgentState.LISTENING)
+
+    def end_call(self) -> None:
+        """The call is over: nothing grows any more. The transcript stays."""
+        self._open = None
+        self._unconfirmed.clear()
+        for item in [item for item in self._items if item.is_partial]:
+            self._put(attrs.evolve(item, is_partial=False))
+        self._set_agent_state(AgentState.IDLE)
+
+    # -- our side ------------------------------------------------------------------------------------------------------
+
+    def typed(self, item_id: str, text: str, image_urls: Sequence[str], now: float) -> None:
+        """A message is on its way to the assistant."""
+        self._unconfirmed[item_id] = now + MERGE_WINDOW
+        self._put(
+            self._new_item(
+                item_id,
+                TranscriptionItem.ROLE_USER,
+                text,
+                now,
+                image_urls=image_urls,
+                item_type="text_message_with_image" if image_urls else "text_message",
+            )
+        )
+        self._set_agent_state(AgentState.PROCESSING_IMAGE if image_urls else AgentState.THINKING)
+
+    def refused(self, item_id: str) -> None:
+        """The server did not take a message."""
+        self._unconfirmed.pop(item_id, None)
+        place = self._places.get(item_id)
+        if place is None:
+            return
+        del self._items[place]
+        self._places = {item.id: place for place, item in enumerate(self._items)}
+        self._report(TranscriptChanged(None, self.transcript))
+
+    def add(self, item: TranscriptionItem, now: float) -> None:
+        """Put an item of the application's in, or in the place of the one with its id."""
+        if item.timestamp == EPOCH:
+            item = attrs.evolve(item, timestamp=self._wall_clock())
+        self._put(attrs.evolve(item, at=now, call_id=item.call_id or self._call_id))
+
+    def clear(self) -> None:
+        """Forget all items."""
+        had_items = bool(self._items)
+        self._response_id = None
+        self._items.clear()
+        self._places.clear()
+        self._aliases.clear()
+        self._unconfirmed.clear()
+        self._open = None
+        if had_items:
+            self._report(TranscriptChanged(None, ()))
+
+    # -- the assistant's side ------------------------------------------------------------------------------------------
+
+    def receive(self, event: ai_events.AiConversation, now: float) -> None:
+        """An `ai_conversation` frame came."""
+        self._report(AiMessage(event.params))
+        if event.widget_settings is not None:
+            self.configure(event.widget_settings)
+        handler = self._HANDLERS.get(type(event.content))
+        if handler is not None:
+            handler(self, event.content, now)
+
+    def configure(self, settings: WidgetSettings) -> None:
+        """Widget settings came; they replace earlier ones as a whole."""
+        self.widget_settings = settings
+        self._report(WidgetSettingsChanged(settings))
+
+    def _on_message(self, message: ai_events.MessageItem, now: float) -> None:
+        if message.role == TranscriptionItem.ROLE_USER:
+            self._on_user_message(message, now)
+        elif message.role == TranscriptionItem.ROLE_ASSISTANT:
+            self._on_assistant_message(message, now)
+
+    def _on_user_message(self, message: ai_events.MessageItem, now: float) -> None:
+        known = self._find_user_item(message, now)
+        is_blank = not message.text.strip() and not message.image_urls
+        if known is None:
+            if is_blank:
+                return
+            self._close(interrupted=True)
+            item = self._new_item(
+                message.item_id or self._new_id(),
+                message.role,
+                message.text,
+                now,
+                image_urls=message.image_urls,
+                item_type="text_message_with_image" if message.image_urls else "text",
+                is_partial=message.is_partial,
+            )
+        elif known.is_final and message.is_partial:
+            return
+        elif is_blank:
+            item = attrs.evolve(known, is_partial=message.is_partial)
+        else:
+            # An echo may leave out the images, which were large.
+            images = message.image_urls or known.image_urls
+            item = attrs.evolve(known, content=message.text, image_urls=images, is_partial=message.is_partial)
+        if item != known:
+            self._put(item)
+        # What the user said may be known only after the assistant has begun to respond to it.
+        if known is None or self.agent_state is not AgentState.SPEAKING:
+            self._set_agent_state(_state_after(item))
+
+    def _on_assistant_message(self, message: ai_events.MessageItem, now: float) -> None:
+        if not message.text.strip():
+            return
+        known = self._find(message.item_id)
+        if known is None and (last := self._last_of_assistant()) is not None:
+            # What the deltas have built already, under another id (R44).
+            known = last if last.content.strip() == message.text.strip() else None
+        if known is None:
+            self._close(interrupted=False)
+            item_id = message.item_id or self._new_id()
+            self._put(self._new_item(item_id, message.role, message.text, now, is_partial=message.is_partial))
+            return
+        if self._open is not None and self._open.item.id == known.id:
+            self._open = None
+        self._put(attrs.evolve(known, content=message.text, is_partial=message.is_partial))
+
+    def _on_function_call(self, call: ai_events.FunctionCall, now: float) -> None:
+        self._report(FunctionCallReceived(call.call_id, call.name, call.arguments))
+
+    def _on_response_created(self, response: ai_events.ResponseCreated, now: float) -> None:
+        if self._open is not None and not _belongs(self._open.item, None, response.response_id):
+            self._close(interrupted=True)
+        self._response_id = response.response_id
+        self._set_agent_state(AgentState.SPEAKING)
+
+    def _on_delta(self, delta: ai_events.TextDelta, now: float) -> None:
+        self._set_agent_state(AgentState.SPEAKING)
+        if not delta.delta:
+            return
+        item_id = delta.item_id or delta.response_id or (None if self._open is None else self._open.item.id)
+        if self._open is None or self._open.item.id != item_id:
+            known = self._find(item_id)
+            if known is not None and known.is_final and not known.interrupted:
+                # Late, after its `done`. An item that came as a whole has this text already.
+                if known.item_type == "response_delta":
+                    self._put(attrs.evolve(known, content=known.content + delta.delta), delta.delta)
+                return
+            self._open_item(item_id or self._new_id(), delta.response_id or item_id, known, now)
+        self._grow(delta.delta)
+
+    def _open_item(self, item_id: str, response_id: str | None, known: TranscriptionItem | None, now: float) -> None:
+        if self._open is not None:
+            # Another item of the same response is no interruption.
+            self._close(interrupted=self._open.item.response_id != response_id)
+        text = GrowingText("" if known is None else known.content)
+        if known is None:
+            item = self._new_item(
+                item_id,
+                TranscriptionItem.ROLE_ASSISTANT,
+                text.snapshot(),
+                now,
+                item_type="response_delta",
+                response_id=response_id or item_id,
+            )
+        else:
+            item = known
+        self._response_id = item.response_id
+        self._open = _OpenItem(attrs.evolve(item, is_partial=True, interrupted=False), text)
+
+    def _grow(self, delta: str) -> None:
+        opened = self._open
+        assert opened is not None
+        opened.text.append(delta)
+        opened.item = attrs.evolve(opened.item, content=opened.text.snapshot())
+        if opened.item.id in self._places:
+            self._put(opened.item, delta)
+        elif delta.strip():
+            # Blank so far, and therefore not in the transcript yet (R46).
+            self._put(opened.item, opened.item.content)
+
+    def _on_text_done(self, done: ai_events.TextDone, now: float) -> None:
+        if self._open is not None and _belongs(self._open.item, done.item_id, done.response_id):
+            if done.text is not None:
+                self._open.item = attrs.evolve(self._open.item, content=done.text)
+            self._close(interrupted=False)
+        elif done.text is not None and (known := self._find(done.item_id)) is not None:
+            self._put(attrs.evolve(known, content=done.text))
+        self._finished_speaking(done.item_id, done.response_id)
+
+    def _on_response_done(self, done: ai_events.ResponseDone, now: float) -> None:
+        if self._open is not None and _belongs(self._open.item, None, done.response_id):
+            self._close(interrupted=done.is_cancelled)
+        elif done.is_cancelled and done.response_id is not None:
+            # Its text was complete before its voice.
+            last = self._last_of_assistant()
+            if last is not None and last.response_id == done.response_id and not last.interrupted:
+                self._put(attrs.evolve(last, interrupted=True))
+        self._finished_speaking(None, done.response_id)
+
+    def _finished_speaking(self, item_id: str | None, response_id: str | None) -> None:
+        ids = (item_id, response_id)
+        is_of_another = self._response_id is not None and any(ids) and self._response_id not in ids
+        # After an interruption the agent is thinking already, and the end of the old response changes nothing.
+        if self.agent_state is AgentState.SPEAKING and not is_of_another:
+            self._set_agent_state(AgentState.LISTENING)
+
+    _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = {
+        ai_events.MessageItem: _on_message,
+        ai_events.FunctionCall: _on_function_call,
+        ai_events.ResponseCreated: _on_response_created,
+        ai_events.TextDelta: _on_delta,
+        ai_events.TextDone: _on_text_done,
+        ai_events.ResponseDone: _on_response_done,
+    }
+
+    # -- items ---------------------------------------------------------------------------------------------------------
+
+    def _new_item(
+        self,
+        item_id: str,
+        role: str,
+        content: str | TextPrefix,
+        now: float,
+        *,
+        image_urls: Sequence[str] = (),
+        item_type: str = "text",
+        is_partial: bool = False,
+        response_id: str | None = None,
+    ) -> TranscriptionItem:
+        return TranscriptionItem(
+            item_id,
+            role,
+            content,
+            self._wall_clock(),
+            is_partial,
+            image_urls,
+            item_type,
+            call_id=self._call_id,
+            response_id=response_id,
+            at=now,
+        )
+
+    def _put(self, item: TranscriptionItem, delta: str | None = None) -> None:
+        """Put an item in, at its place if it has one."""
+        place = self._places.setdefault(item.id, len(self._items))
+        self._items[place : place + 1] = [item]
+        self._report(TranscriptChanged(item, self.transcript, delta))
+
+    def _close(self, *, interrupted: bool) -> None:
+        """The open item, if there is one, is complete."""
+        opened, self._open = self._open, None
+        if opened is not None and opened.item.content.strip():
+            # As a plain text: nobody adds to it any more.
+            content = opened.item.content
+            self._put(attrs.evolve(opened.item, content=content, is_partial=False, interrupted=interrupted))
+
+    def _find(self, item_id: str | None) -> TranscriptionItem | None:
+        if item_id is None:
+            return None
+        place = self._places.get(self._aliases.get(item_id, item_id))
+        return None if place is None else self._items[place]
+
+    def _find_user_item(self, message: ai_events.MessageItem, now: float) -> TranscriptionItem | None:
+        """The item that a message is about, be it as the echo of what was typed here (R45)."""
+        known = self._find(message.item_id)
+        if known is not None:
+            self._unconfirmed.pop(known.id, None)
+            return known
+        for item_id, deadline in self._unconfirmed.items():
+            typed = self._find(item_id)
+            if typed is not None and now <= deadline and typed.content.strip() == message.text.strip():
+                del self._unconfirmed[item_id]
+                if message.item_id is not None:
+                    self._aliases[message.item_id] = item_id
+                return typed
+        return None
+
+    def _last_of_assistant(self) -> TranscriptionItem | None:
+        return next((item for item in reversed(self._items) if item.role == TranscriptionItem.ROLE_ASSISTANT), None)
+
+    def _set_agent_state(self, state: AgentState) -> None:
+        if state is not self.agent_state:
+            self.agent_state = state
+            self._report(AgentStateChanged(state))
+
+
+def _belongs(item: TranscriptionItem, item_id: str | None, response_id: str | None) -> bool:
+    """Whether ids, as far as there are any, are an item's."""
+    if item_id is not None:
+        return item.id == item_id
+    return response_id is None or response_id in (item.response_id, item.id)
+
+
+def _state_after(item: TranscriptionItem) -> AgentState:
+    """What the agent does when the user has said this much."""
+    if item.is_partial:
+        return AgentState.LISTENING
+    return AgentState.PROCESSING_IMAGE if item.image_urls else AgentState.THINKING

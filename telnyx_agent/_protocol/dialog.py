@@ -1,0 +1,164 @@
+"""`Dialog`: one call leg, from the wish to the end.
+
+Rules of this file:
+
+1. The first SDP wins, whether it came with `media` or with `answer` (R28, S13).
+2. Active is who was answered *and* whose SDP is applied, in whatever order these happen (R29).
+3. Ringing and early media are `RINGING`; neither comes after the answer any more.
+4. What that means is reported as events; what goes on the wire is decided in `calls`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from . import events
+from .outcomes import CallDetails, CallStateChanged, CallUpdated, RemoteDescription, SessionEvent
+from .requests import CallOptions
+from .states import (
+    CALL_TABLE,
+    CallInput,
+    CallState,
+    CallTerminationReason,
+    NetworkReason,
+    advance,
+    allows,
+)
+
+__all__ = ["CAUSE_CODES", "Dialog"]
+
+CAUSE_CODES = {
+    "UNALLOCATED_NUMBER": 1,
+    "NORMAL_CLEARING": 16,
+    "USER_BUSY": 17,
+    "CALL_REJECTED": 21,
+    "NORMAL_TEMPORARY_FAILURE": 41,
+    "INCOMPATIBLE_DESTINATION": 88,
+    "MANDATORY_IE_MISSING": 96,
+    "RECOVERY_ON_TIMER_EXPIRE": 102,
+    "ORIGINATOR_CANCEL": 487,
+}
+"""Hang-up causes and their numbers, as far as all servers agree on these (S20)."""
+
+
+class Dialog:
+    """One call. Its methods say what happened.
+
+    Args:
+        options: The wishes for the call.
+        report: Takes the events that follow.
+    """
+
+    def __init__(self, options: CallOptions, report: Callable[[SessionEvent], None]) -> None:
+        self.options = options
+        self._report = report
+        self.state = CallState.NEW
+        self.details = CallDetails()
+        self.offer: str | None = None
+        self.is_invited = False
+        self.is_answered = False
+        self._has_answer = False
+        self._is_applied = False
+
+    @property
+    def call_id(self) -> str:
+        """The call's id."""
+        return self.options.call_id
+
+    @property
+    def has_remote_description(self) -> bool:
+        """Whether an SDP came."""
+        return self._has_answer
+
+    @property
+    def hangup_cause(self) -> tuple[str, int]:
+        """Cause and code for a bye of ours (R31): 16, but 17 before the answer, which keeps TeXML from calling again."""
+        cause = "NORMAL_CLEARING" if self.is_answered else "USER_BUSY"
+        return cause, CAUSE_CODES[cause]
+
+    # -- our side ------------------------------------------------------------------------------------------------------
+
+    def announce(self) -> None:
+        """There is a call."""
+        self._report(CallStateChanged(self.call_id, self.state))
+
+    def place(self) -> None:
+        """The call is wanted, and its offer is being made."""
+        self.announce()
+        self._enter(CallInput.PLACED)
+
+    def remote_description_applied(self) -> None:
+        """The media took the SDP."""
+        self._is_applied = True
+        self._activate()
+
+    def lose(self, reason: NetworkReason) -> None:
+        """The signalling connection is gone; says so for calls that were answered (S14)."""
+        if allows(CALL_TABLE, self.state.kind, CallInput.LOST):
+            self._enter(CallInput.LOST, reason=reason)
+
+    def end(self, reason: CallTerminationReason) -> None:
+        """The call is over."""
+        self._enter(CallInput.ENDED, termination_reason=reason)
+
+    # -- the far end ---------------------------------------------------------------------------------------------------
+
+    def ringing(self, event: events.Ringing) -> None:
+        """The far end rings."""
+        self.learn(event.ids)
+        self._progress()
+
+    def media(self, event: events.Media) -> None:
+        """Early media; without SDP, as React Native's tests have it, it means nothing."""
+        self.learn(event.ids)
+        if event.sdp is not None:
+            self._progress()
+            self._accept(event.sdp)
+
+    def answer(self, event: events.Answer) -> None:
+        """The far end answered."""
+        self.is_answered = True
+        self.learn(event.ids, event.custom_headers)
+        if event.sdp is not None:
+            self._accept(event.sdp)
+        self._activate()
+
+    def learn(self, ids: events.CallIds, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Keep what is new; what a frame does not say stays as it was."""
+        known = {name: value for name, value in attrs.asdict(ids).items() if value is not None}
+        details = attrs.evolve(self.details, **known)
+        if headers:
+            details = attrs.evolve(details, answer_custom_headers=headers)
+        if details != self.details:
+            self.details = details
+            self._report(CallUpdated(self.call_id, details))
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _progress(self) -> None:
+        if not self.is_answered and allows(CALL_TABLE, self.state.kind, CallInput.PROGRESS):
+            self._enter(CallInput.PROGRESS)
+
+    def _accept(self, sdp: str) -> None:
+        if not self._has_answer:
+            self._has_answer = True
+            self._report(RemoteDescription(self.call_id, sdp))
+
+    def _activate(self) -> None:
+        ready = self.is_answered and self._is_applied
+        if ready and allows(CALL_TABLE, self.state.kind, CallInput.ESTABLISHED):
+            self._enter(CallInput.ESTABLISHED)
+
+    def _enter(
+        self,
+        event: CallInput,
+        *,
+        reason: NetworkReason | None = None,
+        termination_reason: CallTerminationReason | None = None,
+    ) -> None:
+        kind = advance(CALL_TABLE, self.state.kind, event)
+        if kind is not self.state.kind:
+            self.state = CallState(kind, reason, termination_reason)
+            self._report(CallStateChanged(self.call_id, self.state))

@@ -1,0 +1,120 @@
+"""`Inbox`: from the text of a frame to what it means. Here bad frames end, as `Malformed`; none gets any further."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from ..errors import RemoteProtocolError
+from . import events, jsonrpc
+from .outcomes import Malformed, MessageReceived, SessionEvent
+
+__all__ = ["Inbound", "Inbox", "RecentRequests"]
+
+_MAX_COMPLAINTS = 100
+"""Kinds of mistakes that are reported; a server that makes more is not worth the memory."""
+
+
+@attrs.frozen
+class Inbound:
+    """A frame that makes sense.
+
+    Attributes:
+        content: What it means.
+        id: The server's request, to be acknowledged; or our request, which this is the reply to.
+        method: Of a request.
+        voice_sdk_id: As in every frame.
+    """
+
+    content: events.Event | events.Reply | events.Refusal
+    id: jsonrpc.RequestId | None
+    method: str | None
+    voice_sdk_id: str | None
+
+
+class Inbox:
+    """Reads frames.
+
+    Args:
+        report: Takes `MessageReceived` for every frame, and `Malformed` once for each kind of mistake.
+    """
+
+    def __init__(self, report: Callable[[SessionEvent], None]) -> None:
+        self._report = report
+        self._recent = RecentRequests()
+        self._complaints: set[str] = set()
+
+    def read(self, text: str | bytes) -> Iterator[Inbound]:
+        """What came with one message of the WebSocket: usually one frame, possibly several (S21) or none."""
+        try:
+            frames = jsonrpc.decode_frames(text)
+        except RemoteProtocolError as error:
+            self._complain(error)
+            return
+        for frame in frames:
+            self._report(MessageReceived(frame))
+            try:
+                inbound = self._open(frame, text if len(frames) == 1 else None)
+            except RemoteProtocolError as error:
+                self._complain(error)
+            else:
+                yield inbound
+
+    def forget(self) -> None:
+        """The connection is gone; the next one has ids of its own."""
+        self._recent.clear()
+
+    def _open(self, frame: Mapping[str, Any], text: str | bytes | None) -> Inbound:
+        message = jsonrpc.classify(frame)
+        if isinstance(message, jsonrpc.Result):
+            return Inbound(events.parse_result(message), message.id, None, message.voice_sdk_id)
+        if isinstance(message, jsonrpc.ErrorReply):
+            return Inbound(events.parse_error(message), message.id, None, message.voice_sdk_id)
+        event = events.parse(message)
+        if isinstance(event, events.Unknown):
+            raise RemoteProtocolError(f"unknown method {message.method[:60]!r}")
+        # A ping may look like the one before, and wants an answer all the same.
+        may_repeat = message.id is None or text is None or isinstance(event, events.Ping)
+        if not may_repeat and self._recent.is_repetition(message.id, text):
+            self._complain(RemoteProtocolError(f"{message.method} came twice with the same id"))
+            # It still wants its acknowledgement: that may be what the server missed.
+            event = events.Info(message.method)
+        return Inbound(event, message.id, message.method, message.voice_sdk_id)
+
+    def _complain(self, error: RemoteProtocolError) -> None:
+        if error.message not in self._complaints and len(self._complaints) < _MAX_COMPLAINTS:
+            self._complaints.add(error.message)
+            self._report(Malformed(error))
+
+
+class RecentRequests:
+    """Recognises a frame that was sent twice.
+
+    Only one that is the same in every character is one: servers are not known to number their requests well, and to lose
+    a frame is worse than to take one twice.
+    """
+
+    _KEPT = 256
+
+    def __init__(self) -> None:
+        self._order: deque[jsonrpc.RequestId | None] = deque()
+        self._hashes: dict[jsonrpc.RequestId | None, int] = {}
+
+    def is_repetition(self, request_id: jsonrpc.RequestId | None, text: str | bytes | None) -> bool:
+        """Whether this very frame came before; remembers it."""
+        new = hash(text)
+        known = self._hashes.get(request_id)
+        if known is None:
+            self._order.append(request_id)
+        self._hashes[request_id] = new
+        if len(self._order) > self._KEPT:
+            del self._hashes[self._order.popleft()]
+        return known == new
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._order.clear()
+        self._hashes.clear()

@@ -1,0 +1,240 @@
+"""The envelope: text to `Request`, `Result` or `ErrorReply`, and back.
+
+Rules of this file:
+
+1. Whatever arrives, the worst that happens is a `RemoteProtocolError`, whose text never quotes the frame, as it is
+   logged.
+2. What a frame is follows from its members: `error`, else `result`, else `method` (R5). Ids keep their JSON type (R4).
+3. `jsonrpc` is not looked at: the official SDKs do not either, and Telnyx's own tests leave it out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ..errors import RemoteProtocolError
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_SIZE",
+    "ErrorReply",
+    "Message",
+    "Request",
+    "RequestId",
+    "Result",
+    "classify",
+    "decode",
+    "decode_frames",
+    "encode",
+]
+
+MAX_SIZE = 5 * 2**20
+"""Characters of the longest frame that is looked at. The longest real ones carry images and stay below 2 MB."""
+
+MAX_DEPTH = 64
+"""Deepest nesting. Real frames stay below ten; the limit keeps all that walks a frame later from recursing too deep."""
+
+_MAX_DIGITS = 20
+
+RequestId = str | float
+
+
+@attrs.frozen
+class Request:
+    """A request of the server's, or a notification if there is no id."""
+
+    method: str
+    params: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    id: RequestId | None = None
+    voice_sdk_id: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Result:
+    """The server's answer to a request of ours."""
+
+    id: RequestId | None
+    result: Mapping[str, Any] = attrs.field(repr=False)
+    voice_sdk_id: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class ErrorReply:
+    """The server's refusal of a request of ours.
+
+    Attributes:
+        id: The request's.
+        code: A number, or a text from legacy servers; -1 if there is none.
+        message: May be empty.
+        data: All further members of the error object, and those of its `data`.
+        voice_sdk_id: As in every frame.
+    """
+
+    id: RequestId | None
+    code: int | str
+    message: str
+    data: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    voice_sdk_id: str | None = attrs.field(default=None, repr=False)
+
+
+Message = Request | Result | ErrorReply
+
+
+def encode(frame: Mapping[str, Any]) -> str:
+    """A frame as text. Never fails for what the builders of `requests` make."""
+    text = json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Lone surrogates (from file names, say) cannot go over a WebSocket.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def decode(text: str | bytes, *, max_size: int = MAX_SIZE) -> Message:
+    """The one message in `text`.
+
+    Raises:
+        RemoteProtocolError: It is not one, or not one that is safe to work with.
+    """
+    frames = decode_frames(text, max_size=max_size)
+    if len(frames) != 1:
+        raise RemoteProtocolError("a batch of frames where one was expected")
+    return classify(frames[0])
+
+
+def decode_frames(text: str | bytes, *, max_size: int = MAX_SIZE) -> Sequence[Mapping[str, Any]]:
+    """The JSON objects in `text`: one, or those of an array (S21).
+
+    Raises:
+        RemoteProtocolError: Binary, too long, too deep, not JSON, or not objects.
+    """
+    if not isinstance(text, str):
+        raise RemoteProtocolError("a binary frame; only text frames are known")
+    if len(text) > max_size:
+        raise RemoteProtocolError(f"a frame of more than {max_size} characters")
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as exc:
+        # The decoder's own message tells the position; its `doc` attribute would hold on to the frame, hence no cause.
+        where = f" (at character {exc.pos})" if isinstance(exc, json.JSONDecodeError) else ""
+        raise RemoteProtocolError(f"a frame that is not JSON{where}") from None
+    _check_depth(value, text)
+    frames = value if isinstance(value, list) else [value]
+    if not frames or not all(isinstance(frame, dict) for frame in frames):
+        raise RemoteProtocolError("a frame that is not a JSON object")
+    return frames
+
+
+def classify(frame: Mapping[str, Any]) -> Message:
+    """What a decoded frame is.
+
+    Raises:
+        RemoteProtocolError: It is neither request nor reply, or a member has a wrong type.
+    """
+    request_id = _id(frame.get("id"))
+    voice_sdk_id = frame.get("voice_sdk_id")
+    if not isinstance(voice_sdk_id, str) or not voice_sdk_id:
+        voice_sdk_id = None
+    if frame.get("error") is not None:
+        return _error_reply(request_id, frame["error"], voice_sdk_id)
+    if "result" in frame:
+        return _reply(request_id, frame["result"], voice_sdk_id)
+    method = frame.get("method")
+    if not isinstance(method, str) or not method:
+        raise RemoteProtocolError("a frame with neither a method nor a result")
+    params = frame.get("params")
+    if params is None:
+        params = {}
+    if not isinstance(params, dict):
+        raise RemoteProtocolError("a request whose params are not an object")
+    return Request(method, params, request_id, voice_sdk_id)
+
+
+def _id(value: object) -> RequestId | None:
+    if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)):
+        return value
+    raise RemoteProtocolError("a frame whose id is neither a text nor a number")
+
+
+def _reply(request_id: RequestId | None, result: object, voice_sdk_id: str | None) -> Message:
+    """A result; legacy servers wrap it once or more, with a code that may make it an error (protocol.md 1.4)."""
+    if not isinstance(result, dict):
+        raise RemoteProtocolError("a result that is not an object")
+    while isinstance(wrapped := result.get("result"), dict):
+        if wrapped.get("code") not in (None, "", "200", 200):
+            return _error_reply(request_id, wrapped, voice_sdk_id)
+        inner = wrapped.get("result")
+        result = inner if isinstance(inner, dict) else wrapped
+    return Result(request_id, result, voice_sdk_id)
+
+
+def _error_reply(request_id: RequestId | None, error: object, voice_sdk_id: str | None) -> ErrorReply:
+    if isinstance(error, str):
+        return ErrorReply(request_id, -1, error, {}, voice_sdk_id)
+    if not isinstance(error, dict):
+        raise RemoteProtocolError("an error that is not an object")
+    code, message = error.get("code"), error.get("message")
+    data = {name: value for name, value in error.items() if name not in ("code", "message", "data")}
+    # JSON-RPC's place for details is `data`; verto's is beside the message (S9).
+    if isinstance(error.get("data"), dict):
+        data = {**error["data"], **data}
+    return ErrorReply(
+        request_id,
+        code if isinstance(code, (int, str)) and not isinstance(code, bool) else -1,
+        message if isinstance(message, str) else "",
+        data,
+        voice_sdk_id,
+    )
+
+
+# -- what the JSON decoder must not let through ------------------------------------------------------------------------
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that is out of range")
+    return number
+
+
+def _integer(text: str) -> int:
+    # Converting digits takes quadratic time; no real number on this protocol has more than ten.
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("a number that is out of range")
+    return int(text)
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_integer, parse_constant=_no_constant)
+
+
+def _check_depth(value: object, text: str) -> None:
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [member for item in level for member in _members(item)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _members(value: object) -> Iterable[object]:
+    """The containers in a container."""
+    members: Iterable[object] = ()
+    if isinstance(value, dict):
+        members = value.values()
+    elif isinstance(value, list):
+        members = value
+    return (member for member in members if isinstance(member, (dict, list)))
+
+
+def _too_deep() -> RemoteProtocolError:
+    return RemoteProtocolError(f"a frame that is nested more than {MAX_DEPTH} levels deep")

@@ -1,0 +1,224 @@
+"""What a `Session` reports to its driver: frozen events, taken out with `Session.next_event()` in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from ..errors import CallError, RemoteProtocolError, TxError
+from .states import AgentState, CallState, CallTerminationReason
+from .transcription import TranscriptionItem
+from .widget import WidgetSettings
+
+__all__ = [
+    "AgentStateChanged",
+    "AiMessage",
+    "CallDetails",
+    "CallStateChanged",
+    "CallUpdated",
+    "ClientFailed",
+    "CloseConnection",
+    "FunctionCallReceived",
+    "LoginFailed",
+    "Malformed",
+    "MessageReceived",
+    "Ready",
+    "RemoteDescription",
+    "RingingReceived",
+    "SessionEvent",
+    "SessionUpdated",
+    "TranscriptChanged",
+    "WidgetSettingsChanged",
+    "ended_by",
+]
+
+
+# -- connection --------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class SessionUpdated:
+    """The server confirmed or replaced the session id."""
+
+    session_id: str
+
+
+@attrs.frozen
+class Ready:
+    """Logged in and registered; once per session."""
+
+
+@attrs.frozen
+class LoginFailed:
+    """The login did not get to `Ready`; once, in its place. `CloseConnection` follows if there is still a socket."""
+
+    error: TxError
+
+
+@attrs.frozen
+class ClientFailed:
+    """Something that is not tied to one call failed after the login."""
+
+    error: TxError
+
+
+@attrs.frozen
+class CloseConnection:
+    """Close the socket, after what is still to be sent."""
+
+    code: int = 1000
+    reason: str = ""
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class CallDetails:
+    """What the server told about a call so far. Texts are as the server sent them.
+
+    Attributes:
+        telnyx_session_id: Telnyx's session id.
+        telnyx_leg_id: Telnyx's leg id.
+        telnyx_call_control_id: Telnyx's call control id, `"v3:..."`.
+        answer_custom_headers: Names and values of the custom headers that came with the answer.
+        datacenter: The name of the media server.
+        client_state: The client state, base64, as the server gave it back.
+    """
+
+    telnyx_session_id: str | None = None
+    telnyx_leg_id: str | None = None
+    telnyx_call_control_id: str | None = None
+    answer_custom_headers: tuple[tuple[str, str], ...] = ()
+    datacenter: str | None = None
+    client_state: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class CallStateChanged:
+    """A call is in a new state; `DONE` comes once and last, with its termination reason."""
+
+    call_id: str
+    state: CallState
+
+
+@attrs.frozen
+class CallUpdated:
+    """The server told something new about a call."""
+
+    call_id: str
+    details: CallDetails
+
+
+@attrs.frozen
+class RemoteDescription:
+    """The remote SDP answer, once per call: apply it, then call `Session.remote_description_applied`."""
+
+    call_id: str
+    sdp: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class RingingReceived:
+    """The server says that the far end rings."""
+
+    call_id: str
+
+
+# -- the assistant -----------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class TranscriptChanged:
+    """The transcript changed.
+
+    Attributes:
+        item: The item that is new or changed; None if items were removed.
+        items: The whole transcript as it now is.
+        delta: The text by which the item grew; None for any other change.
+    """
+
+    item: TranscriptionItem | None
+    items: tuple[TranscriptionItem, ...] = attrs.field(repr=False)
+    delta: str | None = None
+
+
+@attrs.frozen
+class AgentStateChanged:
+    """The agent began to listen, think or speak."""
+
+    state: AgentState
+
+
+@attrs.frozen
+class WidgetSettingsChanged:
+    """The server sent widget settings; they replace earlier ones as a whole."""
+
+    settings: WidgetSettings
+
+
+@attrs.frozen
+class AiMessage:
+    """The params of an `ai_conversation` frame, of whatever type (R40)."""
+
+    params: Mapping[str, Any] = attrs.field(repr=False)
+
+
+@attrs.frozen
+class FunctionCallReceived:
+    """The assistant asks for a client-side tool; `call_id` is the tool call's (R51).
+
+    Attributes:
+        call_id: What the output must carry.
+        name: Which tool.
+        arguments: JSON as text, as the server sent it.
+    """
+
+    call_id: str
+    name: str
+    arguments: str = attrs.field(repr=False)
+
+
+# -- frames ------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class MessageReceived:
+    """A frame as it was decoded, before anything else was made of it."""
+
+    frame: Mapping[str, Any] = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Malformed:
+    """A frame was ignored; once per kind of mistake. The text does not quote the frame."""
+
+    error: RemoteProtocolError
+
+
+SessionEvent = (
+    SessionUpdated
+    | Ready
+    | LoginFailed
+    | ClientFailed
+    | CloseConnection
+    | CallStateChanged
+    | CallUpdated
+    | RemoteDescription
+    | RingingReceived
+    | TranscriptChanged
+    | AgentStateChanged
+    | WidgetSettingsChanged
+    | AiMessage
+    | FunctionCallReceived
+    | MessageReceived
+    | Malformed
+)
+
+
+def ended_by(error: TxError) -> CallState:
+    """`DONE`, because of an error."""
+    cause = error.cause if isinstance(error, CallError) else None
+    return CallState.done(CallTerminationReason(cause=cause, error=error))

@@ -1,0 +1,75 @@
+"""What a log may show of a frame: its shape, its ids and codes, and nothing that was said or that opens a door.
+
+This is a list of what may be shown, not of what must not: a member that Telnyx adds tomorrow is hidden until somebody
+has looked at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import RemoteProtocolError
+from .jsonrpc import decode_frames, encode
+
+__all__ = ["redact", "redacted_text"]
+
+_SHOWN = frozenset(
+    {
+        *("jsonrpc", "id", "method", "type", "code", "message", "state", "status", "role", "action", "holdState"),
+        *("sessid", "callID", "callId", "call_id", "item_id", "response_id", "previous_item_id"),
+        *("telnyx_session_id", "telnyx_leg_id", "reattached_sessions", "call_report_id", "dc", "region"),
+        *("cause", "causeCode", "sipCode", "sipReason", "display_direction", "serno", "auth-expires"),
+        *("target_type", "target_version_id", "reconnection", "sdkVersion", "data", "User-Agent", "trickle"),
+        *("audio", "video", "useStereo", "attach", "screenShare", "content_index", "output_index"),
+        *("sdpMid", "sdpMLineIndex", "mimeType", "clockRate", "channels"),
+    }
+)
+"""Members whose plain value is shown; the ids are what one finds a call by in Telnyx's own logs."""
+
+_ENTERED = frozenset(
+    {"params", "result", "error", "dialogParams", "item", "response", "User-Agent", "preferred_codecs"}
+)
+"""Members whose own members are looked at."""
+
+_LONGEST = 200
+
+
+def redacted_text(text: str | bytes) -> str:
+    """A frame as it may be logged; of what is not a frame only the size."""
+    try:
+        frames = decode_frames(text)
+    except RemoteProtocolError as error:
+        return f"<{error.message}; {len(text)} {'characters' if isinstance(text, str) else 'bytes'}>"
+    return " ".join(encode(redact(frame)) for frame in frames)
+
+
+def redact(frame: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A decoded frame as it may be logged."""
+    return {name: _redact_member(name, value) for name, value in frame.items()}
+
+
+def _redact_member(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if name in _ENTERED and isinstance(value, dict):
+        return redact(value)
+    if name in _ENTERED and isinstance(value, (list, tuple)):
+        return [_redact_member(name, member) for member in value]
+    if name not in _SHOWN:
+        return _size(value)
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(member, str) for member in value):
+        return list(value)
+    return _size(value)
+
+
+def _size(value: Any) -> str:
+    if isinstance(value, str):
+        return f"<{len(value)} characters>"
+    if isinstance(value, (dict, list, tuple)):
+        return f"<{len(value)} members>"
+    return "<hidden>"

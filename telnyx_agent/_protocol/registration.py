@@ -1,0 +1,238 @@
+"""`Registration`: from the open socket to `REGED` - login, clientReady, gateway state - and what goes wrong on the way.
+
+Rules of this file:
+
+1. The login is the first frame on the socket (R6, R19, S1).
+2. After `logged in` the gateway state is asked for when `clientReady` comes, or without it after a while (R12, R13).
+3. `REGED` makes ready, as result or as push, once (R14). A state on the way there is asked about again, a few times; a
+   state that leads nowhere fails at once.
+4. Every login comes to an end: 10 s for the login's result, 15 s for `REGED` (R11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from ..errors import AuthenticationError, GatewayError, NetworkError
+from . import requests
+from .channel import Channel, Pending, RequestKind
+from .events import GatewayReport, Refusal
+from .outcomes import LoginFailed, Ready
+from .requests import AnonymousLogin
+from .settings import SessionSettings
+from .states import (
+    GATEWAY_TABLE,
+    SESSION_TABLE,
+    GatewayPhase,
+    GatewayState,
+    SessionInput,
+    SessionState,
+    advance,
+    allows,
+)
+from .timers import Timer, TimerKind, Timers
+
+__all__ = ["Registration"]
+
+_LOGIN = Timer(TimerKind.LOGIN)
+_READY = Timer(TimerKind.READY)
+_CLIENT_READY = Timer(TimerKind.CLIENT_READY)
+_REQUERY = Timer(TimerKind.REQUERY)
+
+_UNINFORMATIVE = (None, GatewayState.ATTACHED)
+
+
+class Registration:
+    """The session's state, and all that moves it. Outcomes are returned: `Ready`, `LoginFailed`, or nothing."""
+
+    def __init__(
+        self,
+        login: AnonymousLogin,
+        channel: Channel,
+        timers: Timers,
+        settings: SessionSettings,
+        random: Callable[[], float],
+    ) -> None:
+        self.state = SessionState.IDLE
+        self.session_id = channel.new_id()
+        self.report: GatewayReport | None = None
+        """The last report with which the gateway said `REGED`."""
+        self._login = login
+        self._channel = channel
+        self._timers = timers
+        self._settings = settings
+        self._random = random
+        self._phase = GatewayPhase.WAITING
+        self._answers = 0
+        self._client_ready = False
+        self._asked = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls go through."""
+        return self.state is SessionState.READY
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether the server has accepted the login, so that it takes other requests (S2)."""
+        return self.state in (SessionState.REGISTERING, SessionState.READY)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can come of this session any more."""
+        return self.state in (SessionState.CLOSING, SessionState.CLOSED)
+
+    # -- the socket ----------------------------------------------------------------------------------------------------
+
+    def open(self, now: float) -> None:
+        """The socket is open: log in, unless the user has given up meanwhile."""
+        self._advance(SessionInput.OPENED)
+        if self.state is SessionState.LOGGING_IN:
+            self._send_login(self._login, now)
+
+    def end(self) -> None:
+        """We are done; what comes from here on is ignored."""
+        self._advance(SessionInput.ENDED)
+
+    def close(self) -> None:
+        """The socket is gone."""
+        self._advance(SessionInput.CLOSED)
+
+    # -- login ---------------------------------------------------------------------------------------------------------
+
+    def login_again(self, now: float) -> bool:
+        """The server has forgotten our login (R16). False if this is no time to log in."""
+        if not allows(SESSION_TABLE, self.state, SessionInput.LOGIN_REQUIRED):
+            return False
+        self._advance(SessionInput.LOGIN_REQUIRED)
+        self._send_login(attrs.evolve(self._login, reconnection=True), now)
+        return True
+
+    def login_accepted(self, now: float) -> None:
+        """The login's result came."""
+        self._advance(SessionInput.LOGIN_ACCEPTED)
+        self._timers.cancel(_LOGIN)
+        if self._client_ready:
+            self._ask(now)
+        else:
+            self._timers.set(_CLIENT_READY, now + self._settings.client_ready_grace)
+
+    def login_refused(self, refusal: Refusal) -> LoginFailed:
+        """The login's error came."""
+        return LoginFailed(
+            AuthenticationError(
+                f"authentication failed: {refusal.message} (code {refusal.code}); check the assistant's id, and that "
+                "the assistant allows it (telephony_settings.supports_unauthenticated_web_calls)",
+                server_message=refusal.message,
+                server_code=refusal.code,
+                data=dict(refusal.data),
+            )
+        )
+
+    def _send_login(self, login: AnonymousLogin, now: float) -> None:
+        self._phase = GatewayPhase.WAITING
+        self._answers = 0
+        self._client_ready = self._asked = False
+        deadline = now + self._settings.login_timeout
+        request_id = self._channel.expect(Pending(RequestKind.LOGIN), deadline)
+        self._channel.send(requests.anonymous_login(request_id, login, self.session_id))
+        self._timers.cancel(_CLIENT_READY, _REQUERY)
+        self._timers.set(_LOGIN, deadline)
+        self._timers.set(_READY, now + self._settings.ready_timeout)
+
+    # -- gateway -------------------------------------------------------------------------------------------------------
+
+    def client_ready(self, now: float) -> None:
+        """`clientReady` came; a proxy may send it before the login's result."""
+        self._client_ready = True
+        if self.state is SessionState.REGISTERING and not self._asked:
+            self._ask(now)
+
+    def gateway_reported(self, report: GatewayReport, now: float) -> Ready | LoginFailed | None:
+        """The gateway's state came, as result or as push."""
+        if not self.is_logged_in:
+            return None
+        if report.state is None or report.state is GatewayState.ATTACHED:
+            self._ask_later(now)
+            return None
+        self._phase = advance(GATEWAY_TABLE, self._phase, report.state)
+        if self._phase is GatewayPhase.FAILED:
+            return LoginFailed(_gateway_failed(report.state))
+        if self._phase is GatewayPhase.WAITING:
+            return self._not_yet(report.state, now)
+        if report.state is GatewayState.REGED:
+            self.report = report
+        if self.is_ready:
+            return None
+        self._advance(SessionInput.REGISTERED)
+        self._timers.cancel(_READY, _CLIENT_READY, _REQUERY)
+        return Ready()
+
+    def gateway_refused(self, refusal: Refusal) -> LoginFailed:
+        """The question for the gateway's state was answered with an error."""
+        return LoginFailed(
+            GatewayError(
+                f"logged in, but the server does not tell the gateway's state: {refusal.message} ({refusal.code})",
+                server_message=refusal.message,
+                server_code=refusal.code,
+            )
+        )
+
+    def _not_yet(self, state: GatewayState, now: float) -> LoginFailed | None:
+        if _REQUERY in self._timers:
+            # A second report between two questions, such as a push beside the result.
+            return None
+        self._answers += 1
+        if self._answers >= self._settings.max_gateway_answers:
+            return LoginFailed(_never_registered(state.value))
+        self._ask_later(now)
+        return None
+
+    def _ask(self, now: float) -> None:
+        self._asked = True
+        self._timers.cancel(_CLIENT_READY)
+        request_id = self._channel.expect(Pending(RequestKind.GATEWAY_STATE), now + self._settings.ready_timeout)
+        self._channel.send(requests.gateway_state(request_id, self._channel.voice_sdk_id))
+
+    def _ask_later(self, now: float) -> None:
+        if self.is_ready or _REQUERY in self._timers:
+            return
+        shortest, longest = self._settings.requery_delays
+        self._timers.set(_REQUERY, now + shortest + (longest - shortest) * self._random())
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def timer_due(self, kind: TimerKind, now: float) -> LoginFailed | None:
+        """One of this file's timers came due."""
+        if kind is TimerKind.LOGIN:
+            return LoginFailed(
+                NetworkError(
+                    f"no answer to the login within {self._settings.login_timeout:g} s; check the network connection "
+                    "and the server configuration"
+                )
+            )
+        if kind is TimerKind.READY:
+            return LoginFailed(_never_registered(f"no state within {self._settings.ready_timeout:g} s"))
+        self._ask(now)
+        return None
+
+    def _advance(self, event: SessionInput) -> None:
+        self.state = advance(SESSION_TABLE, self.state, event)
+
+
+def _gateway_failed(state: GatewayState) -> GatewayError:
+    return GatewayError(
+        f"Telnyx's gateway reported {state.value}; this is on the server's side, try again later",
+        server_message=state.value,
+    )
+
+
+def _never_registered(last: str) -> GatewayError:
+    return GatewayError(
+        f"logged in, but Telnyx's gateway did not register the session ({last}); check that the assistant can be "
+        "called, and try again later",
+        code=46001,
+        server_message=last,
+    )

@@ -1,0 +1,192 @@
+"""`TranscriptionItem`: one line of the transcript, and `GrowingText`, which makes a long stream of deltas cheap.
+
+A response of 10,000 deltas gives 10,000 items, one per change. Were each to hold its own text, that would be 250 MB in
+the queue of a slow reader; so partial items hold a place in one shared text, and put the string together when read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any, ClassVar
+
+import attrs
+
+__all__ = ["EPOCH", "GrowingText", "TextPrefix", "TranscriptionItem", "whole"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+"""Stands for "no time given"."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def whole(text: str) -> str:
+    """`text` with UTF-16 surrogates put together, and those without a partner replaced, so that it can be printed.
+
+    A server that cuts a text into deltas by UTF-16 units may cut an emoji in two.
+    """
+    if _SURROGATE.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class GrowingText:
+    """Text that only grows at its end. Written by one thread; prefixes of it may be read by any."""
+
+    __slots__ = ("_joined", "_parts")
+
+    def __init__(self, text: str) -> None:
+        self._parts = [text]
+        # How many parts have been put together, and the result. One tuple, so that readers see both or neither.
+        self._joined = (0, "")
+
+    def append(self, part: str) -> None:
+        """Add text at the end. Prefixes taken before do not change."""
+        self._parts.append(part)
+
+    def snapshot(self) -> TextPrefix:
+        """The text as it is now; costs the same however long it is."""
+        return TextPrefix(self, len(self._parts))
+
+    def join(self, count: int) -> str:
+        """The first `count` parts as one string."""
+        known, text = self._joined
+        if known > count:
+            return "".join(self._parts[:count])
+        if known < count:
+            text += "".join(self._parts[known:count])
+            self._joined = (count, text)
+        return text
+
+
+class TextPrefix:
+    """A place in a `GrowingText`: everything up to there."""
+
+    __slots__ = ("_count", "_text")
+
+    def __init__(self, text: GrowingText, count: int) -> None:
+        self._text = text
+        self._count = count
+
+    def __str__(self) -> str:
+        return whole(self._text.join(self._count))
+
+
+def _to_tuple(urls: Iterable[str]) -> tuple[str, ...]:
+    return tuple(urls)
+
+
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+@attrs.frozen(repr=False)
+class TranscriptionItem:
+    """One item of the transcript: something that was said or typed. iOS: `TranscriptionItem`. Immutable.
+
+    An item that grows is replaced by a new value with the same `id`.
+
+    Attributes:
+        id: Stable while the item grows.
+        role: `"user"` or `"assistant"`.
+        timestamp: When it began, in UTC.
+        is_partial: Whether it still grows.
+        image_urls: The images of a typed message: `data:` or `https:` URLs.
+        item_type: iOS's kind: `"text_message"`, `"text_message_with_image"`, `"response_delta"` or `"text"`.
+        metadata: Whatever the application adds with `add_transcription`.
+        call_id: The call it belongs to.
+        response_id: The assistant's response it belongs to.
+        interrupted: Whether the user cut the assistant short.
+        at: As `timestamp`, on the monotonic clock of the connection; for measuring, not compared.
+    """
+
+    ROLE_USER: ClassVar[str] = "user"
+    ROLE_ASSISTANT: ClassVar[str] = "assistant"
+
+    id: str
+    role: str = attrs.field(converter=_lower)
+    _content: str | TextPrefix = attrs.field(eq=str)
+    timestamp: datetime = EPOCH
+    is_partial: bool = False
+    image_urls: tuple[str, ...] = attrs.field(default=(), converter=_to_tuple)
+    item_type: str | None = None
+    metadata: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    call_id: str | None = attrs.field(default=None, kw_only=True)
+    response_id: str | None = attrs.field(default=None, kw_only=True)
+    interrupted: bool = attrs.field(default=False, kw_only=True)
+    at: float = attrs.field(default=0.0, eq=False, kw_only=True)
+
+    @property
+    def content(self) -> str:
+        """The text so far."""
+        return str(self._content)
+
+    @property
+    def text(self) -> str:
+        """iOS's other name for `content`."""
+        return self.content
+
+    @property
+    def speaker(self) -> str:
+        """iOS's other name for `role`."""
+        return self.role
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the item is complete."""
+        return not self.is_partial
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there are images."""
+        return bool(self.image_urls)
+
+    @property
+    def image_count(self) -> int:
+        """How many images there are."""
+        return len(self.image_urls)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The item as something that `json.dumps` takes."""
+        return {
+            "id": self.id,
+            "role": self.role,
+            "content": self.content,
+            "timestamp": self.timestamp.isoformat(),
+            "is_partial": self.is_partial,
+            "image_urls": list(self.image_urls),
+            "item_type": self.item_type,
+            "metadata": dict(self.metadata),
+            "call_id": self.call_id,
+            "response_id": self.response_id,
+            "interrupted": self.interrupted,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TranscriptionItem:
+        """The item that `to_dict` was called on. Only `id`, `role` and `content` are needed.
+
+        Raises:
+            KeyError: One of these is missing.
+            ValueError: `timestamp` is not in ISO format.
+        """
+        timestamp = values.get("timestamp")
+        return cls(
+            values["id"],
+            values["role"],
+            values["content"],
+            EPOCH if timestamp is None else datetime.fromisoformat(timestamp),
+            bool(values.get("is_partial", False)),
+            values.get("image_urls") or (),
+            values.get("item_type"),
+            dict(values.get("metadata") or {}),
+            call_id=values.get("call_id"),
+            response_id=values.get("response_id"),
+            interrupted=bool(values.get("interrupted", False)),
+        )
+
+    def __repr__(self) -> str:
+        marks = [name for name in ("is_partial", "interrupted") if getattr(self, name)]
+        marks += [f"{self.image_count} image(s)"] if self.image_urls else []
+        return f"<TranscriptionItem {self.role}: {self.content!r}{''.join(f' {mark}' for mark in marks)}>"

@@ -1,0 +1,284 @@
+"""Dispatchers: where user code runs - on a thread of its own, in the user's own loop, or on the user's executor.
+
+Whichever it is: one callback at a time, in the order of `submit`. A callback that raises is reported with its traceback
+and the next one goes on: a user's bug must end neither the call nor the callbacks.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+
+from .waiting import Deadline
+
+__all__ = ["SLOW_CALLBACK", "Dispatcher", "ExecutorDispatcher", "PumpDispatcher", "ThreadDispatcher"]
+
+SLOW_CALLBACK = 0.5
+"""Seconds after which a callback is called slow in the log: those behind it are late by as much."""
+
+_logger = logging.getLogger("telnyx_agent.delegate")
+
+
+@attrs.frozen
+class _Callback:
+    fn: Callable[[], object]
+    name: str
+
+
+class Dispatcher:
+    """A queue of callbacks. All methods may be called from any thread.
+
+    The queue has no limit: what is in it are events that the user asked for, and to drop one would be worse than to be
+    late.
+    """
+
+    can_wait: bool = False
+    """Whether what is submitted surely runs, so that a future may wait for it."""
+
+    def __init__(self) -> None:
+        # Guards the queue and who serves it; what the server of the queue sleeps on. Never held while a callback runs.
+        # Re-entrant, because a finaliser may submit while its own thread is in here.
+        self._state = threading.Condition(threading.RLock())
+        self._queue: deque[_Callback] = deque()
+        self._running_on: int | None = None
+
+    def submit(self, fn: Callable[[], object], name: str = "") -> None:
+        """Run `fn` after everything that was submitted before. Never blocks, never raises; also after `close`.
+
+        Args:
+            fn: The callback.
+            name: What reports call it; its own name when not given.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End when the queue is empty. Returns at once. What is submitted later still runs."""
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait, after `close`, until all callbacks have run; False if they have not after `timeout` seconds.
+
+        Returns True at once where waiting would be for oneself: inside a callback, or where the user runs the
+        callbacks.
+        """
+        return True
+
+    def is_current_thread(self) -> bool:
+        """Whether the calling thread is running a callback of this dispatcher."""
+        return self._running_on == threading.get_ident()
+
+    def _run(self, callback: _Callback, propagate: tuple[type[BaseException], ...] = ()) -> None:
+        outer, self._running_on = self._running_on, threading.get_ident()
+        begin = time.monotonic()
+        try:
+            callback.fn()
+        except propagate:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - user code may raise anything, and the next callback must run
+            _report(callback.name, exc)
+        finally:
+            self._running_on = outer
+            seconds = time.monotonic() - begin
+            if seconds > SLOW_CALLBACK:
+                _logger.warning("%s took %.1f s; callbacks behind it were late by as much", callback.name, seconds)
+
+
+class ThreadDispatcher(Dispatcher):
+    """Runs callbacks on a daemon thread, started by the first one and ended by `close`."""
+
+    can_wait = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    def submit(self, fn: Callable[[], object], name: str = "") -> None:
+        with self._state:
+            self._queue.append(_Callback(fn, name or _name(fn)))
+            if self._thread is None:
+                self._start()
+            self._state.notify_all()
+
+    def close(self) -> None:
+        with self._state:
+            self._closing = True
+            self._state.notify_all()
+
+    def join(self, timeout: float | None = None) -> bool:
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        deadline = Deadline(timeout)
+        while thread.is_alive() and not deadline.is_over:
+            thread.join(deadline.next_wait)
+        return not thread.is_alive()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._serve, name="telnyx-agent-delegate", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            # No more threads, or the interpreter is on its way out. The callbacks stay queued; the next `submit` tries
+            # again.
+            _logger.error("callbacks cannot run: no thread could be started (%s)", exc)
+        else:
+            self._thread = thread
+
+    def _serve(self) -> None:
+        while True:
+            with self._state:
+                while not self._queue and not self._closing:
+                    self._state.wait()
+                if not self._queue:
+                    # In the same moment in which the queue is seen empty: whoever submits from now on starts a new
+                    # thread.
+                    self._thread = None
+                    return
+                callback = self._queue.popleft()
+            self._run(callback)
+            # An idle thread must not keep the last callback's arguments alive.
+            del callback
+
+
+class PumpDispatcher(Dispatcher):
+    """Runs callbacks when and where the user calls `process_events`: for Tk, Qt, pygame and other loops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Whose turn it is to run callbacks, so that two pumping threads cannot run two at once. Re-entrant: a callback
+        # may pump, as modal dialogs do, and then it runs the callbacks behind it.
+        self._turn = threading.RLock()
+
+    def submit(self, fn: Callable[[], object], name: str = "") -> None:
+        with self._state:
+            self._queue.append(_Callback(fn, name or _name(fn)))
+            self._state.notify_all()
+
+    def process_events(self, timeout: float = 0.0) -> int:
+        """Run the callbacks that are due, on this thread.
+
+        `KeyboardInterrupt` and `SystemExit` of a callback end this call and are the caller's; other exceptions are
+        logged. Callbacks that are submitted in the meantime wait for the next call, so that this one comes to an end.
+
+        Args:
+            timeout: Seconds to wait for the first callback. Ctrl-C interrupts.
+
+        Returns:
+            How many callbacks ran.
+        """
+        deadline = Deadline(timeout)
+        while not self._turn.acquire(timeout=deadline.next_wait):
+            if deadline.is_over:
+                return 0
+        try:
+            with self._state:
+                while not self._queue and not deadline.is_over:
+                    self._state.wait(deadline.next_wait)
+                due = len(self._queue)
+            done = 0
+            while done < due and (callback := self._next()) is not None:
+                self._run(callback, propagate=(KeyboardInterrupt, SystemExit))
+                done += 1
+            return done
+        finally:
+            self._turn.release()
+
+    def _next(self) -> _Callback | None:
+        with self._state:
+            return self._queue.popleft() if self._queue else None
+
+
+class Executor(Protocol):
+    """What `ExecutorDispatcher` needs: any `concurrent.futures.Executor`, or a small class around a GUI's queue."""
+
+    def submit(self, fn: Callable[[], Any], /) -> object:
+        """Arrange for `fn()` to run soon."""
+
+
+class ExecutorDispatcher(Dispatcher):
+    """Runs callbacks on the user's executor: one job per callback, and never two jobs at once.
+
+    Args:
+        executor: Anything with `submit(fn)`.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        super().__init__()
+        self._executor = executor
+        self._has_job = False
+
+    def submit(self, fn: Callable[[], object], name: str = "") -> None:
+        with self._state:
+            self._queue.append(_Callback(fn, name or _name(fn)))
+            if self._has_job:
+                return
+            self._has_job = True
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Ask for the next job. Not under the lock: the executor may be one that runs the job at once."""
+        try:
+            job = self._executor.submit(self._run_next)
+        except Exception as exc:  # noqa: BLE001 - the executor is the user's
+            # It was shut down, most likely. The callbacks stay queued, on any other thread they might do harm.
+            self._job_lost(exc)
+            return
+        if isinstance(job, concurrent.futures.Future):
+            job.add_done_callback(self._job_done)
+
+    def _run_next(self) -> None:
+        with self._state:
+            callback = self._queue.popleft()
+        self._run(callback)
+        with self._state:
+            more = self._has_job = bool(self._queue)
+        if more:
+            self._hand_over()
+
+    def _job_done(self, job: concurrent.futures.Future[Any]) -> None:
+        if job.cancelled():
+            self._job_lost(concurrent.futures.CancelledError())
+
+    def _job_lost(self, exc: BaseException) -> None:
+        with self._state:
+            self._has_job = False
+        _logger.error("callbacks cannot run: the executor does not take them (%s: %s)", type(exc).__name__, exc)
+
+
+def _name(fn: Callable[[], object]) -> str:
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return getattr(fn, "__qualname__", None) or repr(fn)
+
+
+def _report(name: str, exc: BaseException) -> None:
+    """Show users their bug: through logging where it is set up, else on stderr. Silence would hide it for days."""
+    try:
+        if _is_configured(_logger):
+            _logger.error("%s raised %s; the call goes on", name, type(exc).__name__, exc_info=exc)
+        elif sys.stderr is not None:
+            lines = traceback.format_exception(type(exc), exc, exc.__traceback__)
+            sys.stderr.write(f"telnyx_agent: {name} raised {type(exc).__name__}; the call goes on\n{''.join(lines)}")
+    except Exception:  # noqa: BLE001
+        # A broken log handler or a closed stderr: there is nowhere left to report to, and the next callback must still
+        # run.
+        return
+
+
+def _is_configured(logger: logging.Logger | None) -> bool:
+    """Whether a record would come to a handler that does something with it."""
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False

@@ -1,0 +1,109 @@
+"""`ClientLog`: what one client has to say, for `logging` always, for stderr when the client's `LogLevel` asks for it.
+
+Messages go to the logger `telnyx_agent.client.<n>` at the matching standard level, so a program that has set up
+`logging` filters them as it does all others. stderr is served by a handler of the client's own, fed past the logger's
+level: to lower that level would flood the program's handlers with what only stderr was meant to show.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal
+
+from .._protocol.redact import redacted_text
+from ..config import LogLevel
+
+__all__ = ["ClientLog"]
+
+
+class ClientLog:
+    """The log of one client. Any thread may call it; messages are %-formatted only if somebody wants them.
+
+    Args:
+        level: What goes to stderr; `LogLevel.NONE` is nothing at all.
+        client_number: Which client of the process; part of the logger's name.
+    """
+
+    def __init__(self, level: LogLevel, client_number: int) -> None:
+        self._level = level
+        self._logger = logging.getLogger(f"telnyx_agent.client.{client_number}")
+        self._stderr: _StderrHandler | None = None
+        if level > LogLevel.NONE:
+            self._stderr = _StderrHandler()
+            self._stderr.setFormatter(
+                logging.Formatter(f"%(asctime)s telnyx-agent[{client_number}] %(levelname)s %(message)s")
+            )
+
+    @property
+    def level(self) -> LogLevel:
+        """What goes to stderr."""
+        return self._level
+
+    def error(self, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
+        """Something went wrong, and the user has to do something about it."""
+        self._log(LogLevel.ERROR, logging.ERROR, message, args, exc_info)
+
+    def warning(self, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
+        """Something is not as it should be, and the client goes on."""
+        self._log(LogLevel.WARNING, logging.WARNING, message, args, exc_info)
+
+    def success(self, message: str, *args: Any) -> None:
+        """Something that was asked for is done."""
+        self._log(LogLevel.SUCCESS, logging.INFO, message, args)
+
+    def info(self, message: str, *args: Any) -> None:
+        """A step on the way."""
+        self._log(LogLevel.INFO, logging.INFO, message, args)
+
+    def debug(self, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
+        """For those who work on the SDK."""
+        self._log(LogLevel.DEBUG, logging.DEBUG, message, args, exc_info)
+
+    def frame(self, direction: Literal["<", ">"], text: str | bytes) -> None:
+        """A frame on the wire, without what is secret or personal. Only from `LogLevel.VERTO` on, logging included.
+
+        Args:
+            direction: `"<"` for received, `">"` for sent.
+            text: The frame.
+        """
+        if self._level < LogLevel.VERTO:
+            return
+        self._log(LogLevel.VERTO, logging.DEBUG, "%s %s", (direction, redacted_text(text)))
+
+    def stats(self, message: str, *args: Any) -> None:
+        """Media statistics."""
+        self._log(LogLevel.STATS, logging.DEBUG, message, args)
+
+    def close(self) -> None:
+        """Nothing more goes to stderr."""
+        handler, self._stderr = self._stderr, None
+        if handler is not None:
+            handler.close()
+
+    def _log(
+        self, level: LogLevel, standard: int, message: str, args: tuple[Any, ...], exc_info: BaseException | None = None
+    ) -> None:
+        exc = None if exc_info is None else (type(exc_info), exc_info, exc_info.__traceback__)
+        if self._logger.isEnabledFor(standard):
+            # The record should name the caller of error(), info() and so on.
+            self._logger.log(standard, message, *args, exc_info=exc, stacklevel=3)
+        handler = self._stderr
+        if handler is not None and level <= self._level:
+            handler.handle(self._logger.makeRecord(self._logger.name, standard, "", 0, message, args, exc))
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what is `sys.stderr` at the time, not to what it was when the client was made."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = f"{self.format(record)}\n"
+        except Exception:  # noqa: BLE001 - as the handlers of `logging` do: whoever logs is not to blame
+            self.handleError(record)
+            return
+        try:
+            if sys.stderr is not None:  # as under pythonw.exe
+                sys.stderr.write(line)
+        except (OSError, ValueError):  # gone or closed: there is nowhere left to say so
+            return

@@ -1,0 +1,190 @@
+"""`LoopThread`: the one thread, shared by all clients of the process, that owns the SDK's mutable state.
+
+Everything else reaches it through `post`. It is started by the first `acquire` and ended by the last `release`. A
+forked child has no such thread, whatever the parent had: there `post` is refused, and `acquire` starts a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from .workers import DaemonPool
+
+__all__ = ["LoopThread"]
+
+_logger = logging.getLogger("telnyx_agent")
+
+# What the end of the loop may take: tasks that linger, tasks that are cancelled, generators, blocked worker threads.
+_STEP_LIMIT = 1.0
+_JOIN_LIMIT = 5.0
+
+
+class LoopThread:
+    """A daemon thread that runs an asyncio loop. Made by `acquire` only."""
+
+    # Guards the count of users, and the order of the last `post` before the stop; held for a few instructions only. One
+    # for all loops, so that one hook can renew it after a fork. Re-entrant, because a signal handler or a finaliser may
+    # post while its own thread is in here.
+    _guard: ClassVar[threading.RLock] = threading.RLock()
+    _shared: ClassVar[LoopThread | None] = None
+
+    loop: asyncio.AbstractEventLoop
+    """For `call_later`, `create_task` and so on, on the loop thread only."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._stopping = False
+        self._pid = os.getpid()
+        self._lingering: set[asyncio.Task[None]] = set()
+        self._pool = DaemonPool()
+        # Not by the program's event loop policy: what that brings (uvloop, a test double) is not what media was tested
+        # on.
+        self.loop = asyncio.new_event_loop() if sys.platform == "win32" else asyncio.SelectorEventLoop()
+        self.loop.set_default_executor(self._pool)
+        self.loop.set_exception_handler(_log_context)
+        self._thread = threading.Thread(target=self._run, name="telnyx-agent-loop", daemon=True)
+
+    # -- any thread ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def acquire(cls) -> LoopThread:
+        """The shared loop; starts it for the first user. Each `acquire` needs one `release`."""
+        with cls._guard:
+            shared = cls._shared
+            if shared is None:
+                shared = cls()
+                try:
+                    shared._thread.start()
+                except RuntimeError:  # no more threads, or the interpreter is on its way out
+                    shared.loop.close()
+                    raise
+                cls._shared = shared
+            shared._users += 1
+            return shared
+
+    def release(self) -> None:
+        """Give the loop back. The last one ends it, and waits until it has ended unless called on it.
+
+        What was posted before still runs. Tasks that are left are cancelled.
+
+        Raises:
+            RuntimeError: It was released more often than acquired.
+        """
+        with LoopThread._guard:
+            if self._pid != os.getpid():
+                return
+            if self._users == 0:
+                raise RuntimeError("the loop was released more often than acquired")
+            self._users -= 1
+            if self._users:
+                return
+            self._stopping = True
+            if LoopThread._shared is self:
+                LoopThread._shared = None
+            self.loop.call_soon_threadsafe(self.loop.stop)
+        if self.is_current or sys.is_finalizing():
+            return
+        self._thread.join(_JOIN_LIMIT)
+        if self._thread.is_alive():
+            _logger.warning("the loop thread is still busy %g s after its last user left", _JOIN_LIMIT)
+
+    def post(self, fn: Callable[..., object], *args: Any) -> None:
+        """Run `fn(*args)` on the loop, after everything that was posted before. What it raises is logged.
+
+        Raises:
+            RuntimeError: The loop has ended, or belongs to the process that this one was forked from.
+        """
+        if self._pid != os.getpid():
+            raise RuntimeError("this client belongs to the parent process; make a new TxClient after a fork")
+        with LoopThread._guard:
+            if self._stopping:
+                raise RuntimeError("the loop has ended")
+            self.loop.call_soon_threadsafe(_call, fn, args)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the calling thread is this loop's."""
+        return threading.get_ident() == self._thread.ident
+
+    # -- loop thread ---------------------------------------------------------------------------------------------------
+
+    def linger(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` as a task that a stopping loop does not cancel but waits for, for a second at most."""
+        task = self.loop.create_task(work)
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            while not self._stopping and not self.loop.is_closed():
+                _guarded(self.loop.run_forever)
+            for step in (self._let_linger, self._cancel_tasks, self._close_generators):
+                _guarded(self.loop.run_until_complete, step())
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            if not self._pool.join(_STEP_LIMIT):
+                _logger.warning(
+                    "a worker thread is still blocked after the end of the loop; it does not keep the process alive"
+                )
+        finally:
+            asyncio.set_event_loop(None)
+            self.loop.close()
+
+    async def _let_linger(self) -> None:
+        if self._lingering:
+            await asyncio.wait(tuple(self._lingering), timeout=_STEP_LIMIT)
+
+    async def _cancel_tasks(self) -> None:
+        end = self.loop.time() + _STEP_LIMIT
+        # Again and again, because a task may start others while it is being cancelled.
+        while left := asyncio.all_tasks() - {asyncio.current_task()}:
+            if self.loop.time() >= end:
+                _logger.warning("tasks that do not end when cancelled were left behind: %s", sorted(map(_name, left)))
+                return
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=end - self.loop.time())
+
+    async def _close_generators(self) -> None:
+        await asyncio.wait_for(self.loop.shutdown_asyncgens(), _STEP_LIMIT)
+
+
+def _name(task: asyncio.Task[Any] | None) -> str:
+    return "" if task is None else task.get_name()
+
+
+def _call(fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+    """Run one posted function; a bug in it must not end the loop, on which every call of the process lives."""
+    try:
+        fn(*args)
+    except BaseException:  # SystemExit too: asyncio would let it end `run_forever`
+        _logger.exception("an error on the loop, in %s", getattr(fn, "__qualname__", repr(fn)))
+
+
+def _guarded(run: Callable[..., object], *args: Any) -> None:
+    """Run the loop; what tasks let escape (SystemExit, KeyboardInterrupt) is logged like any other error."""
+    try:
+        run(*args)
+    except BaseException:
+        _logger.exception("an error on the loop")
+
+
+def _log_context(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """asyncio's own handler writes to stderr through `logging.lastResort`, even if the SDK was told to be silent."""
+    _logger.error("an error on the loop: %s", context.get("message"), exc_info=context.get("exception"))
+
+
+def _forget_parent() -> None:
+    # The parent's threads are not here, and one of them may have held the lock at the moment of the fork.
+    LoopThread._guard = threading.RLock()
+    LoopThread._shared = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)

@@ -1,0 +1,55 @@
+"""TLS contexts that verify: by default the system's CAs; a caller may bring others, but cannot switch it off."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ClientConfigurationError
+
+__all__ = ["check_tls_options", "tls_context"]
+
+_OPTIONS = frozenset({"context", "ca_certs", "ca_cert_path", "server_hostname"})
+
+
+def check_tls_options(options: Mapping[str, Any]) -> None:
+    """Refuse what is unknown or would weaken TLS.
+
+    Args:
+        options: `context`, an `ssl.SSLContext`, or `ca_certs` and `ca_cert_path`, a file and a folder of CA
+            certificates in
+            place of the system's; `server_hostname`, the name to verify in place of the URL's.
+
+    Raises:
+        ClientConfigurationError: There are other options, or the context does not verify or allows TLS 1.1.
+    """
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        raise ClientConfigurationError(f"unknown TLS option {unknown[0]!r}; TLS verification cannot be turned off")
+    context = options.get("context")
+    if context is None:
+        return
+    if context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
+        raise ClientConfigurationError("this SSLContext does not verify; make it with ssl.create_default_context()")
+    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
+        raise ClientConfigurationError("this SSLContext allows TLS 1.1; set minimum_version = ssl.TLSVersion.TLSv1_2")
+
+
+def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
+    """The context for `options`. Reads files.
+
+    Raises:
+        ClientConfigurationError: The CA certificates cannot be read.
+    """
+    context: ssl.SSLContext | None = options.get("context")
+    if context is not None:
+        return context
+    try:
+        context = ssl.create_default_context(cafile=options.get("ca_certs"), capath=options.get("ca_cert_path"))
+    except OSError as exc:
+        raise ClientConfigurationError(f"the CA certificates cannot be read: {exc.strerror}") from exc
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A renegotiation would make the writer wait for data that only the reader may take.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context

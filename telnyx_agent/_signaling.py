@@ -1,0 +1,419 @@
+"""The WebSocket to the server: a reader and a writer thread over `websocket.WebSocket`, and nothing of the protocol.
+
+The reader resolves, connects, negotiates TLS, upgrades, starts the writer, receives, and says at the very end, once and
+after everything else, that the connection is closed. The writer sends what is queued, pings, and the close frame last.
+
+websocket-client works on a `Wire` in place of a socket, so that no wait of either thread outlasts `close()`. Its
+`WebSocket.recv` and `close` are not used: they would buffer a message of any size, check UTF-8 byte by byte in Python,
+put the payload into exceptions, and answer a close frame past the writer.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import websocket
+
+from ._runtime.inflow import Inflow
+from ._runtime.outbox import Opcode, Outbox
+from ._runtime.tls import check_tls_options, tls_context
+from ._runtime.wire import Wire
+from .errors import ClientConfigurationError, NetworkError, RemoteProtocolError, SocketConnectionError, TxError
+
+__all__ = ["Closed", "SignalingConnection"]
+
+_CLOSE_LIMIT = 1.5
+"""Seconds for what is queued, the close frame and the server's answer to it, after `close()`."""
+
+_REFUSE_LIMIT = 1.0
+"""Seconds for the last frames when it was the server that ended the connection."""
+
+_UPGRADE_ALLOWANCE = 2**20
+"""Bytes that the answer to the upgrade may have."""
+
+_BACKLOG_LIMIT = 64 * 2**20
+"""Bytes that may wait to be sent. A server that takes nothing for so long is not there any more."""
+
+_UNDELIVERED_LIMIT = 16 * 2**20
+"""Bytes that may wait for the loop. Beyond that nothing is received, so that the server has to wait as well."""
+
+_NO_STATUS = 1005
+_ABNORMAL = 1006
+
+
+class _BadFrame(Exception):
+    """The server sent what WebSocket does not allow, or too much of it."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+@attrs.frozen
+class Closed:
+    """How a connection ended."""
+
+    code: int | None
+    """The server's close code; 1005 when its close frame had none, 1006 when there was no close frame, None when the
+    connection was never open; 1002, 1007 or 1009 when a frame of the server was refused."""
+
+    reason: str
+    """The server's words, or what was wrong with its frame."""
+
+    error: TxError | None
+    """None when it was orderly: we asked for it, or the server closed with 1000 or 1001. `RemoteProtocolError` when a
+    frame was refused. `NetworkError` otherwise."""
+
+
+class SignalingConnection:
+    """One WebSocket connection, from `start` to `on_closed`. It is not used again after that.
+
+    Handlers are called through `post(handler, *args)`, in the order of what happened; `on_closed` is called exactly
+    once, as the last one, whatever happens.
+
+    Args:
+        url: `wss://` or `ws://`. Nothing of it but host and port gets into messages.
+        post: How handlers are called; `LoopThread.post`. A `RuntimeError` of it ends the connection silently.
+        on_open: The connection is open.
+        on_text: A message arrived: `str`, or `bytes` if it was a binary one.
+        on_closed: The connection is gone, or could not be opened.
+        connect_timeout: Seconds for look-up, connect, TLS and upgrade together.
+        max_frame: Bytes of the longest message that is accepted, be it in one frame or in many.
+        sslopt: `context` (an `ssl.SSLContext` that verifies), or `ca_certs` and `ca_cert_path`; `server_hostname`.
+        ping_interval: Seconds between pings. They keep routers' tables fresh; whether the server lives is for others to
+            judge.
+
+    Raises:
+        ClientConfigurationError: The URL or `sslopt` is unusable, or would turn TLS verification off.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        post: Callable[..., None],
+        on_open: Callable[[], None],
+        on_text: Callable[[str | bytes], None],
+        on_closed: Callable[[Closed], None],
+        connect_timeout: float = 5.0,
+        max_frame: int = 5 * 2**20,
+        sslopt: Mapping[str, Any] | None = None,
+        ping_interval: float = 15.0,
+    ) -> None:
+        self._url = url
+        self._is_secure, self._host, self._port = _split(url)
+        self._sslopt = sslopt or {}
+        check_tls_options(self._sslopt)
+        self._post = post
+        self._on_open = on_open
+        self._on_closed = on_closed
+        self._connect_timeout = connect_timeout
+        self._max_frame = max_frame
+        self._pid = os.getpid()
+        self._wire: Wire | None = None
+        self._ws: Any = websocket.WebSocket(skip_utf8_validation=True)
+        self._reader = threading.Thread(target=self._read, name="telnyx-agent-reader", daemon=True)
+        self._outbox = Outbox(ping_interval, _BACKLOG_LIMIT)
+        self._inflow: Inflow[str | bytes] = Inflow(post, on_text, _UNDELIVERED_LIMIT)
+        # Guards all below: whether a close comes before or after the opening. Never held while anything is waited for.
+        # Re-entrant, because a signal handler may close while its own thread is in here.
+        self._state = threading.RLock()
+        self._close_asked = False
+        self._is_open = False
+        self._failure: Exception | None = None
+
+    # -- any thread ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect. Returns at once; to be called once."""
+        try:
+            self._reader.start()
+        except RuntimeError as exc:
+            if self._reader.ident is not None:
+                raise
+            # No more threads. Whoever waits for the connection must hear of it like of any other failure.
+            error = SocketConnectionError(f"the connection could not be started: {exc}")
+            error.__cause__ = exc
+            self._post(self._on_closed, Closed(None, "", error))
+
+    def send(self, text: str) -> None:
+        """Queue a text. Returns at once; after `close` or the end of the connection it does nothing."""
+        # A lone surrogate has no UTF-8; one odd character must not cost the session.
+        data = text.encode("utf-8", "replace")
+        if self._pid != os.getpid():
+            return
+        if not self._outbox.put(data):
+            self._fail(
+                NetworkError("the network connection was given up: the server takes nothing any more"), -math.inf
+            )
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the connection. Returns at once; `on_closed` comes within two seconds, whatever the server does.
+
+        What was sent before goes out first, also when the connection is not open yet: then it has these two seconds to
+        open.
+
+        Args:
+            code: For the close frame.
+            reason: For the close frame; cut off at 123 bytes.
+        """
+        if self._pid != os.getpid():  # it is the parent's: the child must not end what it has only inherited
+            return
+        with self._state:
+            if not self._outbox.close(_close_frame(code, reason)):
+                return
+            self._close_asked = True
+            self._limit_close()
+        self._inflow.stop()
+
+    def join(self, timeout: float) -> bool:
+        """Wait until both threads have ended; False if they have not after `timeout` seconds."""
+        if self._reader.ident is not None:
+            self._reader.join(timeout)
+        return not self._reader.is_alive()
+
+    # -- the reader ----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        writer = threading.Thread(target=self._write, name="telnyx-agent-writer", daemon=True)
+        try:
+            closed = self._converse(writer)
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, it ends the connection, and is reported
+            closed = self._lost(exc)
+            self._outbox.end()
+            if self._wire is not None:
+                self._wire.abort()
+        if writer.ident is not None:
+            writer.join()
+        self._outbox.end()
+        if self._wire is not None:
+            self._wire.release()
+        try:
+            self._post(self._on_closed, closed)
+        except RuntimeError:  # the loop has ended: nobody is there to hear of it
+            return
+
+    def _converse(self, writer: threading.Thread) -> Closed:
+        wire = self._new_wire()
+        self._connect(wire)
+        writer.start()
+        self._open()
+        try:
+            return self._receive()
+        except _BadFrame as bad:
+            return self._refuse(wire, bad)
+
+    def _new_wire(self) -> Wire:
+        wire = Wire()
+        with self._state:
+            self._wire = wire
+            if self._close_asked:
+                self._limit_close()
+        return wire
+
+    def _limit_close(self) -> None:
+        if self._wire is not None:
+            can_wait = self._is_open or self._outbox.has_texts
+            self._wire.limit(time.monotonic() + _CLOSE_LIMIT if can_wait else -math.inf)
+
+    def _connect(self, wire: Wire) -> None:
+        wire.begin_phase(self._connect_timeout)
+        wire.connect(self._host, self._port, websocket.DEFAULT_SOCKET_OPTION)
+        if self._is_secure:
+            wire.start_tls(tls_context(self._sslopt), self._sslopt.get("server_hostname", self._host))
+        wire.allowance = _UPGRADE_ALLOWANCE
+        self._ws.connect(self._url, socket=wire, redirect_limit=0)
+        if self._ws.getstatus() != 101:
+            raise websocket.WebSocketBadStatusException("redirected", self._ws.getstatus())
+        wire.allowance = float("inf")
+        wire.begin_phase(None)
+
+    def _open(self) -> None:
+        with self._state:
+            self._is_open = True
+            if self._close_asked:
+                return
+        self._post(self._on_open)
+
+    def _receive(self) -> Closed:
+        """Receive until the server closes."""
+        message = bytearray()
+        kind: int | None = None
+        while True:
+            frame = self._next_frame(len(message))
+            if frame.opcode == Opcode.CLOSE:
+                return self._closed_by_server(frame.data)
+            if frame.opcode in (Opcode.PING, Opcode.PONG):
+                self._heartbeat(frame)
+                continue
+            if (kind is None) == (frame.opcode == Opcode.CONTINUATION):
+                raise _BadFrame(1002, "a fragment without its message, or a message inside another")
+            kind = kind or frame.opcode
+            message += frame.data
+            if frame.fin:
+                self._deliver(bytes(message), kind)
+                message, kind = bytearray(), None
+
+    def _next_frame(self, received: int) -> Any:
+        # In two steps, because `recv_frame` alone would receive a payload of any length.
+        buffer = self._ws.frame_buffer
+        try:
+            if buffer.header is None:
+                buffer.recv_header()
+            if buffer.length is None:
+                buffer.recv_length()
+            if received + (buffer.length or 0) > self._max_frame:
+                raise _BadFrame(1009, f"a message of more than {self._max_frame} bytes")
+            return self._ws.recv_frame()
+        except websocket.WebSocketProtocolException as exc:
+            raise _BadFrame(1002, "a frame that is no WebSocket frame") from exc
+
+    def _heartbeat(self, frame: Any) -> None:
+        if len(frame.data) > 125:
+            raise _BadFrame(1002, "a control frame of more than 125 bytes")
+        if frame.opcode == Opcode.PING:
+            self._outbox.answer_ping(frame.data)
+
+    def _deliver(self, data: bytes, kind: int) -> None:
+        try:
+            message = data.decode() if kind == Opcode.TEXT else data
+        except UnicodeDecodeError as exc:
+            raise _BadFrame(1007, "a text that is not UTF-8") from exc
+        self._inflow.deliver(message, len(data))
+
+    # -- the end, still on the reader ----------------------------------------------------------------------------------
+
+    def _closed_by_server(self, data: bytes) -> Closed:
+        code = struct.unpack("!H", data[:2])[0] if data else _NO_STATUS
+        reason = data[2:].decode("utf-8", "replace")
+        self._answer_close(data[:2])
+        if self._close_asked or code in (1000, 1001):
+            return Closed(code, reason, None)
+        words = f": {reason}" if reason.isprintable() and reason else ""
+        return Closed(code, reason, NetworkError(f"the server closed the network connection with code {code}{words}"))
+
+    def _refuse(self, wire: Wire, bad: _BadFrame) -> Closed:
+        """Say why to the server, and read on without looking: a close with unread data would take our frame back."""
+        self._answer_close(struct.pack("!H", bad.code))
+        try:
+            while wire.recv(65536):
+                pass
+        except OSError:  # the time was up, or the server has cut the connection; both is what was waited for
+            pass
+        error = RemoteProtocolError(f"the server sent {bad.text}; the connection was closed with code {bad.code}")
+        error.__cause__ = bad.__cause__
+        return Closed(bad.code, bad.text, None if self._close_asked else error)
+
+    def _answer_close(self, frame: bytes) -> None:
+        if self._outbox.close(frame, drop_texts=True) and self._wire is not None:
+            self._wire.limit(time.monotonic() + _REFUSE_LIMIT)
+
+    def _lost(self, exc: BaseException) -> Closed:
+        code = _ABNORMAL if self._is_open else None
+        if self._close_asked:
+            return Closed(code, "", None)
+        # What the writer saw came first: it has only given the reader the time to find the server's last words.
+        exc = self._failure or exc
+        return Closed(code, "", _explain(exc, self._host, self._port, None if self._is_open else self._connect_timeout))
+
+    # -- the writer ----------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        try:
+            while (item := self._outbox.take()) is not None:
+                opcode, payload = item
+                self._ws.send(payload, opcode)
+                if opcode is Opcode.CLOSE:
+                    return
+        except Exception as exc:  # noqa: BLE001 - reported by the reader, unless the server has said why itself
+            self._fail(exc, time.monotonic() + _REFUSE_LIMIT)
+
+    def _fail(self, exc: Exception, end: float) -> None:
+        """What cannot be sent ends the connection, but the reader gets until `end` to find the server's last words."""
+        with self._state:
+            self._failure = self._failure or exc
+            if self._wire is not None:
+                self._wire.limit(end)
+        self._inflow.stop()
+
+
+def _split(url: str) -> tuple[bool, str, int]:
+    """Whether it is TLS, host, port."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or parts.scheme not in ("wss", "ws"):
+        # Without the URL itself: it may hold credentials.
+        raise ClientConfigurationError("that is not a WebSocket URL; expected 'wss://host[:port][/path]'")
+    is_secure = parts.scheme == "wss"
+    return is_secure, host, (443 if is_secure else 80) if port is None else port
+
+
+def _close_frame(code: int, reason: str) -> bytes:
+    cut = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
+    return struct.pack("!H", code) + cut.encode()
+
+
+# What went wrong, in the order of looking, and what to do about it. `where` is host and port, `what` is `_detail`.
+_WHILE_CONNECTING: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "{host} was not found ({what}): check the name, the DNS server, and that this machine is online"),
+    (ssl.SSLCertVerificationError, "{where} has no TLS certificate that is valid here: {what}"),
+    (ssl.SSLError, "no TLS with {where} ({what}): does that port speak TLS 1.2 or newer?"),
+    (ConnectionRefusedError, "{where} refused the connection: is the port right, and is the server running?"),
+    (TimeoutError, "no connection to {where} within {timeout:g} s: is it up, or is a firewall in between?"),
+    (websocket.WebSocketTimeoutException, "{where} did not answer the WebSocket upgrade within {timeout:g} s"),
+    (websocket.WebSocketBadStatusException, "{where} answered with HTTP status {what}: is the URL right?"),
+    (websocket.WebSocketConnectionClosedException, "{where} closed the connection instead of opening a WebSocket"),
+    (websocket.WebSocketException, "{where} does not speak WebSocket: are scheme (ws or wss), port and path right?"),
+    (OSError, "no connection to {where} ({what}): is this machine online?"),
+    (ValueError, "{host} is not a usable host name"),
+)
+_WHILE_OPEN: tuple[tuple[type[BaseException], str], ...] = (
+    (websocket.WebSocketException, "the connection to {where} was lost"),
+    (OSError, "the connection to {where} was lost ({what})"),
+)
+
+
+def _explain(exc: BaseException, host: str, port: int, timeout: float | None) -> TxError:
+    """The error that users see of `exc`; `timeout` is the connect time-out, or None if the connection was open."""
+    if isinstance(exc, TxError):
+        return exc
+    table = _WHILE_OPEN if timeout is None else _WHILE_CONNECTING
+    template = next((text for kind, text in table if isinstance(exc, kind)), None)
+    what = _detail(exc)
+    error: TxError
+    if template is None:
+        error = SocketConnectionError(f"an unexpected {type(exc).__name__} ended the connection; please report it")
+    else:
+        error = NetworkError(template.format(host=host, where=f"{host}:{port}", what=what, timeout=timeout))
+    if isinstance(exc, websocket.WebSocketException):
+        # Its own text has headers and body of the server's answer, which like to repeat the URL with its query.
+        exc.args = (what,)
+        exc.__dict__.update(dict.fromkeys(("resp_headers", "resp_body", "status_message"), None))
+    error.__cause__ = exc
+    return error
+
+
+def _detail(exc: BaseException) -> str:
+    if isinstance(exc, websocket.WebSocketBadStatusException):
+        return str(exc.status_code)
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return exc.verify_message
+    if isinstance(exc, ssl.SSLError) and exc.reason:
+        return exc.reason
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    return type(exc).__name__

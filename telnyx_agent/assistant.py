@@ -1,0 +1,235 @@
+"""`AIAssistantManager`: the transcript, its observers, typed messages and the assistant's settings, from any thread.
+
+iOS: `client.aiAssistantManager`. The transcript belongs to the current call, or to the last one until the next begins
+(iOS and Android clear it when the call ends, before anybody could read it).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
+from ._protocol.conversation import TranscriptionItem, WidgetSettings
+from ._protocol.outcomes import TranscriptChanged
+from ._protocol.states import AgentState
+from ._runtime.waiting import Watch
+from .errors import ClientConfigurationError
+
+if TYPE_CHECKING:
+    from ._runtime.dispatch import Dispatcher
+    from ._runtime.futures import CommandFuture
+
+__all__ = ["AIAssistantManager", "TranscriptCancellable"]
+
+
+class TranscriptCancellable:
+    """What `subscribe...` returns: `cancel()` ends the subscription. iOS: `TranscriptCancellable`.
+
+    Unlike on iOS it need not be kept: a subscription lasts until it is cancelled. Works as a context manager too.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self._cancel = cancel
+
+    def cancel(self) -> None:
+        """No further calls of the handler, except one that is running now. Idempotent, any thread."""
+        self._cancel()
+
+    def __enter__(self) -> TranscriptCancellable:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.cancel()
+
+
+@attrs.frozen
+class AssistantPort:
+    """The commands of the assistant, as the client hands them over."""
+
+    send_message: Callable[[str, tuple[str, ...]], CommandFuture[str]]
+    clear_transcript: Callable[[], CommandFuture[None]]
+
+
+@attrs.frozen
+class _Observer:
+    """One subscription; compared by identity of its key."""
+
+    key: object
+    notify: Callable[[TranscriptChanged], object]
+
+
+class AIAssistantManager:
+    """The assistant's side of a client. Every method may be called from any thread and inside any callback."""
+
+    def __init__(self, port: AssistantPort) -> None:
+        """Made by `TxClient`; use `client.ai_assistant_manager`."""
+        self._port = port
+        self._transcript: tuple[TranscriptionItem, ...] = ()
+        self._agent_state = Watch(AgentState.IDLE)
+        self._widget_settings: WidgetSettings | None = None
+        # Subscriptions come and go on any thread while the loop reads them: a tuple that is replaced under a lock.
+        self._lock = threading.Lock()
+        self._observers: tuple[_Observer, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<AIAssistantManager {len(self._transcript)} items, agent {self.agent_state.value}>"
+
+    # -- transcript --------------------------------------------------------------------------------------------------
+
+    @property
+    def transcript(self) -> tuple[TranscriptionItem, ...]:
+        """The transcript so far, in order: an immutable snapshot. May be ahead of the callbacks delivered so far."""
+        return self._transcript
+
+    def get_transcriptions(self) -> tuple[TranscriptionItem, ...]:
+        """iOS's name for `transcript`."""
+        return self.transcript
+
+    def get_transcriptions_by_role(self, role: str) -> tuple[TranscriptionItem, ...]:
+        """Only the items of one role, `"user"` or `"assistant"`, in any case."""
+        return tuple(item for item in self.transcript if item.role == role.lower())
+
+    def get_user_transcriptions(self) -> tuple[TranscriptionItem, ...]:
+        """Only what the user said or typed."""
+        return self.get_transcriptions_by_role("user")
+
+    def get_assistant_transcriptions(self) -> tuple[TranscriptionItem, ...]:
+        """Only what the assistant said."""
+        return self.get_transcriptions_by_role("assistant")
+
+    def get_partial_transcriptions(self) -> tuple[TranscriptionItem, ...]:
+        """Only the items that still grow."""
+        return tuple(item for item in self.transcript if item.is_partial)
+
+    def get_final_transcriptions(self) -> tuple[TranscriptionItem, ...]:
+        """Only the items that are complete."""
+        return tuple(item for item in self.transcript if not item.is_partial)
+
+    def clear_transcriptions(self) -> CommandFuture[None]:
+        """Forget the transcript. `Call.transcript` of earlier calls stays."""
+        return self._port.clear_transcript()
+
+    def subscribe_to_transcript_updates(
+        self, handler: Callable[[Sequence[TranscriptionItem]], object]
+    ) -> TranscriptCancellable:
+        """Call `handler` with the whole transcript after every change, also after every delta.
+
+        Runs on the delegate thread, after the delegate. Lasts over calls and logins until it is cancelled.
+        """
+        return self._subscribe(lambda change: handler(change.items))
+
+    def subscribe_to_transcript_item_updates(
+        self, handler: Callable[[TranscriptionItem], object]
+    ) -> TranscriptCancellable:
+        """Call `handler` with each item that is new or changed. Otherwise as `subscribe_to_transcript_updates`."""
+
+        def notify(change: TranscriptChanged) -> None:
+            if change.item is not None:
+                handler(change.item)
+
+        return self._subscribe(notify)
+
+    def export_text(self) -> str:
+        """The transcript as text: a line `role: content` for each item, images named by their number."""
+        return "".join(f"{_line(item)}\n" for item in self.transcript)
+
+    def export_json(self, *, indent: int | None = 2) -> str:
+        """The transcript as a JSON list of `TranscriptionItem.to_dict()`."""
+        return json.dumps([item.to_dict() for item in self.transcript], ensure_ascii=False, indent=indent)
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def send_ai_assistant_message(
+        self, message: str = "", images: Iterable[ImageSource] = (), *, image_limit: int = DEFAULT_IMAGE_LIMIT
+    ) -> CommandFuture[str]:
+        """Send typed text, images or both to the assistant during a call. The transcript shows it at once.
+
+        Args:
+            message: The text; may be blank if there is an image.
+            images: Each a path, the bytes of an image, base64, a `data:` URL or an `https://` URL; JPEG, PNG, GIF or
+                WebP.
+            image_limit: Most characters of one encoded image.
+
+        Returns:
+            A future with the id of the transcript item. Its error is a `CallError` where no call is active: nothing was
+            sent then, and nothing stays in the transcript.
+
+        Raises:
+            ClientConfigurationError: Nothing to send, or an image that cannot be read, is of another type or too large.
+        """
+        urls = image_urls(images, limit=image_limit)
+        if not message.strip() and not urls:
+            raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
+        return self._port.send_message(message, urls)
+
+    # -- the assistant -----------------------------------------------------------------------------------------------
+
+    @property
+    def agent_state(self) -> AgentState:
+        """Whether the agent listens, thinks or speaks; `IDLE` without a call."""
+        return self._agent_state.get()
+
+    def wait_for_agent_state(self, state: AgentState, timeout: float | None = None) -> None:
+        """Block until the agent is in `state`. One Ctrl-C interrupts.
+
+        Raises:
+            TxTimeoutError: The time was up.
+        """
+        self._agent_state.wait(lambda now: now is state, timeout)
+
+    @property
+    def widget_settings(self) -> WidgetSettings | None:
+        """The latest widget settings; None before the server has sent any."""
+        return self._widget_settings
+
+    def get_widget_settings(self) -> WidgetSettings | None:
+        """iOS's name for `widget_settings`."""
+        return self.widget_settings
+
+    # -- fed by the hub, on the loop thread --------------------------------------------------------------------------
+
+    def _apply_transcript(self, change: TranscriptChanged) -> None:
+        self._transcript = change.items
+
+    def _apply_agent_state(self, state: AgentState) -> None:
+        self._agent_state.set(state)
+
+    def _apply_widget_settings(self, settings: WidgetSettings | None) -> None:
+        self._widget_settings = settings
+
+    def _forget(self) -> None:
+        self._transcript = ()
+
+    def _notify(self, dispatcher: Dispatcher, change: TranscriptChanged) -> None:
+        for observer in self._observers:
+            dispatcher.submit(functools.partial(self._notify_one, observer, change), name="transcript observer")
+
+    def _notify_one(self, observer: _Observer, change: TranscriptChanged) -> None:
+        # Asked again here, on the delegate thread, so that nothing comes after cancel().
+        if observer in self._observers:
+            observer.notify(change)
+
+    def _subscribe(self, notify: Callable[[TranscriptChanged], object]) -> TranscriptCancellable:
+        observer = _Observer(object(), notify)
+
+        def cancel() -> None:
+            with self._lock:
+                self._observers = tuple(other for other in self._observers if other is not observer)
+
+        with self._lock:
+            self._observers = (*self._observers, observer)
+        return TranscriptCancellable(cancel)
+
+
+def _line(item: TranscriptionItem) -> str:
+    images = f" [{len(item.image_urls)} image(s)]" if item.image_urls else ""
+    return f"{item.role}: {item.content}{images}"

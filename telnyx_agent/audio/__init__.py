@@ -1,0 +1,72 @@
+"""Where the sound of a call comes from and goes to: sound cards, WAV files, your own code, or nowhere.
+
+Give a device to `TxClient(audio=...)` for all its calls or to `TxClient.new_call(audio=...)` for one. Without, calls
+use `default_audio()`.
+
+* `SoundDeviceAudio` - the machine's microphone and loudspeaker; `list_devices()` lists them
+* `WaveAudio` - speech from a WAV file, the agent's voice to another
+* `PcmAudio` - callbacks, iterables, or `write()` and `read()`
+* `NullAudio` - says nothing, discards what it hears
+* any object with a `name`, `start(stream)` and `stop()`; see `AudioDevice`
+
+Importing this package costs nothing: numpy is loaded with the first of these names that is used, PortAudio with the
+first sound device.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from . import _log
+from .device import AudioDevice, AudioStream, PcmLike
+
+if TYPE_CHECKING:
+    from ._default import default_audio
+    from ._null import NullAudio
+    from ._pcm import PcmAudio, PcmSink, PcmSource
+    from ._portaudio import DeviceInfo, list_devices
+    from ._sounddevice import SoundDeviceAudio
+    from ._wave import WaveAudio
+
+__all__ = [
+    "AudioDevice",
+    "AudioStream",
+    "DeviceInfo",
+    "NullAudio",
+    "PcmAudio",
+    "PcmLike",
+    "PcmSink",
+    "PcmSource",
+    "SoundDeviceAudio",
+    "WaveAudio",
+    "default_audio",
+    "list_devices",
+]
+
+_log.install()
+
+_HOMES = {
+    "DeviceInfo": "_portaudio",
+    "NullAudio": "_null",
+    "PcmAudio": "_pcm",
+    "PcmSink": "_pcm",
+    "PcmSource": "_pcm",
+    "SoundDeviceAudio": "_sounddevice",
+    "WaveAudio": "_wave",
+    "default_audio": "_default",
+    "list_devices": "_portaudio",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

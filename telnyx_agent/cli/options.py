@@ -1,0 +1,84 @@
+"""Arguments that several subcommands have, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..config import LogLevel, TxServerConfiguration
+
+__all__ = ["add_debug", "add_log_level", "key_value", "output_file", "seconds", "server_configuration"]
+
+
+_LEVELS = ", ".join(level.name.lower() for level in LogLevel)
+
+
+def add_debug(parser: argparse._ActionsContainer) -> None:
+    """Add `--debug`, which every subcommand has."""
+    parser.add_argument("--debug", action="store_true", help="show the traceback of what goes wrong")
+
+
+def add_log_level(parser: argparse._ActionsContainer) -> None:
+    """Add `--log-level`."""
+    parser.add_argument(
+        "--log-level",
+        metavar="LEVEL",
+        type=_log_level,
+        default=os.environ.get("TELNYX_LOG_LEVEL", "none"),
+        help=f"what the SDK logs to stderr: {_LEVELS} (default: none, or $TELNYX_LOG_LEVEL)",
+    )
+
+
+def key_value(separator: str) -> Callable[[str], tuple[str, str]]:
+    """An argument type: two texts with `separator` between them."""
+
+    def parse(text: str) -> tuple[str, str]:
+        name, found, value = text.partition(separator)
+        if not found or not name.strip():
+            raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME{separator}VALUE")
+        return name.strip(), value.strip() if separator == ":" else value
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """An argument type: a time span."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def output_file(text: str) -> Path:
+    """An argument type: a file that can be made, as far as can be told before."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder; give the name of a file")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {text}: its folder does not exist")
+    return path
+
+
+def input_file(text: str) -> Path:
+    """An argument type: a file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return path
+
+
+def server_configuration(url: str | None, ice_servers: Iterable[str]) -> TxServerConfiguration:
+    """What `--server` and `--ice-server` say."""
+    return TxServerConfiguration(url, tuple(ice_servers) or None)
+
+
+def _log_level(text: str) -> LogLevel:
+    try:
+        return LogLevel[text.upper()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a log level") from None

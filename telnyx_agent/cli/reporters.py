@@ -1,0 +1,161 @@
+"""What a call reports, for people (`TextReporter`) or as one JSON object per line (`JsonReporter`)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from .._protocol.states import AgentState, CallState
+from ..errors import TxError
+from .console import Console
+
+if TYPE_CHECKING:
+    from .._protocol.conversation import TranscriptionItem
+    from .live_call import LiveCall
+
+__all__ = ["JsonReporter", "Reporter", "TextReporter"]
+
+
+class Reporter(Protocol):
+    """Told of everything that happens in a call, on the main thread."""
+
+    def status(self, text: str) -> None:
+        """Something that a user in front of a terminal would like to know."""
+
+    def ready(self, session_id: str) -> None:
+        """Logged in."""
+
+    def call_state(self, state: CallState, call_id: str) -> None:
+        """The call changed its state."""
+
+    def item(self, item: TranscriptionItem) -> None:
+        """An item of the transcript is new or changed."""
+
+    def agent_state(self, state: AgentState) -> None:
+        """The agent began to listen, think or speak."""
+
+    def error(self, error: TxError) -> None:
+        """Something failed, and the call goes on."""
+
+    def failed(self, error: TxError) -> None:
+        """The login or the call failed; `ended` follows, and the command ends with this error."""
+
+    def ended(self, live: LiveCall) -> None:
+        """The call is over; the last report."""
+
+
+class TextReporter:
+    """The transcript on stdout, as it grows; the rest on stderr, in few words."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._printed: dict[str, str] = {}
+
+    def status(self, text: str) -> None:
+        """A line."""
+        self._console.status(text)
+
+    def ready(self, session_id: str) -> None:
+        """A line."""
+        self._console.status("logged in")
+
+    def call_state(self, state: CallState, call_id: str) -> None:
+        """A line, for states that say something new."""
+        # The first two are there at once, and why a call ended is told at its end.
+        if state not in (CallState.NEW, CallState.CONNECTING, CallState.DONE):
+            self._console.status(f"call {str(state).lower()}")
+
+    def item(self, item: TranscriptionItem) -> None:
+        """One line for each final item; what is partial grows in place on a terminal."""
+        speaker = "agent" if item.role == "assistant" else "you"
+        text = item.content + _images(len(item.image_urls))
+        if item.is_partial:
+            self._console.partial(speaker, text)
+        elif self._printed.get(item.id) != text:
+            self._printed[item.id] = text
+            self._console.final(speaker, text)
+
+    def agent_state(self, state: AgentState) -> None:
+        """Not worth a line: it is heard."""
+
+    def error(self, error: TxError) -> None:
+        """A line."""
+        self._console.status(f"error: {error}")
+
+    def failed(self, error: TxError) -> None:
+        """The command's last line says so."""
+
+    def ended(self, live: LiveCall) -> None:
+        """How long it was, and who ended it."""
+        if live.duration is not None:
+            self._console.status(f"call ended after {live.duration:.1f} s: {_why(live)}")
+
+
+class JsonReporter:
+    """One JSON object per line on stdout: `event`, `time` (seconds since the start) and the event's own members.
+
+    Events: `ready`, `call_state`, `transcript`, `agent_state`, `error` and, always last, `ended`.
+    """
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = sys.stdout if out is None else out
+        self._start = time.monotonic()
+
+    def status(self, text: str) -> None:
+        """Not for programs."""
+
+    def ready(self, session_id: str) -> None:
+        """With `session_id`."""
+        self._write("ready", session_id=session_id)
+
+    def call_state(self, state: CallState, call_id: str) -> None:
+        """With `state` and `call_id`."""
+        self._write("call_state", state=state.value, call_id=call_id)
+
+    def item(self, item: TranscriptionItem) -> None:
+        """With `item`, a `TranscriptionItem.to_dict()`; one for each change, `is_partial` until it is complete."""
+        self._write("transcript", item=item.to_dict())
+
+    def agent_state(self, state: AgentState) -> None:
+        """With `state`."""
+        self._write("agent_state", state=state.value)
+
+    def error(self, error: TxError) -> None:
+        """With `type`, `code` and `message`."""
+        self._write("error", type=type(error).__name__, code=error.code, message=str(error))
+
+    def failed(self, error: TxError) -> None:
+        """As any other error."""
+        self.error(error)
+
+    def ended(self, live: LiveCall) -> None:
+        """With `ok`, `call_id`, `duration` in seconds, `hung_up_by` and the cause as far as it is known."""
+        reason = None if live.call is None else live.call.termination_reason
+        self._write(
+            "ended",
+            ok=live.failure is None,
+            call_id=None if live.call is None else str(live.call.call_id),
+            duration=None if live.duration is None else round(live.duration, 3),
+            hung_up_by=None if reason is None else "caller" if reason.is_local else "agent",
+            cause=None if reason is None else reason.cause,
+            cause_code=None if reason is None else reason.cause_code,
+            sip_code=None if reason is None else reason.sip_code,
+            sip_reason=None if reason is None else reason.sip_reason,
+        )
+
+    def _write(self, event: str, **members: Any) -> None:
+        line = {"event": event, "time": round(time.monotonic() - self._start, 3), **members}
+        print(json.dumps(line, default=str), file=self._out, flush=True)
+
+
+def _why(live: LiveCall) -> str:
+    reason = None if live.call is None else live.call.termination_reason
+    if reason is None or reason.is_local:
+        return "you hung up"
+    return "the agent hung up" if live.failure is None else str(reason)
+
+
+def _images(count: int) -> str:
+    return f" [{count} image{'s' if count > 1 else ''}]" if count else ""

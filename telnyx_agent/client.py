@@ -1,0 +1,494 @@
+"""`TxClient`: log in to an assistant, place calls, hang up - from any thread, with callbacks on a delegate.
+
+iOS: `TxClient`. The client itself holds no protocol state: each login makes a `SessionDriver` on the shared loop
+    thread, and what that reports comes back through a `Hub`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import itertools
+import random
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import attrs
+
+from ._checks import checked_call_id, checked_headers, checked_level, checked_login, encoded_client_state
+from ._drivers.session import SessionDriver
+from ._hub import Audience, Hub, Link, LinkStatus
+from ._images import ImageSource
+from ._protocol.requests import CallOptions
+from ._protocol.session import Session
+from ._runtime.dispatch import Dispatcher, ExecutorDispatcher, PumpDispatcher, ThreadDispatcher
+from ._runtime.futures import CommandFuture
+from ._runtime.log import ClientLog
+from ._runtime.loop import LoopThread
+from ._runtime.waiting import Watch
+from ._signaling import SignalingConnection
+from .assistant import AIAssistantManager, AssistantPort
+from .call import Call, CallPort
+from .config import IceServer, LogLevel, TxServerConfiguration
+from .errors import ClientConfigurationError, LocalProtocolError, SocketConnectionError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ._media.bridge import AudioBridge
+    from ._media.peer import MediaStats
+    from ._protocol.conversation import TranscriptionItem
+    from .audio import AudioDevice
+
+__all__ = ["TxClient"]
+
+_C = TypeVar("_C", bound="TxClient")
+_client_numbers = itertools.count(1)
+
+
+@attrs.frozen(eq=False)
+class _Link:
+    """What one login holds: driver, dispatcher, loop."""
+
+    driver: SessionDriver
+    dispatcher: Dispatcher
+    loop: LoopThread
+
+
+@attrs.frozen
+class _CallMedia:
+    """The `CallMedia` of one call."""
+
+    bridge: AudioBridge
+    ice_servers: tuple[IceServer, ...]
+    loopback: bool
+    open_device: Callable[[], AudioDevice]
+
+
+class TxClient:
+    """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
+
+    Every method may be called from any thread and inside any callback. Commands return at once with a future:
+    ignore it and listen to the delegate (the iOS way), or call `.result(timeout)`, which raises what went wrong. A
+    client can log in again after `disconnect()`.
+
+        with TxClient(delegate=MyDelegate()) as client:
+            client.anonymous_login("assistant-...")
+            client.new_call().wait_until_ended()
+
+    Args:
+        delegate: A `TxClientDelegate` or any object with some of its methods. Kept alive by the client.
+        audio: The audio device of calls that are not given their own. None: the default microphone and speaker, or,
+            where there are none, silence and one warning.
+        callbacks: Who runs the callbacks: `"thread"`, a thread of the client's own; `"pump"`, whoever calls
+            `process_events`; or an executor (anything with `submit`), one callback at a time, in order.
+
+    Raises:
+        ClientConfigurationError: `callbacks` is none of these.
+    """
+
+    def __init__(
+        self,
+        delegate: object | None = None,
+        *,
+        audio: AudioDevice | None = None,
+        callbacks: Literal["thread", "pump"] | Executor = "thread",
+    ) -> None:
+        self._number = next(_client_numbers)
+        self._audio = audio
+        self._audience = Audience(delegate)
+        self._make_dispatcher = _dispatcher_factory(callbacks)
+        self._watch = Watch(Link())
+        self._calls: dict[uuid.UUID, Call] = {}
+        # Guards the change of login against itself (two threads logging in, or one in and one out); never held while
+        # waiting.
+        self._lock = threading.Lock()
+        self._link: _Link | None = None
+        self._last_dispatcher: Dispatcher | None = None
+        self._configuration = TxServerConfiguration()
+        self._assistant = AIAssistantManager(AssistantPort(self._send_message, self._clear_transcript))
+
+    def __repr__(self) -> str:
+        return f"<TxClient {self._number} {self._watch.get().status.value}>"
+
+    def __enter__(self: _C) -> _C:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        future = self.disconnect()
+        if not self._on_delegate_thread():
+            future.result(timeout=5.0)
+
+    # -- connection --------------------------------------------------------------------------------------------------
+
+    @property
+    def delegate(self) -> object | None:
+        """Who gets the callbacks. May be replaced at any time; callbacks not yet delivered go to the new one."""
+        return self._audience.delegate
+
+    @delegate.setter
+    def delegate(self, delegate: object | None) -> None:
+        self._audience.delegate = delegate
+
+    def anonymous_login(
+        self,
+        target_id: str,
+        target_type: str = "ai_assistant",
+        target_version_id: str | None = None,
+        user_variables: Mapping[str, Any] | None = None,
+        reconnection: bool = False,
+        server_configuration: TxServerConfiguration | None = None,
+        *,
+        conversation_id: str | None = None,
+        log_level: LogLevel = LogLevel.NONE,
+    ) -> CommandFuture[None]:
+        """Connect and log in to an assistant without credentials. Calls may be placed at once: they wait for the login.
+
+        The assistant must allow it (`telephony_settings.supports_unauthenticated_web_calls`). From then on every call
+        of this session goes to the assistant, whatever its destination, until `disconnect()`.
+
+        Args:
+            target_id: The assistant's id.
+            target_type: Only `"ai_assistant"` is known to Telnyx.
+            target_version_id: A version of the assistant; the latest when not given.
+            user_variables: Values for the assistant, sent as JSON. Anybody who can read the session can read them.
+            reconnection: Whether to tell the server that this is a reconnection attempt.
+            server_configuration: Signalling and ICE servers; Telnyx's production servers when not given.
+            conversation_id: Join this existing conversation.
+            log_level: How much this session logs to stderr; `NONE` is silent.
+
+        Returns:
+            A future that is done when the client is ready. Its error, and `on_client_error`'s, is an
+            `AuthenticationError` (refused), `NetworkError` (no connection or no answer) or `GatewayError`.
+
+        Raises:
+            ClientConfigurationError: An argument is unusable; nothing was sent.
+            LocalProtocolError: The client is logged in already; call `disconnect()` first.
+        """
+        login = checked_login(target_id, target_type, target_version_id, user_variables, reconnection, conversation_id)
+        configuration = TxServerConfiguration() if server_configuration is None else server_configuration
+        level = checked_level(log_level)
+        with self._lock:
+            if self._link is not None:
+                target = self._watch.get().target_id or "an assistant"
+                raise LocalProtocolError(f"this client is logged in to {target} already; call disconnect() first")
+            loop = LoopThread.acquire()
+            dispatcher = self._make_dispatcher()
+            if self._last_dispatcher is not None and self._last_dispatcher is not dispatcher:
+                # What the last login still has to tell comes first.
+                dispatcher.submit(self._last_dispatcher.join)
+            self._last_dispatcher = dispatcher
+            log = ClientLog(level, self._number)
+            self._configuration = configuration
+            self._watch.set(Link(status=LinkStatus.CONNECTING))
+            self._assistant._apply_widget_settings(None)
+            session = Session(login, new_id=_new_id, random=random.random, wall_clock=_utc_now)
+            hub = Hub(
+                self._audience,
+                dispatcher,
+                self._watch,
+                self._calls,
+                self._assistant,
+                on_finished=self._finished,
+                on_release=functools.partial(_release, dispatcher, loop, log),
+            )
+            driver = SessionDriver(session, configuration.socket_url, hub, log)
+            self._link = _Link(driver, dispatcher, loop)
+            _live_clients.add(self)
+        self._audience.tell_taps(dispatcher, "connecting")
+        future: CommandFuture[None] = CommandFuture(dispatcher, loop)
+        loop.post(driver.start, SignalingConnection, loop.post, future)
+        return future
+
+    def disconnect(self) -> CommandFuture[None]:
+        """End all calls, log out and close the connection. Idempotent, from any thread, inside any callback.
+
+        Returns:
+            A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
+        """
+        link = self._link
+        if link is None:
+            return _settled()
+        return self._post(link, link.driver.disconnect)
+
+    def wait_until_ready(self, timeout: float | None = None) -> None:
+        """Block until the login is complete. One Ctrl-C interrupts.
+
+        Args:
+            timeout: Seconds; None waits for as long as the login takes (it has its own time-out).
+
+        Raises:
+            TxError: What the login failed with.
+            TxTimeoutError: The time was up; the login goes on.
+        """
+        if self._link is None and self._watch.get().status is not LinkStatus.FAILED:
+            raise _not_connected()
+        link = self._watch.wait(lambda now: now.status in _SETTLED, timeout)
+        if link.error is not None:
+            raise link.error
+        if link.status is not LinkStatus.READY:
+            raise _not_connected()
+
+    def is_connected(self) -> bool:
+        """Whether the WebSocket is open."""
+        return self._watch.get().status in (LinkStatus.CONNECTED, LinkStatus.READY)
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the login is complete (gateway state `REGED`). iOS: `isRegistered`."""
+        return self._watch.get().status is LinkStatus.READY
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls go through at once; the same as `is_registered`."""
+        return self.is_registered
+
+    @property
+    def session_id(self) -> str:
+        """The session id that the server confirmed; empty before."""
+        return self._watch.get().session_id
+
+    def get_session_id(self) -> str:
+        """iOS's name for `session_id`."""
+        return self.session_id
+
+    @property
+    def connected_target_id(self) -> str | None:
+        """The assistant that the session is locked to, from `on_client_ready` until the disconnection; else None."""
+        return self._watch.get().target_id
+
+    @property
+    def is_session_locked(self) -> bool:
+        """Whether every call goes to one assistant, whatever its destination."""
+        return self.connected_target_id is not None
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def new_call(
+        self,
+        caller_name: str = "",
+        caller_number: str = "",
+        destination_number: str = "",
+        call_id: uuid.UUID | str | None = None,
+        client_state: str | bytes | None = None,
+        custom_headers: Mapping[str, str] | None = None,
+        *,
+        audio: AudioDevice | None = None,
+        muted: bool = False,
+    ) -> Call:
+        """Call the assistant. Returns at once; while the login is in flight the call waits for it.
+
+        Args:
+            caller_name: Your name, as the assistant sees it.
+            caller_number: Your number, as the assistant sees it.
+            destination_number: Ignored by the server on an anonymous session; may stay empty.
+            call_id: The call's id; a new one when not given.
+            client_state: Data that the server gives back with its events; base64-encoded on the wire.
+            custom_headers: SIP headers; names start with `X-`. `X-Account-Number` becomes the assistant's dynamic
+                variable `account_number`.
+            audio: The audio device of this call, in place of the client's.
+            muted: Start muted.
+
+        Raises:
+            SocketConnectionError: Not logged in and not about to be; call `anonymous_login` first.
+            ClientConfigurationError: An argument is unusable.
+        """
+        link = self._link
+        if link is None:
+            raise _not_connected()
+        wire_id = checked_call_id(call_id, self._calls) or _new_id()
+        options = CallOptions(
+            call_id=wire_id,
+            caller_name=caller_name,
+            caller_number=caller_number,
+            destination_number=destination_number,
+            client_state=encoded_client_state(client_state),
+            custom_headers=checked_headers(custom_headers),
+        )
+        from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
+
+        bridge = AudioBridge(
+            on_device_failed=functools.partial(link.loop.post, link.driver.device_failed, options.call_id)
+        )
+        bridge.muted = muted
+        call = self._make_call(options, bridge, CallPort(self._hangup, self._call_stats, self._on_delegate_thread))
+        media = _CallMedia(
+            bridge,
+            self._configuration.ice_servers,
+            self._configuration.is_local,
+            functools.partial(_open_device, audio or self._audio),
+        )
+        self._calls[call.call_id] = call
+        try:
+            link.loop.post(link.driver.place_call, options, media)
+        except RuntimeError:
+            self._calls.pop(call.call_id, None)
+            raise _not_connected() from None
+        return call
+
+    @property
+    def calls(self) -> Mapping[uuid.UUID, Call]:
+        """The calls that have not ended, by id: an immutable snapshot."""
+        return MappingProxyType(dict(self._calls))
+
+    def get_call(self, call_id: uuid.UUID | str) -> Call | None:
+        """The call with this id that has not ended; None if there is none."""
+        return self._calls.get(uuid.UUID(str(call_id)))
+
+    # -- the assistant -----------------------------------------------------------------------------------------------
+
+    @property
+    def ai_assistant_manager(self) -> AIAssistantManager:
+        """Transcript, observers, typed messages, widget settings. iOS: `aiAssistantManager`."""
+        return self._assistant
+
+    @property
+    def transcript(self) -> tuple[TranscriptionItem, ...]:
+        """The transcript of the current call, or of the last one until the next begins."""
+        return self._assistant.transcript
+
+    def send_ai_assistant_message(self, message: str = "", images: Iterable[ImageSource] = ()) -> CommandFuture[str]:
+        """Send typed text and images to the assistant; see `AIAssistantManager.send_ai_assistant_message`."""
+        return self._assistant.send_ai_assistant_message(message, images)
+
+    # -- callbacks on the caller's thread ----------------------------------------------------------------------------
+
+    def process_events(self, timeout: float = 0.0) -> int:
+        """Run the callbacks that are due, on this thread. Only for `TxClient(callbacks="pump")`.
+
+        Call it from your own loop: a Tk `after`, a Qt timer, a pygame frame. Exceptions of callbacks are logged, as
+        always.
+
+        Args:
+            timeout: Seconds to wait for the first callback; 0.0 returns at once.
+
+        Returns:
+            How many callbacks ran.
+
+        Raises:
+            ClientConfigurationError: The client runs its callbacks otherwise.
+        """
+        dispatcher = self._make_dispatcher() if self._last_dispatcher is None else self._last_dispatcher
+        if not isinstance(dispatcher, PumpDispatcher):
+            raise ClientConfigurationError('process_events() is for clients made with TxClient(callbacks="pump")')
+        return dispatcher.process_events(timeout)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _make_call(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> Call:
+        """What `compat` replaces to return calls with further spellings."""
+        return Call(options, bridge, port)
+
+    def _finished(self) -> None:
+        """Everything of a login is gone; the next may come. Loop thread."""
+        with self._lock:
+            self._link = None
+            _live_clients.discard(self)
+
+    def _post(self, link: _Link, command: Callable[..., None], *args: Any) -> CommandFuture[Any]:
+        """Run a driver's command on the loop; its last argument is the future that it settles."""
+        future: CommandFuture[Any] = CommandFuture(link.dispatcher, link.loop)
+        try:
+            link.loop.post(command, *args, future)
+        except RuntimeError:  # the loop has ended, and with it whatever the command was about
+            future.settle(error=_not_connected())
+        return future
+
+    def _hangup(self, call_id: str, cause: str | None, cause_code: int | None) -> CommandFuture[None]:
+        link = self._link
+        return _settled() if link is None else self._post(link, link.driver.hangup, call_id, cause, cause_code)
+
+    def _call_stats(self, call_id: str) -> CommandFuture[MediaStats | None]:
+        link = self._link
+        return _failed(_not_connected()) if link is None else self._post(link, link.driver.call_stats, call_id)
+
+    def _send_message(self, text: str, urls: tuple[str, ...]) -> CommandFuture[str]:
+        link = self._link
+        return _failed(_not_connected()) if link is None else self._post(link, link.driver.send_message, text, urls)
+
+    def _clear_transcript(self) -> CommandFuture[None]:
+        link = self._link
+        if link is not None:
+            return self._post(link, link.driver.clear_transcript)
+        self._assistant._forget()
+        return _settled()
+
+    def _on_delegate_thread(self) -> bool:
+        dispatcher = self._last_dispatcher
+        return dispatcher is not None and dispatcher.is_current_thread()
+
+
+_SETTLED = frozenset({LinkStatus.READY, LinkStatus.FAILED, LinkStatus.CLOSED})
+
+# Calls of a script that falls off its end must not ring on at the assistant: see `_disconnect_all`.
+_live_clients: weakref.WeakSet[TxClient] = weakref.WeakSet()
+_EXIT_TIMEOUT = 2.0
+
+
+@atexit.register
+def _disconnect_all() -> None:
+    """At interpreter exit: say goodbye for every client that has not, within two seconds all together."""
+    deadline = time.monotonic() + _EXIT_TIMEOUT
+    futures = [client.disconnect() for client in tuple(_live_clients)]
+    for future in futures:
+        future.wait(max(0.0, deadline - time.monotonic()))
+
+
+def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
+    """Let a login's threads end once they are through with what is queued."""
+    dispatcher.submit(log.close)
+    dispatcher.close()
+    loop.release()
+
+
+def _settled() -> CommandFuture[Any]:
+    future: CommandFuture[Any] = CommandFuture()
+    future.settle()
+    return future
+
+
+def _failed(error: Exception) -> CommandFuture[Any]:
+    future: CommandFuture[Any] = CommandFuture()
+    future.settle(error=error)
+    return future
+
+
+def _dispatcher_factory(callbacks: Literal["thread", "pump"] | Executor) -> Callable[[], Dispatcher]:
+    """Thread dispatchers are one per login, since their thread ends with it; the others are one per client."""
+    if callbacks == "thread":
+        return ThreadDispatcher
+    if callbacks == "pump":
+        pump = PumpDispatcher()
+        return lambda: pump
+    if hasattr(callbacks, "submit"):
+        executor = ExecutorDispatcher(callbacks)
+        return lambda: executor
+    raise ClientConfigurationError('callbacks must be "thread", "pump" or an executor')
+
+
+def _open_device(device: AudioDevice | None) -> AudioDevice:
+    if device is not None:
+        return device
+    from .audio import default_audio
+
+    return default_audio()
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _not_connected() -> SocketConnectionError:
+    return SocketConnectionError("not connected: call anonymous_login() first")

@@ -1,0 +1,161 @@
+"""`TxClientDelegate`: what the SDK tells your program. Subclass it and override what you need; everything is a no-op.
+
+The method names are the iOS SDK's (`TxClientDelegate` and `AIAssistantManagerDelegate`) in PEP 8. The contract of all
+of them:
+
+* They are called on one thread, `telnyx-agent-delegate`, one at a time, in the order in which things happened (or, with
+  `TxClient(callbacks="pump")`, on the thread that calls `TxClient.process_events`, or on your executor). Never on the
+  audio thread, never on the network threads: you may block, the call goes on meanwhile.
+* Every public method of the SDK may be called inside, `disconnect()` included.
+* An exception that escapes is logged with its traceback to the logger `telnyx_agent.delegate`; the next callback comes.
+* Any object will do instead of a subclass: methods that it lacks are skipped.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from .errors import TxError
+
+if TYPE_CHECKING:
+    from ._protocol.conversation import TranscriptionItem, WidgetSettings
+    from ._protocol.states import AgentState, CallState, CallTerminationReason
+
+__all__ = ["TxClientDelegate"]
+
+
+class TxClientDelegate:
+    """Callbacks of one `TxClient`. All methods are optional and do nothing by default.
+
+    A method whose name starts with `on_` but is none of these is refused when the class is defined, so that a misspelt
+    callback does not stay silent for ever. List methods of your own that look like callbacks in the class statement:
+    `class App(TxClientDelegate, own_methods=["on_button"])`.
+
+    Raises:
+        TypeError: On definition of a subclass with an unknown `on_...` method; names the nearest known one.
+    """
+
+    def __init_subclass__(cls, *, own_methods: Iterable[str] = (), **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in vars(cls):
+            if not name.startswith("on_") or hasattr(TxClientDelegate, name) or name in own_methods:
+                continue
+            near = difflib.get_close_matches(name, CALLBACK_NAMES, n=1, cutoff=0.0)[0]
+            raise TypeError(
+                f"{cls.__name__}.{name} is not a callback of TxClientDelegate and would never be called; "
+                f"did you mean {near}? (If it is your own method: class {cls.__name__}(..., own_methods=[{name!r}]))"
+            )
+
+    # -- connection --------------------------------------------------------------------------------------------------
+
+    def on_socket_connected(self) -> None:
+        """The WebSocket is open and the login is on its way. Wait for `on_client_ready` before you rely on anything."""
+
+    def on_socket_disconnected(self) -> None:
+        """The WebSocket is gone, after `disconnect()` or because the server or the network ended it.
+
+        Exactly once for each `on_socket_connected`, after the calls of that connection have ended.
+        """
+
+    def on_client_error(self, error: TxError) -> None:
+        """Something failed that is not tied to one call: the connection, the login, the gateway, an audio device.
+
+        A login ends in exactly one of `on_client_ready` and `on_client_error`, whatever happens.
+
+        Args:
+            error: `AuthenticationError` (its text contains "authentication"), `NetworkError` (contains "network"),
+                `GatewayError` or another `TxError`; `str(error)` is readable.
+        """
+
+    def on_client_ready(self) -> None:
+        """Logged in and registered (gateway state `REGED`): calls go through from here on. Once per login."""
+
+    def on_session_updated(self, session_id: str) -> None:
+        """The server confirmed or replaced the session id.
+
+        Args:
+            session_id: The id that Telnyx's logs show as `sessid`.
+        """
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def on_call_state_updated(self, call_state: CallState, call_id: UUID) -> None:
+        """A call changed its state. `DONE` comes exactly once per call and is the last callback about it.
+
+        Args:
+            call_state: The new state, with its reason for `DROPPED`, `RECONNECTING` and `DONE`.
+            call_id: Which call; `client.calls[call_id]` until it has ended.
+        """
+
+    def on_remote_call_ended(self, call_id: UUID, reason: CallTerminationReason | None = None) -> None:
+        """A call ended otherwise than by your `hangup()` or `disconnect()`; `DONE` follows.
+
+        Args:
+            call_id: Which call.
+            reason: The server's cause, codes and SIP fields, or the error that ended the call.
+        """
+
+    def on_incoming_call(self, call: Any) -> None:
+        """Somebody calls. Never happens on an anonymous session."""
+
+    # -- the assistant -----------------------------------------------------------------------------------------------
+
+    def on_ai_assistant_connection_state_changed(self, is_connected: bool, target_id: str | None) -> None:
+        """The session became locked to an assistant (after `REGED`, unlike iOS which says so too early) or was
+        released.
+
+        Args:
+            is_connected: Whether calls of this session now go to the assistant.
+            target_id: The assistant's id, None when released.
+        """
+
+    def on_transcription_updated(self, transcriptions: Sequence[TranscriptionItem]) -> None:
+        """The transcript changed: a new item, more text in an item, an item that became final.
+
+        Args:
+            transcriptions: The whole transcript in order, an immutable snapshot. Items keep their `id` while they grow.
+        """
+
+    def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
+        """One item of the transcript is new or changed; comes just before `on_transcription_updated`.
+
+        Args:
+            item: The item as it now is; `item.is_partial` until it is complete.
+        """
+
+    def on_agent_state_changed(self, agent_state: AgentState) -> None:
+        """The agent began to listen, think or speak."""
+
+    def on_widget_settings_updated(self, settings: WidgetSettings) -> None:
+        """The server sent the assistant's widget settings (texts, theme, URLs). Replaces earlier settings as a
+        whole.
+        """
+
+    def on_ai_conversation_message(self, message: Mapping[str, Any]) -> None:
+        """An `ai_conversation` frame arrived; also those that the SDK does not understand.
+
+        Args:
+            message: The frame's `params`, as sent by the server. Contains what was said: log with care.
+        """
+
+    def on_ringing_ack_received(self, call_id: str) -> None:
+        """The server reports that the assistant's side rings. iOS's name for the `telnyx_rtc.ringing` frame.
+
+        Args:
+            call_id: The call's id as text.
+        """
+
+    # -- push notifications: iOS's names, for delegates that are ported as they are ----------------------------------
+
+    def on_push_disabled(self, success: bool, message: str) -> None:
+        """Never called: there are no push notifications on a desktop."""
+
+    def on_push_call(self, call: Any) -> None:
+        """Never called: there are no push notifications on a desktop."""
+
+
+CALLBACK_NAMES: tuple[str, ...] = tuple(sorted(name for name in vars(TxClientDelegate) if name.startswith("on_")))
+"""The names of all callbacks."""

@@ -1,0 +1,92 @@
+"""A local Telnyx for tests and demos: the signalling server, and an agent that speaks and listens over real WebRTC.
+
+    from telnyx_agent.testing import LocalAgent
+
+    with LocalAgent() as agent:
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+
+`python -m telnyx_agent.testing --port 8765` runs it as a process of its own. With pytest installed, the fixtures
+`local_agent`, `telnyx_client` and `recording_delegate` are there without any import.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._dialogue import Line
+    from ._frames import FrameRecord
+    from ._live_call import CallRecord
+    from .brain import Brain, Reply, ScriptedBrain
+    from .ears import Ears, EnergyEars, PocketsphinxEars
+    from .local_agent import LocalAgent
+    from .recording import RecordedEvent, RecordingDelegate
+    from .scenario import CAUSES, FunctionCall, HangUp, Injection, Scenario
+    from .voice import EspeakVoice, SilentVoice, Speech, ToneVoice, Voice, synthesize
+
+_HOMES = {
+    "CAUSES": "scenario",
+    "Brain": "brain",
+    "CallRecord": "_live_call",
+    "Ears": "ears",
+    "EnergyEars": "ears",
+    "EspeakVoice": "voice",
+    "FrameRecord": "_frames",
+    "FunctionCall": "scenario",
+    "HangUp": "scenario",
+    "Injection": "scenario",
+    "Line": "_dialogue",
+    "LocalAgent": "local_agent",
+    "PocketsphinxEars": "ears",
+    "RecordedEvent": "recording",
+    "RecordingDelegate": "recording",
+    "Reply": "brain",
+    "Scenario": "scenario",
+    "ScriptedBrain": "brain",
+    "SilentVoice": "voice",
+    "Speech": "voice",
+    "ToneVoice": "voice",
+    "Voice": "voice",
+    "synthesize": "voice",
+}
+
+__all__ = [
+    "CAUSES",
+    "Brain",
+    "CallRecord",
+    "Ears",
+    "EnergyEars",
+    "EspeakVoice",
+    "FrameRecord",
+    "FunctionCall",
+    "HangUp",
+    "Injection",
+    "Line",
+    "LocalAgent",
+    "PocketsphinxEars",
+    "RecordedEvent",
+    "RecordingDelegate",
+    "Reply",
+    "Scenario",
+    "ScriptedBrain",
+    "SilentVoice",
+    "Speech",
+    "ToneVoice",
+    "Voice",
+    "synthesize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Each name is imported when it is first used, so that importing this package costs nothing and needs no extra.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,67 @@
+"""A thread that does slow things one after the other, so that the loop does not have to."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger("telnyx_agent.testing")
+
+CAPACITY = 64
+
+
+class Worker:
+    """A daemon thread with a bounded queue.
+
+    Args:
+        name: The thread's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(CAPACITY)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits."""
+        return self._queue.empty()
+
+    def submit(self, job: Callable[[], None]) -> bool:
+        """Do something later; False if too much is waiting already, or after `close`."""
+        if self._closed:
+            return False
+        try:
+            self._queue.put_nowait(job)
+        except queue.Full:
+            logger.warning("%s is too busy; something is left out", self._thread.name)
+            return False
+        return True
+
+    def close(self, timeout: float) -> bool:
+        """Give up what waits and end the thread; False if what it is doing takes longer than the timeout."""
+        self._closed = True
+        while True:
+            try:
+                self._queue.put_nowait(None)
+                break
+            except queue.Full:
+                # Make room: what was waiting is of no use any more.
+                try:
+                    self._queue.get_nowait()
+                except queue.Empty:
+                    continue
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if self._closed:
+                continue
+            try:
+                job()
+            except Exception:
+                logger.exception("%s: a job failed", self._thread.name)

@@ -1,0 +1,265 @@
+"""The callback contract: one at a time, in order, whatever user code does; pumped and on executors too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from telnyx_agent import CallState, TxClient, TxClientDelegate
+from telnyx_agent.audio import NullAudio
+from telnyx_agent.delegate import CALLBACK_NAMES
+from telnyx_agent.testing import LocalAgent, RecordingDelegate
+
+HAPPEN = (
+    "on_socket_connected",
+    "on_session_updated",
+    "on_client_ready",
+    "on_ai_assistant_connection_state_changed",
+    "on_widget_settings_updated",
+    "on_call_state_updated",
+    "on_ringing_ack_received",
+    "on_transcription_updated",
+    "on_transcript_item_updated",
+    "on_agent_state_changed",
+    "on_ai_conversation_message",
+    "on_remote_call_ended",
+    "on_socket_disconnected",
+)
+"""The callbacks that happen in `conversation`."""
+
+
+def conversation(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """A login, a call with a greeting, a remote hang-up, a disconnection."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+    call = client.new_call()
+    call.wait_for_state([CallState.RINGING, CallState.ACTIVE], 15)
+    delegate.wait_for("on_transcript_item_updated", 15, predicate=lambda item: item.is_final)
+    agent.hang_up()
+    call.wait_until_ended(10)
+    client.disconnect().result(10)
+
+
+class Bomb(RecordingDelegate):
+    """Records, then does something in one of the callbacks."""
+
+    def __init__(self, name: str, action: Callable[[], object]) -> None:
+        super().__init__()
+        record = getattr(self, name)
+
+        def explode(*args: object) -> None:
+            record(*args)
+            action()
+
+        self.__dict__[name] = explode
+
+
+@pytest.mark.parametrize("name", HAPPEN)
+def test_a_raising_callback_costs_nothing_but_itself(
+    name: str, talking_agent: LocalAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The traceback is logged with the callback's name, and everything else happens as without it."""
+
+    def fail() -> None:
+        raise RuntimeError("user's bug")
+
+    delegate = Bomb(name, fail)
+    with caplog.at_level(logging.ERROR, "telnyx_agent.delegate"), TxClient(delegate, audio=NullAudio()) as client:
+        conversation(client, talking_agent, delegate)
+
+    assert set(HAPPEN) <= set(delegate.names)
+    reports = [record for record in caplog.records if record.name == "telnyx_agent.delegate"]
+    assert reports
+    assert all(name in record.getMessage() for record in reports)
+    assert "user's bug" in caplog.text
+
+
+@pytest.mark.parametrize("name", HAPPEN)
+def test_disconnect_inside_every_callback(name: str, talking_agent: LocalAgent) -> None:
+    """Waiting for one's own disconnection inside a callback does not deadlock, whichever callback it is."""
+    outcome: list[object] = []
+    delegate = Bomb(name, lambda: outcome.append(client.disconnect().exception(5)))
+    with TxClient(delegate, audio=NullAudio()) as client:
+        client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration)
+        call = client.new_call()
+        call.wait_for_state([CallState.ACTIVE, CallState.DONE], 15)
+        if name == "on_remote_call_ended":
+            talking_agent.hang_up()
+        elif name == "on_socket_disconnected":
+            client.disconnect()
+        call.wait_until_ended(15)
+        delegate.wait_for("on_socket_disconnected", 10)
+
+    assert outcome
+    assert not any(outcome)
+    assert delegate.names.count("on_socket_disconnected") == 1
+
+
+def test_every_method_inside_a_callback(talking_agent: LocalAgent) -> None:
+    """Commands, waiters and futures are all legal inside a callback."""
+
+    class Caller(TxClientDelegate):
+        def __init__(self) -> None:
+            self.done = threading.Event()
+
+        def on_client_ready(self) -> None:
+            client.wait_until_ready(1)
+            call = client.new_call()
+            call.wait_until_active(15)
+            call.mute_audio()
+            call.unmute_audio()
+            call.stats().result(5)
+            client.send_ai_assistant_message("hello").result(5)
+            client.ai_assistant_manager.clear_transcriptions().result(5)
+            call.hangup().result(5)
+            assert call.state == CallState.DONE
+            self.done.set()
+
+    delegate = Caller()
+    with TxClient(delegate, audio=NullAudio()) as client:
+        client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration)
+        assert delegate.done.wait(20)
+
+
+def test_a_blocking_callback_does_not_hold_up_the_call(talking_agent: LocalAgent) -> None:
+    """Signalling and media go on while a callback blocks; what happened meanwhile is told afterwards, in order."""
+    release = threading.Event()
+    delegate = Bomb("on_client_ready", lambda: release.wait(20))
+    with TxClient(delegate, audio=NullAudio()) as client:
+        client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration)
+        call = client.new_call()
+        call.wait_until_active(15)
+        talking_agent.wait_for_call(lambda record: record.media_state == "connected", 10)
+        assert "on_call_state_updated" not in delegate.names
+
+        release.set()
+        delegate.wait_for("on_call_state_updated", predicate=lambda state, _: state == CallState.ACTIVE)
+
+    states = [state.value for state, _ in delegate.calls_of("on_call_state_updated")]
+    assert states == ["NEW", "CONNECTING", "RINGING", "ACTIVE", "DONE"]
+
+
+def test_any_object_with_some_of_the_methods_will_do(agent: LocalAgent) -> None:
+    """A delegate need not be a subclass nor have more than one method."""
+
+    class Plain:
+        def __init__(self) -> None:
+            self.ready = threading.Event()
+
+        def on_client_ready(self) -> None:
+            self.ready.set()
+
+    plain = Plain()
+    with TxClient(plain) as client:
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+        assert plain.ready.wait(10)
+
+
+def test_the_delegate_may_be_replaced(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """From then on callbacks go to the new one."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    client.delegate = other = RecordingDelegate()
+    client.disconnect().result(5)
+
+    assert "on_socket_disconnected" in other.names
+    assert "on_socket_disconnected" not in delegate.names
+
+
+def test_futures_settle_after_the_callbacks_that_they_caused(agent: LocalAgent) -> None:
+    """When disconnect() is done, on_socket_disconnected has run."""
+    delegate = Bomb("on_socket_disconnected", lambda: time.sleep(0.05))
+    for _ in range(5):
+        with TxClient(delegate) as client:
+            client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+            assert "on_client_ready" in delegate.names
+            client.disconnect().result(5)
+            assert "on_socket_disconnected" in delegate.names
+            delegate.clear()
+
+
+def test_done_callbacks_of_futures_run_where_callbacks_run(client: TxClient, agent: LocalAgent) -> None:
+    """User code is never on the loop, not even through a future."""
+    thread: list[str] = []
+    called = threading.Event()
+
+    def note(_: object) -> None:
+        thread.append(threading.current_thread().name)
+        called.set()
+
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).add_done_callback(note)
+
+    assert called.wait(10)
+    assert thread == ["telnyx-agent-delegate"]
+
+
+def test_a_future_is_awaitable(client: TxClient, agent: LocalAgent) -> None:
+    """`asyncio.wrap_future` makes a command awaitable in the user's own loop."""
+
+    async def main() -> bool:
+        await asyncio.wait_for(
+            asyncio.wrap_future(client.anonymous_login("assistant-1", server_configuration=agent.configuration)), 10
+        )
+        return client.is_ready
+
+    assert asyncio.run(main())
+
+
+def test_pumped_callbacks_run_on_the_pumping_thread(agent: LocalAgent) -> None:
+    """With callbacks="pump" nothing is called but by process_events; commands and waiters work all the same."""
+    delegate = RecordingDelegate()
+    with TxClient(delegate, callbacks="pump") as client:
+        for _ in range(2):
+            client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+            assert delegate.events == ()
+
+            deadline = time.monotonic() + 10
+            while "on_client_ready" not in delegate.names and time.monotonic() < deadline:
+                client.process_events(0.5)
+            assert {event.thread for event in delegate.events} == {threading.current_thread().name}
+
+            client.disconnect().result(5)
+            while client.process_events():
+                pass
+            assert delegate.names[-1] == "on_ai_assistant_connection_state_changed"
+            assert "on_socket_disconnected" in delegate.names
+            delegate.clear()
+
+
+def test_callbacks_on_an_executor_stay_in_order(agent: LocalAgent) -> None:
+    """Many workers, but one callback at a time."""
+    running = threading.Semaphore(1)
+
+    class Checking(RecordingDelegate):
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            record = super().__getattr__(name)
+
+            def checked(*args: object) -> None:
+                assert running.acquire(blocking=False)
+                record(*args)
+                running.release()
+
+            return checked
+
+    delegate = Checking()
+    with (
+        ThreadPoolExecutor(4, thread_name_prefix="user") as pool,
+        TxClient(delegate, audio=NullAudio(), callbacks=pool) as client,
+    ):
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        client.disconnect().result(5)
+        delegate.wait_for("on_socket_disconnected")
+
+    assert all(event.thread.startswith("user") for event in delegate.events)
+    names = [name for name in delegate.names if name in ("on_socket_connected", "on_client_ready")]
+    assert names == ["on_socket_connected", "on_client_ready"]
+
+
+def test_the_list_of_callbacks_is_complete() -> None:
+    """`HAPPEN` has every callback but those that need an error, an incoming call or a push."""
+    never = {"on_client_error", "on_incoming_call", "on_push_call", "on_push_disabled"}
+    assert set(CALLBACK_NAMES) - never == set(HAPPEN)

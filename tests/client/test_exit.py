@@ -1,0 +1,92 @@
+"""Programs that end while a call is up: gone within seconds, with a goodbye to the agent, after one Ctrl-C at most."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from telnyx_agent.testing import LocalAgent, Scenario
+
+PROGRAM = """
+import sys, threading
+from telnyx_agent import CallState, TxClient, TxServerConfiguration
+from telnyx_agent.audio import NullAudio
+
+client = TxClient(audio=NullAudio())
+client.anonymous_login("assistant-1", server_configuration=TxServerConfiguration(sys.argv[1]))
+call = client.new_call()
+call.wait_until_active(20)
+print("active", flush=True)
+{end}
+"""
+
+ENDS = {
+    "falls off its end": ("", 0),
+    "raises": ("raise RuntimeError('the end')", 1),
+    "sys.exit": ("sys.exit(3)", 3),
+    "disconnects and falls off": ("client.disconnect()", 0),
+    "ends in another thread": ("threading.Thread(target=client.disconnect).start()", 0),
+}
+
+
+@pytest.fixture
+def agent() -> Iterator[LocalAgent]:
+    """Real media, since its threads are what could keep a process alive."""
+    with LocalAgent(voice="tones", ears="deaf", scenario=Scenario.fast()) as agent:
+        yield agent
+
+
+def run(agent: LocalAgent, end: str) -> subprocess.Popen[str]:
+    """Start the program and wait until its call is up."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "dev", "-c", PROGRAM.format(end=end), agent.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    assert process.stdout is not None
+    if process.stdout.readline() != "active\n":
+        _, errors = process.communicate(timeout=10)
+        pytest.fail(errors)
+    return process
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_however_a_program_ends_it_says_goodbye(agent: LocalAgent, end: str) -> None:
+    """The agent gets a bye and the process is gone soon, with its own exit code."""
+    code, status = ENDS[end]
+    process = run(agent, code)
+    begin = time.monotonic()
+    _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == status, errors
+    assert time.monotonic() - begin < 5
+    agent.wait_for_frame("telnyx_rtc.bye", 1, direction="received")
+    assert "Fatal" not in errors
+
+
+@pytest.mark.parametrize(
+    "wait", ["call.wait_until_ended()", "call.wait_for_state(CallState.HELD)", "client.anonymous_login", "threading.Event().wait()"]
+)
+def test_one_ctrl_c_ends_every_wait(agent: LocalAgent, wait: str) -> None:
+    """A single SIGINT interrupts whatever the main thread waits for; the goodbye is still said."""
+    if wait == "client.anonymous_login":
+        wait = "TxClient().anonymous_login('x', server_configuration=TxServerConfiguration(sys.argv[1] + '/x')).result()\n"
+        wait += "call.stats().result()\ncall.wait_until_ended()"
+    process = run(agent, f"print('waiting', flush=True)\n{wait}")
+    assert process.stdout is not None
+    process.stdout.readline()
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+
+    assert "KeyboardInterrupt" in errors
+    assert time.monotonic() - begin < 5
+    agent.wait_for_frame("telnyx_rtc.bye", 1, direction="received")

@@ -1,0 +1,177 @@
+"""Helpers of the media tests: tones, a duplex device, spectra, waiting with a deadline, a codec whose output is exact."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telnyx_agent._media.bridge import AudioBridge
+from telnyx_agent._media.codecs import CodecError
+from telnyx_agent._media.ordering import ReceivedPacket
+
+__all__ = [
+    "CONCEALED",
+    "FRAME",
+    "RATE",
+    "Device",
+    "RawDecoder",
+    "Samples",
+    "energies",
+    "level",
+    "own_address",
+    "packets",
+    "pitch",
+    "snr",
+    "tone",
+    "until",
+]
+
+Samples = NDArray[np.int16]
+RATE = 48000
+FRAME = 960
+CONCEALED = -7777
+"""What `RawDecoder` makes up."""
+
+
+class RawDecoder:
+    """A codec whose payload is the samples themselves, so that a test can say exactly what must come out."""
+
+    clock_rate = RATE
+
+    def __init__(self, clock_rate: int = RATE) -> None:
+        self.clock_rate = clock_rate
+        self.resets = 0
+
+    def duration(self, payload: bytes) -> int:
+        if len(payload) % 2:
+            raise CodecError("half a sample")
+        return len(payload) // 2
+
+    def decode(self, payload: bytes) -> Samples:
+        return np.frombuffer(payload, np.int16)
+
+    def conceal(self, samples: int) -> Samples:
+        return np.full(samples, CONCEALED, np.int16)
+
+    def recover(self, payload: bytes, samples: int) -> Samples | None:
+        return None
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+def packets(
+    count: int,
+    *,
+    first: int = 100,
+    timestamp: int = 5000,
+    samples: int = FRAME,
+    start: int = 0,
+    value: Callable[[int], int] = lambda index: 1000 + index,
+    ssrc: int = 1,
+) -> list[ReceivedPacket]:
+    """Packets for `RawDecoder`; packet number n is filled with `value(n)`."""
+    return [
+        ReceivedPacket(
+            (first + index) & 0xFFFF,
+            (timestamp + index * samples) & 0xFFFFFFFF,
+            np.full(samples, value(start + index), np.int16).tobytes(),
+            index * samples / RATE,
+            ssrc,
+        )
+        for index in range(count)
+    ]
+
+
+def tone(frequency: float, seconds: float, *, amplitude: float = 8000.0, phase: float = 0.0) -> Samples:
+    """A sine."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return (amplitude * np.sin(2 * np.pi * frequency * t + phase)).astype(np.int16)
+
+
+def level(samples: Samples) -> float:
+    """Root mean square, in int16 units."""
+    return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) if samples.size else 0.0
+
+
+def energies(samples: Samples, block: int = 480) -> NDArray[np.float64]:
+    """Root mean square of each block."""
+    whole = samples[: samples.size // block * block].astype(np.float64).reshape(-1, block)
+    return np.sqrt(np.mean(whole**2, axis=1))
+
+
+def pitch(samples: Samples) -> float:
+    """The strongest frequency."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
+    return float(np.argmax(spectrum) * RATE / samples.size)
+
+
+def snr(reference: Samples, heard: Samples, longest_delay: int = 2000) -> float:
+    """Signal to noise in dB after the best alignment and gain."""
+    a = reference.astype(np.float64)
+    best = -np.inf
+    middle = a[longest_delay : -longest_delay or None]
+    correlation = np.correlate(heard.astype(np.float64), middle, "valid")
+    at = int(np.argmax(correlation))
+    b = heard[at : at + middle.size].astype(np.float64)
+    gain = float(b @ middle) / float(middle @ middle)
+    noise = b - gain * middle
+    best = 10 * np.log10(float((gain * middle) @ (gain * middle)) / max(float(noise @ noise), 1e-9))
+    return float(best)
+
+
+def own_address() -> str:
+    """The address by which this machine would be reached; loopback where there is no other."""
+    import ifaddr
+
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            if isinstance(ip.ip, str) and ip.ip != "127.0.0.1":
+                return ip.ip
+    return "127.0.0.1"
+
+
+async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
+    """Wait for something on a real media path, which has no event of its own."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("did not happen in time")
+        await asyncio.sleep(0.01)
+
+
+class Device:
+    """A duplex sound card: 10 ms blocks at the pace of real time, on a thread of its own."""
+
+    def __init__(self, bridge: AudioBridge, source: Iterable[Samples] | Samples) -> None:
+        self._bridge = bridge
+        self._source = source if isinstance(source, np.ndarray) else np.concatenate(list(source))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="test-device")
+        self.heard: list[Samples] = []
+
+    def __enter__(self) -> Device:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def recording(self) -> Samples:
+        """All that was heard so far."""
+        return np.concatenate(self.heard) if self.heard else np.empty(0, np.int16)
+
+    def _run(self) -> None:
+        position, due = 0, time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            if self._source.size:
+                self._bridge.push_capture(np.take(self._source, np.arange(position, position + 480), mode="wrap"))
+            self.heard.append(self._bridge.pull_render(480))
+            position += 480
+            due += 0.01

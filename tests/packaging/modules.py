@@ -1,0 +1,110 @@
+"""Reads the SDK's modules without importing them: their names, syntax trees, and what each imports."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+__all__ = ["PACKAGE", "ROOT", "Import", "Module", "modules"]
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "telnyx_agent"
+
+
+@attrs.frozen
+class Import:
+    """One module that another one imports."""
+
+    target: str
+    line: int
+    at_module_level: bool
+    """Whether it happens when the importing module is imported."""
+    for_types_only: bool
+    """Whether it stands under `if TYPE_CHECKING`."""
+
+
+@attrs.frozen(slots=False)
+class Module:
+    """One source file of the package."""
+
+    name: str
+    path: Path
+
+    @property
+    def short_name(self) -> str:
+        """The name inside the package, with slashes: `_protocol/session`; the package itself is an empty string."""
+        return self.name.removeprefix(PACKAGE).lstrip(".").replace(".", "/")
+
+    @property
+    def package(self) -> str:
+        """What relative imports start from."""
+        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+
+    @functools.cached_property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, str(self.path))
+
+    @functools.cached_property
+    def imports(self) -> tuple[Import, ...]:
+        """Everything the module imports, wherever it stands; modules of the package by their full name."""
+        return tuple(self._imports_in(self.tree.body, at_module_level=True, for_types_only=False))
+
+    def _imports_in(
+        self, statements: list[ast.stmt], *, at_module_level: bool, for_types_only: bool
+    ) -> Iterator[Import]:
+        for statement in statements:
+            for target in self._targets(statement):
+                yield Import(target, statement.lineno, at_module_level and not for_types_only, for_types_only)
+            is_function = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))
+            for field in ("body", "orelse", "finalbody"):
+                yield from self._imports_in(
+                    getattr(statement, field, []),
+                    at_module_level=at_module_level and not is_function,
+                    for_types_only=for_types_only or (field == "body" and _is_for_types(statement)),
+                )
+            for handler in getattr(statement, "handlers", []) + getattr(statement, "cases", []):
+                yield from self._imports_in(
+                    handler.body, at_module_level=at_module_level, for_types_only=for_types_only
+                )
+
+    def _targets(self, statement: ast.stmt) -> Iterator[str]:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            base = statement.module or ""
+            if statement.level:
+                start = self.package.split(".")
+                parent = ".".join(start[: len(start) - statement.level + 1])
+                base = f"{parent}.{base}" if base else parent
+            for alias in statement.names:
+                # `from package import module` imports the module, `from module import name` the module as well.
+                candidate = f"{base}.{alias.name}"
+                yield candidate if candidate in module_names() else base
+
+
+def _is_for_types(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+@functools.cache
+def module_names() -> frozenset[str]:
+    """The names of all modules of the package."""
+    return frozenset(module.name for module in modules())
+
+
+@functools.cache
+def modules() -> tuple[Module, ...]:
+    """All modules of the package, sorted by name."""
+    found = []
+    for path in (ROOT / PACKAGE).rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found.append(Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return tuple(sorted(found, key=lambda module: module.name))

@@ -1,0 +1,172 @@
+"""The table of layers in `docs/architecture.md` holds: imports point up it, third parties stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+
+import pytest
+
+from .modules import PACKAGE, ROOT, Import, Module, module_names, modules
+
+ENTRANCES = ("", "__main__")
+"""The package itself and `python -m`: they stand above all layers and may import everything."""
+
+THIRD_PARTIES = {
+    "aioice": ("_media/", "testing/"),
+    "aiortc": ("_media/", "testing/"),
+    "av": ("_media/", "testing/"),
+    "espeakng_loader": ("testing/",),
+    "ifaddr": ("_media/", "testing/"),
+    "numpy": ("_media/", "audio/", "cli/", "testing/"),
+    "pocketsphinx": ("testing/",),
+    "pytest": ("testing/",),
+    "sounddevice": ("audio/",),
+    "websocket": ("_signaling",),
+    "websockets": ("testing/",),
+}
+"""Who may import what, by the beginnings of names; `attrs` may be used in every layer but the first."""
+
+ONLY_INSIDE_FUNCTIONS = ("espeakng_loader", "pocketsphinx", "sounddevice")
+"""Importing these fails on some machines, so it happens only when they are really needed."""
+
+IMPURE = {
+    *("asyncio", "concurrent", "http", "io", "logging", "multiprocessing", "os", "pathlib", "queue", "random"),
+    *("sched", "secrets", "select", "selectors", "shutil", "signal", "socket", "socketserver", "ssl", "subprocess"),
+    *("sys", "tempfile", "threading", "time", "urllib", "uuid", "_thread"),
+}
+"""What `_protocol` does not import: everything with which one can wait, read a clock, throw dice or touch the world."""
+
+IMPURE_CALLS = re.compile(r"^(open|print|input|breakpoint|__import__)$|(^|\.)(date|datetime)\.(now|today|utcnow)$")
+
+
+def layers() -> dict[str, int]:
+    """The table: each name in it, `/*` taken off, with the number of its layer."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table: dict[str, int] = {}
+    for number, names in re.findall(r"^\| (\d+) \| ([^|]*) \|", text, re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", re.sub(r"\([^)]*\)", "", names)):
+            table[name.removesuffix("/*")] = int(number)
+    return table
+
+
+def layer_of(short_name: str) -> int | None:
+    """The layer of a module: the longest name in the table that is its own or that of a package around it."""
+    table = layers()
+    parts = short_name.split("/")
+    for length in range(len(parts), 0, -1):
+        if (number := table.get("/".join(parts[:length]))) is not None:
+            return number
+    return None
+
+
+def own_imports(module: Module) -> list[tuple[Import, str]]:
+    """What a module imports from the package, with the short names."""
+    found = []
+    for one in module.imports:
+        if one.target == PACKAGE or one.target.startswith(f"{PACKAGE}."):
+            found.append((one, one.target.removeprefix(PACKAGE).lstrip(".").replace(".", "/")))
+    return found
+
+
+def place(module: Module, line: int) -> str:
+    return f"{module.path.relative_to(ROOT)}:{line}"
+
+
+def test_the_table_is_read() -> None:
+    """A look at the reader itself: some rows that will always be there."""
+    table = layers()
+    assert table["errors"] == 1
+    assert table["_protocol"] < table["config"] < table["_signaling"] < table["_drivers"] < table["client"]
+    assert layer_of("_protocol/session") == table["_protocol"]
+    assert layer_of("_media/playout") != layer_of("_media/peer")
+
+
+def test_every_module_has_a_layer() -> None:
+    """A new module is put into the table before anything else."""
+    homeless = [m.short_name for m in modules() if m.short_name not in ENTRANCES and layer_of(m.short_name) is None]
+    assert not homeless, f"not in the table of docs/architecture.md: {homeless}"
+
+
+def test_imports_point_up() -> None:
+    """No module imports from a layer below its own, not even for types or inside a function."""
+    wrong = []
+    for module in modules():
+        if module.short_name in ENTRANCES:
+            continue
+        own = layer_of(module.short_name)
+        for one, target in own_imports(module):
+            other = layer_of(target)
+            if target in ENTRANCES or (own is not None and other is not None and other > own):
+                wrong.append(f"{place(module, one.line)}: layer {own} imports {target or PACKAGE} of layer {other}")
+    assert not wrong, "\n" + "\n".join(dict.fromkeys(wrong))
+
+
+def test_imports_have_no_cycle() -> None:
+    """Even within a layer, what is imported at import time forms no circle."""
+    graph = {
+        module.name: {one.target for one in module.imports if one.at_module_level and one.target in module_names()}
+        for module in modules()
+    }
+    finished: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> None:
+        if name in path:
+            pytest.fail("a circle of imports: " + " -> ".join([*path[path.index(name) :], name]))
+        if name not in finished:
+            for target in sorted(graph[name] - {name}):
+                walk(target, [*path, name])
+            finished.add(name)
+
+    for name in sorted(graph):
+        walk(name, [])
+
+
+def test_third_parties_stay_in_their_place() -> None:
+    """Each dependency is known to few modules, and costs nothing until it is needed."""
+    wrong = []
+    for module in modules():
+        for one in module.imports:
+            top = one.target.partition(".")[0]
+            if top in sys.stdlib_module_names or top == PACKAGE:
+                continue
+            if top in ("attr", "attrs"):
+                allowed = layer_of(module.short_name) != 1
+            else:
+                allowed = module.short_name.startswith(THIRD_PARTIES.get(top, ("nowhere",)))
+            if not allowed:
+                wrong.append(f"{place(module, one.line)}: {top} does not belong here")
+            elif top in ONLY_INSIDE_FUNCTIONS and one.at_module_level:
+                wrong.append(f"{place(module, one.line)}: {top} may only be imported inside a function")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_the_protocol_is_pure() -> None:
+    """`_protocol` has no I/O, no thread, no clock, no dice."""
+    wrong = []
+    for module in modules():
+        if not module.short_name.startswith("_protocol"):
+            continue
+        for one in module.imports:
+            # urllib.parse only takes text apart.
+            if one.target.partition(".")[0] in IMPURE and one.target != "urllib.parse":
+                wrong.append(f"{place(module, one.line)}: imports {one.target}")
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and IMPURE_CALLS.search(ast.unparse(node.func)):
+                wrong.append(f"{place(module, node.lineno)}: calls {ast.unparse(node.func)}")
+            elif isinstance(node, (ast.AsyncFunctionDef, ast.Await)):
+                wrong.append(f"{place(module, node.lineno)}: is a coroutine")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_the_loop_is_entered_through_one_call() -> None:
+    """Other threads hand work to the loop with `call_soon_threadsafe`, and nobody waits for a coroutine of its."""
+    places = [
+        place(module, node.lineno)
+        for module in modules()
+        if not module.short_name.startswith("testing")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and node.attr == "run_coroutine_threadsafe"
+    ]
+    assert not places

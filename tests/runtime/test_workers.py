@@ -1,0 +1,121 @@
+"""`DaemonPool`: blocking calls beside the loop, none of which can hold up the exit."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import weakref
+
+import pytest
+
+from telnyx_agent._runtime.workers import DaemonPool
+
+from .conftest import RunProgram
+
+
+def test_results_and_errors_come_back() -> None:
+    """A job's result, and whatever it raises, is the future's."""
+    pool = DaemonPool()
+    assert pool.submit(divmod, 7, 2).result(5) == (3, 1)
+    assert isinstance(pool.submit(lambda: 1 / 0).exception(5), ZeroDivisionError)
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    assert isinstance(pool.submit(leave).exception(5), SystemExit)
+    assert pool.submit(lambda: "alive").result(5) == "alive"
+    pool.shutdown()
+
+
+def test_jobs_run_beside_each_other_up_to_the_limit() -> None:
+    """As many threads as there are blocked jobs, but no more than `max_workers`; idle ones are used again."""
+    pool = DaemonPool(max_workers=3)
+    gate = threading.Event()
+    together = threading.Barrier(3)
+    first = [pool.submit(lambda: (together.wait(5), gate.wait(5))) for _ in range(3)]
+    late = pool.submit(threading.get_ident)
+    assert not late.done()
+    gate.set()
+    for job in first:
+        job.result(5)
+    assert late.result(5) in {worker.ident for worker in pool._workers}
+    assert len(pool._workers) == 3
+    for _ in range(20):
+        pool.submit(int).result(5)
+    assert len(pool._workers) == 3
+    pool.shutdown()
+
+
+def test_idle_workers_hold_nothing() -> None:
+    """A worker that waits for the next job does not keep the last one's arguments alive."""
+
+    class Thing:
+        pass
+
+    pool = DaemonPool()
+    thing = Thing()
+    gone = weakref.ref(thing)
+    pool.submit(id, thing).result(5)
+    pool.submit(int).result(5)  # the worker has let go of the first job before it takes the second
+    del thing
+    assert gone() is None
+    pool.shutdown()
+
+
+def test_shutdown_refuses_and_cancels() -> None:
+    """After `shutdown` nothing is taken; what has not begun can be cancelled; what has begun ends."""
+    pool = DaemonPool(max_workers=1)
+    begun, gate = threading.Event(), threading.Event()
+    running = pool.submit(lambda: (begun.set(), gate.wait(5)))
+    waiting = pool.submit(int)
+    begun.wait(5)
+    pool.shutdown(wait=False, cancel_futures=True)
+
+    assert not pool.join(0.05)
+    gate.set()
+    assert pool.join(5)
+    assert waiting.cancelled()
+    assert running.result(5)
+    with pytest.raises(RuntimeError, match="ended"):
+        pool.submit(int)
+
+
+def test_asyncio_takes_it_as_default_executor() -> None:
+    """`run_in_executor(None, ...)` uses it, and asyncio can shut it down."""
+    pool = DaemonPool(name="telnyx-agent-test")
+
+    async def main() -> str:
+        asyncio.get_running_loop().set_default_executor(pool)
+        return await asyncio.to_thread(lambda: threading.current_thread().name)
+
+    assert asyncio.run(main()) == "telnyx-agent-test"
+    assert pool.join(1)
+
+
+def test_a_hung_job_does_not_hold_up_the_exit(run_program: RunProgram) -> None:
+    """A process ends although a worker is blocked; with asyncio's own pool it would not."""
+    outcome = run_program(
+        """
+        import threading
+        from telnyx_agent._runtime.workers import DaemonPool
+        begun = threading.Event()
+        DaemonPool().submit(lambda: (begun.set(), threading.Event().wait()))
+        begun.wait()
+        """
+    )
+    assert outcome.returncode == 0
+    assert outcome.stderr == ""
+
+
+def test_join_is_bounded() -> None:
+    """`join` gives up after its time."""
+    pool = DaemonPool()
+    gate = threading.Event()
+    pool.submit(gate.wait)
+    pool.shutdown(wait=False)
+    begin = time.monotonic()
+    assert not pool.join(0.1)
+    assert time.monotonic() - begin < 1.0
+    gate.set()
+    assert pool.join(5)

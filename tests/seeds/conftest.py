@@ -1,0 +1,40 @@
+"""The parts that most checks need: an agent, a delegate that records, a client of each spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from telnyx_agent import TxClient
+from telnyx_agent.audio import NullAudio
+from telnyx_agent.compat import TelnyxClient
+from telnyx_agent.testing import LocalAgent, RecordingDelegate
+from tests.support.seeds import quiet_agent
+
+
+@pytest.fixture
+def agent() -> Iterator[LocalAgent]:
+    """A local agent that answers at once and without a sound."""
+    with quiet_agent() as agent:
+        yield agent
+
+
+@pytest.fixture
+def delegate() -> RecordingDelegate:
+    """The delegate of `client` and `telnyx_client`."""
+    return RecordingDelegate()
+
+
+@pytest.fixture
+def client(delegate: RecordingDelegate) -> Iterator[TxClient]:
+    """The iOS spelling."""
+    with TxClient(delegate, audio=NullAudio()) as client:
+        yield client
+
+
+@pytest.fixture
+def telnyx_client(delegate: RecordingDelegate) -> Iterator[TelnyxClient]:
+    """The Android and Flutter spellings. Hides the fixture of this name of the pytest plugin."""
+    with TelnyxClient(delegate, audio=NullAudio()) as client:
+        yield client

@@ -1,0 +1,224 @@
+"""A private PulseAudio server with two virtual cables: sound cards for tests on machines that have none.
+
+    with PulseServer.running() as pulse, pulse.environment():
+        ...  # PortAudio of this process now sees the devices "default", "pulse", "headset" and "loudspeaker"
+        pulse.play(tone)  # into the microphone
+        with pulse.recording() as speaker:
+            ...
+        heard = speaker.samples
+
+What is played into the sink `mic` is what the default input hears (its monitor); what goes to the default output
+arrives in the sink `spk`, whose monitor can be recorded. Nothing of the system's own sound set-up is read or touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.support.requirements import require, which
+
+__all__ = ["RATE", "PulseServer", "Recording"]
+
+RATE = 48000
+_READY = "Daemon startup complete"
+_STARTUP_SECONDS = 20.0
+
+_RAW = ("--raw", f"--rate={RATE}", "--channels=1", "--format=s16le")
+
+# ALSA's configuration, in place of the system's: PortAudio then sees these devices and none of the machine's own.
+DUPLEX = """
+pcm.default { type pulse }
+pcm.headset { type pulse device_fallback }
+"""
+
+Int16 = npt.NDArray[np.int16]
+
+
+class Recording:
+    """What a source delivered; `samples` is complete after the recording has ended."""
+
+    def __init__(self) -> None:
+        self.samples: Int16 = np.zeros(0, np.int16)
+
+
+class PulseServer:
+    """One server. It lives in a temporary folder and is reached by its socket there, and only there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        self._log: list[str] = []
+        self._ready = threading.Event()
+        self._reader: threading.Thread | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls) -> Iterator[PulseServer]:
+        """A server that runs until the block ends; skips the test where the programs are missing."""
+        require("portaudio", "pulseaudio", "pactl", "alsa-pulse")
+        folder = Path(tempfile.mkdtemp(prefix="telnyx-pulse-"))
+        server = cls(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+            shutil.rmtree(folder)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The environment variables that lead programs, and this process' PortAudio, to the server."""
+        return {
+            "HOME": str(self._folder),  # where ALSA's .asoundrc and PulseAudio's cookie and settings are
+            "XDG_RUNTIME_DIR": str(self._folder),
+            "PULSE_SERVER": f"unix:{self._socket}",
+            "PULSE_RUNTIME_PATH": str(self._folder),
+        }
+
+    @contextlib.contextmanager
+    def environment(self) -> Iterator[None]:
+        """For the time of the block, this process' sound is the server's. No PortAudio stream may be open at its ends."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(_reread_devices)
+            stack.enter_context(_environment(self.variables))
+            _reread_devices()
+            yield
+
+    def start(self) -> None:
+        """Start the server; it can be started again after `kill`."""
+        (self._folder / ".asoundrc").write_text(_ASOUNDRC)
+        self._socket.unlink(missing_ok=True)
+        self._ready.clear()
+        self._process = subprocess.Popen(
+            self._command(), env=self._env(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        )
+        self._reader = threading.Thread(target=self._read_log, args=(self._process,), name="pulse-log", daemon=True)
+        self._reader.start()
+        if not self._ready.wait(_STARTUP_SECONDS) or self._process.poll() is not None:
+            raise RuntimeError("the private PulseAudio did not start:\n" + "".join(self._log[-30:]))
+        self.control("set-default-sink", "spk")
+        self.control("set-default-source", "mic.monitor")
+
+    def kill(self) -> None:
+        """Let the server die, as when a sound system crashes. Idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        assert process.stderr is not None
+        process.stderr.close()
+
+    def control(self, *arguments: str) -> str:
+        """Run `pactl` with these arguments and return what it prints."""
+        return self._run("pactl", *arguments)
+
+    def play(self, pcm: Int16, sink: str = "mic") -> None:
+        """Play 48 kHz mono into a sink; returns when the last sample was heard."""
+        self._run("pacat", "--playback", f"--device={sink}", *_RAW, data=pcm.tobytes())
+
+    @contextlib.contextmanager
+    def playing(self, pcm: Int16, sink: str = "mic") -> Iterator[None]:
+        """Play 48 kHz mono into a sink during the block; what is left at its end is not played."""
+        command = [
+            which("pacat"),
+            "--playback",
+            f"--device={sink}",
+            "--latency-msec=50",
+            *_RAW,
+            str(self._raw_file(pcm)),
+        ]
+        with subprocess.Popen(command, env=self._env(), stderr=subprocess.DEVNULL) as player:
+            try:
+                yield
+            finally:
+                player.terminate()
+
+    @contextlib.contextmanager
+    def recording(self, source: str = "spk.monitor") -> Iterator[Recording]:
+        """Record a source during the block."""
+        recording = Recording()
+        command = [which("pacat"), "--record", f"--device={source}", "--latency-msec=20", *_RAW]
+        with tempfile.TemporaryFile() as file:
+            with subprocess.Popen(command, env=self._env(), stdout=file, stderr=subprocess.DEVNULL) as recorder:
+                try:
+                    yield recording
+                finally:
+                    recorder.terminate()
+            file.seek(0)
+            data = file.read()
+            recording.samples = np.frombuffer(data[: len(data) // 2 * 2], np.int16)
+
+    @property
+    def _socket(self) -> Path:
+        return self._folder / "native"
+
+    def _raw_file(self, pcm: Int16) -> Path:
+        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".raw")
+        with open(handle, "wb") as file:
+            file.write(pcm.tobytes())
+        return Path(name)
+
+    def _command(self) -> list[str]:
+        sink = f"rate={RATE} channels=1 format=s16le norewinds=1"
+        return [
+            *(which("pulseaudio"), "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=false"),
+            *("--disable-shm=true", "--log-target=stderr", "--log-level=info"),
+            *("-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}"),
+            *("-L", f"module-null-sink sink_name=spk {sink}"),
+            *("-L", f"module-null-sink sink_name=mic {sink}"),
+        ]
+
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, **self.variables}
+
+    def _run(self, program: str, *arguments: str, data: bytes | None = None) -> str:
+        done = subprocess.run(
+            [which(program), *arguments], env=self._env(), input=data, capture_output=True, check=False, timeout=60
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode(errors="replace")
+
+    def _read_log(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self._log.append(line)
+            if _READY in line:
+                self._ready.set()
+        self._ready.set()  # it has ended; `start` looks why
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _reread_devices() -> None:
+    """PortAudio and ALSA read their set-up once, when they are initialised."""
+    sounddevice = sys.modules.get("sounddevice")
+    if sounddevice is not None:
+        sounddevice._terminate()
+        sounddevice._initialize()

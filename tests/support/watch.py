@@ -1,0 +1,260 @@
+"""What the whole test suite is watched for: blocked loops, traffic that leaves the machine, threads left behind.
+
+Blocking calls and traffic are seen by one audit hook (`sys.addaudithook`), which also sees third parties and C code,
+and, for waits that raise no audit event, by thin wrappers around a few methods of the standard library. Nothing is
+raised at the place of a blocking call, so behaviour does not change; what was recorded fails the test at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import logging
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+__all__ = ["LOOP_THREADS", "TrafficRefusedError", "WatchLog", "log", "start", "threads_left"]
+
+LOOP_THREADS = frozenset({"telnyx-agent-loop"})
+"""Threads on which nothing may block while their event loop runs."""
+
+LONGEST_CALLBACK = 0.1
+"""Seconds of processor time that one callback may take there; processor time, since the machine may be busy."""
+
+_BLOCKING_EVENTS = frozenset(
+    {
+        "glob.glob",
+        "open",
+        "os.listdir",
+        "os.mkdir",
+        "os.posix_spawn",
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.scandir",
+        "os.system",
+        "shutil.copyfile",
+        "shutil.rmtree",
+        "socket.getaddrinfo",
+        "socket.gethostbyaddr",
+        "socket.gethostbyname",
+        "subprocess.Popen",
+        "time.sleep",
+    }
+)
+_SENDING_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+_LOOKUP_EVENTS = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
+
+# Innermost first: a blocking call with one of these (file name's end, function) on its stack is tolerated.
+_TOLERATED = {
+    ("/threading.py", "start"): "a new thread is waited for until it runs; `run_in_executor` does so, too",
+    ("/concurrent/futures/__init__.py", "__getattr__"): "the standard library imports its executors when first used",
+    ("/asyncio/base_events.py", "shutdown_default_executor"): "the loop is at its end; the thread it joins has ended",
+    ("/linecache.py", "updatecache"): "an exception is being logged with its traceback",
+}
+
+_TOLERATED_LOG = {
+    "Executing <": "asyncio's debug mode on a busy machine",
+}
+
+
+class TrafficRefusedError(OSError):
+    """A test tried to reach something that is not this machine."""
+
+
+class WatchLog:
+    """What was seen since it was last emptied."""
+
+    def __init__(self) -> None:
+        self.blocked: list[str] = []
+        self.sent: list[str] = []
+        self.loop_errors: list[str] = []
+
+    def take(self) -> list[str]:
+        """Empty the log and return it as readable paragraphs."""
+        seen = [f"blocked the loop: {text}" for text in self.blocked]
+        seen += [f"left this machine: {text}" for text in self.sent]
+        seen += [f"asyncio complained: {text}" for text in self.loop_errors]
+        for part in (self.blocked, self.sent, self.loop_errors):
+            part.clear()
+        return list(dict.fromkeys(seen))
+
+
+log = WatchLog()
+_inside = threading.local()
+
+
+def start() -> None:
+    """Begin to watch this process; audit hooks cannot be taken back, so it is done once, by `tests/conftest.py`."""
+    sys.addaudithook(_audit)
+    _watch_method(threading.Condition, "wait", _has_no_patience)
+    _watch_method(threading.Thread, "join", _has_no_patience)
+    for name in ("accept", "connect", "recv", "recv_into", "recvfrom", "send", "sendall"):
+        _watch_method(socket.socket, name, _does_not_block)
+    if sys.version_info < (3, 13):  # there the event does not exist
+        time.sleep = _watched(time.sleep, "time.sleep")
+    handle_class: Any = asyncio.Handle
+    handle_class._run = _timed(handle_class._run)
+    logging.getLogger("asyncio").addHandler(_LoopErrors(logging.ERROR))
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if event in _SENDING_EVENTS:
+        _check_destination(event, args[0], args[1])
+    elif event in _LOOKUP_EVENTS:
+        _check_name(args[0])
+    if event in _BLOCKING_EVENTS:
+        _note_if_on_loop(event, *args[:1])
+
+
+def _watch_method(owner: type, name: str, harmless: Callable[..., bool]) -> None:
+    setattr(owner, name, _watched(getattr(owner, name), f"{owner.__name__}.{name}", harmless))
+
+
+def _watched(
+    function: Callable[..., Any], name: str, harmless: Callable[..., bool] = lambda *args, **kwargs: False
+) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if asyncio._get_running_loop() is not None and not harmless(*args, **kwargs):
+            _note_if_on_loop(name)
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def _timed(run: Callable[[asyncio.Handle], None]) -> Callable[[asyncio.Handle], None]:
+    def wrapper(handle: asyncio.Handle) -> None:
+        callback = getattr(handle, "_callback", None)  # read first: a cancelled handle forgets it
+        start = time.thread_time()
+        run(handle)
+        if (taken := time.thread_time() - start) > LONGEST_CALLBACK and threading.current_thread().name in LOOP_THREADS:
+            log.blocked.append(f"{taken:.3f} s of processor time in {callback!r}")
+
+    return wrapper
+
+
+def _has_no_patience(waiter: object, timeout: float | None = None) -> bool:
+    return timeout is not None and timeout <= 0
+
+
+def _does_not_block(sock: socket.socket, *args: Any) -> bool:
+    return sock.gettimeout() == 0.0
+
+
+def _note_if_on_loop(what: str, *details: Any) -> None:
+    if asyncio._get_running_loop() is None or getattr(_inside, "now", False):
+        return
+    _inside.now = True
+    try:
+        if threading.current_thread().name in LOOP_THREADS:
+            stack = list(_frames(sys._getframe(2)))
+            if not any(_is_tolerated(frame) for frame in stack):
+                log.blocked.append(f"{what} {details or ''}\n{_formatted(reversed(stack))}")
+    finally:
+        _inside.now = False
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _is_tolerated(frame: FrameType) -> bool:
+    code = frame.f_code
+    return any(code.co_name == name and code.co_filename.endswith(end) for end, name in _TOLERATED)
+
+
+def _formatted(frames: Iterable[FrameType]) -> str:
+    return "".join(
+        f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}\n" for frame in list(frames)[-14:]
+    )
+
+
+def _check_destination(event: str, sock: socket.socket, address: Any) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or not address:
+        return
+    if not _is_here(str(address[0])):
+        _refuse(f"{event} {address[:2]!r}")
+
+
+def _check_name(name: Any) -> None:
+    text = name.decode() if isinstance(name, bytes) else name
+    if not text or text == "localhost" or text.endswith(".invalid") or text == socket.gethostname():
+        return
+    if not _is_here(text):
+        _refuse(f"look-up of {text!r}")
+
+
+@functools.cache
+def _is_here(host: str) -> bool:
+    """Whether a destination is one of this machine's own addresses, which is: whether one can bind to it."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host == "localhost"
+    if address.is_loopback or address.is_unspecified:
+        return True
+    if address.is_multicast:
+        return False
+    with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _refuse(what: str) -> None:
+    log.sent.append(f"{what}\n{_formatted(reversed(list(_frames(sys._getframe(2)))))}")
+    raise TrafficRefusedError(f"tests do not leave this machine: {what}")
+
+
+class _LoopErrors(logging.Handler):
+    """Collects what asyncio logs as an error: tasks destroyed while pending, exceptions that nobody retrieved."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if not message.startswith(tuple(_TOLERATED_LOG)):
+            detail = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
+            log.loop_errors.append(f"{message}\n{detail}")
+
+
+_PROCESS_LONG_THREADS: dict[str, str] = {}
+"""Beginnings of the names of threads that live as long as the process, with the reason why they may."""
+
+
+def threads_left(before: frozenset[threading.Thread], patience: float) -> list[str]:
+    """Threads of the SDK, and others that would keep the process alive, which began after `before` and go on.
+
+    Args:
+        before: The threads that were there already.
+        patience: For how many seconds, in all, to wait for them to end.
+    """
+    deadline = time.monotonic() + patience
+    left = []
+    for thread in _suspects(before):
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            frame = sys._current_frames().get(thread.ident or 0)
+            left.append(f"{thread!r}\n{_formatted(reversed(list(_frames(frame))))}")
+    return left
+
+
+def _suspects(before: frozenset[threading.Thread]) -> list[threading.Thread]:
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread not in before
+        and thread is not threading.current_thread()
+        and (thread.name.startswith("telnyx-agent") or not thread.daemon)
+        and not thread.name.startswith(tuple(_PROCESS_LONG_THREADS))
+    ]

@@ -1,0 +1,116 @@
+"""Server configuration: the URLs and ICE lists that come out, and clear refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from telnyx_agent import ClientConfigurationError, Environment, IceServer, LogLevel, Region, TxServerConfiguration
+
+
+@pytest.mark.parametrize(
+    ("configuration", "url"),
+    [
+        (TxServerConfiguration(), "wss://rtc.telnyx.com"),
+        (TxServerConfiguration.production(), "wss://rtc.telnyx.com"),
+        (TxServerConfiguration.development(), "wss://rtcdev.telnyx.com"),
+        (TxServerConfiguration(environment="development"), "wss://rtcdev.telnyx.com"),
+        (TxServerConfiguration(region=Region.EU), "wss://eu.rtc.telnyx.com"),
+        (TxServerConfiguration(region="south-asia"), "wss://south-asia.rtc.telnyx.com"),
+        (TxServerConfiguration(region="auto"), "wss://rtc.telnyx.com"),
+        (TxServerConfiguration("wss://your-server.com"), "wss://your-server.com"),
+        (TxServerConfiguration("ws://127.0.0.1:8080/path"), "ws://127.0.0.1:8080/path"),
+        (TxServerConfiguration("wss://your-server.com", region=Region.EU), "wss://your-server.com"),
+        (TxServerConfiguration(host="your-custom-host", port=443), "wss://your-custom-host:443/"),
+        (TxServerConfiguration(host="your-custom-host"), "wss://your-custom-host:443/"),
+    ],
+)
+def test_socket_url(configuration: TxServerConfiguration, url: str) -> None:
+    """Every way to name a server gives the documented URL."""
+    assert configuration.socket_url == url
+
+
+def test_parameters_are_added_without_losing_port_path_or_query() -> None:
+    """`voice_sdk_id` is appended properly; iOS drops port and path of a custom server here."""
+    configuration = TxServerConfiguration("wss://host:8443/path?a=1")
+
+    assert configuration.url_with(voice_sdk_id="V+1 x", other=None) == "wss://host:8443/path?a=1&voice_sdk_id=V%2B1+x"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"signaling_server": "https://host"},
+        {"signaling_server": "host"},
+        {"signaling_server": "wss://host:notaport"},
+        {"signaling_server": "wss://host:99999"},
+        {"signaling_server": "wss://"},
+        {"signaling_server": "wss://a", "host": "b"},
+        {"port": 443},
+        {"region": "../evil"},
+        {"webrtc_ice_servers": ["http://x"]},
+        {"webrtc_ice_servers": [42]},
+        {"webrtc_ice_servers": [{"username": "u"}]},
+        {"stun": "nonsense"},
+    ],
+)
+def test_unusable_values_are_refused(arguments: dict[str, object]) -> None:
+    """What cannot work is refused when the value is made, not when the call fails."""
+    with pytest.raises(ClientConfigurationError):
+        TxServerConfiguration(**arguments)  # type: ignore[arg-type]
+
+
+def test_default_ice_servers_are_telnyx_own() -> None:
+    """Without ICE servers of one's own, Telnyx's STUN comes first and TURN has its public credentials."""
+    servers = TxServerConfiguration().ice_servers
+
+    assert servers[0].urls == ("stun:stun.telnyx.com:3478",)
+    assert ("turn:turn.telnyx.com:3478?transport=tcp",) in [server.urls for server in servers]
+    assert all(server.credential for server in servers if server.urls[0].startswith("turn"))
+
+
+def test_custom_ice_servers_in_every_spelling() -> None:
+    """IceServer values, dictionaries (W3C's and iOS's keys) and plain URLs are all taken."""
+    own = IceServer("turn:turn.example.com:3478?transport=tcp", "user", "secret")
+    configuration = TxServerConfiguration(
+        webrtc_ice_servers=[
+            own,
+            {"urls": ["stun:a:1"]},
+            {"urlStrings": ["stun:b:1"], "username": "u"},
+            "stun:stun.example.com:3478",
+        ]
+    )
+
+    assert [server.urls[0] for server in configuration.ice_servers] == [
+        "turn:turn.example.com:3478?transport=tcp",
+        "stun:a:1",
+        "stun:b:1",
+        "stun:stun.example.com:3478",
+    ]
+    assert TxServerConfiguration(webrtc_ice_servers=[]).ice_servers == ()
+
+
+def test_android_stun_and_turn_replace_the_defaults() -> None:
+    """Android's `stun` and `turn` are one server each."""
+    configuration = TxServerConfiguration(stun="stun:s:1", turn="turn:t:1?transport=tcp")
+
+    assert [server.urls for server in configuration.ice_servers] == [("stun:s:1",), ("turn:t:1?transport=tcp",)]
+
+
+def test_credentials_are_not_in_the_repr() -> None:
+    """A configuration may be logged: it shows no credential."""
+    server = IceServer("turn:t:1", "user-canary", "secret-canary")
+
+    assert "canary" not in repr(server) + repr(TxServerConfiguration(webrtc_ice_servers=[server]))
+
+
+def test_is_local() -> None:
+    """Only servers on this machine count as local."""
+    assert TxServerConfiguration("ws://127.0.0.1:1").is_local
+    assert TxServerConfiguration("ws://[::1]:1").is_local
+    assert not TxServerConfiguration().is_local
+
+
+def test_log_levels_are_ordered() -> None:
+    """Each level contains those before it."""
+    assert LogLevel.NONE < LogLevel.ERROR < LogLevel.INFO < LogLevel.DEBUG < LogLevel.VERTO < LogLevel.ALL
+    assert Environment("production") is Environment.PRODUCTION

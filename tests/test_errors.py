@@ -1,0 +1,82 @@
+"""The error tree: one root, the two promised words, the iOS page's case names, nothing lost."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from telnyx_agent import errors
+from telnyx_agent.errors import (
+    AuthenticationError,
+    CallError,
+    ClientConfigurationError,
+    NetworkError,
+    ServerError,
+    TxError,
+    TxTimeoutError,
+)
+
+ALL = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, TxError)]
+NASTY = "Authentication of network.example failed: NETWORK unreachable, not authenticated, Networks"
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+def test_the_two_words_belong_to_two_classes(cls: type[TxError]) -> None:
+    """Whatever text goes in, only an AuthenticationError says "authentication" and only a NetworkError "network"."""
+    for text in (NASTY, "plain", "", "AUTHENTICATION", "network"):
+        said = str(cls(text)).lower()
+
+        assert ("authentication" in said) == issubclass(cls, AuthenticationError)
+        assert ("network" in said) == issubclass(cls, NetworkError)
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+def test_the_ios_page_names_are_real_classes(cls: type[TxError]) -> None:
+    """`except TxError.SocketFailure` catches exactly the authentication errors, `.ClientConfigurationFailure` the network's."""
+
+    def caught_by(case: type[TxError]) -> bool:
+        try:
+            raise cls("x")
+        except case:
+            return True
+        except TxError:
+            return False
+
+    assert caught_by(TxError.SocketFailure) == issubclass(cls, (AuthenticationError, TxError.SocketFailure))
+    assert caught_by(TxError.ClientConfigurationFailure) == issubclass(
+        cls, (NetworkError, TxError.ClientConfigurationFailure)
+    )
+    assert caught_by(TxError.CallFailure) == issubclass(cls, CallError)
+
+
+def test_the_data_is_on_the_exception() -> None:
+    """The server's code and text survive unchanged beside the readable message."""
+    error = ServerError(
+        "refused", server_code=-32002, server_message="network CALL ERROR", data={"cause": "GATEWAY_DOWN"}, call_id="c"
+    )
+
+    assert (error.server_code, error.server_message, error.data["cause"]) == (
+        -32002,
+        "network CALL ERROR",
+        "GATEWAY_DOWN",
+    )
+    assert (error.code, error.call_id, error.message, error.localized_description) == (
+        49001,
+        "c",
+        "refused",
+        "refused",
+    )
+
+
+def test_builtin_relatives() -> None:
+    """Time-outs are TimeoutErrors and bad arguments ValueErrors, so that plain Python handlers work."""
+    assert issubclass(TxTimeoutError, TimeoutError)
+    assert issubclass(ClientConfigurationError, ValueError)
+
+
+def test_codes_are_the_official_ones() -> None:
+    """Each class has the official SDKs' number for its situation unless another is given."""
+    assert AuthenticationError("x").code == 46001
+    assert NetworkError("x").code == 45001
+    assert CallError("x", code=48501).code == 48501
