@@ -2,6 +2,8 @@
 
     python samples/delegate.py assistant-...
     python samples/delegate.py --offline
+
+All callbacks, and when they come: `telnyx_agent.TxClientDelegate`.
 """
 
 from __future__ import annotations
@@ -10,41 +12,36 @@ import argparse
 import threading
 from uuid import UUID
 
-from telnyx_agent import Call, CallState, TranscriptionItem, TxClient, TxClientDelegate, TxError, TxServerConfiguration
+from telnyx_agent import CallState, TranscriptionItem, TxClient, TxClientDelegate, TxError, TxServerConfiguration
+from telnyx_agent.testing import LocalAgent
 
 
 class Conversation(TxClientDelegate):
     """One conversation. All `on_...` methods run on one thread, one at a time; they may block and call anything."""
 
-    def __init__(self, question: str) -> None:
+    def __init__(self) -> None:
         self.client = TxClient(delegate=self)
         self.over = threading.Event()
-        self.question = question
-        self.call: Call | None = None
         self.answers = 0
-
-    def start(self, assistant_id: str, server: TxServerConfiguration | None) -> None:
-        self.client.anonymous_login(assistant_id, server_configuration=server)  # returns at once
 
     def on_client_ready(self) -> None:
         print("Anonymous connection successful")
-        self.call = self.client.new_call(caller_name="Ada")
+        self.client.new_call(caller_name="Ada")
 
     def on_call_state_updated(self, call_state: CallState, call_id: UUID) -> None:
-        print(f"Call: {call_state}")
+        print("Call:", call_state)
         if call_state == CallState.DONE:
             self.over.set()
 
     def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
-        if item.role != "assistant" or item.is_partial:
-            return
-        print(f"Assistant: {item.content}")
-        self.answers += 1
-        if self.answers == 1:  # that was its greeting
-            print(f"You: {self.question}")
-            self.client.send_ai_assistant_message(self.question)
-        elif self.call is not None:
-            self.call.hangup()
+        if item.is_final:
+            print(f"{item.role}: {item.content}")
+            if item.role == "assistant":
+                self.answers += 1
+                if self.answers == 1:  # that was its greeting
+                    self.client.send_ai_assistant_message("What are your opening hours?")
+                else:
+                    self.client.disconnect()  # hangs up, too
 
     def on_client_error(self, error: TxError) -> None:
         if isinstance(error, TxError.SocketFailure):
@@ -60,30 +57,24 @@ class Conversation(TxClientDelegate):
 
 
 def converse(assistant_id: str, server: TxServerConfiguration | None = None) -> None:
-    conversation = Conversation("What are your opening hours?")
-    with conversation.client:  # hangs up, logs out, delivers the last callbacks
-        conversation.start(assistant_id, server)
+    conversation = Conversation()
+    with conversation.client as client:  # in the end it hangs up, logs out and delivers the last callbacks
+        client.anonymous_login(assistant_id, server_configuration=server)
         while not conversation.over.wait(0.2):  # in slices: Windows lets no Ctrl-C into a wait
             pass
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Ask an assistant a question, with a delegate.")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("assistant_id", nargs="?", help="your assistant's id")
     target.add_argument("--offline", action="store_true", help="ask a local agent instead")
     args = parser.parse_args()
-    if args.offline:
-        from telnyx_agent.testing import LocalAgent
-
-        with LocalAgent() as agent:
-            converse("assistant-local", agent.configuration)
-    else:
-        converse(args.assistant_id)
-
-
-if __name__ == "__main__":
     try:
-        main()
+        if args.offline:
+            with LocalAgent() as agent:
+                converse("assistant-local", agent.configuration)
+        else:
+            converse(args.assistant_id)
     except KeyboardInterrupt:
         print("Bye.")

@@ -2,6 +2,8 @@
 
     python samples/legacy_threads.py assistant-...
     python samples/legacy_threads.py --offline
+
+`Future.result` and `Queue.get` block the thread that calls them, and no other.
 """
 
 from __future__ import annotations
@@ -11,37 +13,33 @@ import queue
 import threading
 
 from telnyx_agent import TranscriptionItem, TxClient, TxError, TxServerConfiguration
+from telnyx_agent.testing import LocalAgent
 
-ORDERS = ["What are your opening hours?", "Tell me a joke", "Repeat after me: good weather today", "What is your name?"]
+ORDERS = ["What are your opening hours?", "Tell me a joke", "Repeat after me: one two three", "What is your name?"]
 
 
 class Assistant:
     """A blocking front of the client for all threads: `ask(question)` returns the answer."""
 
     def __init__(self, client: TxClient) -> None:
+        self.said: queue.Queue[str] = queue.Queue()
         self._client = client
         self._one_at_a_time = threading.Lock()
-        self._said: queue.Queue[str] = queue.Queue()
         client.ai_assistant_manager.subscribe_to_transcript_item_updates(self._note)
 
     def _note(self, item: TranscriptionItem) -> None:
-        """Runs on the SDK's delegate thread, so it only hands over."""
-        if item.role == "assistant" and item.is_final:
-            self._said.put(item.content)
-
-    def greet(self) -> str:
-        self._client.new_call().wait_until_active(timeout=30)
-        return self._said.get(timeout=30)
+        if item.role == "assistant" and item.is_final:  # on the SDK's thread for callbacks: only hand over
+            self.said.put(item.content)
 
     def ask(self, question: str) -> str:
         with self._one_at_a_time:
             self._client.send_ai_assistant_message(question).result(timeout=5)
-            return self._said.get(timeout=60)
+            return self.said.get(timeout=60)
 
 
 def work(assistant: Assistant, orders: queue.Queue[str | None], done: queue.Queue[str]) -> None:
     """What such programs are full of: take an order, work on it, pass it on; None is the end of the day."""
-    while (order := orders.get()) is not None:
+    for order in iter(orders.get, None):
         try:
             done.put(f"{order} -> {assistant.ask(order)}")
         except (TxError, queue.Empty) as error:
@@ -54,12 +52,12 @@ def run(assistant_id: str, server: TxServerConfiguration | None = None) -> None:
     with TxClient() as client:
         client.anonymous_login(assistant_id, server_configuration=server).result(timeout=30)  # raises what went wrong
         assistant = Assistant(client)
-        print("Assistant:", assistant.greet())
-        workers = [threading.Thread(target=work, args=(assistant, orders, done), daemon=True) for _ in range(3)]
-        for item in (*ORDERS, *(None for _ in workers)):
-            orders.put(item)
-        for worker in workers:
-            worker.start()
+        client.new_call().wait_until_active(timeout=30)
+        print("Assistant:", assistant.said.get(timeout=30))
+        for _ in range(3):
+            threading.Thread(target=work, args=(assistant, orders, done), daemon=True).start()
+        for order in ORDERS:
+            orders.put(order)
         for _ in ORDERS:
             print(done.get(timeout=120))
 
@@ -72,11 +70,11 @@ if __name__ == "__main__":
     args = parser.parse_args()
     try:
         if args.offline:
-            from telnyx_agent.testing import LocalAgent
-
             with LocalAgent() as agent:
                 run("assistant-local", agent.configuration)
         else:
             run(args.assistant_id)
     except KeyboardInterrupt:
         print("Bye.")
+    except TxError as error:
+        raise SystemExit(f"It did not work: {error}") from error

@@ -2,6 +2,8 @@
 
     python samples/quickstart.py assistant-...    # yours, with your microphone; Ctrl-C hangs up
     python samples/quickstart.py --offline        # a local agent: no account, no network, no sound card
+
+Needs only `pip install telnyx-agent`; the local agent needs `telnyx-agent[demo]`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 
 from telnyx_agent import TranscriptionItem, TxClient, TxServerConfiguration
+from telnyx_agent.testing import LocalAgent, Scenario
 
 
 def talk(assistant_id: str, server: TxServerConfiguration | None = None) -> None:
@@ -32,8 +35,6 @@ def main() -> None:
     target.add_argument("--offline", action="store_true", help="talk to a local agent instead")
     args = parser.parse_args()
     if args.offline:
-        from telnyx_agent.testing import LocalAgent, Scenario
-
         with LocalAgent(scenario=Scenario.remote_hang_up(after=8.0)) as agent:  # in case nobody is there to hang up
             talk("assistant-local", agent.configuration)
     else:

@@ -2,6 +2,8 @@
 
     python samples/wav_in_wav_out.py assistant-... --input-wav question.wav --output-wav answer.wav
     python samples/wav_in_wav_out.py --offline     # makes question.wav if it is not there
+
+The files may have any rate and number of channels; the answer is 48 kHz mono.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import threading
 import time
 from pathlib import Path
 
-from telnyx_agent import Call, CallState, TranscriptionItem, TxClient, TxServerConfiguration
+from telnyx_agent import Call, CallState, TranscriptionItem, TxClient, TxError, TxServerConfiguration
 from telnyx_agent.audio import WaveAudio
+from telnyx_agent.testing import LocalAgent, synthesize
 
 
 def converse(assistant_id: str, question: Path, answer: Path, server: TxServerConfiguration | None = None) -> None:
@@ -57,8 +60,6 @@ def main() -> None:
     parser.add_argument("--output-wav", type=Path, default=Path("answer.wav"), help="where the assistant's voice goes")
     args = parser.parse_args()
     if args.offline:
-        from telnyx_agent.testing import LocalAgent, synthesize
-
         if not args.input_wav.exists():
             synthesize("What are your opening hours?", args.input_wav)
         with LocalAgent() as agent:
@@ -72,3 +73,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:  # hung up, and the WAV file is complete up to here
         print("Bye.")
+    except TxError as error:
+        raise SystemExit(f"It did not work: {error}") from error

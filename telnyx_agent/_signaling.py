@@ -28,7 +28,14 @@ from ._runtime.inflow import Inflow
 from ._runtime.outbox import Opcode, Outbox
 from ._runtime.tls import check_tls_options, tls_context
 from ._runtime.wire import Wire
-from .errors import ClientConfigurationError, NetworkError, RemoteProtocolError, SocketConnectionError, TxError
+from .errors import (
+    ClientConfigurationError,
+    NetworkError,
+    RemoteProtocolError,
+    ServerError,
+    SocketConnectionError,
+    TxError,
+)
 
 __all__ = ["Closed", "SignalingConnection"]
 
@@ -73,7 +80,7 @@ class Closed:
 
     error: TxError | None
     """None when it was orderly: we asked for it, or the server closed with 1000 or 1001. `RemoteProtocolError` when a
-    frame was refused. `NetworkError` otherwise."""
+    frame was refused; `ServerError` when the upgrade was answered with another HTTP status. `NetworkError` otherwise."""
 
 
 class SignalingConnection:
@@ -233,10 +240,16 @@ class SignalingConnection:
         if self._is_secure:
             wire.start_tls(tls_context(self._sslopt), self._sslopt.get("server_hostname", self._host))
         wire.allowance = _UPGRADE_ALLOWANCE
-        self._ws.connect(self._url, socket=wire, redirect_limit=0)
-        if self._ws.getstatus() != 101:
-            raise websocket.WebSocketBadStatusException("redirected", self._ws.getstatus())
-        wire.allowance = float("inf")
+        try:
+            self._ws.connect(self._url, socket=wire, redirect_limit=0)
+        except (LookupError, ValueError):
+            # How 1.8 stumbles over lines that are not HTTP. Not chained: it would repeat them.
+            raise websocket.WebSocketException("no HTTP") from None
+        finally:
+            status = self._ws.getstatus()
+            if status not in (None, 101):  # a redirect; for 1.8 that is a success, for 1.9 a matter of limits
+                raise websocket.WebSocketBadStatusException("redirect", status)
+        wire.allowance = math.inf
         wire.begin_phase(None)
 
     def _open(self) -> None:
@@ -398,10 +411,16 @@ def _explain(exc: BaseException, host: str, port: int, timeout: float | None) ->
     if template is None:
         error = SocketConnectionError(f"an unexpected {type(exc).__name__} ended the connection; please report it")
     else:
-        error = NetworkError(template.format(host=host, where=f"{host}:{port}", what=what, timeout=timeout))
+        text = template.format(host=host, where=f"{host}:{port}", what=what, timeout=timeout)
+        if isinstance(exc, websocket.WebSocketBadStatusException):
+            # The way there works and somebody answered: no network failure (api_parity a-18).
+            error = ServerError(text, server_code=exc.status_code)
+        else:
+            error = NetworkError(text)
     if isinstance(exc, websocket.WebSocketException):
-        # Its own text has headers and body of the server's answer, which like to repeat the URL with its query.
+        # Its own texts have headers and body of the server's answer, which like to repeat the URL with its query.
         exc.args = (what,)
+        exc.__context__ = None
         exc.__dict__.update(dict.fromkeys(("resp_headers", "resp_body", "status_message"), None))
     error.__cause__ = exc
     return error

@@ -24,7 +24,7 @@ from .assistant import TranscriptCancellable
 from .call import Call, CallPort
 from .client import TxClient
 from .config import LogLevel, TxServerConfiguration
-from .errors import TxError
+from .errors import ServerError, TxError
 
 if TYPE_CHECKING:
     from ._media.bridge import AudioBridge
@@ -307,7 +307,9 @@ def _ready(client: TelnyxClient) -> list[SocketResponse]:
 
 
 def _error(client: TelnyxClient, error: TxError) -> list[SocketResponse]:
-    return [SocketResponse(SocketStatus.ERROR, error_message=error.message, error_code=error.code)]
+    # Android has the server's own number here, and ported code compares with it.
+    code = error.server_code if isinstance(error, ServerError) and error.server_code is not None else error.code
+    return [SocketResponse(SocketStatus.ERROR, error_message=error.message, error_code=code)]
 
 
 def _call_state(client: TelnyxClient, state: CallState, call_id: UUID) -> list[SocketResponse]:

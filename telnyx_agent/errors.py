@@ -51,8 +51,8 @@ class TxError(Exception):
 
     Args:
         message: One readable sentence that says what to do.
-        code: The official SDKs' error number (40001 to 49001, see `docs/errors.md`) or, on a `ServerError`, the
-            number or text that the server sent.
+        code: The official SDKs' error number (40001 to 49001, see `docs/errors.md`); what the server sent is in
+            `ServerError.server_code`.
         call_id: The call the error belongs to, if any.
     """
 

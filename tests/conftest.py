@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -26,3 +27,10 @@ def _watched() -> Iterator[None]:
     found = watch.log.take() + left
     if found:
         pytest.fail("\n".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collected() -> Iterator[None]:
+    """Have sockets and files that nobody closed reported here, and not by some later module's test."""
+    yield
+    gc.collect()

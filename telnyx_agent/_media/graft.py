@@ -198,7 +198,7 @@ def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool)
     async def get_component_candidates(component: int, addresses: list[str], **_: object) -> list[aioice.Candidate]:
         stun, turn = connection.stun_server, connection.turn_server
         connection.stun_server = connection.turn_server = None
-        local = [_LOOPBACK] if loopback or not addresses else []
+        local = [_LOOPBACK] if (loopback or not addresses) and _has_loopback() else []
         found = await bind_hosts(component=component, addresses=[*addresses, *local])
         queries = []
         if stun is not None:
@@ -304,6 +304,14 @@ def _address_towards(server: tuple[str, int]) -> str:
         probe.setblocking(False)
         probe.connect(server)  # sends nothing
         return str(probe.getsockname()[0])
+
+
+def _has_loopback() -> bool:
+    """Whether loopback is up; one can bind to it even where it is not."""
+    try:
+        return _address_towards((_LOOPBACK, 9)) == _LOOPBACK
+    except OSError:
+        return False
 
 
 def abort(connection: RTCPeerConnection) -> None:

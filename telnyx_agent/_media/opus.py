@@ -30,7 +30,8 @@ _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS_PERC, _SET_DTX 
 _RESET_STATE = 4028
 _MAX_PAYLOAD = 1275
 _MAX_SAMPLES = 5760  # 120 ms, the longest Opus packet
-_STEP = 120  # 2.5 ms: concealment comes in multiples of it
+_STEP = 120  # 2.5 ms: what comes without a packet comes in multiples of it
+_EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
 
 
 def _in_range(low: int, high: int) -> Any:
@@ -183,6 +184,7 @@ class OpusDecoder:
         status = lib.opus_decoder_init(self._state, RATE, 1)
         if status != 0:
             raise CodecError(f"libopus refused to make a decoder ({status})")
+        self._spare = _EMPTY  # concealment that was made and not asked for yet
 
     def duration(self, payload: bytes) -> int:
         """Samples that the payload holds."""
@@ -193,17 +195,21 @@ class OpusDecoder:
 
     def decode(self, payload: bytes) -> NDArray[np.int16]:
         """The payload's samples."""
+        self._spare = _EMPTY
         return self._decode(payload, _MAX_SAMPLES, 0)
 
     def conceal(self, samples: int) -> NDArray[np.int16]:
         """libopus' guess at the samples that did not come."""
-        parts = []
-        missing = samples
+        # libopus fades with each call, however short: asked for 10 ms at a time, a voice is gone in 30 ms. So it is asked
+        # for 20 ms, and what is not needed yet is kept for the next call.
+        parts = [self._spare]
+        missing = samples - self._spare.size
         while missing > 0:
-            part = self._decode(None, min(_FRAME_LIMIT, -(-missing // _STEP) * _STEP), 0)
-            parts.append(part)
-            missing -= part.size
-        return np.concatenate(parts)[:samples] if parts else np.empty(0, np.int16)
+            parts.append(self._decode(None, FRAME, 0))
+            missing -= FRAME
+        made = np.concatenate(parts)
+        self._spare = made[samples:]
+        return made[:samples]
 
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:
         """The last `samples` before `payload`, if it carries them."""
@@ -212,10 +218,12 @@ class OpusDecoder:
             return None
         if has_lbrr is not None and has_lbrr(payload, len(payload)) != 1:
             return None
+        self._spare = _EMPTY
         return self._decode(payload, samples, 1)
 
     def reset(self) -> None:
         """A new stream begins."""
+        self._spare = _EMPTY
         self._lib.opus_decoder_ctl(self._state, _RESET_STATE)
 
     def _decode(self, payload: bytes | None, limit: int, fec: int) -> NDArray[np.int16]:
@@ -225,9 +233,6 @@ class OpusDecoder:
         if samples < 0:
             raise CodecError(f"libopus could not decode a packet of {size} bytes ({samples})")
         return out[:samples]
-
-
-_FRAME_LIMIT = FRAME  # libopus conceals by its last mode; asked for 20 ms at a time it fades as it should
 
 
 def create_encoder(settings: OpusSettings = OpusSettings(), *, lib: LibOpus | None = None) -> Encoder:

@@ -9,6 +9,7 @@ import attrs
 
 from ..errors import RemoteProtocolError
 from .fields import Fields
+from .transcription import whole
 from .widget import WidgetSettings
 
 __all__ = [
@@ -149,7 +150,7 @@ def _item_created(fields: Fields) -> AiEvent:
 def _content(content: object) -> tuple[str, tuple[str, ...]]:
     """Text and images of an item's content, which is a text or a list of parts (both were captured)."""
     if content is None or isinstance(content, str):
-        return content or "", ()
+        return whole(content or ""), ()
     if not isinstance(content, list):
         raise RemoteProtocolError("conversation.item.created whose content is neither a text nor a list")
     texts: list[str | None] = []
@@ -161,7 +162,7 @@ def _content(content: object) -> tuple[str, tuple[str, ...]]:
             fields = Fields("a part of the content", part)
             texts.append(fields.loose_text("transcript", "text"))
             image_urls.append(fields.loose_object("image_url").loose_text("url") or fields.loose_text("image_url"))
-    return " ".join(filter(None, texts)), tuple(filter(None, image_urls))
+    return whole(" ".join(filter(None, texts))), tuple(filter(None, image_urls))
 
 
 def _response_created(fields: Fields) -> ResponseCreated:
@@ -176,7 +177,8 @@ def _text_delta(fields: Fields) -> TextDelta:
 
 
 def _text_done(fields: Fields) -> TextDone:
-    return TextDone(fields.loose_text("item_id"), _response_id(fields), fields.loose_text("text"))
+    text = fields.loose_text("text")
+    return TextDone(fields.loose_text("item_id"), _response_id(fields), None if text is None else whole(text))
 
 
 def _output_item_done(fields: Fields) -> TextDone:

@@ -113,7 +113,7 @@ class Calls:
 
     # -- the far end ---------------------------------------------------------------------------------------------------
 
-    def ringing(self, event: events.Ringing) -> None:
+    def ringing(self, event: events.Ringing, now: float) -> None:
         """The far end rings."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
@@ -121,7 +121,7 @@ class Calls:
             dialog.ringing(event)
             self._look_at(dialog)
 
-    def media(self, event: events.Media) -> None:
+    def media(self, event: events.Media, now: float) -> None:
         """Early media."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
@@ -190,13 +190,14 @@ class Calls:
         for call_id in tuple(self._dialogs):
             self.hang_up(call_id, now)
 
-    def fail_all(self, error: TxError, now: float, *, lost: NetworkReason | None, cause: str | None = None) -> None:
+    def fail_all(
+        self, error: TxError, now: float, *, lost: NetworkReason | None, cause: str | None = None, bye: bool
+    ) -> None:
         """The session is over. Calls that were answered are `DROPPED` first, if the connection was what was lost."""
         for dialog in tuple(self._dialogs.values()):
             if lost is not None:
                 dialog.lose(lost)
-            bye = None if cause is not None else dialog.hangup_cause
-            self._end(dialog, _reason(error, cause), now, bye=bye)
+            self._end(dialog, _reason(error, cause), now, bye=dialog.hangup_cause if bye else None)
 
     def timer_due(self, timer: Timer, now: float) -> None:
         """One of this file's timers came due."""

@@ -20,17 +20,20 @@ from typing import Any
 
 import attrs
 
+from ..errors import ServerError
 from . import ai_events
+from .events import Refusal, WidgetConfig
 from .outcomes import (
     AgentStateChanged,
     AiMessage,
+    ClientFailed,
     FunctionCallReceived,
     SessionEvent,
     TranscriptChanged,
     WidgetSettingsChanged,
 )
 from .states import AgentState
-from .transcription import EPOCH, GrowingText, TextPrefix, TranscriptionItem
+from .transcription import EPOCH, GrowingText, TextPrefix, TranscriptionItem, whole
 from .widget import AudioVisualizerConfig, WidgetSettings
 
 __all__ = ["AudioVisualizerConfig", "Conversation", "TranscriptionItem", "WidgetSettings"]
@@ -69,6 +72,7 @@ class Conversation:
         self._wall_clock = wall_clock
         self._report = report
         self._call_id: str | None = None
+        self._call_is_over = True
         self._items: list[TranscriptionItem] = []
         self._places: dict[str, int] = {}
         # Ids under which the server knows items that were typed here.
@@ -89,6 +93,7 @@ class Conversation:
     def start_call(self, call_id: str) -> None:
         """A call begins, and with it a new transcript (R47)."""
         self._call_id = call_id
+        self._call_is_over = False
         self.clear()
 
     def call_established(self) -> None:
@@ -98,11 +103,12 @@ class Conversation:
 
     def end_call(self) -> None:
         """The call is over: nothing grows any more. The transcript stays."""
-        self._open = None
+        self._close(interrupted=False)
         self._unconfirmed.clear()
         for item in [item for item in self._items if item.is_partial]:
             self._put(attrs.evolve(item, is_partial=False))
         self._set_agent_state(AgentState.IDLE)
+        self._call_is_over = True
 
     # -- our side ------------------------------------------------------------------------------------------------------
 
@@ -121,15 +127,20 @@ class Conversation:
         )
         self._set_agent_state(AgentState.PROCESSING_IMAGE if image_urls else AgentState.THINKING)
 
-    def refused(self, item_id: str) -> None:
-        """The server did not take a message."""
+    def refused(self, item_id: str, refusal: Refusal) -> None:
+        """The server did not take a message, so it was not said."""
         self._unconfirmed.pop(item_id, None)
-        place = self._places.get(item_id)
-        if place is None:
-            return
-        del self._items[place]
-        self._places = {item.id: place for place, item in enumerate(self._items)}
-        self._report(TranscriptChanged(None, self.transcript))
+        if item_id in self._places:
+            del self._items[self._places[item_id]]
+            self._places = {item.id: place for place, item in enumerate(self._items)}
+            self._report(TranscriptChanged(None, self.transcript))
+        error = ServerError(
+            f"the server did not take the message: {refusal.message} (code {refusal.code})",
+            server_message=refusal.message,
+            server_code=refusal.code,
+            data=dict(refusal.data),
+        )
+        self._report(ClientFailed(error))
 
     def add(self, item: TranscriptionItem, now: float) -> None:
         """Put an item of the application's in, or in the place of the one with its id."""
@@ -155,13 +166,17 @@ class Conversation:
         """An `ai_conversation` frame came."""
         self._report(AiMessage(event.params))
         if event.widget_settings is not None:
-            self.configure(event.widget_settings)
+            self._configure(event.widget_settings)
         handler = self._HANDLERS.get(type(event.content))
         if handler is not None:
             handler(self, event.content, now)
 
-    def configure(self, settings: WidgetSettings) -> None:
-        """Widget settings came; they replace earlier ones as a whole."""
+    def widget_config(self, event: WidgetConfig, now: float) -> None:
+        """Widget settings came in a frame of their own."""
+        self._configure(event.settings)
+
+    def _configure(self, settings: WidgetSettings) -> None:
+        """They replace earlier ones as a whole."""
         self.widget_settings = settings
         self._report(WidgetSettingsChanged(settings))
 
@@ -236,9 +251,10 @@ class Conversation:
             if known is not None and known.is_final and not known.interrupted:
                 # Late, after its `done`. An item that came as a whole has this text already.
                 if known.item_type == "response_delta":
-                    self._put(attrs.evolve(known, content=known.content + delta.delta), delta.delta)
+                    self._put(attrs.evolve(known, content=known.content + whole(delta.delta)), whole(delta.delta))
                 return
-            self._open_item(item_id or self._new_id(), delta.response_id or item_id, known, now)
+            response_id = delta.response_id or item_id or self._response_id
+            self._open_item(item_id or self._new_id(), response_id, known, now)
         self._grow(delta.delta)
 
     def _open_item(self, item_id: str, response_id: str | None, known: TranscriptionItem | None, now: float) -> None:
@@ -266,21 +282,24 @@ class Conversation:
         opened.text.append(delta)
         opened.item = attrs.evolve(opened.item, content=opened.text.snapshot())
         if opened.item.id in self._places:
-            self._put(opened.item, delta)
+            self._put(opened.item, whole(delta))
         elif delta.strip():
             # Blank so far, and therefore not in the transcript yet (R46).
             self._put(opened.item, opened.item.content)
 
     def _on_text_done(self, done: ai_events.TextDone, now: float) -> None:
+        is_current = self._is_current(done.response_id or done.item_id)
         if self._open is not None and _belongs(self._open.item, done.item_id, done.response_id):
+            is_current = True
             if done.text is not None:
                 self._open.item = attrs.evolve(self._open.item, content=done.text)
             self._close(interrupted=False)
         elif done.text is not None and (known := self._find(done.item_id)) is not None:
             self._put(attrs.evolve(known, content=done.text))
-        self._finished_speaking(done.item_id, done.response_id)
+        self._finished_speaking(is_current)
 
     def _on_response_done(self, done: ai_events.ResponseDone, now: float) -> None:
+        is_current = self._is_current(done.response_id)
         if self._open is not None and _belongs(self._open.item, None, done.response_id):
             self._close(interrupted=done.is_cancelled)
         elif done.is_cancelled and done.response_id is not None:
@@ -288,13 +307,15 @@ class Conversation:
             last = self._last_of_assistant()
             if last is not None and last.response_id == done.response_id and not last.interrupted:
                 self._put(attrs.evolve(last, interrupted=True))
-        self._finished_speaking(None, done.response_id)
+        self._finished_speaking(is_current)
 
-    def _finished_speaking(self, item_id: str | None, response_id: str | None) -> None:
-        ids = (item_id, response_id)
-        is_of_another = self._response_id is not None and any(ids) and self._response_id not in ids
+    def _is_current(self, response_id: str | None) -> bool:
+        """Whether this is the response that is being spoken, as far as one can tell."""
+        return response_id is None or self._response_id in (None, response_id)
+
+    def _finished_speaking(self, is_current: bool) -> None:
         # After an interruption the agent is thinking already, and the end of the old response changes nothing.
-        if self.agent_state is AgentState.SPEAKING and not is_of_another:
+        if is_current and self.agent_state is AgentState.SPEAKING:
             self._set_agent_state(AgentState.LISTENING)
 
     _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = {
@@ -335,6 +356,9 @@ class Conversation:
 
     def _put(self, item: TranscriptionItem, delta: str | None = None) -> None:
         """Put an item in, at its place if it has one."""
+        if item.is_partial and self._call_is_over and self._call_id is not None:
+            # What comes after the call has nobody to complete it.
+            item = attrs.evolve(item, is_partial=False)
         place = self._places.setdefault(item.id, len(self._items))
         self._items[place : place + 1] = [item]
         self._report(TranscriptChanged(item, self.transcript, delta))
@@ -372,7 +396,7 @@ class Conversation:
         return next((item for item in reversed(self._items) if item.role == TranscriptionItem.ROLE_ASSISTANT), None)
 
     def _set_agent_state(self, state: AgentState) -> None:
-        if state is not self.agent_state:
+        if state is not self.agent_state and not self._call_is_over:
             self.agent_state = state
             self._report(AgentStateChanged(state))
 

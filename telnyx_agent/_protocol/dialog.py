@@ -74,7 +74,7 @@ class Dialog:
 
     @property
     def hangup_cause(self) -> tuple[str, int]:
-        """Cause and code for a bye of ours (R31): 16, but 17 before the answer, which keeps TeXML from calling again."""
+        """Cause and code for a bye of ours (R31): 16; 17 before the answer, which keeps TeXML from calling again."""
         cause = "NORMAL_CLEARING" if self.is_answered else "USER_BUSY"
         return cause, CAUSE_CODES[cause]
 

@@ -93,8 +93,8 @@ class Inbox:
 class RecentRequests:
     """Recognises a frame that was sent twice.
 
-    Only one that is the same in every character is one: servers are not known to number their requests well, and to lose
-    a frame is worse than to take one twice.
+    Only one that is the same in every character is one: servers are not known to number their requests well, and to
+    lose a frame is worse than to take one twice.
     """
 
     _KEPT = 256

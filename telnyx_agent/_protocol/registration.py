@@ -30,7 +30,6 @@ from .states import (
     SessionInput,
     SessionState,
     advance,
-    allows,
 )
 from .timers import Timer, TimerKind, Timers
 
@@ -40,8 +39,6 @@ _LOGIN = Timer(TimerKind.LOGIN)
 _READY = Timer(TimerKind.READY)
 _CLIENT_READY = Timer(TimerKind.CLIENT_READY)
 _REQUERY = Timer(TimerKind.REQUERY)
-
-_UNINFORMATIVE = (None, GatewayState.ATTACHED)
 
 
 class Registration:
@@ -57,7 +54,7 @@ class Registration:
     ) -> None:
         self.state = SessionState.IDLE
         self.session_id = channel.new_id()
-        self.report: GatewayReport | None = None
+        self.report = GatewayReport(None)
         """The last report with which the gateway said `REGED`."""
         self._login = login
         self._channel = channel
@@ -68,6 +65,7 @@ class Registration:
         self._answers = 0
         self._client_ready = False
         self._asked = False
+        self._logins_left = 1
 
     @property
     def is_ready(self) -> bool:
@@ -102,13 +100,24 @@ class Registration:
 
     # -- login ---------------------------------------------------------------------------------------------------------
 
-    def login_again(self, now: float) -> bool:
-        """The server has forgotten our login (R16). False if this is no time to log in."""
-        if not allows(SESSION_TABLE, self.state, SessionInput.LOGIN_REQUIRED):
-            return False
+    def login_lost(self, refusal: Refusal, now: float) -> LoginFailed | None:
+        """A request was answered as if we had not logged in: do it once more, then give up (R16)."""
+        if not self.is_logged_in:
+            # Several requests were under way; the first one's answer has led to a new login already.
+            return None
+        if self._logins_left == 0:
+            return LoginFailed(
+                AuthenticationError(
+                    f"authentication was lost, and a new login did not help: {refusal.message} (code {refusal.code})",
+                    code=46003,
+                    server_message=refusal.message,
+                    server_code=refusal.code,
+                )
+            )
+        self._logins_left -= 1
         self._advance(SessionInput.LOGIN_REQUIRED)
         self._send_login(attrs.evolve(self._login, reconnection=True), now)
-        return True
+        return None
 
     def login_accepted(self, now: float) -> None:
         """The login's result came."""

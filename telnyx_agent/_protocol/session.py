@@ -5,11 +5,11 @@
 
 Rules of this file:
 
-1. Nothing goes out before the login (S1), and only the login before it is accepted (S2).
-2. Whatever arrives, `receive_text` does not raise; a frame that is not understood changes nothing and is `Malformed`.
+1. Nothing goes out before the login (S1), and nothing else before it is accepted (S2).
+2. Whatever arrives, `receive_text` does not raise; what is not understood changes nothing and is `Malformed`.
 3. Replies belong to requests by their id; replies to nobody are ignored. Requests are acknowledged also for calls that
    are not known (R27).
-4. Calls wait for `Ready`. Each call ends in exactly one `DONE`, the last event about it; the transcript is final before.
+4. Calls wait for `Ready`. Each ends in exactly one `DONE`, the last event about it; the transcript is final before.
 5. Every session comes to one of `Ready` and `LoginFailed`, unless the user disconnects first.
 """
 
@@ -21,12 +21,10 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import (
-    AuthenticationError,
     CallError,
     ClientConfigurationError,
     LocalProtocolError,
     NetworkError,
-    ServerError,
     SocketConnectionError,
     TxError,
 )
@@ -96,8 +94,19 @@ class Session:
             self._channel, self._timers, self._registration, self._conversation, settings, login.sdk_version, report
         )
         self._inbox = Inbox(report)
+        self._handlers: Mapping[type, Callable[[Any, float], None]] = {
+            events.ClientReady: self._on_client_ready,
+            events.GatewayReport: self._on_gateway,
+            events.Ping: self._on_ping,
+            events.Punt: self._on_punt,
+            events.Ringing: self._calls.ringing,
+            events.Media: self._calls.media,
+            events.Answer: self._calls.answer,
+            events.Bye: self._calls.bye,
+            events.WidgetConfig: self._conversation.widget_config,
+            AiConversation: self._conversation.receive,
+        }
         self._was_ready = False
-        self._logins_left = 1
         self._failure: TxError | None = None
 
     # -- what it is ----------------------------------------------------------------------------------------------------
@@ -130,20 +139,17 @@ class Session:
     @property
     def call_report_id(self) -> str | None:
         """The key for call reports."""
-        report = self._registration.report
-        return None if report is None else report.call_report_id
+        return self._registration.report.call_report_id
 
     @property
     def datacenter(self) -> str | None:
         """Where we are connected to, such as `"ams3-prod"`."""
-        report = self._registration.report
-        return None if report is None else report.datacenter
+        return self._registration.report.datacenter
 
     @property
     def region(self) -> str | None:
         """Where that is, such as `"eu-west"`."""
-        report = self._registration.report
-        return None if report is None else report.region
+        return self._registration.report.region
 
     @property
     def widget_settings(self) -> WidgetSettings | None:
@@ -185,7 +191,7 @@ class Session:
             self._events.append(LoginFailed(failure))
         elif error is not None:
             self._events.append(ClientFailed(error))
-        self._calls.fail_all(failure, now, lost=NetworkReason.NETWORK_LOST)
+        self._calls.fail_all(failure, now, lost=NetworkReason.NETWORK_LOST, bye=False)
 
     def receive_text(self, text: str | bytes, now: float) -> None:
         """A frame came. Never raises for what the server sends."""
@@ -320,10 +326,11 @@ class Session:
         *,
         lost: NetworkReason | None = NetworkReason.SERVER_ERROR,
         cause: str | None = None,
+        bye: bool = True,
     ) -> None:
         self._failure = error
         self._events.append(ClientFailed(error) if self._was_ready else LoginFailed(error))
-        self._calls.fail_all(error, now, lost=lost, cause=cause)
+        self._calls.fail_all(error, now, lost=lost, cause=cause, bye=bye)
         self._close()
 
     def _close(self) -> None:
@@ -342,9 +349,9 @@ class Session:
             self._receive_error(inbound.id, inbound.content, now)
         else:
             self._acknowledge(inbound)
-            handler = self._ON_EVENT.get(type(inbound.content))
+            handler = self._handlers.get(type(inbound.content))
             if handler is not None:
-                handler(self, inbound.content, now)
+                handler(inbound.content, now)
 
     def _acknowledge(self, inbound: Inbound) -> None:
         """Say that a request came, also for a call that we do not know (R27)."""
@@ -376,36 +383,15 @@ class Session:
         elif pending.kind is RequestKind.INVITE:
             self._calls.invite_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.MESSAGE:
-            self._message_refused(pending.about, refusal)
+            self._conversation.refused(pending.about, refusal)
 
     def _log_in_again(self, pending: Pending, refusal: events.Refusal, now: float) -> None:
-        """The server does not know our login: log in once more, then give up (R16)."""
-        if self._registration.is_logged_in:
-            if self._logins_left == 0:
-                error = AuthenticationError(
-                    f"authentication was lost, and a new login did not help: {refusal.message}",
-                    code=46003,
-                    server_message=refusal.message,
-                    server_code=refusal.code,
-                )
-                self._fail(error, now)
-                return
-            self._logins_left -= 1
-            self._registration.login_again(now)
+        """The server does not know our login any more (R16). An invite goes out again after the next one."""
+        self._conclude(self._registration.login_lost(refusal, now), now)
         if pending.kind is RequestKind.INVITE:
             self._calls.invite_later(pending.about)
-        elif pending.kind is RequestKind.MESSAGE:
-            self._message_refused(pending.about, refusal)
-
-    def _message_refused(self, item_id: str, refusal: events.Refusal) -> None:
-        self._conversation.refused(item_id)
-        error = ServerError(
-            f"the server did not take the message: {refusal.message} (code {refusal.code})",
-            server_message=refusal.message,
-            server_code=refusal.code,
-            data=dict(refusal.data),
-        )
-        self._events.append(ClientFailed(error))
+        elif pending.kind is RequestKind.MESSAGE and not self._registration.is_over:
+            self._conversation.refused(pending.about, refusal)
 
     def _adopt_session_id(self, reply: events.Reply, pending: Pending) -> None:
         """The server's word counts (R10); the login's result is news even if it says what we said."""
@@ -433,7 +419,7 @@ class Session:
             raise SocketConnectionError("not connected; the message was not sent")
         self._channel.send(frame)
 
-    # -- the server's requests -----------------------------------------------------------------------------------------
+    # -- the server's requests; those about calls and the conversation go straight there -------------------------------
 
     def _on_client_ready(self, event: events.ClientReady, now: float) -> None:
         if event.reattached_calls is not None:
@@ -449,35 +435,4 @@ class Session:
 
     def _on_punt(self, event: events.Punt, now: float) -> None:
         error = SocketConnectionError("the server ended this session: it was taken over by another connection (punt)")
-        self._fail(error, now, lost=None, cause="PURGE")
-
-    def _on_ringing(self, event: events.Ringing, now: float) -> None:
-        self._calls.ringing(event)
-
-    def _on_media(self, event: events.Media, now: float) -> None:
-        self._calls.media(event)
-
-    def _on_answer(self, event: events.Answer, now: float) -> None:
-        self._calls.answer(event, now)
-
-    def _on_bye(self, event: events.Bye, now: float) -> None:
-        self._calls.bye(event, now)
-
-    def _on_ai_conversation(self, event: AiConversation, now: float) -> None:
-        self._conversation.receive(event, now)
-
-    def _on_widget_config(self, event: events.WidgetConfig, now: float) -> None:
-        self._conversation.configure(event.settings)
-
-    _ON_EVENT: Mapping[type, Callable[[Session, Any, float], None]] = {
-        events.ClientReady: _on_client_ready,
-        events.GatewayReport: _on_gateway,
-        events.Ping: _on_ping,
-        events.Punt: _on_punt,
-        events.Ringing: _on_ringing,
-        events.Media: _on_media,
-        events.Answer: _on_answer,
-        events.Bye: _on_bye,
-        events.WidgetConfig: _on_widget_config,
-        AiConversation: _on_ai_conversation,
-    }
+        self._fail(error, now, lost=None, cause="PURGE", bye=False)

@@ -34,15 +34,19 @@ def whole(text: str) -> str:
 class GrowingText:
     """Text that only grows at its end. Written by one thread; prefixes of it may be read by any."""
 
-    __slots__ = ("_joined", "_parts")
+    __slots__ = ("_has_surrogates", "_joined", "_parts")
 
     def __init__(self, text: str) -> None:
         self._parts = [text]
+        # Looked for in every part when it comes, since to look through the whole text at every reading takes too long.
+        self._has_surrogates = False
         # How many parts have been put together, and the result. One tuple, so that readers see both or neither.
         self._joined = (0, "")
 
     def append(self, part: str) -> None:
         """Add text at the end. Prefixes taken before do not change."""
+        if _SURROGATE.search(part) is not None:
+            self._has_surrogates = True
         self._parts.append(part)
 
     def snapshot(self) -> TextPrefix:
@@ -53,11 +57,11 @@ class GrowingText:
         """The first `count` parts as one string."""
         known, text = self._joined
         if known > count:
-            return "".join(self._parts[:count])
-        if known < count:
+            text = "".join(self._parts[:count])
+        elif known < count:
             text += "".join(self._parts[known:count])
             self._joined = (count, text)
-        return text
+        return whole(text) if self._has_surrogates else text
 
 
 class TextPrefix:
@@ -70,7 +74,7 @@ class TextPrefix:
         self._count = count
 
     def __str__(self) -> str:
-        return whole(self._text.join(self._count))
+        return self._text.join(self._count)
 
 
 def _to_tuple(urls: Iterable[str]) -> tuple[str, ...]:
@@ -186,7 +190,12 @@ class TranscriptionItem:
             interrupted=bool(values.get("interrupted", False)),
         )
 
+    def __str__(self) -> str:
+        """`role: content`, for people."""
+        return f"{self.role}: {self.content}"
+
     def __repr__(self) -> str:
+        # What was said stays out of logs and tracebacks; `str(item)` is for those who ask.
         marks = [name for name in ("is_partial", "interrupted") if getattr(self, name)]
         marks += [f"{self.image_count} image(s)"] if self.image_urls else []
-        return f"<TranscriptionItem {self.role}: {self.content!r}{''.join(f' {mark}' for mark in marks)}>"
+        return f"<TranscriptionItem {self.role} {self.id}{''.join(f' {mark}' for mark in marks)}>"

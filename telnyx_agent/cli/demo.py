@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 ADVICE = 'pip install "telnyx-agent[demo]"'
+GREETING = "Hello! This is the local agent."
+WORDS_PER_MINUTE = 190
 USERS_PATIENCE = 8.0
 """Seconds of silence from the microphone after which the demo speaks for the user."""
 
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     if abilities.warning is not None:
         console.status(abilities.warning)
     folder = _made(args.output)
-    with _start_agent(console) as agent:
+    with _start_agent(console, abilities) as agent:
         _converse(args, console, agent, abilities, folder)
     return ExitCode.OK
 
@@ -158,13 +160,13 @@ def _check(live: LiveCall, abilities: _Abilities) -> None:
         raise CommandError("the agent understood nothing of what was said: there was no spoken conversation")
 
 
-def _start_agent(console: Console) -> LocalAgent:
-    from ..testing import LocalAgent
-    from ..testing.brain import ScriptedBrain
+def _start_agent(console: Console, abilities: _Abilities) -> LocalAgent:
+    from ..testing import EspeakVoice, LocalAgent, ScriptedBrain
 
     console.status("starting the local agent")
     try:
-        return LocalAgent(ScriptedBrain(hang_up_on_goodbye=True)).start()
+        voice = EspeakVoice(words_per_minute=WORDS_PER_MINUTE) if abilities.can_speak else "tones"
+        return LocalAgent(ScriptedBrain(hang_up_on_goodbye=True), greeting=GREETING, voice=voice).start()
     except ImportError as error:
         raise CommandError(f"the local agent cannot start ({error}): {ADVICE}", ExitCode.USAGE) from error
 

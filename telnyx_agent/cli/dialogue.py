@@ -37,7 +37,7 @@ class Turn:
 DEMO: tuple[Turn, ...] = (
     Turn("What is your name?"),
     Turn("What are your opening hours?"),
-    Turn("What time is it?", is_typed=True, has_picture=True),
+    Turn("What is this?", is_typed=True, has_picture=True),
     Turn("Goodbye"),
 )
 """Sentences that the local agent's scripted brain answers, none of them at length."""
@@ -57,7 +57,7 @@ class Dialogue:
 
     GREETING_PATIENCE = 4.0
     ANSWER_PATIENCE = 6.0
-    END_OF_TURN = 0.5
+    END_OF_TURN = 0.4
 
     def __init__(
         self,
@@ -112,12 +112,10 @@ class Dialogue:
 
 
 def demo_picture(width: int = 96, height: int = 64) -> bytes:
-    """A small PNG: a gradient from blue to green."""
-    rows = b"".join(
-        b"\0" + b"".join(bytes((0, 255 * x // width, 255 * y // height)) for x in range(width)) for y in range(height)
-    )
+    """A small PNG: stripes from blue to green."""
+    row = b"\0" + b"".join(bytes((0, shade, 255 - shade)) for shade in (x * 8 // width * 32 for x in range(width)))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * height)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )

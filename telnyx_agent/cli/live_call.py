@@ -15,7 +15,7 @@ from .._protocol.states import AgentState, CallState, CallTerminationReason
 from ..client import TxClient
 from ..config import LogLevel, TxServerConfiguration
 from ..delegate import TxClientDelegate
-from ..errors import CallError, TxError
+from ..errors import CallError, SocketConnectionError, TxError
 from .turns import TurnWatch
 
 if TYPE_CHECKING:
@@ -124,11 +124,15 @@ class LiveCall:
         Raises:
             TxError: What the login or the call failed with.
         """
+        refused: TxError | None = None
         try:
             self._pump(self._connect(), script)
+        except SocketConnectionError as error:
+            # The login failed before the call could be placed. Its own error says why, and comes with the callbacks.
+            refused = error
         finally:
             self._close()
-        if (failure := self.failure) is not None:
+        if (failure := self.failure or refused) is not None:
             raise failure
 
     def send(self, text: str, now: float, images: Iterable[ImageSource] = ()) -> None:
@@ -154,6 +158,8 @@ class LiveCall:
     def _pump(self, call: Call, script: Script) -> None:
         while not call.state.is_terminal:
             self.client.process_events(TICK)
+            if self._events.output_error is not None:
+                raise self._events.output_error
             if self._events.active_at is None:
                 continue
             now = time.monotonic()
@@ -171,9 +177,10 @@ class LiveCall:
         if self.call is not None:
             self.call.stop_recording()
         self._events.over(time.monotonic())
-        if (failure := self.failure) is not None:
-            self.reporter.failed(failure)
-        self.reporter.ended(self)
+        if self._events.output_error is None:
+            if (failure := self.failure) is not None:
+                self.reporter.failed(failure)
+            self.reporter.ended(self)
 
     def _follow_stats(self, call: Call, now: float) -> None:
         """Keep statistics at hand: when the other side has hung up, it is too late to ask."""
@@ -200,7 +207,10 @@ class LiveCall:
 
 
 class _Events(TxClientDelegate):
-    """Remembers when what happened, and passes it on."""
+    """Remembers when what happened, and passes it on.
+
+    An exception in a callback is logged, and the call goes on; but where nobody reads the output any more, it must end.
+    """
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
@@ -210,17 +220,18 @@ class _Events(TxClientDelegate):
         self.login_error: TxError | None = None
         self.active_at: float | None = None
         self.done_at: float | None = None
+        self.output_error: OSError | None = None
 
     def on_session_updated(self, session_id: str) -> None:
         self._session_id = session_id
 
     def on_client_ready(self) -> None:
         self._is_ready = True
-        self._reporter.ready(self._session_id)
+        self._tell(self._reporter.ready, self._session_id)
 
     def on_client_error(self, error: TxError) -> None:
         if self._is_ready:
-            self._reporter.error(error)
+            self._tell(self._reporter.error, error)
         else:
             self.login_error = error
 
@@ -231,19 +242,25 @@ class _Events(TxClientDelegate):
             self.turns.begin(now)
         if call_state.is_terminal:
             self.over(now)
-        self._reporter.call_state(call_state, str(call_id))
+        self._tell(self._reporter.call_state, call_state, str(call_id))
 
     def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
         self.turns.item(item, time.monotonic())
-        self._reporter.item(item)
+        self._tell(self._reporter.item, item)
 
     def on_agent_state_changed(self, agent_state: AgentState) -> None:
         self.turns.agent_state(agent_state, time.monotonic())
-        self._reporter.agent_state(agent_state)
+        self._tell(self._reporter.agent_state, agent_state)
 
     def over(self, now: float) -> None:
         if self.done_at is None:
             self.done_at = now
+
+    def _tell(self, report: Callable[..., None], *args: object) -> None:
+        try:
+            report(*args)
+        except OSError as exc:
+            self.output_error = exc
 
 
 def _full(reason: CallTerminationReason) -> str:

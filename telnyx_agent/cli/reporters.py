@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .._protocol.conversation import TranscriptionItem
     from .live_call import LiveCall
 
-__all__ = ["JsonReporter", "Reporter", "TextReporter"]
+__all__ = ["JsonReporter", "Reporter", "TextReporter", "is_typed"]
 
 
 class Reporter(Protocol):
@@ -47,10 +47,16 @@ class Reporter(Protocol):
 
 
 class TextReporter:
-    """The transcript on stdout, as it grows; the rest on stderr, in few words."""
+    """The transcript on stdout, as it grows; the rest on stderr, in few words.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Prints.
+        shows_typed: Whether to print what the user typed; a terminal has shown it already.
+    """
+
+    def __init__(self, console: Console, *, shows_typed: bool = True) -> None:
         self._console = console
+        self._shows_typed = shows_typed
         self._printed: dict[str, str] = {}
 
     def status(self, text: str) -> None:
@@ -69,6 +75,8 @@ class TextReporter:
 
     def item(self, item: TranscriptionItem) -> None:
         """One line for each final item; what is partial grows in place on a terminal."""
+        if item.role == "user" and is_typed(item) and not self._shows_typed:
+            return
         speaker = "agent" if item.role == "assistant" else "you"
         text = item.content + _images(len(item.image_urls))
         if item.is_partial:
@@ -148,6 +156,11 @@ class JsonReporter:
     def _write(self, event: str, **members: Any) -> None:
         line = {"event": event, "time": round(time.monotonic() - self._start, 3), **members}
         print(json.dumps(line, default=str), file=self._out, flush=True)
+
+
+def is_typed(item: TranscriptionItem) -> bool:
+    """Whether an item of the user's was typed rather than said."""
+    return (item.item_type or "").startswith("text_message")
 
 
 def _why(live: LiveCall) -> str:

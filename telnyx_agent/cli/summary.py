@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .reporters import is_typed
+
 if TYPE_CHECKING:
     from .._media.stats import MediaStats
     from .._protocol.conversation import TranscriptionItem
@@ -33,7 +35,7 @@ def print_files(console: Console, files: Iterable[tuple[Path, str]]) -> None:
 
 def spoken_by_user(items: Sequence[TranscriptionItem]) -> list[str]:
     """What the agent understood of what the caller said aloud."""
-    return [item.content for item in items if item.role == "user" and not _is_typed(item)]
+    return [item.content for item in items if item.role == "user" and not is_typed(item)]
 
 
 def _set_up(live: LiveCall) -> list[tuple[str, str]]:
@@ -67,10 +69,6 @@ def _turns(live: LiveCall) -> list[tuple[str, str]]:
     typed = sum(item.role == "user" for item in items) - said
     answers = sum(item.role == "assistant" for item in items)
     return [("turns", f"{said + typed} of yours ({said} spoken, {typed} typed), {answers} of the agent")]
-
-
-def _is_typed(item: TranscriptionItem) -> bool:
-    return (item.item_type or "").startswith("text_message")
 
 
 def _seconds(value: float | None, digits: int = 2) -> str:

@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
         TxError: The login or the call failed.
     """
     _check(args)
-    reporter: Reporter = JsonReporter() if args.json else TextReporter(Console())
+    reporter: Reporter = JsonReporter() if args.json else TextReporter(Console(), shows_typed=not _is_at_terminal())
     voice = _voice(args, reporter)
     script = voice.script if args.duration is None else _limited(voice.script, args.duration)
     live = LiveCall(_target(args), voice.device, reporter, record=args.record, listens=voice.is_heard)
@@ -187,7 +187,7 @@ def _target(args: argparse.Namespace) -> Target:
 
 def _voice(args: argparse.Namespace, reporter: Reporter) -> _Voice:
     if args.text_only:
-        return _typing()
+        return _typing(reporter)
     try:
         if args.input_wav is not None or args.output_wav is not None:
             return _files(args.input_wav, args.output_wav, args.lead_in)
@@ -196,11 +196,18 @@ def _voice(args: argparse.Namespace, reporter: Reporter) -> _Voice:
     return _sound_card(args.input_device, args.output_device, reporter)
 
 
-def _typing() -> _Voice:
+def _typing(reporter: Reporter) -> _Voice:
     from ..audio import NullAudio
 
-    script = TypeLines(LineReader(raw_stdin()), is_interactive=sys.stdin is not None and sys.stdin.isatty())
+    if _is_at_terminal():
+        reporter.status("type a line and press Enter; Ctrl-D hangs up after the answer, Ctrl-C at once")
+    script = TypeLines(LineReader(raw_stdin()), is_interactive=_is_at_terminal())
     return _Voice(NullAudio(), script, is_heard=False)
+
+
+def _is_at_terminal() -> bool:
+    """Whether a person types the lines, at a terminal that shows them."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _files(input_wav: Path | None, output_wav: Path | None, lead_in: float | None) -> _Voice:

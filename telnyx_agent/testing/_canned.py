@@ -1,4 +1,4 @@
-"""An SDP answer for servers that carry no media: well formed, in FreeSWITCH's shape (protocol.md 10.10), leads nowhere."""
+"""An SDP answer for servers that carry no media: well formed, in FreeSWITCH's shape (protocol.md 10.10), to nowhere."""
 
 from __future__ import annotations
 

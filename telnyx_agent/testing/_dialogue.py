@@ -1,6 +1,6 @@
 """One conversation: hears, thinks, answers, is interrupted. Loop thread only; ears and brain work on their own threads.
 
-    sound -> Endpointer -> ears' thread -> user item -> brain's thread (brain, then voice) -> Mouth -> deltas and sound
+sound -> Endpointer -> ears' thread -> user item -> brain's thread (brain, then voice) -> Mouth -> deltas and sound
 """
 
 from __future__ import annotations

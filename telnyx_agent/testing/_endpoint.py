@@ -49,9 +49,7 @@ class Endpointer:
         report: Seconds between two `SpeechGoesOn`.
     """
 
-    def __init__(
-        self, *, threshold: float = -45.0, start: float = 0.06, end: float = 0.6, report: float = 0.8
-    ) -> None:
+    def __init__(self, *, threshold: float = -45.0, start: float = 0.06, end: float = 0.6, report: float = 0.8) -> None:
         self._threshold = threshold
         self._start_frames = max(1, round(start * RATE / FRAME))
         self._end_frames = max(1, round(end * RATE / FRAME))

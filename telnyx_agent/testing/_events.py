@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any
 
 import attrs
 
@@ -148,22 +148,22 @@ class CloseSocket:
     reason: str = ""
 
 
-ServerEvent = Union[
-    LoggedIn,
-    Registered,
-    Superseded,
-    CallOffered,
-    CallAnswered,
-    CallDetached,
-    CallEnded,
-    AttachWanted,
-    AttachAnswered,
-    MediaUpdateOffered,
-    HoldChanged,
-    CandidateReceived,
-    DigitsReceived,
-    MessageTyped,
-    FunctionOutput,
-    Malformed,
-    CloseSocket,
-]
+ServerEvent = (
+    LoggedIn
+    | Registered
+    | Superseded
+    | CallOffered
+    | CallAnswered
+    | CallDetached
+    | CallEnded
+    | AttachWanted
+    | AttachAnswered
+    | MediaUpdateOffered
+    | HoldChanged
+    | CandidateReceived
+    | DigitsReceived
+    | MessageTyped
+    | FunctionOutput
+    | Malformed
+    | CloseSocket
+)

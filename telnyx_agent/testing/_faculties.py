@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 
-from .ears import Ears, EnergyEars
+from .ears import Ears, EnergyEars, PocketsphinxEars
 from .voice import EspeakVoice, SilentVoice, ToneVoice, Voice
 
 logger = logging.getLogger("telnyx_agent.testing")
@@ -51,13 +50,14 @@ def make_ears(wanted: Ears | str | None, phrases: tuple[str, ...] | None) -> Ear
         return EnergyEars()
     if wanted == "deaf":
         return _Deaf()
-    if wanted is None or wanted in ("auto", "pocketsphinx"):
-        if importlib.util.find_spec("pocketsphinx") is None:
-            if wanted == "pocketsphinx":
-                raise ImportError(f"pocketsphinx is not installed; {ADVICE}")
+    if wanted == "pocketsphinx":
+        return PocketsphinxEars(phrases)
+    if wanted is None or wanted == "auto":
+        try:
+            return PocketsphinxEars(phrases)
+        except ImportError:
             logger.warning("the local agent does not understand speech: pocketsphinx is not installed; %s", ADVICE)
             return EnergyEars()
-        return EnergyEars()
     if isinstance(wanted, str):
         raise ValueError(f"there are no ears {wanted!r}; use 'auto', 'pocketsphinx', 'energy' or 'deaf'")
     return wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -10,6 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+
+# Methods only, never content: what people say and who they are is not for logs.
+logger = logging.getLogger("telnyx_agent.testing.frames")
 
 LIMIT = 100_000
 
@@ -71,6 +75,8 @@ class FrameLog:
         with self._changed:
             self._frames.append(record)
             self._changed.notify_all()
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%d %s %s", connection, "<" if direction == "received" else ">", record.method)
 
     def snapshot(self) -> tuple[FrameRecord, ...]:
         """What was recorded up to now."""

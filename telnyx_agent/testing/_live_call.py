@@ -165,7 +165,7 @@ class LiveCall:
             sdp: str | None = None
             try:
                 sdp = await negotiate(peer)
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001
                 # Whatever aiortc thinks of the client's SDP: the call ends, the server does not.
                 logger.warning("call %s: the SDP cannot be used: %r", self.call_id, exc)
             if self.state != "ended":
@@ -182,7 +182,7 @@ class LiveCall:
             try:
                 if peer is not None:
                     await peer.accept(sdp)
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001 - the same
                 logger.warning("call %s: the attach answer cannot be used: %r", self.call_id, exc)
                 self._hang_up(HangUp("BEARERCAPABILITY_NOTAVAIL", 58))
                 return

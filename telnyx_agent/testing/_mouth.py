@@ -1,4 +1,4 @@
-"""Says things at the pace of speech: 20 ms of sound at a time, each word announced when it is spoken. Loop thread only."""
+"""Says things at the pace of speech, 20 ms of sound at a time, and announces each word in time. Loop thread only."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class AgentPeer:
                 if parsed is not None:
                     parsed.sdpMid, parsed.sdpMLineIndex = mid, 0 if index is None and mid is None else index
                 await self._pc.addIceCandidate(parsed)
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001
                 # A candidate that cannot be used (TCP, IPv6 zone) is no reason to end a call.
                 logger.info("candidate ignored: %s", exc)
 

@@ -1,7 +1,7 @@
 """What outlives a socket: sessions, their calls and the server-wide request counter. Pure.
 
-A session is known by its id, which the first frame on a socket fixed (S1). When its socket is lost, unanswered calls end
-at once, answered ones wait `detach_timeout` for the client to log in with the same session id (S14, S15).
+A session is known by its id, which the first frame on a socket fixed (S1). When its socket is lost, unanswered calls
+end at once, answered ones wait `detach_timeout` for the client to log in with the same session id (S14, S15).
 """
 
 from __future__ import annotations

@@ -13,10 +13,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
-from websockets.asyncio.server import Server, ServerConnection as Socket, serve
+from websockets.asyncio.server import Server, serve
+from websockets.asyncio.server import ServerConnection as Socket
 from websockets.exceptions import ConnectionClosed
 
-from . import _events as ev, _loopback
+from . import _events as ev
+from . import _loopback
 from ._dialogue import Faculties
 from ._frames import FrameLog
 from ._live_call import CallRecord, LiveCall

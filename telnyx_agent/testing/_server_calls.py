@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._dialog_params import client_cause, find_call_id, offer_problem
 from ._events import (
     AttachAnswered,
     AttachWanted,
@@ -22,39 +23,9 @@ from ._events import (
 )
 from ._outbox import Outbox
 from ._registry import CallPhase, Registry, ServerCall, ServerSession
-from .scenario import CAUSES, HangUp, Scenario
+from .scenario import HangUp, Scenario
 
 SESSION_ERROR = -32002
-_CAUSE_NAMES = {code: name for name, (code, _, _) in CAUSES.items()}
-_OTHER_CAUSES = {"ORIGINATOR_CANCEL": 487, "ALLOTTED_TIMEOUT": 802, "PICKED_OFF": 805, "DESTINATION_OUT_OF_ORDER": 27}
-
-
-def find_call_id(params: Mapping[str, Any], *, strict: bool) -> str | None:
-    """The call id of a client frame: `dialogParams.callID`, leniently in any SDK's spelling (rule 8, S10)."""
-    dialog = params.get("dialogParams")
-    places: list[tuple[Mapping[str, Any], str]] = []
-    if isinstance(dialog, Mapping):
-        places += [(dialog, "callID")] if strict else [(dialog, "callID"), (dialog, "callId")]
-    if not strict:
-        places += [(params, "callID"), (params, "callId")]
-    for place, name in places:
-        value = place.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return None
-
-
-def offer_problem(sdp: object, *, trickle: bool) -> str | None:
-    """Why an offer cannot be answered (A7), or None."""
-    if not isinstance(sdp, str) or not sdp:
-        return "SDP missing"
-    if "m=audio" not in sdp:
-        return "CODEC ERROR"
-    if "a=fingerprint" not in sdp or "a=ice-ufrag" not in sdp:
-        return "MEDIA ERROR"
-    if "a=candidate" not in sdp and not trickle:
-        return "MEDIA ERROR"
-    return None
 
 
 class CallDesk:
@@ -74,7 +45,9 @@ class CallDesk:
 
     # -- invite to answer ----------------------------------------------------------------------------------------------
 
-    def invite(self, request_id: Any, params: Mapping[str, Any], session: ServerSession, now: float, ready: bool) -> None:
+    def invite(
+        self, request_id: Any, params: Mapping[str, Any], session: ServerSession, now: float, *, ready: bool
+    ) -> None:
         """A7 to A11; or what the scenario does instead."""
         scenario, outbox = self._scenario, self._outbox
         if scenario.invite == "silent":
@@ -154,7 +127,7 @@ class CallDesk:
 
     def _ring(self, call: ServerCall, now: float) -> None:
         call.phase = CallPhase.RINGING
-        # Android reads the caller's name and number unconditionally, React Native drops the frame without the Telnyx ids.
+        # Android needs the caller's name and number, React Native drops the frame without the Telnyx ids.
         self._outbox.request(
             "telnyx_rtc.ringing",
             {
@@ -262,7 +235,7 @@ class CallDesk:
         call = self._find(request_id, params, session)
         if call is None:
             return
-        cause, code = _client_cause(params)
+        cause, code = client_cause(params)
         if self._scenario.bye_race:
             self._send_bye(call, self._scenario.hang_up)
         if self._scenario.answer_bye:
@@ -395,15 +368,3 @@ class CallDesk:
 
 def _hold_state(call: ServerCall) -> str:
     return "held" if call.held else "active"
-
-
-def _client_cause(params: Mapping[str, Any]) -> tuple[str, int]:
-    """S11: the cause's name wins over its number; what is unknown becomes NORMAL_CLEARING."""
-    name, code = params.get("cause"), params.get("causeCode")
-    if isinstance(name, str) and name in CAUSES:
-        return name, CAUSES[name][0]
-    if isinstance(name, str) and name in _OTHER_CAUSES:
-        return name, _OTHER_CAUSES[name]
-    if isinstance(code, int) and code in _CAUSE_NAMES:
-        return _CAUSE_NAMES[code], code
-    return "NORMAL_CLEARING", 16

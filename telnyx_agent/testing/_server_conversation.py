@@ -62,7 +62,9 @@ class ConversationDesk:
         if not completed and not self._scenario.in_progress_items:
             return
         content: Any = text if self._scenario.content_as_string else [{"type": "input_audio", "transcript": text}]
-        self._item_created(session, {"id": item_id, **_user_message(content, "completed" if completed else "in_progress")})
+        self._item_created(
+            session, {"id": item_id, **_user_message(content, "completed" if completed else "in_progress")}
+        )
 
     def _item_created(self, session: ServerSession, item: Mapping[str, Any]) -> None:
         previous = session.last_item_id

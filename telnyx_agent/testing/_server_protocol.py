@@ -86,7 +86,7 @@ class ServerConnection:
         self._methods: dict[str, Callable[[Any, Mapping[str, Any], ServerSession, float], None]] = {
             "telnyx_rtc.gatewayState": lambda i, p, s, t: self._logins.gateway_state(i, t),
             "telnyx_rtc.ping": lambda i, p, s, t: self._pong(i),
-            "telnyx_rtc.invite": lambda i, p, s, t: self._calls.invite(i, p, s, t, self._logins.registered),
+            "telnyx_rtc.invite": lambda i, p, s, t: self._calls.invite(i, p, s, t, ready=self._logins.registered),
             "telnyx_rtc.bye": self._calls.bye,
             "telnyx_rtc.modify": self._calls.modify,
             "telnyx_rtc.info": lambda i, p, s, t: self._calls.info(i, p, s),

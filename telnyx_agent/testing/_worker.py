@@ -41,9 +41,13 @@ class Worker:
             return False
         return True
 
+    def abandon(self) -> None:
+        """Start nothing any more; what is being done goes on."""
+        self._closed = True
+
     def close(self, timeout: float) -> bool:
         """Give up what waits and end the thread; False if what it is doing takes longer than the timeout."""
-        self._closed = True
+        self.abandon()
         while True:
             try:
                 self._queue.put_nowait(None)

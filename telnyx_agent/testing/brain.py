@@ -6,7 +6,7 @@ import datetime
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Union
+from typing import Any
 
 import attrs
 
@@ -31,7 +31,7 @@ class Reply:
     function_call: FunctionCall | None = None
 
 
-Brain = Callable[[str], Union[str, Reply, None]]
+Brain = Callable[[str], str | Reply | None]
 """Gets what was said or typed, returns what to say. Called on a thread of its own, one call at a time; may block.
 
 Optional attributes: `phrases` (what callers are expected to say, makes the ears reliable), `see(text, images)` (for
@@ -56,6 +56,7 @@ class _Rule:
     phrases: tuple[str, ...] = ()
 
 
+LOOK_UP = FunctionCall("lookup_order", '{"order_id": "1001"}')
 REPEATABLE = ("the quick brown fox", "one two three", "peter piper", "good weather today", "telephone", "hello world")
 
 
@@ -135,7 +136,7 @@ class ScriptedBrain:
         )
         yield rule(
             r"\border\b",
-            Reply("One moment, I will look that up.", function_call=FunctionCall("lookup_order", '{"order_id": "1001"}')),
+            Reply("One moment, I will look that up.", function_call=LOOK_UP),
             "Where is my order?",
             "Can you look up my order?",
         )
@@ -172,19 +173,19 @@ class ScriptedBrain:
             "Can you help me?",
         )
         yield rule(r"\bjoke\b", "Why did the packet cross the network? To get to the other site.", "Tell me a joke")
-        yield rule(
-            r"\bweather\b", "I have no window, but I hope for sunshine.", "What is the weather like today?"
-        )
+        yield rule(r"\bweather\b", "I have no window, but I hope for sunshine.", "What is the weather like today?")
         yield rule(
             r"\bstory\b",
-            "Once upon a time there was a little packet that wanted to see the world. It travelled through long wires and "
-            "wide networks, over mountains and under the sea, met many routers and a few firewalls, and in the end it "
-            "arrived safely, in order, and on time.",
+            "Once upon a time there was a little packet that wanted to see the world. It travelled through long wires "
+            "and wide networks, over mountains and under the sea, met many routers and a few firewalls, and in the end "
+            "it arrived safely, in order, and on time.",
             "Tell me a story",
         )
         yield rule(r"\bhow are you\b", "I am fine, thank you. And you?", "How are you?", "Hello, how are you today?")
         yield rule(r"\bthank", "You are welcome.", "Thank you", "Thank you very much", "No, thank you")
-        yield rule(r"\b(stop|wait|quiet)\b", "All right, I am listening.", "Stop", "Please stop", "Wait a moment please")
+        yield rule(
+            r"\b(stop|wait|quiet)\b", "All right, I am listening.", "Stop", "Please stop", "Wait a moment please"
+        )
         yield rule(r"^\W*(yes|yeah|okay|ok)\b", "Very well.", "Yes", "Yes please")
         yield rule(r"^\W*no\b", "All right.", "No")
         yield rule(

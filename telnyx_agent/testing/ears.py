@@ -6,19 +6,35 @@ Anything with `hear(samples)` will do. Where an utterance begins and ends is not
 
 from __future__ import annotations
 
-from typing import Protocol
+import importlib.util
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Ears", "EnergyEars"]
+from ._recogniser import Recogniser
+
+__all__ = ["Ears", "EnergyEars", "PocketsphinxEars"]
+
+logger = logging.getLogger("telnyx_agent.testing")
 
 RATE = 16000
 Samples = NDArray[np.int16]
 
 
 class Ears(Protocol):
-    """What an agent needs to understand."""
+    """What an agent needs to understand.
+
+    Optional methods: `open()`, called when the agent starts, and `close()`, called from another thread when it stops,
+    which must make a `hear` that is going on return.
+    """
 
     def hear(self, samples: Samples) -> str:
         """What was said in one utterance (mono, 16 bit, 16 kHz); empty if nothing was understood.
@@ -33,3 +49,124 @@ class EnergyEars:
     def hear(self, samples: Samples) -> str:
         """For example `"[speech 1.2 s]"`."""
         return f"[speech {len(samples) / RATE:.1f} s]"
+
+
+class PocketsphinxEars:
+    """Recognises English with pocketsphinx, by default in a process of its own.
+
+    With phrases it is reliable: it hears one of them, spelt as given. What fits none of them is looked up in the whole
+    dictionary, which often goes wrong. Without phrases everything is.
+
+    Args:
+        phrases: What callers are expected to say; None for anything.
+        fall_back: Whether to look up what fits no phrase; otherwise it is not heard at all.
+        own_process: False to recognise in this process, where it holds up all other threads for up to half a second.
+
+    Raises:
+        ImportError: pocketsphinx is not installed; `pip install "telnyx-agent[demo]"`.
+    """
+
+    def __init__(
+        self, phrases: Iterable[str] | None = None, *, fall_back: bool = True, own_process: bool = True
+    ) -> None:
+        if importlib.util.find_spec("pocketsphinx") is None:
+            raise ImportError('pocketsphinx is not installed; pip install "telnyx-agent[demo]"')
+        self._phrases = [] if phrases is None else list(phrases)
+        self._fall_back = fall_back
+        self._own_process = own_process
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._local: Recogniser | None = None
+
+    def open(self) -> None:
+        """Start the recogniser; otherwise the first utterance does."""
+        with self._lock:
+            self._start()
+
+    def close(self) -> None:
+        """End the recogniser's process. It starts again with the next utterance."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    _close_quietly(pipe)
+
+    def hear(self, samples: Samples) -> str:
+        """One of the phrases, some other text, or nothing."""
+        sound = np.ascontiguousarray(samples, np.int16).tobytes()
+        with self._lock:
+            self._start()
+            if self._local is not None:
+                return self._local.hear(sound)
+            process = self._process
+            if process is None:
+                return ""
+            answer = _ask(process, {"size": len(sound)}, sound)
+            if not answer and self._process is process and process.poll() is not None:
+                self._process = None  # it died; the next utterance starts another one
+            return str(answer.get("text", ""))
+
+    def _start(self) -> None:
+        if self._local is not None or self._process is not None:
+            return
+        if self._own_process and sys.executable:
+            self._process = self._spawn()
+        if self._process is None:
+            self._local = Recogniser(self._phrases, fall_back=self._fall_back)
+            self._report(self._local.left_out)
+
+    def _spawn(self) -> subprocess.Popen[bytes] | None:
+        """The recogniser's process, ready; None if there cannot be one."""
+        program = Path(__file__).with_name("_recogniser.py")
+        try:
+            process = subprocess.Popen(
+                [sys.executable, str(program)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C is for the agent, which then ends this process.
+                start_new_session=sys.platform != "win32",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as exc:
+            logger.warning("the ears cannot have a process of their own: %s", exc)
+            return None
+        answer = _ask(process, {"phrases": self._phrases, "fall_back": self._fall_back})
+        if "left_out" not in answer:
+            process.kill()
+            process.wait()
+            logger.warning("the ears' process did not start; recognising in this process")
+            return None
+        self._report(answer["left_out"])
+        return process
+
+    def _report(self, left_out: list[str]) -> None:
+        if left_out:
+            logger.warning(
+                "the ears cannot hear these phrases, they have words that pocketsphinx does not know: %s", left_out
+            )
+
+
+def _ask(process: subprocess.Popen[bytes], message: dict[str, Any], sound: bytes = b"") -> dict[str, Any]:
+    """A message to the recogniser's process, and its answer; empty if the process has ended."""
+    if process.stdin is None or process.stdout is None:
+        return {}
+    try:
+        process.stdin.write(json.dumps(message).encode() + b"\n" + sound)
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except (OSError, ValueError) as exc:
+        logger.debug("the ears' process ended: %s", exc)
+        return {}
+    answer = json.loads(line) if line else {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _close_quietly(pipe: Any) -> None:
+    """Close a pipe whose other end is gone; what was not sent is of no use any more."""
+    try:
+        pipe.close()
+    except OSError as exc:
+        logger.debug("a pipe to the ears: %s", exc)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import json
 
 from ..config import TxServerConfiguration
 from ._frames import FrameLog, FrameRecord
@@ -30,10 +29,16 @@ logger = logging.getLogger("telnyx_agent.testing")
 
 T = TypeVar("T")
 
+_GOOD_CASE = Scenario()
+
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 3.0
 COMMAND_TIMEOUT = 5.0
 GREETING = "Hello! This is the local agent. How can I help you today?"
+
+
+def _nothing() -> None:
+    """What voices and ears without `open` and `close` do."""
 
 
 def default_accept(target_id: str) -> bool:
@@ -42,27 +47,27 @@ def default_accept(target_id: str) -> bool:
 
 
 class LocalAgent:
-    """A server that speaks Telnyx's protocol on a real WebSocket, and a voice agent that speaks and listens over WebRTC.
+    """A server that speaks Telnyx's protocol on a real WebSocket, and a voice agent over real WebRTC.
 
         with LocalAgent() as agent, TxClient() as client:
             client.anonymous_login("assistant-1", server_configuration=agent.configuration)
             call = client.new_call()
 
     It needs `websockets` and `aiortc`; with the extra `demo` the agent speaks with espeak-ng and understands with
-    pocketsphinx, without it plays a note for each word and only notices that somebody spoke. Several clients and calls at
-    once are fine. All methods may be called from any thread; an agent can be started again after `stop`.
+    pocketsphinx, without it plays a note for each word and only notices that somebody spoke. Several clients and calls
+    at once are fine. All methods may be called from any thread; an agent can be started again after `stop`.
 
     Args:
-        brain: What the agent answers, `callable(text) -> text` (see `telnyx_agent.testing.Brain`). Default: `ScriptedBrain`.
+        brain: What the agent answers, `callable(text) -> text` (see `Brain`). Default: `ScriptedBrain`.
         host: Where to listen.
         port: Where to listen; 0 for any free port.
         scenario: How the server behaves, or one scenario for each connection, the last for all further ones.
         greeting: The agent's first words; empty to wait for the caller.
-        voice: `"auto"` or None (espeak-ng if installed, else tones), `"tones"`, `"silent"` (text only, at once), the name of an
-            espeak-ng voice, or anything with `speak`.
+        voice: `"auto"` or None (espeak-ng if installed, else tones), `"tones"`, `"silent"` (text only, at once), the
+            name of an espeak-ng voice, or anything with `speak`.
         ears: `"auto"` or None (pocketsphinx if installed, else energy), `"energy"`, `"deaf"`, or anything with `hear`.
         phrases: What callers are expected to say, for the ears; default: the brain's `phrases`, if it has any.
-        accept: Says whether a target id is welcome; must return at once. Default: not blank, does not start with "invalid".
+        accept: Says whether a target id is welcome; must return at once. Default: neither blank nor "invalid...".
         barge_in: Whether a caller who speaks interrupts the agent.
         media: False for signalling only: calls get an SDP that leads nowhere, and aiortc is not needed.
 
@@ -77,7 +82,7 @@ class LocalAgent:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        scenario: Scenario | Sequence[Scenario] = Scenario(),
+        scenario: Scenario | Sequence[Scenario] = _GOOD_CASE,
         greeting: str = GREETING,
         voice: Voice | str | None = None,
         ears: Ears | str | None = None,
@@ -183,15 +188,25 @@ class LocalAgent:
         stopping = asyncio.Event()
         try:
             port = await server.start()
+            hearing.submit(getattr(self._ears, "open", _nothing))
             self._server, self._loop, self._stopping = server, asyncio.get_running_loop(), stopping
             started.set_result(port)
             await stopping.wait()
         finally:
+            mind.abandon()
+            hearing.abandon()
             await server.close()
-            deadline = time.monotonic() + 1.0
-            for worker in (mind, hearing):
-                if not worker.close(max(0.0, deadline - time.monotonic())):
-                    logger.warning("a brain or voice is still busy; its thread ends when it is done")
+            await asyncio.to_thread(self._close_faculties, mind, hearing)
+
+    def _close_faculties(self, mind: Worker, hearing: Worker) -> None:
+        """End the agent's own threads and the ears' process."""
+        close_ears: Callable[[], None] = getattr(self._ears, "close", _nothing)
+        close_ears()  # ends a recognition that is going on
+        deadline = time.monotonic() + 1.0
+        for worker in (mind, hearing):
+            if not worker.close(max(0.0, deadline - time.monotonic())):
+                logger.warning("a brain or voice is still busy; its thread ends when it is done")
+        close_ears()  # a recognition that had just begun may have started them again
 
     def _is_welcome(self, target_id: str) -> bool:
         try:

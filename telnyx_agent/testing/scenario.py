@@ -97,8 +97,8 @@ class Injection:
 
     Args:
         at: One of `POINTS`.
-        text: What is sent: `str` as a text frame, `bytes` as a binary frame. `{call_id}` and `{session_id}` in a text are
-            replaced by the ids at hand.
+        text: What is sent: `str` as a text frame, `bytes` as a binary frame. `{call_id}` and `{session_id}` in a text
+            are replaced by the ids at hand.
         delay: Seconds after that point (not scaled by `Scenario.speed`).
     """
 
@@ -157,7 +157,7 @@ class Scenario:
         hang_up: The cause of that.
         bye_race: When the client says bye, send a bye of our own first (D, variant).
         answer_bye: Whether the client's bye is answered.
-        half_dead_after: So many seconds after the login neither read nor write anything more; the socket stays open (F).
+        half_dead_after: So many seconds after the login neither read nor write any more; the socket stays open (F).
         drop_after: Cut the TCP connection so many seconds after the answer (G).
         drop_before_answer: Cut the TCP connection when the call rings.
         punt_after: Send `punt` so many seconds after REGED (H).

@@ -1,7 +1,7 @@
 """The agent's voice: text in, 48 kHz sound and the time of each word out.
 
 `EspeakVoice` speaks (espeak-ng, from the wheel `espeakng-loader`, extra `demo`), `ToneVoice` plays a note per word and
-needs nothing, `SilentVoice` says its words without a sound and as fast as one likes. Anything with `speak(text)` will do.
+needs nothing, `SilentVoice` says its words without a sound, as fast as one likes. Anything with `speak(text)` will do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 import os
 import threading
 import wave
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -115,7 +114,7 @@ class EspeakVoice:
     """Speaks with espeak-ng. Several voices may be used in one process; they take turns.
 
     Args:
-        name: An espeak-ng voice, such as `"en-us"`, `"en-gb"`, `"en-us+f3"` (variant f3), `"de"`.
+        name: An espeak-ng voice, such as `"en-us"`, `"en-us+f3"` (the same in variant f3), `"de"`.
         words_per_minute: 80 to 450.
         pitch: 0 to 100.
 
@@ -220,7 +219,7 @@ class _Engine:
     """The one espeak-ng of this process: the library keeps global state and is not thread-safe, hence the lock."""
 
     def __init__(self) -> None:
-        import espeakng_loader  # type: ignore[import-untyped]
+        import espeakng_loader
 
         self._library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
         self._lock = threading.Lock()
@@ -263,7 +262,7 @@ class _Engine:
 
     def _select(self, name: str) -> None:
         if self._library.espeak_SetVoiceByName(name.encode()) != 0:
-            raise ValueError(f"espeak-ng has no voice {name!r}; try 'en-us', 'en-gb' or 'en-us+f3'")
+            raise ValueError(f"espeak-ng has no voice {name!r}; try 'en-us', 'en-us+f3', 'de' or 'fr'")
 
     def speak(
         self, text: str, name: str, words_per_minute: int, pitch: int

@@ -11,7 +11,7 @@ import pytest
 from tests.support.requirements import require
 
 QUESTION = "What are your opening hours?"
-LEAD_IN = 7.0
+LEAD_IN = 5.5
 """Seconds of silence before the question, so that the agent can finish its greeting."""
 
 

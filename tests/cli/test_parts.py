@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -93,10 +94,11 @@ def test_the_prompter_passes_everything_else_on() -> None:
 
 
 @pytest.fixture
-def pipe() -> tuple[LineReader, int]:
+def pipe() -> Iterator[tuple[LineReader, int]]:
     """A reader, and where to write what it reads."""
     read_end, write_end = os.pipe()
-    return LineReader(os.fdopen(read_end, "rb", buffering=0)), write_end
+    with os.fdopen(read_end, "rb", buffering=0) as source:
+        yield LineReader(source), write_end
 
 
 def next_line(reader: LineReader) -> str | None:
@@ -126,6 +128,7 @@ def test_the_picture_is_a_png() -> None:
     import av
 
     picture = demo_picture(20, 10)
-    frame = next(av.open(io.BytesIO(picture)).decode(video=0))
+    with av.open(io.BytesIO(picture), "r") as file:
+        frame = next(file.decode(video=0))
     assert (frame.width, frame.height) == (20, 10)
     assert len(demo_picture()) < 1000

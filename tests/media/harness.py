@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,10 @@ __all__ = [
     "RawDecoder",
     "Samples",
     "energies",
+    "likeness",
     "level",
     "own_address",
+    "run",
     "packets",
     "pitch",
     "snr",
@@ -32,6 +35,7 @@ __all__ = [
 ]
 
 Samples = NDArray[np.int16]
+_T = TypeVar("_T")
 RATE = 48000
 FRAME = 960
 CONCEALED = -7777
@@ -125,6 +129,22 @@ def snr(reference: Samples, heard: Samples, longest_delay: int = 2000) -> float:
     return float(best)
 
 
+def likeness(reference: Samples, heard: Samples) -> float:
+    """Correlation, 0..1, of the two sounds' energies over time and bands; for codecs that do not keep the waveform."""
+
+    def picture(samples: Samples) -> NDArray[np.float64]:
+        blocks = samples[: samples.size // FRAME * FRAME].astype(np.float64).reshape(-1, FRAME) * np.hanning(FRAME)
+        power = np.abs(np.fft.rfft(blocks, axis=1)[:, 2:82]) ** 2
+        return np.asarray(np.log10(power.reshape(len(blocks), 20, 4).sum(axis=2) + 1e4))
+
+    def correlation(delay: int) -> float:
+        a, b = picture(reference[: reference.size - 2 * FRAME]), picture(heard[delay:])
+        count = min(len(a), len(b))
+        return float(np.corrcoef(a[:count].ravel(), b[:count].ravel())[0, 1])
+
+    return max(correlation(delay) for delay in range(0, 2 * FRAME, 60))
+
+
 def own_address() -> str:
     """The address by which this machine would be reached; loopback where there is no other."""
     import ifaddr
@@ -134,6 +154,22 @@ def own_address() -> str:
             if isinstance(ip.ip, str) and ip.ip != "127.0.0.1":
                 return ip.ip
     return "127.0.0.1"
+
+
+def run(main: Callable[[], Coroutine[Any, Any, _T]], timeout: float = 50.0) -> _T:
+    """Run a coroutine on a new loop and insist that it leaves no task behind."""
+
+    async def guarded() -> _T:
+        result = await asyncio.wait_for(main(), timeout)
+        me = asyncio.current_task()
+        others = {task for task in asyncio.all_tasks() if task is not me}
+        if others:
+            await asyncio.wait(others, timeout=1.0)
+        left = [task for task in others if not task.done()]
+        assert not left, left
+        return result
+
+    return asyncio.run(guarded())
 
 
 async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:

@@ -219,7 +219,7 @@ def test_tracebacks_are_visible_without_logging(run_program: RunProgram) -> None
     )
     assert outcome.stdout == "and on it goes\n"
     assert outcome.stderr.startswith("telnyx_agent: on_client_ready raised ValueError; the call goes on\nTraceback")
-    assert outcome.stderr.count("users have bugs") == 1
+    assert outcome.stderr.count("Traceback") == outcome.stderr.count("\nValueError: users have bugs\n") == 1
     assert "in on_client_ready" in outcome.stderr
 
 

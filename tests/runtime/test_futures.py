@@ -73,7 +73,7 @@ def test_time_is_up(method: str) -> None:
     """`TxTimeoutError`, which is the builtin `TimeoutError` too, on 3.10 as well; the command goes on."""
     future: CommandFuture[str] = CommandFuture()
     begin = time.monotonic()
-    with pytest.raises(TimeoutError, match="after 0.1 s; it goes on") as caught:
+    with pytest.raises(TimeoutError, match=r"after 0\.1 s; it goes on") as caught:
         getattr(future, method)(0.1)
     assert isinstance(caught.value, TxTimeoutError)
     assert 0.1 <= time.monotonic() - begin < 1.0
@@ -122,7 +122,7 @@ def test_slow_callbacks_delay_it_for_a_quarter_of_a_second(loop: LoopThread, dis
 def test_result_inside_a_callback_does_not_wait_for_itself(
     loop: LoopThread, dispatcher: ThreadDispatcher, early: bool
 ) -> None:
-    """`client.new_call(...).result()` in `on_client_ready` returns as soon as the command is complete, in either order."""
+    """A `.result()` in a callback returns as soon as the command is complete, whichever comes first."""
     seconds: list[float] = []
     done, posted = threading.Event(), threading.Event()
 
@@ -146,7 +146,7 @@ def test_result_inside_a_callback_does_not_wait_for_itself(
 
 
 def test_nobody_may_be_pumping(loop: LoopThread) -> None:
-    """With callbacks that the user pumps, a command completes at once: the user may be waiting instead of pumping."""
+    """With pumped callbacks a command completes at once: the user may be waiting instead of pumping."""
     pump = PumpDispatcher()
     pump.submit(int)
     future: CommandFuture[str] = CommandFuture(pump, loop)
@@ -157,7 +157,7 @@ def test_nobody_may_be_pumping(loop: LoopThread) -> None:
 
 
 def test_settling_after_the_last_release_of_the_loop(dispatcher: ThreadDispatcher) -> None:
-    """The client's last act: it gives the loop back and then settles `disconnect()`. Callbacks first, and not for ever."""
+    """A client's last act: it gives the loop back, then settles. Callbacks first, but not for ever."""
     for is_blocked in (False, True):
         loop = LoopThread.acquire()
         gate = threading.Event()

@@ -84,7 +84,7 @@ def test_every_waiter_sees_everything_in_order() -> None:
 def test_time_is_up() -> None:
     """The error is a `TimeoutError` of both kinds, says what did not happen, and comes neither early nor late."""
     begin = time.monotonic()
-    with pytest.raises(TxTimeoutError, match="the answer did not happen within 0.2 s") as caught:
+    with pytest.raises(TxTimeoutError, match=r"the answer did not happen within 0\.2 s") as caught:
         Watch(0).wait(bool, 0.2, what="the answer")
 
     assert isinstance(caught.value, TimeoutError)

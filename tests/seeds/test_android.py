@@ -395,7 +395,9 @@ def test_a_20_next_new_invite_transcript_and_text_messages(
     assert parameters == ["caller_name", "caller_number", "destination_number", "client_state"]
     card = SoundCard()
     card.speak()
-    with quiet_agent(brain=lambda text: f"You wrote: {text}", greeting="Hello.", voice="tones") as agent:
+    with quiet_agent(
+        brain=lambda text: f"You wrote: {text}", greeting="Hello.", voice="tones", barge_in=False
+    ) as agent:
         telnyx_client.connect_anonymously(agent.configuration, ASSISTANT).result(10)
         call = telnyx_client.new_invite("Ada", "+12125550101", "", "my state", audio=card.device)
         call.wait_until_active(15)

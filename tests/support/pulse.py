@@ -101,7 +101,7 @@ class PulseServer:
         self._socket.unlink(missing_ok=True)
         self._ready.clear()
         self._process = subprocess.Popen(
-            self._command(), env=self._env(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+            self._command(), env=self._env(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), name="pulse-log", daemon=True)
         self._reader.start()
@@ -175,7 +175,7 @@ class PulseServer:
     def _command(self) -> list[str]:
         sink = f"rate={RATE} channels=1 format=s16le norewinds=1"
         return [
-            *(which("pulseaudio"), "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=false"),
+            *(which("pulseaudio"), "-n", "--daemonize=no", "--exit-idle-time=60", "--use-pid-file=false"),
             *("--disable-shm=true", "--log-target=stderr", "--log-level=info"),
             *("-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}"),
             *("-L", f"module-null-sink sink_name=spk {sink}"),

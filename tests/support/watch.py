@@ -57,6 +57,7 @@ _TOLERATED = {
     ("/threading.py", "start"): "a new thread is waited for until it runs; `run_in_executor` does so, too",
     ("/concurrent/futures/__init__.py", "__getattr__"): "the standard library imports its executors when first used",
     ("/asyncio/base_events.py", "shutdown_default_executor"): "the loop is at its end; the thread it joins has ended",
+    ("/aiortc/rtcrtpreceiver.py", "__stop_decoder"): "aiortc joins its decoder, which has just been told to end",
     ("/linecache.py", "updatecache"): "an exception is being logged with its traceback",
 }
 

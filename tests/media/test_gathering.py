@@ -1,0 +1,325 @@
+"""How long an offer takes and what is in it, with servers that answer, never answer, do not exist or die."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from telnyx_agent._media.bridge import AudioBridge
+from telnyx_agent._media.peer import MediaPeer
+from telnyx_agent.config import IceServer
+from telnyx_agent.errors import MediaError
+from tests.media.harness import own_address, run
+from tests.media.servers import PASSWORD, USER, StunServer, TurnServer, serve, silent_tcp, silent_udp
+from tests.support.requirements import require, which
+
+HOST = own_address()
+IMPATIENT = 0.8
+"""Gather timeout of most tests; the bound is the same code with 5 s."""
+
+
+def make_peer(*servers: IceServer, timeout: float = IMPATIENT, loopback: bool | None = None) -> MediaPeer:
+    return MediaPeer(
+        ice_servers=servers,
+        bridge=AudioBridge(),
+        on_state=lambda state: None,
+        gather_timeout=timeout,
+        # On a machine without a network the servers of these tests are on loopback, too.
+        loopback=HOST == "127.0.0.1" if loopback is None else loopback,
+    )
+
+
+async def offer(*servers: IceServer, timeout: float = IMPATIENT) -> tuple[str, float]:
+    peer = make_peer(*servers, timeout=timeout)
+    try:
+        begin = time.monotonic()
+        sdp = await peer.create_offer()
+        return sdp, time.monotonic() - begin
+    finally:
+        await peer.close()
+
+
+def kinds(sdp: str) -> set[str]:
+    return set(re.findall(r"^a=candidate:.* typ (\w+)", sdp, re.MULTILINE))
+
+
+def test_without_servers_the_offer_comes_at_once() -> None:
+    """Tens of milliseconds at most."""
+    run(offer)
+    sdp, seconds = run(offer)
+    assert seconds < 0.1
+    assert kinds(sdp) == {"host"}
+    assert "a=end-of-candidates" in sdp
+
+
+def test_the_offers_codecs_and_keys() -> None:
+    """Opus first, then G722, PCMU, PCMA; one fingerprint; one sendrecv audio section; FEC asked for."""
+    sdp, _ = run(offer)
+    assert re.findall(r"^a=rtpmap:\d+ (\w+)/", sdp, re.MULTILINE) == ["opus", "G722", "PCMU", "PCMA"]
+    assert re.search(r"^m=audio \d+ UDP/TLS/RTP/SAVPF 96 9 0 8\r$", sdp, re.MULTILINE)
+    assert sdp.count("m=") == 1
+    assert re.findall(r"^a=fingerprint:(\S+)", sdp, re.MULTILINE) == ["sha-256"]
+    for line in ("a=sendrecv", "a=setup:actpass", "a=rtcp-mux", "a=fmtp:96 minptime=10;useinbandfec=1", "a=mid:0"):
+        assert f"{line}\r\n" in sdp
+
+
+def test_preferred_codecs_come_first() -> None:
+    """In the order given; what we do not know is ignored, and nothing is lost."""
+
+    async def main() -> str:
+        peer = MediaPeer(
+            ice_servers=[],
+            bridge=AudioBridge(),
+            on_state=lambda state: None,
+            preferred_codecs=[{"mimeType": "audio/PCMA", "clockRate": 8000}, {"mimeType": "audio/x"}, {}],
+        )
+        try:
+            return await peer.create_offer()
+        finally:
+            await peer.close()
+
+    assert re.findall(r"^a=rtpmap:\d+ (\w+)/", run(main), re.MULTILINE) == ["PCMA", "opus", "G722", "PCMU"]
+
+
+def test_a_stun_server_that_answers_costs_nothing() -> None:
+    """One query, from the address that the system would use; the offer has its candidate."""
+
+    async def main() -> None:
+        server = StunServer()
+        async with serve(server, HOST) as port:
+            sdp, seconds = await offer(IceServer(f"stun:{HOST}:{port}"), timeout=5.0)
+        assert kinds(sdp) == {"host", "srflx"}
+        assert seconds < 0.3
+        assert len({address for address, _ in server.asked}) == 1
+
+    run(main)
+
+
+def test_a_turn_server_that_answers_gives_a_relay() -> None:
+    """Both requests, the refused and the signed one, then the candidate; the allocation is deleted on close."""
+
+    async def main() -> None:
+        server = TurnServer()
+        async with serve(server, HOST) as port:
+            sdp, seconds = await offer(IceServer(f"turn:{HOST}:{port}", USER, PASSWORD), timeout=5.0)
+            assert kinds(sdp) == {"host", "relay"}
+            assert seconds < 0.3
+            assert [method.name for method in server.methods] == ["ALLOCATE", "REFRESH"]
+
+    run(main)
+
+
+@pytest.mark.parametrize("what", ["stun", "turn", "turn-tcp", "turns", "all"])
+def test_servers_that_never_answer_cost_the_timeout_and_no_more(what: str) -> None:
+    """The offer is made of the host candidates when the time is up."""
+
+    async def main() -> None:
+        with silent_udp(HOST) as udp, silent_tcp(HOST) as tcp:
+            port = udp.getsockname()[1]
+            servers = {
+                "stun": IceServer(f"stun:{HOST}:{port}"),
+                "turn": IceServer(f"turn:{HOST}:{port}?transport=udp", USER, PASSWORD),
+                "turn-tcp": IceServer(f"turn:{HOST}:{tcp.port}?transport=tcp", USER, PASSWORD),
+                "turns": IceServer(f"turns:{HOST}:{tcp.port}?transport=tcp", USER, PASSWORD),
+            }
+            chosen = [servers["stun"], servers["turn-tcp"]] if what == "all" else [servers[what]]
+            sdp, seconds = await offer(*chosen)
+            assert kinds(sdp) == {"host"}
+            assert IMPATIENT - 0.05 <= seconds < IMPATIENT + 0.5
+
+    run(main)
+
+
+@pytest.mark.slow
+def test_the_default_bound_is_five_seconds() -> None:
+    """As R23 has it: never more than 5.5 s from a silent server to the offer."""
+
+    async def main() -> None:
+        with silent_udp(HOST) as udp:
+            peer = MediaPeer(
+                ice_servers=[IceServer(f"stun:{HOST}:{udp.getsockname()[1]}")],
+                bridge=AudioBridge(),
+                on_state=lambda state: None,
+                loopback=HOST == "127.0.0.1",
+            )
+            begin = time.monotonic()
+            assert "a=candidate:" in await peer.create_offer()
+            assert 4.9 < time.monotonic() - begin < 5.5
+            assert peer.only_host_candidates
+            await peer.close()
+
+    run(main)
+
+
+def test_a_name_that_does_not_exist_costs_little() -> None:
+    """The resolver says no, and the offer is made without the server."""
+
+    async def main() -> None:
+        sdp, seconds = await offer(
+            IceServer("stun:stun.invalid:3478"), IceServer("turn:turn.invalid:3478?transport=tcp", USER, PASSWORD)
+        )
+        assert kinds(sdp) == {"host"}
+        assert seconds < IMPATIENT + 0.5
+
+    run(main)
+
+
+def test_servers_that_refuse_cost_nothing() -> None:
+    """Nobody listens there: no reason to wait for the timeout with TCP."""
+
+    async def main() -> None:
+        with silent_tcp(HOST) as closed:
+            port = closed.port
+        sdp, seconds = await offer(IceServer(f"turn:{HOST}:{port}?transport=tcp", USER, PASSWORD), timeout=5.0)
+        assert kinds(sdp) == {"host"}
+        assert seconds < 1.0
+
+    run(main)
+
+
+def test_only_the_first_stun_and_the_first_turn_server_are_used(caplog: pytest.LogCaptureFixture) -> None:
+    """The order is the user's; the log says what is left out."""
+
+    async def main() -> None:
+        first, second = StunServer(), StunServer()
+        async with serve(first, HOST) as one, serve(second, HOST) as two:
+            await offer(IceServer([f"stun:{HOST}:{one}", f"stun:{HOST}:{two}"]))
+        assert first.asked
+        assert not second.asked
+
+    with caplog.at_level("DEBUG", "telnyx_agent.media"):
+        run(main)
+    assert sum("is not used: one is enough" in record.message for record in caplog.records) == 1
+
+
+def test_hanging_up_while_gathering_is_quick() -> None:
+    """The offer is given up at once, whoever waits for it is told, nothing goes on in the background."""
+
+    async def main() -> None:
+        with silent_udp(HOST) as udp, silent_tcp(HOST) as tcp:
+            peer = make_peer(
+                IceServer(f"stun:{HOST}:{udp.getsockname()[1]}"),
+                IceServer(f"turn:{HOST}:{tcp.port}?transport=tcp", USER, PASSWORD),
+                timeout=30.0,
+            )
+            waiting = asyncio.ensure_future(peer.create_offer())
+            await asyncio.sleep(0.2)
+            begin = time.monotonic()
+            await peer.close()
+            assert time.monotonic() - begin < 0.5
+            with pytest.raises(MediaError, match="ended"):
+                await waiting
+            assert peer.state == "closed"
+
+    run(main)
+
+
+def test_a_cancelled_offer_leaves_nothing_behind() -> None:
+    """The waiting task is cancelled first, the peer closed afterwards."""
+
+    async def main() -> None:
+        with silent_udp(HOST) as udp:
+            peer = make_peer(IceServer(f"stun:{HOST}:{udp.getsockname()[1]}"), timeout=30.0)
+            waiting = asyncio.ensure_future(peer.create_offer())
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            await peer.close()
+
+    run(main)
+
+
+def test_a_turn_server_that_dies_does_not_hold_up_the_end() -> None:
+    """aioice asks it for half a minute to delete the allocation; we do not wait, and leave no task behind."""
+
+    async def main() -> None:
+        server = TurnServer()
+        async with serve(server, HOST) as port:
+            peer = make_peer(IceServer(f"turn:{HOST}:{port}", USER, PASSWORD))
+            assert "relay" in kinds(await peer.create_offer())
+            server.dead = True
+            begin = time.monotonic()
+            await peer.close()
+            assert time.monotonic() - begin < 2.7
+
+    run(main)
+
+
+CALL = textwrap.dedent(
+    """
+    import asyncio, sys
+    from telnyx_agent._media.bridge import AudioBridge
+    from telnyx_agent._media.peer import MediaPeer
+    from telnyx_agent.errors import MediaError
+
+    async def main():
+        connected = [asyncio.Event(), asyncio.Event()]
+        def note(n):
+            return lambda state: connected[n].set() if state == "connected" else None
+        one, two = (MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=note(n)) for n in (0, 1))
+        try:
+            offer = await one.create_offer()
+            await one.accept_answer(await two.create_answer(offer))
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in connected)), 10)
+            print("connected", sorted({line.split()[4] for line in offer.splitlines() if "typ host" in line}))
+        except MediaError as exc:
+            print("error", exc.code)
+        await one.close()
+        await two.close()
+
+    asyncio.run(main())
+    """
+)
+
+
+def in_a_new_network(commands: str) -> str:
+    """Run the call above where there is no network but what `commands` set up."""
+    require("netns")
+    root = Path(__file__).resolve().parents[2]
+    script = f"{commands} exec {sys.executable} -c '{CALL}'"
+    done = subprocess.run(
+        [which("unshare"), "--net", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        cwd=root,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.netns
+def test_a_call_on_a_machine_without_any_network() -> None:
+    """Only loopback is up: it is offered then, and the call connects."""
+    ip = which("ip") if not require("netns") else ""
+    assert in_a_new_network(f"{ip} link set lo up;") == "connected ['127.0.0.1']"
+
+
+@pytest.mark.netns
+def test_a_machine_without_any_address() -> None:
+    """Not even loopback: the official code for no candidate, and no hang."""
+    assert in_a_new_network("") == "error 33003"
+
+
+def test_loopback_can_be_asked_for() -> None:
+    """For a server on this machine, beside the other addresses."""
+
+    async def main(loopback: bool) -> str:
+        peer = make_peer(loopback=loopback)
+        try:
+            return await peer.create_offer()
+        finally:
+            await peer.close()
+
+    assert " 127.0.0.1 " in run(lambda: main(True))
+    if HOST != "127.0.0.1":
+        assert " 127.0.0.1 " not in run(lambda: main(False))

@@ -1,0 +1,95 @@
+"""The contract with aiortc's and aioice's private parts: it holds, and breaking it is said in words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aioice
+import aiortc
+import pytest
+from aiortc import RTCRtpReceiver
+from aiortc.rtcicetransport import RTCIceGatherer
+
+from telnyx_agent._media import graft
+from telnyx_agent.errors import MediaError
+
+
+@pytest.fixture(autouse=True)
+def _checked_anew() -> Iterator[None]:
+    graft.check.cache_clear()
+    yield
+    graft.check.cache_clear()
+
+
+def test_the_installed_versions_are_as_we_need_them(caplog: pytest.LogCaptureFixture) -> None:
+    """No difference, and no word about it."""
+    graft.check()
+    assert graft._differences() == []
+    assert not caplog.records
+
+
+def _changed(*args: Any, **kwargs: Any) -> None:
+    """What a method may look like after a rewrite."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "words"),
+    [
+        (RTCRtpReceiver, "__init__", "no private jitter buffer"),
+        (RTCRtpReceiver, "_handle_rtp_packet", "does not give packets to its jitter buffer"),
+        (RTCIceGatherer, "__init__", "no _connection"),
+        (aioice.Connection, "get_component_candidates", "get_component_candidates has changed"),
+        (aioice.Connection, "gather_candidates", "does not call it"),
+        (aioice.ice, "relayed_candidate", "relayed_candidate has changed"),
+        (aioice.ice, "server_reflexive_candidate", "server_reflexive_candidate has changed"),
+    ],
+)
+def test_a_change_inside_is_named_with_the_versions(
+    owner: object, name: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is different, what is installed, what was tested, what to do."""
+    monkeypatch.setattr(owner, name, _changed)
+    with pytest.raises(MediaError, match=words) as caught:
+        graft.check()
+    text = caught.value.message
+    assert f"aiortc {aiortc.__version__} with aioice {aioice.__version__}" in text
+    assert "aiortc from 1.14 to before 1.17" in text
+    assert "install one of these versions" in text
+
+
+def test_something_that_is_gone_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that does not exist any more is a difference, too, not a crash."""
+    monkeypatch.delattr(aioice.Connection, "gather_candidates")
+    with pytest.raises(MediaError, match="gather_candidates"):
+        graft.check()
+
+
+def test_an_untested_version_that_looks_the_same_is_used_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Better a call and a line in the log than no call."""
+    monkeypatch.setattr(aiortc, "__version__", "1.17.0")
+    graft.check()
+    assert "aiortc 1.17.0" in caplog.text
+    assert "was not tested" in caplog.text
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    """`_media` itself is for free; the bridge and the recorder need numpy and not aiortc."""
+    program = (
+        "import sys\n"
+        "import telnyx_agent._media\n"
+        "assert not {'aiortc', 'av'} & set(sys.modules)\n"
+        "import telnyx_agent._media.bridge, telnyx_agent._media.recorder, telnyx_agent._media.playout\n"
+        "import telnyx_agent._media.opus\n"
+        "assert not {'aiortc', 'av'} & set(sys.modules)\n"
+        "assert telnyx_agent._media.opus.library() is not None\n"
+        "assert not {'aiortc', 'av'} & set(sys.modules)\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,358 @@
+"""The track that aiortc sends: its pace, its timestamps, and what is in the frames."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from aiortc.mediastreams import MediaStreamError
+
+from telnyx_agent._media.bridge import AudioBridge
+from telnyx_agent._media.codecs import Encoder, create_decoder, create_encoder
+from telnyx_agent._media.opus import OpusSettings
+from telnyx_agent._media.sender import EncodedTrack
+from tests.media.harness import FRAME, RATE, Samples, level, pitch, run, tone
+
+
+class RawEncoder:
+    """Payloads are the samples, so that a test can say exactly what was sent."""
+
+    name = "raw"
+
+    def __init__(self, clock_rate: int = RATE) -> None:
+        self.clock_rate = clock_rate
+
+    def encode(self, samples: Samples) -> bytes:
+        assert samples.size == FRAME
+        return samples.tobytes()
+
+
+class Sent:
+    """What came out of a track: (time, timestamp in samples, samples) of each frame."""
+
+    def __init__(self, bridge: AudioBridge, encoder: Encoder | None = None) -> None:
+        self.track = EncodedTrack(bridge)
+        self.track.encoder = RawEncoder() if encoder is None else encoder
+        self.frames: list[tuple[float, int, bytes]] = []
+
+    async def take(self, seconds: float) -> None:
+        """Read as aiortc's sender does, for so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            packet = await self.track.recv()
+            assert packet.pts is not None
+            position = int(packet.pts * packet.time_base * RATE)
+            self.frames.append((time.monotonic(), position, bytes(packet)))
+
+    def samples(self) -> Samples:
+        return np.concatenate([np.frombuffer(payload, np.int16) for _, _, payload in self.frames])
+
+    def steps(self) -> set[int]:
+        positions = [position for _, position, _ in self.frames]
+        return set(np.diff(positions).tolist())
+
+    def drift(self) -> float:
+        """Seconds by which the timestamps have run ahead of real time since the first frame."""
+        (begin, first, _), (end, last, _) = self.frames[0], self.frames[-1]
+        return (last - first) / RATE - (end - begin)
+
+
+class Microphone(threading.Thread):
+    """Pushes a count, 10 ms at a time, in real time; holds its breath when told to and then hands over what it owes."""
+
+    def __init__(self, bridge: AudioBridge, *, catches_up: bool = True) -> None:
+        super().__init__(name="test-microphone")
+        self._bridge = bridge
+        self._catches_up = catches_up
+        self._end = threading.Event()
+        self.talking = threading.Event()
+        self.pushed = 0
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while not self._end.wait(max(0.0, due - time.monotonic())):
+            if not self.talking.is_set():
+                self.talking.wait(0.05)
+                if not self._catches_up:
+                    due = time.monotonic()
+                continue
+            count = np.arange(self.pushed, self.pushed + 480) % 30000 + 1
+            self._bridge.push_capture(count.astype(np.int16))
+            self.pushed += 480
+            due += 0.01
+
+    def __enter__(self) -> Microphone:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self.talking.set()
+        self.join()
+
+
+def test_without_a_device_silence_goes_out_in_step() -> None:
+    """50 frames a second by the clock, without drift, without a hole in the timestamps."""
+    sent = Sent(AudioBridge())
+    run(lambda: sent.take(2.0))
+    assert 99 <= len(sent.frames) <= 102
+    assert sent.steps() == {FRAME}
+    assert abs(sent.drift()) < 0.03
+    assert not sent.samples().any()
+    assert sent.track.silent_frames == len(sent.frames)
+
+
+def test_what_is_captured_is_sent_whole() -> None:
+    """Every sample once, in order, soon after it was captured."""
+    bridge = AudioBridge()
+    sent = Sent(bridge)
+    with Microphone(bridge) as microphone:
+        microphone.talking.set()
+        run(lambda: sent.take(2.0))
+    heard = sent.samples()
+    voice = heard[np.flatnonzero(heard)[0] :]
+    assert voice.size > 1.8 * RATE
+    assert (np.diff(voice.astype(int)) % 30000 == 1).all()
+    assert sent.steps() == {FRAME}
+    assert abs(sent.drift()) < 0.04
+    assert sent.track.silent_frames <= 3
+
+
+def test_a_frame_goes_out_soon_after_it_is_complete() -> None:
+    """Looking for frames costs a few milliseconds at most, on average less than five."""
+    bridge = AudioBridge()
+    sent = Sent(bridge)
+    waiting: list[int] = []
+
+    async def main() -> None:
+        while len(waiting) < 75:
+            await sent.take(0.01)
+            waiting.append(bridge.capture.available)
+
+    with Microphone(bridge) as microphone:
+        microphone.talking.set()
+        run(main)
+    assert np.median(waiting) <= 480
+
+
+def test_a_device_that_comes_and_goes_keeps_in_step_with_real_time() -> None:
+    """Six utterances with pauses: timestamps neither lead nor lag, and no utterance is cut."""
+    bridge = AudioBridge()
+    sent = Sent(bridge)
+
+    async def main() -> None:
+        reading = asyncio.ensure_future(sent.take(3.6))
+        for _ in range(6):
+            microphone.talking.set()
+            await asyncio.sleep(0.3)
+            microphone.talking.clear()
+            await asyncio.sleep(0.3)
+        await reading
+
+    with Microphone(bridge, catches_up=False) as microphone:
+        run(main)
+    assert abs(sent.drift()) < 0.06
+    assert sent.steps() == {FRAME}
+    voice = sent.samples()
+    voice = voice[voice != 0]
+    assert (np.diff(voice.astype(int)) % 30000 == 1).all()
+    assert voice.size >= microphone.pushed - 2 * FRAME
+
+
+def test_a_stalled_device_does_not_delay_what_comes_after() -> None:
+    """The microphone hands over 150 ms at once: what was already sent as silence is left out, delay stays as it was."""
+    bridge = AudioBridge()
+    sent = Sent(bridge)
+
+    async def main() -> None:
+        reading = asyncio.ensure_future(sent.take(2.5))
+        microphone.talking.set()
+        for _ in range(4):
+            await asyncio.sleep(0.35)
+            microphone.talking.clear()
+            await asyncio.sleep(0.15)
+            microphone.talking.set()
+        await reading
+
+    with Microphone(bridge) as microphone:
+        run(main)
+    assert abs(sent.drift()) < 0.08
+    assert bridge.capture.available <= 2 * FRAME
+
+
+def test_a_loop_that_was_held_up_skips_in_the_timestamps() -> None:
+    """Half a second without the loop: 200 ms of speech are kept, and the timestamps know how much is missing."""
+    bridge = AudioBridge()
+    sent = Sent(bridge)
+
+    async def main() -> None:
+        await sent.take(0.5)
+        time.sleep(0.5)  # noqa: ASYNC251 - this is the hold-up
+        await sent.take(1.0)
+
+    with Microphone(bridge) as microphone:
+        microphone.talking.set()
+        run(main)
+    assert bridge.capture.dropped > 0.2 * RATE
+    assert abs(sent.drift()) < 0.06
+    assert max(sent.steps()) >= bridge.capture.dropped
+
+
+def test_silence_is_not_made_up_for_when_the_loop_was_held_up() -> None:
+    """Nobody needs half a second of silence late."""
+    sent = Sent(AudioBridge())
+
+    async def main() -> None:
+        await sent.take(0.2)
+        time.sleep(0.5)  # noqa: ASYNC251 - this is the hold-up
+        await sent.take(0.5)
+
+    run(main)
+    assert abs(sent.drift()) < 0.03
+    assert len(sent.frames) < 45
+
+
+def test_a_device_without_any_pace_cannot_take_the_loop() -> None:
+    """A source that pushes as fast as it can is slowed down to real time; everything else on the loop goes on."""
+    bridge = AudioBridge()
+    sent = Sent(bridge)
+    stop = threading.Event()
+    ticks = 0
+
+    def flood() -> None:
+        while not stop.is_set():
+            bridge.push_capture(np.ones(480, np.int16))
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    async def main() -> None:
+        ticking = asyncio.ensure_future(tick())
+        await sent.take(1.0)
+        ticking.cancel()
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        run(main)
+    finally:
+        stop.set()
+        thread.join()
+    assert ticks > 5
+    assert len(sent.frames) < 90
+
+
+def test_mute_is_silence_at_once() -> None:
+    """Also for what was captured before and not sent yet."""
+    bridge = AudioBridge()
+    sent = Sent(bridge)
+
+    async def main() -> None:
+        await sent.take(0.3)
+        bridge.muted = True
+        begin = len(sent.frames)
+        await sent.take(0.3)
+        assert not any(any(payload) for _, _, payload in sent.frames[begin:])
+        bridge.muted = False
+        await sent.take(0.3)
+
+    with Microphone(bridge) as microphone:
+        microphone.talking.set()
+        run(main)
+    assert any(sent.frames[-1][2])
+    assert sent.steps() == {FRAME}
+
+
+def test_what_was_said_before_the_call_is_not_sent() -> None:
+    """A device that started early has filled the buffer with the past."""
+    bridge = AudioBridge()
+    bridge.push_capture(np.ones(9600, np.int16))
+    sent = Sent(bridge)
+    run(lambda: sent.take(0.1))
+    assert not sent.samples().any()
+
+
+@pytest.mark.parametrize("name", ["G722", "PCMU", "PCMA"])
+def test_timestamps_of_narrow_codecs_tick_at_8_khz(name: str) -> None:
+    """20 ms are 160 ticks, whatever the codec's real rate."""
+    sent = Sent(AudioBridge(), create_encoder(name))
+
+    async def main() -> list[int]:
+        packets = [await sent.track.recv() for _ in range(5)]
+        assert {packet.time_base for packet in packets} == {packets[0].time_base}
+        assert 1 / packets[0].time_base == 8000
+        return [packet.pts or 0 for packet in packets]
+
+    assert np.diff(run(main)).tolist() == [160] * 4
+
+
+def test_opus_frames_carry_the_voice() -> None:
+    """Through the real encoder: the tone comes out of the real decoder."""
+    bridge = AudioBridge()
+    sent = Sent(bridge, create_encoder("opus"))
+    voice = tone(440, 5.0)
+    with ToneSource(bridge, voice):
+        run(lambda: sent.take(1.0))
+    decoder = create_decoder("opus")
+    heard = np.concatenate([decoder.decode(payload) for _, _, payload in sent.frames])[9600:]
+    assert pitch(heard) == pytest.approx(440, abs=3)
+    assert level(heard) == pytest.approx(level(voice), rel=0.1)
+
+
+def test_dtx_leaves_holes_that_the_timestamps_explain() -> None:
+    """Silence is hardly sent, and time goes on."""
+    sent = Sent(AudioBridge(), create_encoder("opus", OpusSettings(dtx=True)))
+    run(lambda: sent.take(2.0))
+    assert len(sent.frames) < 60
+    assert abs(sent.drift()) < 0.05
+    assert max(sent.steps()) >= 10 * FRAME
+
+
+def test_an_ended_track_says_so() -> None:
+    """aiortc's sender then ends; the same before a codec is known."""
+    ended = EncodedTrack(AudioBridge())
+    ended.encoder = RawEncoder()
+    ended.stop()
+
+    def ends(track: EncodedTrack) -> Callable[[], object]:
+        async def main() -> None:
+            with pytest.raises(MediaStreamError):
+                await track.recv()
+
+        return lambda: run(main)
+
+    ends(ended)()
+    ends(EncodedTrack(AudioBridge()))()
+
+
+class ToneSource:
+    """A device that only captures."""
+
+    def __init__(self, bridge: AudioBridge, samples: Samples) -> None:
+        self._bridge = bridge
+        self._samples = samples
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> ToneSource:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        for at in range(0, self._samples.size, 480):
+            if self._end.wait(max(0.0, due - time.monotonic())):
+                return
+            self._bridge.push_capture(self._samples[at : at + 480])
+            due += 0.01

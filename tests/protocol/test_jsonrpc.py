@@ -1,0 +1,170 @@
+"""`jsonrpc`: the envelope, and the frames that are none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from telnyx_agent._protocol.jsonrpc import (
+    MAX_DEPTH,
+    MAX_SIZE,
+    ErrorReply,
+    Request,
+    Result,
+    classify,
+    decode,
+    decode_frames,
+    encode,
+)
+from telnyx_agent.errors import RemoteProtocolError
+from tests.protocol.malformed import ENVELOPES
+
+
+@pytest.mark.parametrize("text", ENVELOPES.values(), ids=ENVELOPES)
+def test_what_is_no_frame_is_refused(text: str | bytes) -> None:
+    """With an error that does not quote it: it goes to logs."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode(text)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("request_id", ["a", 138417, 0, 1.5, "", None])
+def test_ids_keep_their_type(request_id: Any) -> None:
+    """A text stays a text, a number a number (R4)."""
+    decoded = decode(encode({"id": request_id, "method": "telnyx_rtc.ping"})).id
+    assert decoded == request_id
+    assert type(decoded) is type(request_id)
+
+
+def test_replies_are_told_by_their_members() -> None:
+    """`error` before `result` before `method` (R5)."""
+    both = {"id": 1, "method": "telnyx_rtc.ringing", "result": {}}
+    assert isinstance(classify(both), Result)
+    assert isinstance(classify({**both, "error": {"code": 1, "message": "no"}}), ErrorReply)
+    assert isinstance(classify({**both, "error": None}), Result)
+    assert isinstance(classify({"method": "telnyx_rtc.ringing", "params": {}}), Request)
+
+
+@pytest.mark.parametrize("value", ["VSDK1", None, "", 5, {}])
+def test_voice_sdk_id_is_a_text_or_nothing(value: Any) -> None:
+    """A value of another type is as good as none."""
+    message = classify({"method": "x", "voice_sdk_id": value})
+    assert message.voice_sdk_id == ("VSDK1" if value == "VSDK1" else None)
+
+
+def test_params_may_be_missing() -> None:
+    """Absent and null are the same as empty."""
+    assert classify({"method": "x"}) == classify({"method": "x", "params": None}) == Request("x")
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"sessid": "s"}, {"sessid": "s"}),
+        ({"result": {"code": "200", "sessid": "s"}}, {"code": "200", "sessid": "s"}),
+        ({"result": {"code": "200", "result": {"sessid": "s"}}}, {"sessid": "s"}),
+        ({"result": {"result": {"result": {"result": {"sessid": "s"}}}}}, {"sessid": "s"}),
+        ({"result": "a text"}, {"result": "a text"}),
+    ],
+)
+def test_legacy_results_are_unwrapped(result: Any, expected: Any) -> None:
+    """However often they are wrapped (protocol.md 1.4)."""
+    assert classify({"id": "1", "result": result}) == Result("1", expected)
+
+
+def test_a_wrapped_result_may_be_an_error() -> None:
+    """A code that is not "200"."""
+    reply = classify({"id": "1", "result": {"result": {"code": "404", "message": "no such thing", "x": 1}}})
+    assert reply == ErrorReply("1", "404", "no such thing", {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ({"code": -32001, "message": "Login Incorrect"}, (-32001, "Login Incorrect", {})),
+        ({"code": "123", "message": "m"}, ("123", "m", {})),
+        ({"code": None}, (-1, "", {})),
+        ({"code": True, "message": 5}, (-1, "", {})),
+        ({"code": 1.5, "message": "m"}, (-1, "m", {})),
+        ("went wrong", (-1, "went wrong", {})),
+        ({"code": 1, "message": "m", "data": {"cause": "A"}, "causeCode": 2}, (1, "m", {"cause": "A", "causeCode": 2})),
+        ({"code": 1, "message": "m", "data": "text"}, (1, "m", {})),
+    ],
+)
+def test_errors_keep_what_they_say(error: Any, expected: Any) -> None:
+    """Code, message, and all further members, wherever they are (S9)."""
+    reply = classify({"id": "1", "error": error})
+    assert isinstance(reply, ErrorReply)
+    assert (reply.code, reply.message, dict(reply.data)) == expected
+
+
+def test_an_array_is_several_frames() -> None:
+    """S21; but not where one is expected."""
+    text = '[{"method":"a"},{"method":"b"}]'
+    assert [frame["method"] for frame in decode_frames(text)] == ["a", "b"]
+    with pytest.raises(RemoteProtocolError):
+        decode(text)
+
+
+def test_the_limits_are_inclusive() -> None:
+    """The deepest and the longest frame that is taken."""
+    deep: Any = {"method": "x"}
+    for _ in range(MAX_DEPTH - 1):
+        deep = {"method": "x", "params": deep}
+    assert decode(json.dumps(deep))
+    text = json.dumps({"method": "x", "params": {"padding": ""}})
+    longest = text.replace('""', f'"{"x" * (MAX_SIZE - len(text))}"')
+    assert len(longest) == MAX_SIZE
+    assert decode(longest)
+    with pytest.raises(RemoteProtocolError, match="more than"):
+        decode(longest + " ")
+
+
+def test_brackets_in_texts_are_no_nesting() -> None:
+    """The quick look at a frame counts them, the thorough one does not."""
+    assert decode(json.dumps({"method": "x", "params": {"text": "[{" * 500}}))
+    assert decode(json.dumps({"method": "x", "params": {"list": [[{}]] * 500}}))
+
+
+def test_what_is_sent_is_one_line_of_readable_json() -> None:
+    """Compact, with letters of all languages as they are."""
+    assert encode({"a": ["ü", "日本", "🎉"]}) == '{"a":["ü","日本","🎉"]}'
+
+
+def test_what_is_sent_can_be_sent() -> None:
+    """A surrogate without partner, as in undecodable file names, would break the WebSocket."""
+    encode({"a": "x\udc80y"}).encode("utf-8")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+MEMBERS = st.sampled_from(["id", "method", "result", "error", "params", "voice_sdk_id", "code", "message", "jsonrpc"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(MEMBERS, JSON, max_size=6))
+def test_any_object_is_a_message_or_refused(frame: dict[str, Any]) -> None:
+    """Nothing but `RemoteProtocolError` comes out of the codec."""
+    try:
+        message = decode(json.dumps(frame))
+    except RemoteProtocolError:
+        return
+    assert isinstance(message, (Request, Result, ErrorReply))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40) | st.binary(max_size=40))
+def test_any_text_is_a_message_or_refused(text: str | bytes) -> None:
+    """The same for what is not even JSON."""
+    try:
+        decode(text)
+    except RemoteProtocolError:
+        pass

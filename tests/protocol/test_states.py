@@ -1,0 +1,156 @@
+"""`states`: the tables, pair by pair, and the values."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from telnyx_agent._protocol.states import (
+    CALL_TABLE,
+    GATEWAY_TABLE,
+    SESSION_TABLE,
+    CallInput,
+    CallState,
+    CallStateKind,
+    CallTerminationReason,
+    GatewayPhase,
+    GatewayState,
+    NetworkReason,
+    SessionInput,
+    SessionState,
+    advance,
+    allows,
+)
+from telnyx_agent.errors import CallError, LocalProtocolError
+
+S, I, K, C = SessionState, SessionInput, CallStateKind, CallInput
+
+# The arrows, written down a second time and in another form than in the code.
+SESSION_ARROWS = {
+    **dict.fromkeys([(S.IDLE, I.OPENED), (S.REGISTERING, I.LOGIN_REQUIRED), (S.READY, I.LOGIN_REQUIRED)], S.LOGGING_IN),
+    (S.LOGGING_IN, I.LOGIN_ACCEPTED): S.REGISTERING,
+    (S.REGISTERING, I.REGISTERED): S.READY,
+    **{(state, I.ENDED): S.CLOSING for state in S if state is not S.CLOSED},
+    **{(state, I.CLOSED): S.CLOSED for state in S if state is not S.CLOSED},
+    (S.CLOSING, I.OPENED): S.CLOSING,
+    (S.CLOSED, I.ENDED): S.CLOSED,
+}
+CALL_ARROWS = {
+    (K.NEW, C.PLACED): K.CONNECTING,
+    **dict.fromkeys([(K.CONNECTING, C.PROGRESS), (K.RINGING, C.PROGRESS)], K.RINGING),
+    **{(state, C.ESTABLISHED): K.ACTIVE for state in (K.CONNECTING, K.RINGING, K.RECONNECTING)},
+    **{(state, C.HELD): K.HELD for state in (K.ACTIVE, K.RECONNECTING)},
+    (K.HELD, C.RESUMED): K.ACTIVE,
+    **{(state, C.LOST): K.DROPPED for state in (K.ACTIVE, K.HELD, K.RECONNECTING)},
+    **{(state, C.RECOVERING): K.RECONNECTING for state in (K.ACTIVE, K.HELD, K.DROPPED)},
+    **{(state, C.ENDED): K.DONE for state in K if state is not K.DONE},
+}
+_FAILURES = ("FAILED", "FAIL_WAIT", "EXPIRED", "TIMEOUT", "DOWN")
+GATEWAY_ARROWS = {
+    (phase, state): GatewayPhase.FAILED
+    if state.value in _FAILURES
+    else GatewayPhase.REGISTERED
+    if state is GatewayState.REGED
+    else phase
+    for phase in (GatewayPhase.WAITING, GatewayPhase.REGISTERED)
+    for state in GatewayState
+}
+
+TABLES: list[tuple[Mapping[Any, Mapping[Any, Any]], type[enum.Enum], type[enum.Enum], Mapping[Any, Any]]] = [
+    (SESSION_TABLE, SessionState, SessionInput, SESSION_ARROWS),
+    (CALL_TABLE, CallStateKind, CallInput, CALL_ARROWS),
+    (GATEWAY_TABLE, GatewayPhase, GatewayState, GATEWAY_ARROWS),
+]
+PAIRS = [
+    pytest.param(table, state, event, arrows.get((state, event)), id=f"{state.name}-{event.name}")
+    for table, states, events, arrows in TABLES
+    for state, event in itertools.product(states, events)
+]
+
+
+@pytest.mark.parametrize(("table", "state", "event", "target"), PAIRS)
+def test_every_pair_of_state_and_event(table: Any, state: Any, event: Any, target: Any) -> None:
+    """An arrow leads where it should; what is no arrow is an error that names both."""
+    assert allows(table, state, event) is (target is not None)
+    if target is not None:
+        assert advance(table, state, event) is target
+        return
+    with pytest.raises(LocalProtocolError) as caught:
+        advance(table, state, event)
+    assert state.name in str(caught.value)
+    assert event.name in str(caught.value)
+
+
+@pytest.mark.parametrize("table", [table for table, *_ in TABLES])
+def test_tables_are_complete_and_closed(table: Any) -> None:
+    """Every state has a row, and no arrow leads out of the table."""
+    targets = {target for row in table.values() for target in row.values()}
+    assert targets <= set(table)
+    assert set(table) == set(type(next(iter(table))))
+
+
+@pytest.mark.parametrize("kind", list(CallStateKind))
+def test_a_call_always_has_a_way_to_its_end(kind: CallStateKind) -> None:
+    """Whatever happens to a call, it can still end - once."""
+    assert allows(CALL_TABLE, kind, CallInput.ENDED) is (kind is not CallStateKind.DONE)
+
+
+def test_states_compare_by_kind_only() -> None:
+    """As on iOS: `state == CallState.DONE` holds whatever ended the call."""
+    done = CallState.done(CallTerminationReason("USER_BUSY", 17))
+    assert done == CallState.DONE
+    assert hash(done) == hash(CallState.DONE)
+    assert done != CallState.ACTIVE
+    assert done != "DONE"
+    assert {CallState.DONE: "found"}[done] == "found"
+
+
+@pytest.mark.parametrize("kind", list(CallStateKind))
+def test_there_is_a_constant_for_each_kind(kind: CallStateKind) -> None:
+    """`CallState.NEW` to `CallState.DONE`, without reasons."""
+    state = getattr(CallState, kind.name)
+    assert (state.kind, state.value, state.reason, state.termination_reason) == (kind, kind.name, None, None)
+
+
+def test_states_know_what_they_are() -> None:
+    """Active means active or on hold; only DONE is final."""
+    assert [kind.name for kind in K if CallState(kind).is_considered_active] == ["ACTIVE", "HELD"]
+    assert [kind.name for kind in K if CallState(kind).is_terminal] == ["DONE"]
+
+
+def test_reasons_belong_to_one_state() -> None:
+    """The trap of Flutter: a second call's reason must not replace the first one's."""
+    first = CallState.dropped(NetworkReason.NETWORK_LOST)
+    second = CallState.reconnecting(NetworkReason.NETWORK_SWITCH)
+    assert (first.get_reason(), second.get_reason()) == ("Network lost", "Network switched")
+    assert CallState.DROPPED.get_reason() is None
+    with pytest.raises(AttributeError):
+        first.reason = None  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        (CallTerminationReason("USER_BUSY", 17, 404, "Not Found"), "SIP 404: Not Found"),
+        (CallTerminationReason("USER_BUSY", sip_code=486), "SIP 486"),
+        (CallTerminationReason("USER_BUSY", 17), "USER_BUSY"),
+        (CallTerminationReason(error=CallError("no audio")), "no audio"),
+        (CallTerminationReason(cause_code=809), "cause 809"),
+        (CallTerminationReason(), "no reason given"),
+    ],
+)
+def test_a_termination_reason_reads_well(reason: CallTerminationReason, text: str) -> None:
+    """The best text there is, in a state as well."""
+    assert str(reason) == text
+    assert str(CallState.done(reason)) == f"DONE ({text})"
+    assert repr(CallState.done(reason)) == f"<CallState DONE ({text})>"
+
+
+def test_the_reason_of_done_is_the_cause() -> None:
+    """iOS's `getReason()`."""
+    assert CallState.done(CallTerminationReason("CALL_REJECTED")).get_reason() == "CALL_REJECTED"
+    assert str(CallState.DONE) == "DONE"

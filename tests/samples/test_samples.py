@@ -1,0 +1,194 @@
+"""Every sample, as a user would start it: a process of its own, with `--offline`, on a machine without sound."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.requirements import require
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+NAMES = sorted(path.name for path in SAMPLES.glob("*.py"))
+TIME_LIMIT = 60.0
+
+pytestmark = pytest.mark.slow
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    """How to start a sample offline."""
+    return [sys.executable, "-W", "error", str(SAMPLES / name), "--offline", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Headless, unbuffered, with this checkout's package."""
+    return {**os.environ, "PYTHONPATH": str(SAMPLES.parent), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+
+
+def run(name: str, directory: Path, *arguments: str) -> list[str]:
+    """Run a sample to its end; the lines that it printed."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command(name, *arguments),
+        cwd=directory,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIME_LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started < TIME_LIMIT
+    return done.stdout.splitlines()
+
+
+GREETING = "Hello! This is the local agent. How can I help you today?"
+HOURS = "We are open from nine to five, Monday to Friday."
+
+
+def test_the_index_names_every_sample() -> None:
+    """samples/README.md has one line for each sample."""
+    index = (SAMPLES / "README.md").read_text(encoding="utf-8")
+    assert NAMES
+    for name in NAMES:
+        assert index.count(f"| [{name}]({name}) |") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_is_short_and_says_what_it_is(name: str) -> None:
+    """At most 80 lines; the docstring comes first and shows both ways to run it."""
+    source = (SAMPLES / name).read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 80
+    assert source.startswith('"""')
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    assert f"python samples/{name} assistant-" in docstring
+    assert f"python samples/{name} --offline" in docstring
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_needs_a_target(name: str, tmp_path: Path) -> None:
+    """Without an assistant's id and without --offline it says what it needs, and starts nothing."""
+    bare = [part for part in command(name) if part != "--offline"]
+    done = subprocess.run(
+        bare, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 2
+    assert "assistant_id" in done.stderr
+    assert "--offline" in done.stderr
+
+
+def test_quickstart(tmp_path: Path) -> None:
+    """It greets, and says how the call ended."""
+    lines = run("quickstart.py", tmp_path)
+    assert lines[0] == f"assistant: {GREETING}"
+    assert lines[-1] == "The call ended: SIP 200: OK"
+
+
+def test_delegate(tmp_path: Path) -> None:
+    """Every step of the iOS page's delegate, in order, with an answer to the question."""
+    lines = run("delegate.py", tmp_path)
+    assert lines[0] == "Anonymous connection successful"
+    assert [line for line in lines if line.startswith("Call: ")][-2:] == ["Call: ACTIVE", lines[-2]]
+    assert lines[-2].startswith("Call: DONE")
+    assert lines[-1] == "Disconnected from AI assistant"
+    assert [line for line in lines if line.startswith(("user", "assistant"))] == [
+        f"assistant: {GREETING}",
+        "user: What are your opening hours?",
+        f"assistant: {HOURS}",
+    ]
+
+
+def test_legacy_threads(tmp_path: Path) -> None:
+    """Each of the orders gets its own answer, whichever thread asked it."""
+    lines = run("legacy_threads.py", tmp_path)
+    assert lines[0] == f"Assistant: {GREETING}"
+    assert sorted(lines[1:]) == [
+        "Repeat after me: one two three -> one two three",
+        "Tell me a joke -> Why did the packet cross the network? To get to the other site.",
+        f"What are your opening hours? -> {HOURS}",
+        "What is your name? -> I am the local agent. I live on your machine.",
+    ]
+
+
+def speech_seconds(path: Path) -> float:
+    """How much of a recording is not silence."""
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        rate = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    blocks = samples[: len(samples) // (rate // 50) * (rate // 50)].reshape(-1, rate // 50).astype(np.float64)
+    return float((np.sqrt((blocks**2).mean(axis=1)) > 300).sum() / 50)
+
+
+def test_wav_in_wav_out(tmp_path: Path) -> None:
+    """The file is heard and understood, the answer can be heard in the other file."""
+    require("espeakng_loader")
+    require("pocketsphinx")
+    lines = run("wav_in_wav_out.py", tmp_path)
+    assert lines[0] == f"assistant: {GREETING}"
+    assert lines[1].startswith("user: ")
+    assert "opening hours" in lines[1].lower()
+    assert lines[2] == f"assistant: {HOURS}"
+    assert lines[-1] == "Wrote answer.wav"
+    assert speech_seconds(tmp_path / "answer.wav") > 4.0  # greeting and answer
+    assert speech_seconds(tmp_path / "question.wav") > 0.5
+
+
+def test_text_and_image(tmp_path: Path) -> None:
+    """The picture arrives with the question, and the transcript is kept."""
+    lines = run("text_and_image.py", tmp_path)
+    assert lines == [
+        f"Assistant: {GREETING}",
+        "You: What do you see? [1 image(s)]",
+        "Assistant: I see one png image, 5 by 5 pixels.",
+        "Wrote transcript.txt",
+    ]
+    assert (tmp_path / "transcript.txt").read_text(encoding="utf-8").splitlines() == [
+        f"assistant: {GREETING}",
+        "user: What do you see? [1 image(s)]",
+        "assistant: I see one png image, 5 by 5 pixels.",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process alone")
+@pytest.mark.parametrize("name", NAMES)
+def test_ctrl_c_ends_a_sample_cleanly(name: str, tmp_path: Path) -> None:
+    """One Ctrl-C in the middle of the call: no traceback, exit code 0, gone within seconds."""
+    process = subprocess.Popen(
+        command(name),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        # As in a terminal: a process that was started in the background of a shell ignores SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    )
+    watchdog = threading.Timer(TIME_LIMIT, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()  # somebody has said something, or the call is being made
+        process.send_signal(signal.SIGINT)
+        interrupted = time.monotonic()
+        rest, errors = process.communicate()
+    finally:
+        watchdog.cancel()
+        process.kill()
+    assert first
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert rest.splitlines()[-1] == "Bye."
+    assert time.monotonic() - interrupted < 8.0
