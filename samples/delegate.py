@@ -25,8 +25,8 @@ class Conversation(TxClientDelegate):
         self.answers = 0
 
     def on_client_ready(self) -> None:
-        print("Anonymous connection successful")
         self.client.new_call(caller_name="Ada")
+        print("Anonymous connection successful")
 
     def on_call_state_updated(self, call_state: CallState, call_id: UUID) -> None:
         print("Call:", call_state)

@@ -80,7 +80,7 @@ class Closed:
 
     error: TxError | None
     """None when it was orderly: we asked for it, or the server closed with 1000 or 1001. `RemoteProtocolError` when a
-    frame was refused; `ServerError` when the upgrade was answered with another HTTP status. `NetworkError` otherwise."""
+    frame was refused, `ServerError` when the upgrade was answered with another HTTP status, else `NetworkError`."""
 
 
 class SignalingConnection:

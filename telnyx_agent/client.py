@@ -6,14 +6,11 @@ iOS: `TxClient`. The client itself holds no protocol state: each login makes a `
 
 from __future__ import annotations
 
-import atexit
 import functools
 import itertools
 import random
 import threading
-import time
 import uuid
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from types import MappingProxyType, TracebackType
@@ -21,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 
+from . import _exit
 from ._checks import checked_call_id, checked_headers, checked_level, checked_login, encoded_client_state
+from ._drivers.call import CallMedia
 from ._drivers.session import SessionDriver
 from ._hub import Audience, Hub, Link, LinkStatus
 from ._images import ImageSource
@@ -35,7 +34,7 @@ from ._runtime.waiting import Watch
 from ._signaling import SignalingConnection
 from .assistant import AIAssistantManager, AssistantPort
 from .call import Call, CallPort
-from .config import IceServer, LogLevel, TxServerConfiguration
+from .config import LogLevel, TxServerConfiguration
 from .errors import ClientConfigurationError, LocalProtocolError, SocketConnectionError
 
 if TYPE_CHECKING:
@@ -59,16 +58,6 @@ class _Link:
     driver: SessionDriver
     dispatcher: Dispatcher
     loop: LoopThread
-
-
-@attrs.frozen
-class _CallMedia:
-    """The `CallMedia` of one call."""
-
-    bridge: AudioBridge
-    ice_servers: tuple[IceServer, ...]
-    loopback: bool
-    open_device: Callable[[], AudioDevice]
 
 
 class TxClient:
@@ -202,7 +191,7 @@ class TxClient:
             )
             driver = SessionDriver(session, configuration.socket_url, hub, log)
             self._link = _Link(driver, dispatcher, loop)
-            _live_clients.add(self)
+            _exit.LIVE.add(self)
         self._audience.tell_taps(dispatcher, "connecting")
         future: CommandFuture[None] = CommandFuture(dispatcher, loop)
         loop.post(driver.start, SignalingConnection, loop.post, future)
@@ -299,11 +288,13 @@ class TxClient:
 
         Raises:
             SocketConnectionError: Not logged in and not about to be; call `anonymous_login` first.
+            TxError: What the last login failed with, if it did: whether a call right behind a login comes before or after
+                its failure is a matter of chance.
             ClientConfigurationError: An argument is unusable.
         """
         link = self._link
         if link is None:
-            raise _not_connected()
+            raise self._watch.get().error or _not_connected()
         wire_id = checked_call_id(call_id, self._calls) or _new_id()
         options = CallOptions(
             call_id=wire_id,
@@ -320,7 +311,7 @@ class TxClient:
         )
         bridge.muted = muted
         call = self._make_call(options, bridge, CallPort(self._hangup, self._call_stats, self._on_delegate_thread))
-        media = _CallMedia(
+        media = CallMedia(
             bridge,
             self._configuration.ice_servers,
             self._configuration.is_local,
@@ -391,7 +382,7 @@ class TxClient:
         """Everything of a login is gone; the next may come. Loop thread."""
         with self._lock:
             self._link = None
-            _live_clients.discard(self)
+            _exit.LIVE.discard(self)
 
     def _post(self, link: _Link, command: Callable[..., None], *args: Any) -> CommandFuture[Any]:
         """Run a driver's command on the loop; its last argument is the future that it settles."""
@@ -427,19 +418,6 @@ class TxClient:
 
 
 _SETTLED = frozenset({LinkStatus.READY, LinkStatus.FAILED, LinkStatus.CLOSED})
-
-# Calls of a script that falls off its end must not ring on at the assistant: see `_disconnect_all`.
-_live_clients: weakref.WeakSet[TxClient] = weakref.WeakSet()
-_EXIT_TIMEOUT = 2.0
-
-
-@atexit.register
-def _disconnect_all() -> None:
-    """At interpreter exit: say goodbye for every client that has not, within two seconds all together."""
-    deadline = time.monotonic() + _EXIT_TIMEOUT
-    futures = [client.disconnect() for client in tuple(_live_clients)]
-    for future in futures:
-        future.wait(max(0.0, deadline - time.monotonic()))
 
 
 def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:

@@ -8,8 +8,10 @@ seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
+
+import attrs
 
 from .. import _media
 from ..errors import CallError, MediaError, TxError
@@ -46,24 +48,21 @@ class CallReports(Protocol):
         """The audio device stopped by itself; the call goes on without it."""
 
 
-class CallMedia(Protocol):
-    """What the user chose for one call. A value, made by the facade."""
+@attrs.frozen
+class CallMedia:
+    """What one call's media is made of; put together by the facade.
 
-    @property
-    def bridge(self) -> AudioBridge:
-        """The audio path between device and peer."""
+    Attributes:
+        bridge: The audio path between device and peer.
+        ice_servers: STUN and TURN.
+        loopback: Whether the other side is on this machine.
+        open_device: Makes the audio device; may block, so it is called on a worker thread.
+    """
 
-    @property
-    def ice_servers(self) -> Sequence[IceServer]:
-        """STUN and TURN."""
-
-    @property
-    def loopback(self) -> bool:
-        """Whether the other side is on this machine."""
-
-    @property
-    def open_device(self) -> Callable[[], AudioDevice]:
-        """Makes the audio device; may block, so it is called on a worker thread."""
+    bridge: AudioBridge
+    ice_servers: tuple[IceServer, ...]
+    loopback: bool
+    open_device: Callable[[], AudioDevice]
 
 
 class CallDriver:

@@ -200,8 +200,8 @@ class OpusDecoder:
 
     def conceal(self, samples: int) -> NDArray[np.int16]:
         """libopus' guess at the samples that did not come."""
-        # libopus fades with each call, however short: asked for 10 ms at a time, a voice is gone in 30 ms. So it is asked
-        # for 20 ms, and what is not needed yet is kept for the next call.
+        # libopus fades with each call, however short: asked for 10 ms at a time, a voice is gone in 30 ms. So it is
+        # asked for 20 ms, and what is not needed yet is kept for the next call.
         parts = [self._spare]
         missing = samples - self._spare.size
         while missing > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["PacketOrder", "ReceivedPacket", "distance"]
+__all__ = ["PacketOrder", "Place", "ReceivedPacket", "distance"]
 
 _MAX_DROPOUT, _MAX_MISORDER = 3000, 100  # RFC 3550 A.1
 
@@ -30,6 +30,21 @@ class ReceivedPacket:
     payload_type: int = -1
 
 
+@attrs.frozen(slots=True)
+class Place:
+    """Where a packet belongs on the line.
+
+    Args:
+        number: Consecutive for consecutive packets, whatever their sequence numbers.
+        start: In samples.
+        first_of_stream: Whether a stream begins with it.
+    """
+
+    number: int
+    start: int
+    first_of_stream: bool
+
+
 class PacketOrder:
     """Sequence numbers and timestamps of one stream after the other, as one line without wraps, jumps and restarts."""
 
@@ -43,11 +58,9 @@ class PacketOrder:
         self._ssrc = 0
         self._payload_type = -1
         self._former: tuple[int, int] | None = None  # SSRC and newest sequence number before the last change of SSRC
-        self._odd: ReceivedPacket | None = None  # far off; believed when its successor comes too
+        self._expected: int | None = None  # after a packet from far off: if this number comes next, it is believed
 
-    def place(
-        self, packet: ReceivedPacket, duration: int, ratio: int, longest_gap: int | None = None
-    ) -> list[tuple[ReceivedPacket, int, int, bool]]:
+    def place(self, packet: ReceivedPacket, duration: int, ratio: int, longest_gap: int | None = None) -> Place | None:
         """Where a packet belongs.
 
         Args:
@@ -57,30 +70,30 @@ class PacketOrder:
             longest_gap: A longer hole in the timestamps cannot be a pause; `None` when it can be of any length.
 
         Returns:
-            (packet, number, start, whether a stream begins with it) for none, one or two packets.
+            Its place, or `None` when it is left over from an earlier stream or the first from far off.
         """
         if self.newest is None:
-            return [self._restart(packet, duration)]
+            return self._restart(packet, duration)
         if packet.ssrc != self._ssrc:
             former = self._former
             if former and packet.ssrc == former[0] and distance(packet.sequence_number, former[1], 16) <= 0:
-                return []  # left over from before the change
+                return None
             self._former = (self._ssrc, self._sequence)
-            return [self._restart(packet, duration)]
+            return self._restart(packet, duration)
         step = distance(packet.sequence_number, self._sequence, 16)
         if step >= _MAX_DROPOUT or step <= -_MAX_MISORDER:
-            odd, self._odd = self._odd, packet
-            if odd is None or distance(packet.sequence_number, odd.sequence_number, 16) != 1:
-                return []
-            return [self._restart(odd, duration), *self.place(packet, duration, ratio, longest_gap)]
-        self._odd = None
+            if packet.sequence_number == self._expected:
+                return self._restart(packet, duration)
+            self._expected = (packet.sequence_number + 1) & 0xFFFF
+            return None
+        self._expected = None
         start = self._start + distance(packet.timestamp, self._timestamp, 32) * ratio
         if step > 0 and self._has_jumped(packet, start, None if longest_gap is None else longest_gap + step * duration):
             start = self.end
         number = self.newest + step
         if step > 0:
             self._remember(packet, number, start, duration)
-        return [(packet, number, start, False)]
+        return Place(number, start, False)
 
     def _has_jumped(self, packet: ReceivedPacket, start: int, limit: int | None) -> bool:
         """Whether the sender's clock went back or far ahead, or ticks otherwise now (another codec)."""
@@ -88,12 +101,11 @@ class PacketOrder:
             return True
         return limit is not None and start - self.end > limit
 
-    def _restart(self, packet: ReceivedPacket, duration: int) -> tuple[ReceivedPacket, int, int, bool]:
-        number = 0 if self.newest is None else self.newest + 1
-        start = self.end
-        self._odd = None
-        self._remember(packet, number, start, duration)
-        return packet, number, start, True
+    def _restart(self, packet: ReceivedPacket, duration: int) -> Place:
+        place = Place(0 if self.newest is None else self.newest + 1, self.end, True)
+        self._expected = None
+        self._remember(packet, place.number, place.start, duration)
+        return place
 
     def _remember(self, packet: ReceivedPacket, number: int, start: int, duration: int) -> None:
         self.newest, self._start, self.end = number, start, start + duration

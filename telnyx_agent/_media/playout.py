@@ -231,21 +231,21 @@ class Playout:
             return
         # A pause of the sender lets the buffer run empty, so a long hole behind packets that still wait is none.
         longest_gap = self._bound if self._waiting else None
-        placed = self._order.place(packet, duration, RATE // decoder.clock_rate, longest_gap)
-        if not placed:
+        place = self._order.place(packet, duration, RATE // decoder.clock_rate, longest_gap)
+        if place is None:
             counts.late += 1
-        for item, number, start, first in placed:
-            if number in self._waiting:
-                counts.duplicated += 1
-            elif self._started and number < self._next:
-                if number in self._missing:
-                    self._missing.discard(number)
-                    counts.lost -= 1
-                    counts.late += 1
-                else:
-                    counts.duplicated += 1
-            else:
-                self._waiting[number] = _Waiting(start, duration, item.payload, decoder, first)
+        elif place.number in self._waiting:
+            counts.duplicated += 1
+        elif not self._started or place.number >= self._next:
+            self._waiting[place.number] = _Waiting(
+                place.start, duration, packet.payload, decoder, place.first_of_stream
+            )
+        elif place.number in self._missing:
+            self._missing.discard(place.number)
+            counts.lost -= 1
+            counts.late += 1
+        else:
+            counts.duplicated += 1
 
     def _throw_away(self) -> None:
         """Flush."""

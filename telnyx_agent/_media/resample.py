@@ -54,4 +54,6 @@ class Downsampler:
         """Samples in, one for each `factor` of them out."""
         buffer = np.concatenate((self._tail, samples.astype(np.float32)))
         self._tail = buffer[buffer.size - self._tail.size :]
-        return _to_int16(sliding_window_view(buffer, self._taps.size)[:: self._factor] @ self._taps)
+        windows = sliding_window_view(buffer, self._taps.size)[:: self._factor]
+        # Not `@`: OpenBLAS would use its threads for a matrix of this size, which costs milliseconds on a busy machine.
+        return _to_int16(np.asarray(np.einsum("nk,k->n", windows, self._taps)))

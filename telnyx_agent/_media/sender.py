@@ -34,6 +34,7 @@ _EARLY = 0.003  # a frame is looked for that long before it is due
 _LOOK_EVERY = 0.003
 _PATIENCE = 0.06  # a device that flows may be that late, beyond the frame's time, before silence is sent for it
 _BURST = 0.2  # so much may be sent at once; a device that never stops pushing is slowed to 1 % over real time
+_BLOCK = 480  # devices deliver 10 ms at a time
 _MAX_LAG = 0.1  # the loop was held up: silence that is older than that is not sent any more
 _DEBT_FRAMES = 25  # after so many frames a device that had stalled is not believed to owe anything any more
 
@@ -116,8 +117,8 @@ class EncodedTrack(MediaStreamTrack):
                 return self._starve()
             await asyncio.sleep(max(_LOOK_EVERY, pause))
             pause = 0.0
-        self._collect_debt()
         now = loop.time()
+        self._collect_debt(now - self._due)
         self._paced = max(self._paced, now - _BURST) + 0.99 * _FRAME_TIME
         if self._paced > now:
             await asyncio.sleep(self._paced - now)
@@ -146,7 +147,7 @@ class EncodedTrack(MediaStreamTrack):
             self._due += _FRAME_TIME
             return np.zeros(FRAME, np.int16)
         self._starved = False
-        self._collect_debt()
+        self._collect_debt(loop.time() - self._due)
         part = self._capture.read(FRAME)
         self._due = loop.time() + _FRAME_TIME
         return np.concatenate((np.zeros(FRAME - part.size, np.int16), part))
@@ -162,11 +163,15 @@ class EncodedTrack(MediaStreamTrack):
         self._debt_frames = _DEBT_FRAMES
         self.silent_frames += 1
 
-    def _collect_debt(self) -> None:
-        """More is there than a frame: leave out what silence was sent for."""
+    def _collect_debt(self, late: float) -> None:
+        """More is there than has come since the last frame: leave out what silence was sent for.
+
+        Args:
+            late: Seconds by which we are later than we should be; what came in that time is no debt.
+        """
         if not self._debt:
             return
-        surplus = self._capture.available - FRAME
+        surplus = self._capture.available - FRAME - _BLOCK - round(max(0.0, late) * RATE)
         if surplus > 0:
             self._debt -= self._capture.read(min(surplus, self._debt)).size
         self._debt_frames -= 1

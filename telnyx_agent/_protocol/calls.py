@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import CallError, LocalProtocolError, ServerError, TxError
-from . import events, requests, sdp
+from . import events, requests
 from .channel import Channel, Pending, RequestKind
 from .conversation import Conversation
 from .dialog import CAUSE_CODES, Dialog
@@ -72,7 +72,7 @@ class Calls:
             return
         if dialog.offer is not None:
             raise LocalProtocolError("the call has an offer already", call_id=call_id)
-        dialog.offer = sdp.without_extra_hashes(offer)
+        dialog.offer = offer
         self.send_invites(now)
 
     def remote_description_applied(self, call_id: str) -> None:
@@ -157,10 +157,11 @@ class Calls:
         dialog = self._invited(call_id)
         if dialog is None:
             return
-        details = refusal.message if refusal.cause is None else f"{refusal.message}, {refusal.cause}"
-        error = CallError(f"the server refused the call: {details}", code=40005, call_id=call_id, cause=refusal.cause)
+        cause = "" if refusal.cause is None else f", {refusal.cause}"
+        text = f"the server refused the call: {refusal}{cause}"
+        error = CallError(text, code=40005, call_id=call_id, cause=refusal.cause)
         error.__cause__ = ServerError(
-            f"{refusal.message} (code {refusal.code})",
+            str(refusal),
             code=refusal.code,
             call_id=call_id,
             server_message=refusal.message,
@@ -205,8 +206,13 @@ class Calls:
         if dialog is None:
             return
         if timer.kind is TimerKind.ANSWER_SDP:
-            error = CallError("the answer came without an audio description (SDP)", code=40004, cause="AnswerError")
-            reason = CallTerminationReason("AnswerError", error=error)
+            error = CallError(
+                "the answer came without an audio description (SDP)",
+                code=40004,
+                call_id=dialog.call_id,
+                cause="AnswerError",
+            )
+            reason = _reason(error)
         else:
             what = "the server did not react to the call" if timer.kind is TimerKind.INVITE else "nobody answered"
             cause = "RECOVERY_ON_TIMER_EXPIRE"

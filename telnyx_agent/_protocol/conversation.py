@@ -72,7 +72,7 @@ class Conversation:
         self._wall_clock = wall_clock
         self._report = report
         self._call_id: str | None = None
-        self._call_is_over = True
+        self._call_is_over = False
         self._items: list[TranscriptionItem] = []
         self._places: dict[str, int] = {}
         # Ids under which the server knows items that were typed here.
@@ -135,7 +135,7 @@ class Conversation:
             self._places = {item.id: place for place, item in enumerate(self._items)}
             self._report(TranscriptChanged(None, self.transcript))
         error = ServerError(
-            f"the server did not take the message: {refusal.message} (code {refusal.code})",
+            f"the server did not take the message: {refusal}",
             server_message=refusal.message,
             server_code=refusal.code,
             data=dict(refusal.data),
@@ -356,7 +356,7 @@ class Conversation:
 
     def _put(self, item: TranscriptionItem, delta: str | None = None) -> None:
         """Put an item in, at its place if it has one."""
-        if item.is_partial and self._call_is_over and self._call_id is not None:
+        if item.is_partial and self._call_is_over:
             # What comes after the call has nobody to complete it.
             item = attrs.evolve(item, is_partial=False)
         place = self._places.setdefault(item.id, len(self._items))
@@ -369,6 +369,7 @@ class Conversation:
         if opened is not None and opened.item.content.strip():
             # As a plain text: nobody adds to it any more.
             content = opened.item.content
+            interrupted = interrupted and not self._call_is_over
             self._put(attrs.evolve(opened.item, content=content, is_partial=False, interrupted=interrupted))
 
     def _find(self, item_id: str | None) -> TranscriptionItem | None:
@@ -396,7 +397,8 @@ class Conversation:
         return next((item for item in reversed(self._items) if item.role == TranscriptionItem.ROLE_ASSISTANT), None)
 
     def _set_agent_state(self, state: AgentState) -> None:
-        if state is not self.agent_state and not self._call_is_over:
+        has_call = self._call_id is not None and not self._call_is_over
+        if state is not self.agent_state and has_call:
             self.agent_state = state
             self._report(AgentStateChanged(state))
 

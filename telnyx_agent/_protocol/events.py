@@ -250,7 +250,7 @@ class Refusal:
 
     Attributes:
         code: The server's.
-        message: The server's.
+        message: The server's; may be empty.
         cause: The hang-up cause of a refused invite (S9).
         cause_code: The number that goes with it.
         data: All members but code and message.
@@ -261,6 +261,10 @@ class Refusal:
     cause: str | None = None
     cause_code: int | None = None
     data: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        """For the text of an exception."""
+        return f"{self.message or 'no reason given'} (code {self.code})"
 
 
 def parse_result(reply: Result) -> Reply:
@@ -273,7 +277,7 @@ def parse_result(reply: Result) -> Reply:
 def parse_error(reply: ErrorReply) -> Refusal:
     """What an error reply tells. Android's alternative form has a state in place of a message."""
     fields = Fields("an error", reply.data)
-    message = reply.message or fields.loose_object("params").loose_text("state") or "no message"
+    message = reply.message or fields.loose_object("params").loose_text("state") or ""
     return Refusal(
         reply.code, message, fields.loose_text("cause"), fields.loose_integer("causeCode", "cause_code"), reply.data
     )

@@ -142,7 +142,7 @@ class TranscriptChanged:
 
     item: TranscriptionItem | None
     items: tuple[TranscriptionItem, ...] = attrs.field(repr=False)
-    delta: str | None = None
+    delta: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

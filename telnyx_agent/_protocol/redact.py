@@ -33,6 +33,7 @@ _ENTERED = frozenset(
 """Members whose own members are looked at."""
 
 _LONGEST = 200
+_LONGEST_LINE = 4000
 
 
 def redacted_text(text: str | bytes) -> str:
@@ -41,7 +42,8 @@ def redacted_text(text: str | bytes) -> str:
         frames = decode_frames(text)
     except RemoteProtocolError as error:
         return f"<{error.message}; {len(text)} {'characters' if isinstance(text, str) else 'bytes'}>"
-    return " ".join(encode(redact(frame)) for frame in frames)
+    shown = " ".join(encode(redact(frame)) for frame in frames)
+    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
 
 
 def redact(frame: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -108,7 +108,7 @@ class Registration:
         if self._logins_left == 0:
             return LoginFailed(
                 AuthenticationError(
-                    f"authentication was lost, and a new login did not help: {refusal.message} (code {refusal.code})",
+                    f"authentication was lost, and a new login did not help: {refusal}",
                     code=46003,
                     server_message=refusal.message,
                     server_code=refusal.code,
@@ -132,7 +132,7 @@ class Registration:
         """The login's error came."""
         return LoginFailed(
             AuthenticationError(
-                f"authentication failed: {refusal.message} (code {refusal.code}); check the assistant's id, and that "
+                f"authentication failed: {refusal}; check the assistant's id, and that "
                 "the assistant allows it (telephony_settings.supports_unauthenticated_web_calls)",
                 server_message=refusal.message,
                 server_code=refusal.code,
@@ -183,7 +183,7 @@ class Registration:
         """The question for the gateway's state was answered with an error."""
         return LoginFailed(
             GatewayError(
-                f"logged in, but the server does not tell the gateway's state: {refusal.message} ({refusal.code})",
+                f"logged in, but the server does not tell the gateway's state: {refusal}",
                 server_message=refusal.message,
                 server_code=refusal.code,
             )

@@ -54,6 +54,10 @@ def _check_json(instance: object, attribute: attrs.Attribute[Any], value: object
             rest.extend(item)
 
 
+def _to_dict(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(values)
+
+
 @attrs.frozen
 class AnonymousLogin:
     """The login to an assistant (protocol.md 2.1).
@@ -75,10 +79,10 @@ class AnonymousLogin:
     target_id: str
     target_type: str = "ai_assistant"
     target_version_id: str | None = None
-    user_variables: Mapping[str, Any] = attrs.field(factory=dict, converter=dict, validator=_check_json, repr=False)
+    user_variables: Mapping[str, Any] = attrs.field(factory=dict, converter=_to_dict, validator=_check_json, repr=False)
     reconnection: bool = False
     conversation_id: str | None = None
-    target_params: Mapping[str, Any] = attrs.field(factory=dict, converter=dict, validator=_check_json, repr=False)
+    target_params: Mapping[str, Any] = attrs.field(factory=dict, converter=_to_dict, validator=_check_json, repr=False)
     sdk_version: str = "0"
 
 

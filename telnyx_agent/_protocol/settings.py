@@ -17,7 +17,7 @@ class SessionSettings:
         client_ready_grace: From the login's result to `clientReady`, before the gateway is asked without it (R13).
         requery_delays: Shortest and longest time between two questions for the gateway's state. At the lower end of
             what R14 allows, so that five of them fit into `ready_timeout`.
-        max_gateway_answers: The how manieth answer that is not `REGED` fails the login (R14).
+        max_gateway_answers: After how many answers that are not `REGED` the login fails (R14).
         invite_timeout: From the invite to any sign of life.
         setup_timeout: From the invite to the answer. Telephone networks give up by themselves before that.
         answer_sdp_grace: From an answer without SDP to the media frame that has it (R29: both orders occur).

@@ -34,6 +34,9 @@ else:
 
 _CHUNK = 65536
 
+# `poll` counts milliseconds in 32 bits; who waits for longer waits again.
+_LONGEST_WAIT = 3600.0
+
 # After how long the next address is tried beside the one that has not answered yet (RFC 8305, section 5).
 _NEXT_ADDRESS_AFTER = 0.25
 
@@ -223,7 +226,7 @@ class Wire:
             if not self._is_limited:
                 selector.register(self._alarm, selectors.EVENT_READ)
             timeout = min(timeout, self._time_left())
-            ready = selector.select(None if timeout == math.inf else timeout)
+            ready = selector.select(min(timeout, _LONGEST_WAIT))
         self._time_left()
         return [sock for sock in socks if any(key.fileobj is sock for key, _ in ready)]
 

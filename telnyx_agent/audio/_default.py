@@ -30,7 +30,5 @@ def default_audio() -> AudioDevice:
         reason = exc.message
     if reason not in _warned:
         _warned.add(reason)
-        logger.warning(
-            "calls are without microphone and loudspeaker: %s; or give audio=WaveAudio(...) or PcmAudio", reason
-        )
+        logger.warning("calls are silent, because %s; or give them audio=WaveAudio(...) or PcmAudio(...)", reason)
     return NullAudio()

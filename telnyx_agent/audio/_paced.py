@@ -54,22 +54,26 @@ class PacedDevice(abc.ABC):
             if self._pacer is not None and not (self._pacer.stopping and self._pacer.stop()):
                 raise MediaError(f"{self.name} already serves a call; give every simultaneous call a device of its own")
             run = self._open(stream)
-            pacer = Pacer((run.render, run.capture), run.close)
+            self._pacer = Pacer((run.render, run.capture), run.close)
             try:
-                pacer.start()
+                self._pacer.start()
             except RuntimeError as exc:
+                self._pacer = None
                 run.close()
                 raise MediaError(f"{self.name} cannot start its thread: {exc}") from exc
-            self._pacer = pacer
             # A program may end without hanging up; files are complete all the same.
             atexit.register(self.stop)
 
     def stop(self) -> None:
         """End. Idempotent, on any thread; no callback and no access to the stream once this has returned."""
         pacer = self._pacer
-        if pacer is not None:
-            pacer.stop()
-            atexit.unregister(self.stop)
+        if pacer is not None and pacer.is_current_thread:
+            pacer.stop()  # a callback of the program's; whoever holds the lock may be waiting for it
+            return
+        with self._lock:
+            if self._pacer is not None:
+                self._pacer.stop()
+                atexit.unregister(self.stop)
 
     @property
     def late_ticks(self) -> int:

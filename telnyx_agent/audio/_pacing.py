@@ -88,6 +88,11 @@ class Pacer:
         return self._schedule.skipped_ticks
 
     @property
+    def is_current_thread(self) -> bool:
+        """Whether the caller is one of the steps."""
+        return threading.current_thread() is self._thread
+
+    @property
     def stopping(self) -> bool:
         """Whether `stop()` was called."""
         return self._stop.is_set()
@@ -105,7 +110,7 @@ class Pacer:
             Whether the thread has ended, `on_end` included. False on its own thread, and if a step is stuck.
         """
         self._stop.set()
-        if threading.current_thread() is self._thread:
+        if self.is_current_thread:
             return False
         self._thread.join(_JOIN_TIMEOUT)
         if self._thread.is_alive():

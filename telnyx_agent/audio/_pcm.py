@@ -20,7 +20,7 @@ __all__ = ["PcmAudio", "PcmSink", "PcmSource"]
 logger = logging.getLogger("telnyx_agent.audio")
 
 
-PcmSource = Callable[[int], PcmLike | None] | Iterable[PcmLike]
+PcmSource = Callable[[int], PcmLike | None] | Iterable[PcmLike] | PcmLike
 PcmSink = Callable[[Int16], object]
 
 _TICKS_PER_SECOND = 100
@@ -39,8 +39,8 @@ class PcmAudio(PacedDevice):
 
     Args:
         source: A function that is called every 10 ms with the number of samples that are due and returns so many (fewer
-            or None: the rest is silence; more: kept for the next time), or an iterable of pieces of any length, after
-            whose end there is silence. It runs on the audio thread: it must return within a few milliseconds.
+            or None: the rest is silence; more: kept for the next time), or an iterable of pieces of any length, or one
+            piece; after the end there is silence. It runs on the audio thread: it must return within milliseconds.
         sink: A function that is called every 10 ms with the agent's voice as a numpy int16 array. It runs on the audio
             thread, too.
         sample_rate: Samples per second of everything above.
@@ -64,6 +64,8 @@ class PcmAudio(PacedDevice):
         queue_seconds: float = 60.0,
     ) -> None:
         super().__init__(f"PCM at {sample_rate} Hz")
+        if isinstance(source, (bytes, bytearray, memoryview, np.ndarray)):
+            source = [source]  # one piece; iterating over it would give single samples
         if not (source is None or callable(source) or isinstance(source, Iterable)):
             raise ClientConfigurationError("source must be a function of a number of samples, or an iterable of PCM")
         if not (sink is None or callable(sink)):
@@ -74,10 +76,10 @@ class PcmAudio(PacedDevice):
         """Samples per second of what is written and read."""
         self._source = source
         self._sink = sink
-        limit = max(1, round(queue_seconds * sample_rate))
+        self._limit = max(1, round(queue_seconds * sample_rate))
         piece = max(1, sample_rate // _TICKS_PER_SECOND)
-        self._written = SampleQueue(limit, piece)
-        self._heard = SampleQueue(limit, piece)
+        self._written = SampleQueue(self._limit, piece)
+        self._heard = SampleQueue(self._limit, piece)
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
 
@@ -105,10 +107,14 @@ class PcmAudio(PacedDevice):
             As many as asked for; fewer when the time was up or the call has ended, none when there is nothing left.
 
         Raises:
-            ClientConfigurationError: The device has a `sink`.
+            ClientConfigurationError: The device has a `sink`, or `samples` is more than `queue_seconds`.
         """
         if self._sink is not None:
             raise ClientConfigurationError("read() is for a PcmAudio without a sink; this one has a sink")
+        if samples > self._limit:
+            raise ClientConfigurationError(
+                f"{samples} samples never are there at once; read less or raise queue_seconds"
+            )
         with self._read_lock:
             self._heard.wait(samples, timeout)
             return self._heard.get(samples)

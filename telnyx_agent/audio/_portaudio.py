@@ -155,7 +155,8 @@ def look_again() -> bool:
     with lock:
         # The program's own streams count, too, and only the garbage collector knows them.
         for thing in gc.get_objects():
-            if issubclass(type(thing), sounddevice._StreamBase) and not thing.closed:
+            # What failed to open has no latency, but claims to be not closed.
+            if issubclass(type(thing), sounddevice._StreamBase) and hasattr(thing, "_latency") and not thing.closed:
                 return False
         try:
             sounddevice._terminate()

@@ -70,6 +70,7 @@ class SoundRun:
             try:
                 self._open_streams()
                 self._watcher.start()
+                logger.info("opened %s at %s Hz", self.name, " and ".join(f"{s.samplerate:.0f}" for s in self._streams))
             except BaseException:
                 self.stopping = self.callbacks.stopping = True
                 self._close_streams()
@@ -81,6 +82,11 @@ class SoundRun:
         names = [info.name for info in (self._input, self._output) if info is not None]
         return " and ".join(dict.fromkeys(names))
 
+    @property
+    def is_current_thread(self) -> bool:
+        """Whether the caller was called from here: from a callback, or by `device_failed`."""
+        return self.callbacks.is_current_thread or threading.current_thread() is self._watcher
+
     def stop(self) -> bool:
         """Close the streams; the call is not touched any more once this has returned. Idempotent, any thread.
 
@@ -91,8 +97,8 @@ class SoundRun:
         """
         self.stopping = self.callbacks.stopping = True
         self._wake.set()
-        if self.callbacks.is_current_thread or threading.current_thread() is self._watcher:
-            return False
+        if self.is_current_thread:
+            return not self._streams
         self._watcher.join(_JOIN_TIMEOUT)
         if self._watcher.is_alive():
             logger.warning(
@@ -173,16 +179,19 @@ class SoundRun:
             self._wake.set()
 
     def _watch(self) -> None:
+        error = None
         try:
             error = self._wait_for_end()
-            if error is not None:
-                self.stopping = self.callbacks.stopping = True
-                self._stream.device_failed(error)
-        except Exception:
-            logger.exception("the call could not be told that its sound device failed")
         finally:
+            self.stopping = self.callbacks.stopping = True
             with _portaudio.lock:
                 self._close_streams()
+        if error is None:
+            return
+        try:
+            self._stream.device_failed(error)  # which may well start another device at once
+        except Exception:
+            logger.exception("the call could not be told that its sound device failed")
 
     def _wait_for_end(self) -> MediaError | None:
         """What the device died of, or None when it was stopped."""

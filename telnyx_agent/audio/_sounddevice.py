@@ -76,9 +76,13 @@ class SoundDeviceAudio:
     def stop(self) -> None:
         """Close the devices. Idempotent, on any thread; the stream is not touched any more once this has returned."""
         run = self._run
-        if run is not None:
-            run.stop()
-            atexit.unregister(self.stop)
+        if run is not None and run.is_current_thread:
+            run.stop()  # whoever holds the lock may be waiting for this thread
+            return
+        with self._lock:
+            if self._run is not None:
+                self._run.stop()
+                atexit.unregister(self.stop)
 
     @property
     def input_latency(self) -> float:

@@ -161,6 +161,7 @@ class _WaveRun:
             block = reader.read(BLOCK)
         except MediaError as exc:
             self._end_input(reader)
+            self._stream.push_capture(SILENCE)
             self._failed(exc)
             self._over()
             return

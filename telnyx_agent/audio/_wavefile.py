@@ -19,7 +19,7 @@ from ..errors import MediaError
 from ._resample import Resampler, check_rate
 from ._samples import BLOCK, SAMPLE_RATE, Float32, Int16, to_int16
 
-__all__ = ["PathLike", "WavReader", "WavWriter", "read_wav"]
+__all__ = ["PathLike", "WavReader", "WavWriter"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -52,7 +52,7 @@ class WavReader:
         try:
             self._file: BinaryIO = open(self._path, "rb")  # noqa: SIM115 - close() is public
         except OSError as exc:
-            raise MediaError(f"cannot read the input file {self._path}: {exc.strerror}; check the path") from exc
+            raise MediaError(f"cannot read the input file {self._path}: {exc.strerror or exc}; check the path") from exc
         try:
             self._parse_header()
             self._resampler = Resampler(check_rate(self.source_rate), SAMPLE_RATE)
@@ -118,7 +118,7 @@ class WavReader:
         try:
             data = self._file.read(min(_READ_FRAMES * self._frame_size, self._left))
         except OSError as exc:
-            raise MediaError(f"cannot read the input file {self._path} any further: {exc.strerror}") from exc
+            raise MediaError(f"cannot read the input file {self._path} any further: {exc.strerror or exc}") from exc
         frames = len(data) // self._frame_size
         if not frames:
             return None
@@ -191,19 +191,6 @@ def _to_float(data: bytes, is_float: bool, width: int) -> Float32:
     return samples
 
 
-def read_wav(path: PathLike) -> Int16:
-    """A whole WAV file as 48 kHz mono int16.
-
-    Raises:
-        MediaError: It is not there or cannot be used; the message says what to do.
-    """
-    with WavReader(path) as reader:
-        parts = []
-        while len(part := reader.read(SAMPLE_RATE)):
-            parts.append(part)
-    return np.concatenate(parts) if parts else np.zeros(0, np.int16)
-
-
 class WavWriter:
     """Writes 48 kHz 16-bit PCM to a WAV file that can be played at any moment, also if the process is killed.
 
@@ -227,11 +214,13 @@ class WavWriter:
         self._sync_every = SAMPLE_RATE // 4 // BLOCK * BLOCK * 2 * channels
         try:
             self._file: BinaryIO = open(self._path, "wb")  # noqa: SIM115 - close() is public
+        except OSError as exc:
+            raise self._unwritable(exc) from exc
+        try:
             self._sync()
         except OSError as exc:
-            raise MediaError(
-                f"cannot write the output file {self._path}: {exc.strerror}; check the folder and its permissions"
-            ) from exc
+            self._abandon()
+            raise self._unwritable(exc) from exc
 
     def write(self, pcm: Int16) -> None:
         """Append samples.
@@ -247,7 +236,8 @@ class WavWriter:
             if self._unsynced >= self._sync_every:
                 self._sync()
         except OSError as exc:
-            raise self._broken(exc) from exc
+            self._abandon()
+            raise self._unwritable(exc) from exc
 
     def close(self) -> None:
         """Complete the header and close; idempotent.
@@ -261,14 +251,16 @@ class WavWriter:
             self._sync()
             self._file.close()
         except OSError as exc:
-            raise self._broken(exc) from exc
+            self._abandon()
+            raise self._unwritable(exc) from exc
 
-    def _broken(self, exc: OSError) -> MediaError:
-        with contextlib.suppress(OSError):  # closing flushes once more, and fails in the same way
+    def _unwritable(self, exc: OSError) -> MediaError:
+        advice = "what it holds so far can be played" if self._bytes else "check the folder and its permissions"
+        return MediaError(f"cannot write the output file {self._path}: {exc.strerror or exc}; {advice}")
+
+    def _abandon(self) -> None:
+        with contextlib.suppress(OSError):  # closing writes once more, and fails in the same way
             self._file.close()
-        return MediaError(
-            f"cannot write the output file {self._path} any further: {exc.strerror}; it is complete up to here"
-        )
 
     def _sync(self) -> None:
         # Samples first, then the header that counts them: what the file claims is always there.
@@ -280,21 +272,7 @@ class WavWriter:
         self._unsynced = 0
 
     def _header(self) -> bytes:
-        frame = 2 * self._channels
         size = min(self._bytes, _UNKNOWN_SIZE - 36)  # beyond 4 GiB players go by the file's length
-        return self._HEADER.pack(
-            *(
-                b"RIFF",
-                size + 36,
-                b"WAVE",
-                b"fmt ",
-                16,
-                _PCM,
-                self._channels,
-                SAMPLE_RATE,
-                SAMPLE_RATE * frame,
-                frame,
-                16,
-            ),
-            *(b"data", size),
-        )
+        frame = 2 * self._channels
+        sound = (_PCM, self._channels, SAMPLE_RATE, SAMPLE_RATE * frame, frame, 16)
+        return self._HEADER.pack(b"RIFF", size + 36, b"WAVE", b"fmt ", 16, *sound, b"data", size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..errors import MediaError
 from . import options
 from .console import Console
 from .exits import EXIT_CODES_HELP, CommandError, ExitCode
+from .extras import ADVICE, is_installed
 from .live_call import LiveCall, Target
 from .reporters import TextReporter
 
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-ADVICE = 'pip install "telnyx-agent[demo]"'
 GREETING = "Hello! This is the local agent."
 WORDS_PER_MINUTE = 190
-USERS_PATIENCE = 8.0
+USERS_PATIENCE = 6.0
 """Seconds of silence from the microphone after which the demo speaks for the user."""
+SCRIPTS_PATIENCE = 3.0
+"""The same where nobody sits at a terminal, as in CI on a machine with a sound card."""
 
 _DESCRIPTION = """\
 Hold a spoken conversation with an agent on this machine, over a real WebSocket and real WebRTC.
@@ -78,9 +79,9 @@ class _Abilities:
         Raises:
             CommandError: Not even the local agent's server can run.
         """
-        if not _is_installed("websockets"):
+        if not is_installed("websockets"):
             raise CommandError(f"the demo's local agent needs more packages: {ADVICE}", ExitCode.USAGE)
-        return cls(_is_installed("espeakng_loader"), _is_installed("pocketsphinx"))
+        return cls(is_installed("espeakng_loader"), is_installed("pocketsphinx"))
 
     @property
     def warning(self) -> str | None:
@@ -125,7 +126,7 @@ def _converse(
         DEMO,
         prompter,
         _make_voice(abilities),
-        patience=0.0 if is_headless else USERS_PATIENCE,
+        patience=0.0 if is_headless else _patience(),
         on_takeover=functools.partial(
             console.status, "nothing was heard from the microphone; the demo speaks for you (as with --headless)"
         ),
@@ -189,6 +190,10 @@ def _audio(headless: bool, console: Console) -> tuple[AudioDevice, bool]:
     return WaveAudio(), True
 
 
+def _patience() -> float:
+    return USERS_PATIENCE if sys.stdin is not None and sys.stdin.isatty() else SCRIPTS_PATIENCE
+
+
 def _make_voice(abilities: _Abilities) -> Callable[[str], npt.NDArray[np.int16]]:
     """The caller's voice; not the agent's."""
     from ..testing import ToneVoice, synthesize
@@ -204,7 +209,3 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         raise CommandError(f"cannot make the folder {folder}: {error.strerror}", ExitCode.USAGE) from error
     return folder
-
-
-def _is_installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None

@@ -16,6 +16,7 @@ from ..client import TxClient
 from ..config import LogLevel, TxServerConfiguration
 from ..delegate import TxClientDelegate
 from ..errors import CallError, SocketConnectionError, TxError
+from .signals import raise_if_interrupted
 from .turns import TurnWatch
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class LiveCall:
     def _pump(self, call: Call, script: Script) -> None:
         while not call.state.is_terminal:
             self.client.process_events(TICK)
+            raise_if_interrupted()
             if self._events.output_error is not None:
                 raise self._events.output_error
             if self._events.active_at is None:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from ..config import LogLevel, TxServerConfiguration
 
-__all__ = ["add_debug", "add_log_level", "key_value", "output_file", "seconds", "server_configuration"]
+__all__ = [
+    "add_debug",
+    "add_log_level",
+    "input_file",
+    "key_value",
+    "output_file",
+    "seconds",
+    "server_configuration",
+]
 
 
 _LEVELS = ", ".join(level.name.lower() for level in LogLevel)

@@ -8,15 +8,17 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Terminated", "clean_endings"]
+__all__ = ["Terminated", "clean_endings", "raise_if_interrupted"]
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived: as a Ctrl-C, but with an exit code of its own."""
 
 
-def _terminate(signal_number: int, frame: FrameType | None) -> None:
-    raise Terminated
+_EXCEPTIONS: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+# Signal handlers belong to the process, and so does what they have received.
+_received: list[type[KeyboardInterrupt]] = []
 
 
 @contextlib.contextmanager
@@ -29,13 +31,27 @@ def clean_endings() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate),
-    }
+    _received.clear()
+    before = {number: signal.signal(number, _raise) for number in _EXCEPTIONS}
     try:
         yield
     finally:
         for number, handler in before.items():
             # None: it was not set from Python, and cannot be set back from there.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def raise_if_interrupted() -> None:
+    """Raise once more what a signal has raised, for loops that still run after that.
+
+    Python drops an exception that is raised while it runs a finaliser or a weak reference's callback ("Exception
+    ignored in ..."), as imports and garbage collection often do; the user would have to press Ctrl-C again.
+    """
+    if _received:
+        raise _received[-1]
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    exception = _EXCEPTIONS[number]
+    _received.append(exception)
+    raise exception

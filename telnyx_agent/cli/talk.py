@@ -20,7 +20,7 @@ from .reporters import JsonReporter, Reporter, TextReporter
 from .scripts import SpeakFile, TypeLines, stay
 
 if TYPE_CHECKING:
-    from ..audio import AudioDevice
+    from ..audio import AudioDevice, WaveAudio
 
 __all__ = ["add_parser", "run"]
 
@@ -132,6 +132,7 @@ class _Voice:
     device: AudioDevice
     script: Script
     is_heard: bool = True
+    files: WaveAudio | None = None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -139,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         CommandError: The arguments do not go together, or something that they need is missing.
-        TxError: The login or the call failed.
+        TxError: The login or the call failed, or a file is incomplete.
     """
     _check(args)
     reporter: Reporter = JsonReporter() if args.json else TextReporter(Console(), shows_typed=not _is_at_terminal())
@@ -151,6 +152,8 @@ def run(args: argparse.Namespace) -> int:
     finally:
         if args.transcript is not None:
             write_transcript(live, args.transcript)
+    if voice.files is not None and voice.files.error is not None:
+        raise voice.files.error
     return ExitCode.OK
 
 
@@ -217,9 +220,9 @@ def _files(input_wav: Path | None, output_wav: Path | None, lead_in: float | Non
 
     device = WaveAudio(output=output_wav)
     if input_wav is None:
-        return _Voice(device, stay)
+        return _Voice(device, stay, files=device)
     prompter = Prompter(device)
-    return _Voice(prompter, SpeakFile(prompter, read_wav(input_wav), lead_in))
+    return _Voice(prompter, SpeakFile(prompter, read_wav(input_wav), lead_in), files=device)
 
 
 def _sound_card(input_device: str | None, output_device: str | None, reporter: Reporter) -> _Voice:

@@ -243,6 +243,8 @@ class LiveCall:
 
     def detach(self) -> None:
         """The socket is gone: no media until the client is back."""
+        if self.state == "ended":
+            return
         self.state = "detached"
         self._mouth.stop()
         self._mouth.paused = True

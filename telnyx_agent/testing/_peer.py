@@ -18,7 +18,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 
-from . import _loopback
+from . import _ice
 from .voice import SAMPLE_RATE, Samples
 
 logger = logging.getLogger("telnyx_agent.testing")
@@ -97,11 +97,12 @@ class AgentPeer:
         Raises:
             Exception: aiortc could not use the offer.
         """
-        sdp = _loopback.resolve_hidden_candidates(offer) if self._same_machine else offer
-        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        sdp = _ice.resolve_hidden_candidates(offer) if self._same_machine else offer
+        # In this order: aiortc settles the codecs when it gets the offer.
         self._pc.addTrack(self._track)
         self._prefer_codecs()
-        _loopback.offer_loopback_if_alone(self._pc)
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        _ice.offer_loopback_if_alone(self._pc)
         await self._pc.setLocalDescription(await self._pc.createAnswer())
         pending, self._trickle = self._trickle, []
         for candidate in pending:
@@ -116,13 +117,13 @@ class AgentPeer:
         self._pc.addTrack(self._track)
         self._prefer_codecs()
         offer = await self._pc.createOffer()
-        _loopback.offer_loopback_if_alone(self._pc)
+        _ice.offer_loopback_if_alone(self._pc)
         await self._pc.setLocalDescription(offer)
         return str(self._pc.localDescription.sdp)
 
     async def accept(self, answer: str) -> None:
         """Apply the client's answer to `offer`."""
-        sdp = _loopback.resolve_hidden_candidates(answer) if self._same_machine else answer
+        sdp = _ice.resolve_hidden_candidates(answer) if self._same_machine else answer
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
     async def add_candidate(self, candidate: str | None, mid: str | None, index: int | None) -> None:
@@ -135,7 +136,7 @@ class AgentPeer:
     async def _add(self, candidate: str | None, mid: str | None, index: int | None) -> None:
         lines = [None] if candidate is None else [candidate]
         if candidate is not None and self._same_machine:
-            lines = list(_loopback.resolve_hidden_candidates(candidate.strip()).split("\r\n"))
+            lines = list(_ice.resolve_hidden_candidates(candidate.strip()).split("\r\n"))
         for line in lines:
             try:
                 parsed = None if line is None else candidate_from_sdp(line.strip().removeprefix("candidate:"))
@@ -175,9 +176,14 @@ class AgentPeer:
         """End it; bounded, whatever aiortc does."""
         self._track.stop()
         try:
-            await asyncio.wait_for(self._pc.close(), CLOSE_TIMEOUT)
+            await asyncio.wait_for(self._close_connection(), CLOSE_TIMEOUT)
         except asyncio.TimeoutError:
             logger.warning("a peer connection took too long to close")
         if self._receiver is not None:
+            # A track whose call never got as far as media does not end by itself.
             self._receiver.cancel()
             await asyncio.gather(self._receiver, return_exceptions=True)
+
+    async def _close_connection(self) -> None:
+        await self._pc.close()
+        await _ice.close_for_good(self._pc)

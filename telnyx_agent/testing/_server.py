@@ -18,7 +18,7 @@ from websockets.asyncio.server import ServerConnection as Socket
 from websockets.exceptions import ConnectionClosed
 
 from . import _events as ev
-from . import _loopback
+from . import _ice
 from ._dialogue import Faculties
 from ._frames import FrameLog
 from ._live_call import CallRecord, LiveCall
@@ -278,7 +278,7 @@ class AgentServer:
 
         link = self._links.get(core.number)
         remote = link.socket.remote_address[0] if link is not None and link.socket.remote_address else ""
-        same_machine = remote in (*_loopback.own_addresses(), "::1")
+        same_machine = remote in (*_ice.own_addresses(), "::1")
         codecs = core.scenario.codecs
         return lambda hear: AgentPeer(hear, codecs=codecs, same_machine=same_machine)
 

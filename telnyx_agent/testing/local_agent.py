@@ -196,6 +196,7 @@ class LocalAgent:
             mind.abandon()
             hearing.abandon()
             await server.close()
+            self._last_calls = server.records()
             await asyncio.to_thread(self._close_faculties, mind, hearing)
 
     def _close_faculties(self, mind: Worker, hearing: Worker) -> None:

@@ -24,7 +24,7 @@ def agent() -> Iterator[LocalAgent]:
 def speaking_agent() -> Iterator[LocalAgent]:
     """Speaks and understands."""
     require("voice", "ears")
-    with LocalAgent(scenario=Scenario.fast()) as agent:
+    with LocalAgent(scenario=Scenario.fast(), greeting="Hello!") as agent:
         yield agent
 
 

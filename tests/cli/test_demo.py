@@ -151,7 +151,8 @@ def test_without_the_server_it_says_what_to_install(tmp_path: Path) -> None:
 def test_an_agent_that_understands_nothing_is_a_failure(tmp_path: Path) -> None:
     """Without a spoken conversation the exit code is not 0, and a line says so."""
     require("voice", "ears")
-    deaf = "import telnyx_agent.testing.ears as e; e.PocketsphinxEars.hear = lambda self, samples: ''"
+    deaf = "from telnyx_agent.testing.ears import PocketsphinxEars as ears; ears.hear = lambda self, samples: ''"
+    deaf += "; import telnyx_agent.cli.dialogue as dialogue; dialogue.DEMO = dialogue.DEMO[:1]"
     with Command("demo", "--headless", cwd=tmp_path, first=deaf) as command:
         assert command.wait(60) == 1
     assert "understood nothing" in command.err.text
@@ -171,8 +172,9 @@ def pulse() -> Iterator[PulseServer]:
 @pytest.mark.sound
 def test_it_speaks_for_a_user_who_stays_silent(pulse: PulseServer, tmp_path: Path) -> None:
     """A machine with a sound card and nobody in front of it gets its conversation, too."""
-    with Command("demo", cwd=tmp_path, environment=pulse.variables) as command:
+    with Command("demo", cwd=tmp_path, environment=pulse.variables()) as command:
         assert command.wait(60) == 0, command.err.text
+    assert command.seconds < 30
     assert "nothing was heard from the microphone" in command.err.text
     assert "nine to five" in command.out.text
 
@@ -182,7 +184,7 @@ def test_a_user_at_the_microphone_is_understood(pulse: PulseServer, tmp_path: Pa
     """What is said into the microphone is answered through the loudspeaker; goodbye ends the demo."""
     from telnyx_agent.testing import synthesize
 
-    with pulse.recording() as speaker, Command("demo", cwd=tmp_path, environment=pulse.variables) as command:
+    with pulse.recording() as speaker, Command("demo", cwd=tmp_path, environment=pulse.variables()) as command:
         command.out.wait_for("^agent: Hello", 30)
         pulse.play(synthesize("What are your opening hours?"))
         command.out.wait_for("^agent: We are open", 15)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.support.pulse import PulseServer
+from tests.support.pulse import NO_DEVICE, OUTPUT_ONLY, PulseServer
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def pulse() -> Iterator[PulseServer]:
 @pytest.mark.sound
 def test_the_devices_are_listed(pulse: PulseServer, tmp_path: Path) -> None:
     """A table, with a heading, numbers and the defaults."""
-    with Command("devices", cwd=tmp_path, environment=pulse.variables) as command:
+    with Command("devices", cwd=tmp_path, environment=pulse.variables()) as command:
         assert command.wait() == 0, command.err.text
     heading, *rows = command.out.lines
     assert heading.split() == ["#", "name", "sound", "system", "in", "out", "rate", "default"]
@@ -33,11 +33,28 @@ def test_the_devices_are_listed(pulse: PulseServer, tmp_path: Path) -> None:
 @pytest.mark.sound
 def test_the_devices_are_json(pulse: PulseServer, tmp_path: Path) -> None:
     """The same for programs."""
-    with Command("devices", "--json", cwd=tmp_path, environment=pulse.variables) as command:
+    with Command("devices", "--json", cwd=tmp_path, environment=pulse.variables()) as command:
         assert command.wait() == 0, command.err.text
     devices = json.loads(command.out.text)
     assert {"index", "name", "host_api", "input_channels", "output_channels"} <= set(devices[0])
     assert sum(device["is_default_input"] for device in devices) == 1
+
+
+@pytest.mark.sound
+def test_a_machine_without_sound_devices(pulse: PulseServer, tmp_path: Path) -> None:
+    """PortAudio is there, but nothing else: an empty table, a line of explanation, exit code 1."""
+    with Command("devices", cwd=tmp_path, environment=pulse.variables(NO_DEVICE)) as command:
+        assert command.wait() == 1
+    assert len(command.out.lines) == 1
+    assert "no sound device was found" in command.err.text
+
+
+@pytest.mark.sound
+def test_a_call_without_a_microphone_is_not_placed(pulse: PulseServer, tmp_path: Path) -> None:
+    """A loudspeaker alone is no sound card to talk with."""
+    with Command("talk", "assistant-1", cwd=tmp_path, environment=pulse.variables(OUTPUT_ONLY)) as command:
+        assert command.wait() == 2
+    assert "no microphone" in command.err.text
 
 
 def test_without_portaudio_it_says_what_to_install(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def events(command: Command) -> list[dict[str, Any]]:
 # -- WAV in, WAV out ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_spoken_question_is_answered_in_a_file(
     speaking_agent: LocalAgent, spoken_question: Path, tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_spoken_question_is_answered_in_a_file(
     assert speaking_agent.calls[0].ended_by_client
 
 
+@pytest.mark.slow
 def test_json_is_one_object_per_line(speaking_agent: LocalAgent, spoken_question: Path, tmp_path: Path) -> None:
     """Every line parses; `ready` comes before the call is active, `ended` last; partial items become final."""
     options = ("--input-wav", str(spoken_question), "--json")
@@ -77,6 +79,17 @@ def test_a_bad_wav_file_is_refused_before_the_call(agent: LocalAgent, tmp_path: 
         assert command.wait() == 2
     assert "q.wav" in command.err.text
     assert not agent.calls
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+def test_a_full_disk_is_a_failure(agent: LocalAgent, tmp_path: Path) -> None:
+    """The call goes on, but an answer that is not in the file must not look like a success."""
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
+    options = ("--output-wav", "full.wav", "--duration", "1.5")
+    with Command("talk", "a", "--server", agent.url, *options, cwd=tmp_path, first=full) as command:
+        assert command.wait() == 1
+    assert "full.wav" in command.err.lines[-1]
+    assert "call ended after 1." in command.err.text
 
 
 # -- text --------------------------------------------------------------------------------------------------------------
@@ -251,11 +264,13 @@ def test_one_signal_hangs_up(agent: LocalAgent, tmp_path: Path, number: signal.S
 def test_ctrl_c_ends_a_login_that_gets_no_answer(tmp_path: Path) -> None:
     """Also while nothing has happened yet."""
     with LocalAgent(scenario=Scenario.silent("login"), media=False) as agent:
-        with Command("talk", "a", "--server", agent.url, "--text-only", cwd=tmp_path, keeps_stdin=True) as command:
+        options = ("--text-only", "--json")
+        with Command("talk", "a", "--server", agent.url, *options, cwd=tmp_path, keeps_stdin=True) as command:
             agent.wait_for_frame("anonymous_login", 15)
             command.interrupt()
             assert command.wait(3) == 130
     assert "Traceback" not in command.err.text
+    assert events(command)[-1]["event"] == "ended"
 
 
 def test_ctrl_c_at_a_terminal_that_waits_for_a_line(agent: LocalAgent, tmp_path: Path) -> None:

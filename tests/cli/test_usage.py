@@ -18,7 +18,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == f"telnyx-agent {telnyx_agent.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["demo", "talk", "devices", "emulate"])
+@pytest.mark.parametrize("command", ["demo", "talk", "devices"])
 def test_help_explains_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command documents what it returns, in lines that fit a terminal."""
     assert main([command, "--help"]) == 0

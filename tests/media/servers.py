@@ -34,7 +34,7 @@ class StunServer(asyncio.DatagramProtocol):
             transaction_id=request.transaction_id,
         )
         response.attributes["XOR-MAPPED-ADDRESS"] = addr
-        response.add_fingerprint()
+        _sign_off(response)
         self.transport.sendto(bytes(response), addr)
 
 
@@ -65,7 +65,7 @@ class TurnServer(asyncio.DatagramProtocol):
             response.attributes["ERROR-CODE"] = (401, "Unauthorized")
             response.attributes["NONCE"] = b"nonce"
             response.attributes["REALM"] = REALM
-            response.add_fingerprint()
+            _sign_off(response)
         else:
             self.methods.append(request.message_method)
             response.attributes["LIFETIME"] = request.attributes.get("LIFETIME", 600)
@@ -73,6 +73,11 @@ class TurnServer(asyncio.DatagramProtocol):
             response.attributes["XOR-RELAYED-ADDRESS"] = (addr[0], 40000)
             response.add_message_integrity(hashlib.md5(f"{USER}:{REALM}:{PASSWORD}".encode()).digest())
         self.transport.sendto(bytes(response), addr)
+
+
+def _sign_off(response: stun.Message) -> None:
+    if hasattr(response, "add_fingerprint"):  # not before aioice 0.11
+        response.add_fingerprint()
 
 
 @asynccontextmanager

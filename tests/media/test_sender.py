@@ -15,7 +15,7 @@ from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.codecs import Encoder, create_decoder, create_encoder
 from telnyx_agent._media.opus import OpusSettings
 from telnyx_agent._media.sender import EncodedTrack
-from tests.media.harness import FRAME, RATE, Samples, level, pitch, run, tone
+from tests.media.harness import FRAME, RATE, Samples, level, patient, pitch, run, tone
 
 
 class RawEncoder:
@@ -95,6 +95,7 @@ class Microphone(threading.Thread):
         self.join()
 
 
+@patient
 def test_without_a_device_silence_goes_out_in_step() -> None:
     """50 frames a second by the clock, without drift, without a hole in the timestamps."""
     sent = Sent(AudioBridge())
@@ -106,6 +107,7 @@ def test_without_a_device_silence_goes_out_in_step() -> None:
     assert sent.track.silent_frames == len(sent.frames)
 
 
+@patient
 def test_what_is_captured_is_sent_whole() -> None:
     """Every sample once, in order, soon after it was captured."""
     bridge = AudioBridge()
@@ -122,6 +124,7 @@ def test_what_is_captured_is_sent_whole() -> None:
     assert sent.track.silent_frames <= 3
 
 
+@patient
 def test_a_frame_goes_out_soon_after_it_is_complete() -> None:
     """Looking for frames costs a few milliseconds at most, on average less than five."""
     bridge = AudioBridge()
@@ -139,6 +142,7 @@ def test_a_frame_goes_out_soon_after_it_is_complete() -> None:
     assert np.median(waiting) <= 480
 
 
+@patient
 def test_a_device_that_comes_and_goes_keeps_in_step_with_real_time() -> None:
     """Six utterances with pauses: timestamps neither lead nor lag, and no utterance is cut."""
     bridge = AudioBridge()
@@ -163,6 +167,7 @@ def test_a_device_that_comes_and_goes_keeps_in_step_with_real_time() -> None:
     assert voice.size >= microphone.pushed - 2 * FRAME
 
 
+@patient
 def test_a_stalled_device_does_not_delay_what_comes_after() -> None:
     """The microphone hands over 150 ms at once: what was already sent as silence is left out, delay stays as it was."""
     bridge = AudioBridge()
@@ -184,6 +189,7 @@ def test_a_stalled_device_does_not_delay_what_comes_after() -> None:
     assert bridge.capture.available <= 2 * FRAME
 
 
+@patient
 def test_a_loop_that_was_held_up_skips_in_the_timestamps() -> None:
     """Half a second without the loop: 200 ms of speech are kept, and the timestamps know how much is missing."""
     bridge = AudioBridge()
@@ -202,6 +208,7 @@ def test_a_loop_that_was_held_up_skips_in_the_timestamps() -> None:
     assert max(sent.steps()) >= bridge.capture.dropped
 
 
+@patient
 def test_silence_is_not_made_up_for_when_the_loop_was_held_up() -> None:
     """Nobody needs half a second of silence late."""
     sent = Sent(AudioBridge())
@@ -216,6 +223,7 @@ def test_silence_is_not_made_up_for_when_the_loop_was_held_up() -> None:
     assert len(sent.frames) < 45
 
 
+@patient
 def test_a_device_without_any_pace_cannot_take_the_loop() -> None:
     """A source that pushes as fast as it can is slowed down to real time; everything else on the loop goes on."""
     bridge = AudioBridge()
@@ -249,6 +257,7 @@ def test_a_device_without_any_pace_cannot_take_the_loop() -> None:
     assert len(sent.frames) < 90
 
 
+@patient
 def test_mute_is_silence_at_once() -> None:
     """Also for what was captured before and not sent yet."""
     bridge = AudioBridge()
@@ -293,6 +302,7 @@ def test_timestamps_of_narrow_codecs_tick_at_8_khz(name: str) -> None:
     assert np.diff(run(main)).tolist() == [160] * 4
 
 
+@patient
 def test_opus_frames_carry_the_voice() -> None:
     """Through the real encoder: the tone comes out of the real decoder."""
     bridge = AudioBridge()
@@ -306,6 +316,7 @@ def test_opus_frames_carry_the_voice() -> None:
     assert level(heard) == pytest.approx(level(voice), rel=0.1)
 
 
+@patient
 def test_dtx_leaves_holes_that_the_timestamps_explain() -> None:
     """Silence is hardly sent, and time goes on."""
     sent = Sent(AudioBridge(), create_encoder("opus", OpusSettings(dtx=True)))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
@@ -142,7 +142,7 @@ class Script:
         """The media takes the remote SDP."""
         self.session.remote_description_applied(call_id, self.now)
 
-    def type(self, text: str, *image_urls: str) -> str:
+    def write(self, text: str, *image_urls: str) -> str:
         """A typed message; the item's id is the result."""
         return self.session.send_message(text, image_urls, self.now)
 
@@ -182,7 +182,11 @@ class Script:
         self._sent = [frame for frame in frames if frame is not found]
         return found
 
-    def events(self, kind: type[E] | None = None) -> list[E]:
+    @overload
+    def events(self) -> list[Any]: ...
+    @overload
+    def events(self, kind: type[E]) -> list[E]: ...
+    def events(self, kind: Any = None) -> list[Any]:
         """What happened, but for `MessageReceived`; of one kind, the others stay."""
         while (event := self.session.next_event()) is not None:
             if not isinstance(event, outcomes.MessageReceived) or kind is outcomes.MessageReceived:

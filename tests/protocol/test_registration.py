@@ -334,6 +334,18 @@ def test_a_refused_login_is_an_authentication_error(code: int | str) -> None:
     assert script.sent() == []
 
 
+def test_a_refusal_may_say_nothing() -> None:
+    """The server's empty text stays empty; ours says so. Android knows a form with a state in place of a message."""
+    script = Script.opened()
+    script.refuse("anonymous_login", -32001, "")
+    error = failure(script, AuthenticationError)
+    assert error.server_message == ""
+    assert "no reason given" in str(error)
+    script = Script.opened()
+    script.refuse("anonymous_login", -32001, "", params={"state": "FAILED"})
+    assert failure(script, AuthenticationError).server_message == "FAILED"
+
+
 def test_a_legacy_refusal_is_one_too() -> None:
     """A result that wraps a code which is not "200"."""
     script = Script.opened()
@@ -462,7 +474,7 @@ def test_an_invite_goes_out_again_after_the_login() -> None:
 def test_a_message_does_not() -> None:
     """The user is told, and the transcript does not show what nobody heard."""
     script = Script.talking()
-    script.type("Hello")
+    script.write("Hello")
     script.refuse("ai_conversation", -32000, "Authentication Required")
     assert script.transcript() == []
     assert script.events(outcomes.ClientFailed)

@@ -10,7 +10,7 @@ import pytest
 from telnyx_agent._protocol import ai_events, events, jsonrpc, outcomes, requests
 from telnyx_agent._protocol.events import CallIds, GatewayReport, Refusal, Reply
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
-from telnyx_agent._protocol.states import GatewayState
+from telnyx_agent._protocol.states import GatewayState, SessionState
 from telnyx_agent._protocol.widget import AudioVisualizerConfig, WidgetSettings
 from tests.protocol.script import CALL_ID, SERVER_SESSION, VECTORS, VOICE_SDK_ID, Script, ack, vector
 
@@ -205,9 +205,7 @@ PARSED: dict[str, Any] = {
     ),
     "answer_empty_control_id": events.Answer(UUID_A, _sdp("answer_empty_control_id"), ANSWER_IDS),
     "bye_result": Reply(SERVER_SESSION),
-    "bye_remote_normal": events.Bye(
-        CALL_ID, "NORMAL_CLEARING", 16, 200, "OK", "b1c9d0e2-0000-4000-8000-000000000001"
-    ),
+    "bye_remote_normal": events.Bye(CALL_ID, "NORMAL_CLEARING", 16, 200, "OK", "b1c9d0e2-0000-4000-8000-000000000001"),
     "bye_remote_rejected": events.Bye(CALL_ID, "CALL_REJECTED", 21, 603, "Decline"),
     "modify_hold_result": Reply(SERVER_SESSION),
     "modify_unhold_result_active": Reply(SERVER_SESSION),
@@ -229,9 +227,7 @@ PARSED: dict[str, Any] = {
     **_ai("ai_delta_captured", ai_events.TextDelta(RESPONSE, RESPONSE, GREETING)),
     **_ai(
         "ai_user_item_captured",
-        ai_events.MessageItem(
-            "6da88024-6b6f-4d6b-8869-b43c37a55380", "user", False, "I want to end the current call."
-        ),
+        ai_events.MessageItem("6da88024-6b6f-4d6b-8869-b43c37a55380", "user", False, "I want to end the current call."),
     ),
     **_ai(
         "ai_user_item_string_content_captured",
@@ -283,17 +279,17 @@ def test_server_frames_are_parsed(name: str, frame: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "frame"), cases("server->client"))
-@pytest.mark.parametrize("state", ["opened", "logged_in", "ready", "calling", "talking"])
-def test_server_frames_do_no_harm(state: str, name: str, frame: dict[str, Any]) -> None:
+def test_server_frames_do_no_harm(name: str, frame: dict[str, Any]) -> None:
     """Whenever one comes, it is understood, acknowledged if that is due, and the session can still be ended."""
-    script: Script = getattr(Script, state)()
-    script.frame(frame)
-    assert script.events(outcomes.Malformed) == []
-    acks = [sent for sent in script.sent() if "result" in sent]
-    is_acked = state != "opened" and frame.get("method") in events.ACKNOWLEDGED
-    assert acks == ([ack(frame["id"], frame["method"])] if is_acked else [])
-    script.session.disconnect(script.now)
-    script.lose_connection()
+    for start in (Script.opened, Script.logged_in, Script.ready, Script.calling, Script.talking):
+        script = start()
+        is_acked = script.session.state is not SessionState.LOGGING_IN and frame.get("method") in events.ACKNOWLEDGED
+        script.frame(frame)
+        assert script.events(outcomes.Malformed) == []
+        acks = [sent for sent in script.sent() if "result" in sent]
+        assert acks == ([ack(frame["id"], frame["method"])] if is_acked else [])
+        script.session.disconnect(script.now)
+        script.lose_connection()
 
 
 # -- the suggested assertions (11.1) -----------------------------------------------------------------------------------
@@ -321,7 +317,7 @@ def test_11_1_3_the_echo_of_a_typed_message_is_not_a_second_item() -> None:
     """One user item, with one image, under the id with which it was sent."""
     script = Script.talking()
     url = "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD"
-    item_id = script.type("What is in this image?", url)
+    item_id = script.write("What is in this image?", url)
     echo = vector("ai_echo_of_sent_text")
     echo["params"]["item"] = {**echo["params"]["item"], "id": item_id}
     script.frame(echo)

@@ -192,10 +192,13 @@ def test_done_callbacks_run_where_callbacks_run(loop: LoopThread, dispatcher: Th
 
     future.add_done_callback(lambda future: note("first", future))
     future.add_done_callback(lambda future: note("second", future))
+    future.add_done_callback(lambda _: done.set())
     loop.post(future.settle, 5)
-    assert future.result(5) == 5
+    assert done.wait(5)
+    done.clear()
     future.add_done_callback(lambda future: (note("late", future), done.set()))
     assert done.wait(5)
+    assert future.result(0) == 5
     assert seen == [(name, "telnyx-agent-delegate", future) for name in ("first", "second", "late")]
 
 
@@ -287,3 +290,12 @@ def test_ctrl_c_interrupts(run_program: RunProgram, how: str) -> None:
     )
     assert outcome.stdout == "waiting\ninterrupted\n"
     assert outcome.seconds < 2.0
+
+
+def test_a_future_without_a_dispatcher() -> None:
+    """What is complete from the start needs no threads: done-callbacks run at once, where they are added."""
+    future: CommandFuture[int] = CommandFuture()
+    future.settle_after_callbacks(5)
+    seen: list[concurrent.futures.Future[int]] = []
+    future.add_done_callback(seen.append)
+    assert seen == [future]

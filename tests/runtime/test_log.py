@@ -182,3 +182,12 @@ def test_a_silent_client_prints_nothing(run_program: RunProgram) -> None:
         """
     )
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
+
+
+def test_a_wrong_message_is_not_the_callers_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message that does not fit its arguments is reported as `logging` reports it, and raises nothing."""
+    log = ClientLog(LogLevel.DEBUG, 19)
+    assert log.level is LogLevel.DEBUG
+    log.debug("%d", "no number")
+    log.close()
+    assert "--- Logging error ---" in capsys.readouterr().err

@@ -231,7 +231,6 @@ def test_no_policy_of_the_program_is_used() -> None:
     loop.release()
 
 
-@pytest.mark.slow
 def test_starts_and_stops_leave_nothing() -> None:
     """Two hundred cycles: no thread, no descriptor, and the last is as fast as the first."""
     descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0

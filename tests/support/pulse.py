@@ -1,7 +1,7 @@
 """A private PulseAudio server with two virtual cables: sound cards for tests on machines that have none.
 
     with PulseServer.running() as pulse, pulse.environment():
-        ...  # PortAudio of this process now sees the devices "default", "pulse", "headset" and "loudspeaker"
+        ...  # PortAudio of this process now sees the devices "default", "headset" and "loudspeaker", and no others
         pulse.play(tone)  # into the microphone
         with pulse.recording() as speaker:
             ...
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,7 +29,17 @@ import numpy.typing as npt
 
 from tests.support.requirements import require, which
 
-__all__ = ["RATE", "PulseServer", "Recording"]
+__all__ = [
+    "DUPLEX",
+    "INPUT_ONLY",
+    "NO_DEVICE",
+    "OUTPUT_ONLY",
+    "RATE",
+    "STUCK",
+    "SURROUND",
+    "PulseServer",
+    "Recording",
+]
 
 RATE = 48000
 _READY = "Daemon startup complete"
@@ -36,11 +47,38 @@ _STARTUP_SECONDS = 20.0
 
 _RAW = ("--raw", f"--rate={RATE}", "--channels=1", "--format=s16le")
 
-# ALSA's configuration, in place of the system's: PortAudio then sees these devices and none of the machine's own.
+# What PortAudio shall see, as ALSA configurations that replace the system's, so that real cards stay out of it.
 DUPLEX = """
 pcm.default { type pulse }
-pcm.headset { type pulse device_fallback }
+pcm.headset { type pulse device "mic.monitor" }
+pcm.loudspeaker { type pulse device "spk" }
 """
+"""A default device and two named ones; all of them play and record."""
+
+SURROUND = DUPLEX + 'pcm.surround { type a52 rate 44100 channels 2 slavepcm "loudspeaker" format S16_LE }\n'
+"""One more that only plays, only in stereo and only at 44.1 kHz: what it plays is an encoded stream."""
+
+STUCK = (
+    SURROUND
+    + """
+pcm.mapped { type mmap_emul slave.pcm "headset" }
+pcm.stuck {
+    type multi
+    slaves { a { pcm "mapped" channels 2 } }
+    bindings { 0 { slave a channel 0 } 1 { slave a channel 1 } }
+}
+"""
+)
+"""One more that can be opened for input alone, with `surround` for output, but then never delivers a block."""
+
+INPUT_ONLY = 'pcm.default { type asym capture.pcm { type pulse device "mic.monitor" } }\n'
+"""A machine with a microphone alone."""
+
+OUTPUT_ONLY = 'pcm.default { type asym playback.pcm { type pulse device "spk" } }\n'
+"""A machine with a loudspeaker alone."""
+
+NO_DEVICE = 'pcm.default { type pulse server "unix:/nowhere" }\n'
+"""A machine without sound. PortAudio aborts the process when ALSA has no name at all, so there is one that is dead."""
 
 Int16 = npt.NDArray[np.int16]
 
@@ -76,32 +114,46 @@ class PulseServer:
             server.kill()
             shutil.rmtree(folder)
 
-    @property
-    def variables(self) -> Mapping[str, str]:
-        """The environment variables that lead programs, and this process' PortAudio, to the server."""
+    def variables(self, devices: str = DUPLEX) -> dict[str, str]:
+        """The environment variables that lead programs, and PortAudio, to the server.
+
+        Args:
+            devices: One of the sets of devices of this module.
+        """
+        configuration = self._folder / f"alsa-{zlib.crc32(devices.encode()):08x}.conf"
+        configuration.write_text(devices)
         return {
-            "HOME": str(self._folder),  # where ALSA's .asoundrc and PulseAudio's cookie and settings are
-            "XDG_RUNTIME_DIR": str(self._folder),
-            "PULSE_SERVER": f"unix:{self._socket}",
+            "ALSA_CONFIG_PATH": str(configuration),
+            "HOME": str(self._folder),  # where PulseAudio's cookie and client settings are looked for
             "PULSE_RUNTIME_PATH": str(self._folder),
+            "PULSE_SERVER": f"unix:{self._socket}",
+            "XDG_RUNTIME_DIR": str(self._folder),
         }
 
     @contextlib.contextmanager
-    def environment(self) -> Iterator[None]:
-        """For the time of the block, this process' sound is the server's. No PortAudio stream may be open at its ends."""
+    def environment(self, devices: str = DUPLEX) -> Iterator[None]:
+        """For the time of the block, this process' sound is the server's; no PortAudio stream may be open at its ends.
+
+        Args:
+            devices: What PortAudio sees: one of the sets of devices of this module.
+        """
         with contextlib.ExitStack() as stack:
             stack.callback(_reread_devices)
-            stack.enter_context(_environment(self.variables))
+            stack.enter_context(_environment(self.variables(devices)))
             _reread_devices()
             yield
 
     def start(self) -> None:
         """Start the server; it can be started again after `kill`."""
-        (self._folder / ".asoundrc").write_text(_ASOUNDRC)
         self._socket.unlink(missing_ok=True)
         self._ready.clear()
         self._process = subprocess.Popen(
-            self._command(), env=self._env(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            self._command(),
+            env=self._env(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), name="pulse-log", daemon=True)
         self._reader.start()
@@ -173,7 +225,9 @@ class PulseServer:
         return Path(name)
 
     def _command(self) -> list[str]:
+        # Without norewinds the sinks sleep for up to two seconds, and their monitors are silent as long.
         sink = f"rate={RATE} channels=1 format=s16le norewinds=1"
+        # The idle time ends a server that a crashed test process has left behind.
         return [
             *(which("pulseaudio"), "-n", "--daemonize=no", "--exit-idle-time=60", "--use-pid-file=false"),
             *("--disable-shm=true", "--log-target=stderr", "--log-level=info"),
@@ -183,7 +237,7 @@ class PulseServer:
         ]
 
     def _env(self) -> dict[str, str]:
-        return {**os.environ, **self.variables}
+        return {**os.environ, **self.variables()}
 
     def _run(self, program: str, *arguments: str, data: bytes | None = None) -> str:
         done = subprocess.run(

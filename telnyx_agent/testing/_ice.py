@@ -1,8 +1,9 @@
-"""Addresses on one machine: what ICE hides, or leaves out, is still reachable when both ends are here.
+"""What aiortc's ICE lacks for calls on one machine; the only module here that uses its private names.
 
 * aioice never offers loopback addresses, so a machine without a network would have no candidate at all.
 * Chromium hides its addresses behind `<uuid>.local` names unless the page may use the microphone. Resolving them needs
   multicast DNS; but the port behind such a name is a port of this machine, so our own addresses will do.
+* A connection that is closed in the moment in which it is established goes on sending keep-alives for 30 s.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ def resolve_hidden_candidates(sdp: str) -> str:
 
 def offer_loopback_if_alone(pc: Any) -> None:
     """Make a peer connection gather 127.0.0.1 when it would find no other address. Call it before it gathers."""
-    for transceiver in pc.getTransceivers():
-        connection = transceiver.sender.transport.transport.iceGatherer._connection
+    for connection in _connections(pc):
         gather = connection.get_component_candidates
 
         async def gather_also_loopback(
@@ -48,3 +48,13 @@ def offer_loopback_if_alone(pc: Any) -> None:
             return await gather(component=component, addresses=addresses or [LOOPBACK], timeout=timeout)
 
         connection.get_component_candidates = gather_also_loopback
+
+
+async def close_for_good(pc: Any) -> None:
+    """Close what a peer connection that was closed may have left open."""
+    for connection in _connections(pc):
+        await connection.close()
+
+
+def _connections(pc: Any) -> list[Any]:
+    return [transceiver.sender.transport.transport.iceGatherer._connection for transceiver in pc.getTransceivers()]

@@ -1,0 +1,108 @@
+"""`redact`: a log may show that something was said, and not what."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from telnyx_agent._protocol import requests
+from telnyx_agent._protocol.jsonrpc import encode
+from telnyx_agent._protocol.redact import redact, redacted_text
+from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
+from tests.protocol.malformed import MALFORMED
+from tests.protocol.script import CALL_ID, VECTORS, vector
+
+SECRET_KEYS = {
+    *("target_id", "userVariables", "user_variables", "passwd", "login", "login_token", "voice_sdk_id", "sdp"),
+    *("delta", "transcript", "text", "content", "image_url", "url", "arguments", "output", "candidate", "dtmf"),
+    *("caller_id_name", "caller_id_number", "callee_id_name", "callee_id_number", "destination_number"),
+    *("remote_caller_id_name", "remote_caller_id_number", "clientState", "client_state", "conversation_id", "value"),
+    *("display_name", "display_number", "widget_settings", "target_params", "push_device_token"),
+}
+
+
+def texts(value: Any, key: str = "") -> list[tuple[str, str]]:
+    """All texts in a frame, with the name of the member that they are in; of a secret one, its own."""
+    if isinstance(value, dict):
+        return [found for name, member in value.items() for found in texts(member, key if key in SECRET_KEYS else name)]
+    if isinstance(value, list):
+        return [found for member in value for found in texts(member, key)]
+    return [(key, value)] if isinstance(value, str) else []
+
+
+def test_no_vector_gives_its_secrets_away() -> None:
+    """Nothing of what was said, of who calls, and of what opens a door."""
+    for one in VECTORS:
+        shown = json.loads(redacted_text(json.dumps(one["json"])))
+        leaks = [(key, text) for key, text in texts(shown) if key in SECRET_KEYS and not text.startswith("<")]
+        assert leaks == [], one["name"]
+
+
+def test_what_is_needed_to_follow_a_call_is_shown() -> None:
+    """Method, ids, causes, and how large the rest is."""
+    bye = redact(vector("bye_remote_rejected"))
+    assert (bye["id"], bye["method"]) == (254301, "telnyx_rtc.bye")
+    assert {"callID": CALL_ID, "cause": "CALL_REJECTED", "sipCode": 603}.items() <= bye["params"].items()
+    invite = redact(vector("invite_recommended"))
+    assert invite["params"]["sdp"].startswith("<")
+    assert invite["params"]["sdp"].endswith(" characters>")
+    assert invite["params"]["dialogParams"]["audio"] is True
+    error = redact(vector("error_credentials"))
+    assert error["error"] == {"code": -32001, "message": "Login Incorrect"}
+    state = redact(vector("gateway_reged_with_call_report"))
+    assert state["result"]["params"]["state"] == "REGED"
+    delta = redact(vector("ai_delta_captured"))
+    assert delta["params"]["type"] == "response.text.delta"
+
+
+def test_our_own_frames_are_hidden_too() -> None:
+    """Names, numbers, variables, headers, messages, images."""
+    login = AnonymousLogin("secret-id", user_variables={"name": "secret", "method": "secret"}, conversation_id="secret")
+    options = CallOptions(
+        CALL_ID, "secret", "secret", "secret", "secret", (("X-A", "secret"),), ({"mimeType": "audio/opus"},)
+    )
+    frames = [
+        requests.anonymous_login("1", login, "s"),
+        requests.invite("1", options, "secret", "s", "1"),
+        requests.message("1", "i", "secret", ["data:secret"]),
+        requests.function_call_output("c", "secret"),
+        requests.dtmf("1", "c", "s", "secret"),
+    ]
+    shown = " ".join(redacted_text(encode(frame)) for frame in frames)
+    assert "secret" not in shown
+    assert "audio/opus" in shown
+
+
+def test_malformed_frames_are_short() -> None:
+    """Of what is not even JSON, only the size is shown."""
+    for name, text in MALFORMED.items():
+        shown = redacted_text(text)
+        assert len(shown) < 1000, name
+        assert shown.startswith("{") or "secret" not in shown, name
+
+
+def test_a_log_line_has_an_end() -> None:
+    """However many members a frame has."""
+    frame = {"method": "x", "params": {f"member {number}": 1 for number in range(10_000)}}
+    assert len(redacted_text(encode(frame))) < 5000
+
+
+def test_members_that_nobody_knows_are_hidden() -> None:
+    """Until somebody has looked at them."""
+    frame = {
+        "method": "x",
+        "params": {"new": "secret", "n": 42, "o": {"type": "secret"}, "message": "x" * 500, "yes": True},
+    }
+    params = redact(frame)["params"]
+    assert params == {
+        "new": "<6 characters>",
+        "n": "<hidden>",
+        "o": "<1 members>",
+        "message": "x" * 200 + "...",
+        "yes": True,
+    }
+
+
+def test_batches_are_shown_in_a_row() -> None:
+    """One after the other."""
+    assert redacted_text('[{"method":"a"},{"method":"b"}]') == '{"method":"a"} {"method":"b"}'

@@ -1,0 +1,276 @@
+"""`session` and `inbox`: frames of every kind, in every state, and the order of what comes out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from telnyx_agent._protocol import outcomes
+from telnyx_agent._protocol.outcomes import Malformed, MessageReceived, TranscriptChanged
+from telnyx_agent._protocol.session import Session, SessionSettings
+from tests.protocol.malformed import CALL_ID, ENVELOPES, MALFORMED
+from tests.protocol.script import ANSWER, VECTORS, Script, ack, vector
+
+
+def snapshot(session: Session) -> Any:
+    """All that one can see of a session."""
+    return (
+        session.state,
+        session.session_id,
+        session.voice_sdk_id,
+        session.widget_settings,
+        session.transcript,
+        session.agent_state,
+        session.get_timer(),
+    )
+
+
+# -- frames that make no sense -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_frames_change_nothing(text: str | bytes) -> None:
+    """They are reported once for each kind, without what they contain."""
+    for start in (Script.opened, Script.ready, Script.talking):
+        script = start()
+        script.forget()
+        before = snapshot(script.session)
+        script.text(text)
+        script.text(text)
+        assert snapshot(script.session) == before
+        (malformed,) = script.events()
+        assert isinstance(malformed, Malformed)
+        assert "secret" not in str(malformed.error)
+        assert len(str(malformed.error)) < 150
+
+
+def test_malformed_replies_settle_nothing() -> None:
+    """A reply that makes no sense is none: a good one may still come."""
+    replies = [text for text in ENVELOPES.values() if isinstance(text, str) and '"id":"1"' in text]
+    assert len(replies) > 4
+    script = Script.opened()
+    login_id = script.expect("anonymous_login")["id"]
+    for text in replies:
+        script.text(text.replace('"id":"1"', f'"id":"{login_id}"'))
+    assert not script.events(outcomes.LoginFailed)
+    script.frame({"id": login_id, "result": {"sessid": "s"}})
+    assert script.session.session_id == "s"
+
+
+def test_a_call_survives_the_whole_corpus() -> None:
+    """Everything in a row; the call goes on as if nothing had been."""
+    script = Script.talking()
+    for text in MALFORMED.values():
+        script.text(text)
+    script.forget()
+    script.ai("response.text.delta", delta="Hello", item_id="r1")
+    script.hang_up()
+    assert script.states() == ["DONE"]
+    assert script.sent_methods() == ["telnyx_rtc.bye"]
+
+
+def test_a_malicious_server_does_not_fill_the_log() -> None:
+    """Nor the memory: after a hundred kinds of mistakes it is known what it is."""
+    script = Script.ready()
+    for number in range(500):
+        script.say(f"nonsense.{number}")
+    assert len(script.events(Malformed)) == 100
+
+
+def test_nothing_is_read_before_the_socket_opens_or_after_the_end() -> None:
+    """There is nothing to read then."""
+    for script in (Script(), Script.ready()):
+        script.session.disconnect(script.now)
+        script.forget()
+        script.text("garbage")
+        script.text(json.dumps(vector("bye_remote_normal")))
+        assert (script.events(MessageReceived), script.sent()) == ([], [])
+
+
+def test_every_frame_is_shown_before_what_it_causes() -> None:
+    """As it was decoded (the raw flow of Android's users)."""
+    script = Script.calling()
+    frame = vector("ringing")
+    script.frame(frame)
+    first = script.session.next_event()
+    assert first == MessageReceived(frame)
+    assert isinstance(script.session.next_event(), outcomes.RingingReceived)
+
+
+# -- ids ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_id", [138417, "a text", 0, -1, 1.5, 2**40])
+def test_an_acknowledgement_has_the_id_in_its_type(request_id: Any) -> None:
+    """R4."""
+    script = Script.ready()
+    script.frame({"id": request_id, "method": "telnyx_rtc.bye", "params": {"callID": CALL_ID}})
+    (answer,) = script.sent()
+    assert answer == ack(request_id, "telnyx_rtc.bye")
+    assert type(answer["id"]) is type(request_id)
+
+
+def test_a_reply_needs_the_id_in_its_type() -> None:
+    """And comes once: the second is to nobody."""
+    script = Script.opened()
+    login_id = script.expect("anonymous_login")["id"]
+    for stranger in (5, "x", login_id.upper() + " ", None, login_id, login_id):
+        script.frame({"id": stranger, "result": {"sessid": "s"}})
+    assert script.events() == [outcomes.SessionUpdated("s")]
+    for stranger in (5, "x", login_id, None):
+        script.frame({"id": stranger, "error": {"code": -32001, "message": "no"}})
+    assert script.events() == []
+
+
+def test_a_frame_that_came_twice_is_taken_once() -> None:
+    """It is acknowledged again, since that may be what the server missed, and reported."""
+    script = Script.talking()
+    delta = {"id": "d1", "method": "ai_conversation", "params": {"type": "response.text.delta", "delta": "ha"}}
+    script.frame(delta)
+    script.frame(delta)
+    assert script.transcript() == ["assistant: ha..."]
+    assert "twice" in str(script.event(Malformed).error)
+    bye = vector("bye_remote_normal")
+    script.frame(bye)
+    script.frame(bye)
+    assert script.sent() == [ack(bye["id"], "telnyx_rtc.bye")] * 2
+    assert script.states() == ["DONE"]
+
+
+def test_a_server_may_number_as_it_likes() -> None:
+    """The same id with another content is another frame: to lose it would be worse."""
+    script = Script.talking()
+    for text in ("ha", " ha", "!"):
+        params = {"type": "response.text.delta", "delta": text, "item_id": "r1"}
+        script.frame({"id": 1, "method": "ai_conversation", "params": params})
+    assert script.transcript() == ["assistant: ha ha!..."]
+
+
+def test_pings_may_be_equal() -> None:
+    """One pong for each."""
+    script = Script.ready()
+    for _ in range(3):
+        script.frame({"id": 1, "method": "telnyx_rtc.ping", "params": {}})
+    assert script.sent_methods() == ["telnyx_rtc.ping"] * 3
+
+
+def test_old_ids_are_forgotten() -> None:
+    """A long call has many frames."""
+    script = Script.talking()
+    frames = [{"id": n, "method": "telnyx_rtc.bye", "params": {"callID": "x"}} for n in range(1000)]
+    for frame in frames:
+        script.frame(frame)
+    assert script.events(Malformed) == []
+    assert len(script.session._inbox._recent._hashes) <= 256
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_array_is_several_frames() -> None:
+    """Taken in order (S21); a bad one does not cost the others."""
+    script = Script.calling()
+    frames = [
+        {"id": 1, "method": "telnyx_rtc.ringing", "params": {"callID": CALL_ID}},
+        {"id": 2, "method": "telnyx_rtc.answer", "params": {}},
+        {"id": 3, "method": "telnyx_rtc.answer", "params": {"callID": CALL_ID, "sdp": ANSWER}},
+    ]
+    script.text(json.dumps(frames))
+    script.apply_sdp()
+    assert script.states() == ["RINGING", "ACTIVE"]
+    assert len(script.events(Malformed)) == 1
+
+
+def test_an_array_ends_with_the_session() -> None:
+    """What stands behind the end is not read."""
+    script = Script.talking()
+    ping = {"id": 2, "method": "telnyx_rtc.ping", "params": {}}
+    script.text(json.dumps([{"id": 1, "method": "telnyx_rtc.punt", "params": {}}, ping]))
+    assert script.sent() == []
+
+
+# -- outputs -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_handed_out_is_handed_out_once() -> None:
+    """Frames, and events."""
+    script = Script.opened()
+    assert len(script.session.texts_to_send()) == 1
+    assert script.session.texts_to_send() == []
+    assert script.session.next_event() is None
+
+
+def test_a_timer_that_fires_early_does_no_harm() -> None:
+    """It is asked for again."""
+    script = Script.opened()
+    deadline = script.session.get_timer()
+    assert deadline is not None
+    script.session.handle_timer(deadline - 0.001)
+    assert script.session.get_timer() == deadline
+    assert script.events() == []
+
+
+def test_a_timer_that_fires_late_fires_once() -> None:
+    """A laptop that slept: all deadlines have passed, and there is still one error."""
+    script = Script.opened()
+    script.session.handle_timer(script.now + 10_000)
+    assert len(script.events(outcomes.LoginFailed)) == 1
+    script = Script.calling()
+    script.session.handle_timer(script.now + 10_000)
+    script.end()
+
+
+def test_replies_that_never_come_are_not_waited_for_for_ever() -> None:
+    """A server that answers no ping costs no memory."""
+    script = Script.ready()
+    for _ in range(100):
+        script.say("telnyx_rtc.ping", serno=1)
+        script.wait(30)
+    assert script.session.get_timer() is None
+    assert not script.session._channel._pending
+
+
+def test_settings_are_seconds() -> None:
+    """All time-outs can be made short."""
+    script = Script.opened(settings=SessionSettings(login_timeout=0.5))
+    script.wait(0.6)
+    assert script.events(outcomes.LoginFailed)
+
+
+# -- anything at all ---------------------------------------------------------------------------------------------------
+
+TEXT = st.sampled_from([CALL_ID, "", "x", "REGED", "FAILED", "user", "assistant", "in_progress", ANSWER])
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=5,
+)
+KEYS = sorted({key for one in VECTORS for key in one["json"].get("params", {})})
+METHODS = sorted({one["method"] for one in VECTORS})
+TYPES = ["conversation.item.created", "response.text.delta", "response.created", "response.done", "response.text.done"]
+PARAMS = st.dictionaries(st.sampled_from(KEYS), VALUE, max_size=4)
+ITEM = st.fixed_dictionaries({"role": TEXT, "content": VALUE, "id": VALUE, "status": VALUE})
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(METHODS), PARAMS, st.sampled_from(TYPES), ITEM | VALUE, st.booleans()), max_size=5
+    )
+)
+def test_whatever_arrives_the_call_can_be_ended(frames: list[Any]) -> None:
+    """Nothing is raised, and there is exactly one end."""
+    script = Script.calling()
+    for method, params, kind, item, is_ai in frames:
+        if is_ai:
+            script.ai(kind, item=item, **{key: value for key, value in params.items() if key not in ("type", "item")})
+        else:
+            script.frame({"id": 1, "method": method, "params": {"callID": CALL_ID, **params}})
+    script.hang_up()
+    script.session.disconnect(script.now)
+    assert all(change.item is None or change.item.content is not None for change in script.events(TranscriptChanged))
+    script.end()
