@@ -8,15 +8,22 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from ._protocol.requests import AnonymousLogin
+from ._protocol.requests import AnonymousLogin, CallOptions
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError
 
-__all__ = ["checked_call_id", "checked_headers", "checked_level", "checked_login", "encoded_client_state"]
+__all__ = [
+    "checked_call",
+    "checked_call_id",
+    "checked_headers",
+    "checked_level",
+    "checked_login",
+    "encoded_client_state",
+]
 
 _HEADER_NAME = re.compile(r"^[Xx]-[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
@@ -64,6 +71,27 @@ def checked_level(level: LogLevel | int | str) -> LogLevel:
         return LogLevel[level.upper()] if isinstance(level, str) else LogLevel(level)
     except (KeyError, ValueError) as exc:
         raise ClientConfigurationError(f"{level!r} is not a LogLevel") from exc
+
+
+def checked_call(
+    caller_name: str,
+    caller_number: str,
+    destination_number: str,
+    call_id: uuid.UUID | str | None,
+    client_state: str | bytes | None,
+    custom_headers: Mapping[str, str] | None,
+    taken: Container[uuid.UUID],
+    new_id: Callable[[], str],
+) -> CallOptions:
+    """What a call is placed with, or a `ClientConfigurationError` that names the argument."""
+    return CallOptions(
+        call_id=checked_call_id(call_id, taken) or new_id(),
+        caller_name=caller_name,
+        caller_number=caller_number,
+        destination_number=destination_number,
+        client_state=encoded_client_state(client_state),
+        custom_headers=checked_headers(custom_headers),
+    )
 
 
 def checked_call_id(call_id: uuid.UUID | str | None, taken: Container[uuid.UUID]) -> str | None:

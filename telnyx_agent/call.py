@@ -1,7 +1,7 @@
 """`Call`: one call, from any thread. Commands go to the loop and return at once; properties are snapshots.
 
 iOS: `Call`. A call is made by `TxClient.new_call` and is kept up to date until it is `DONE`; after that it keeps its
-    last values, its transcript and its termination reason for as long as you hold it.
+last values, its transcript and its termination reason for as long as you hold it.
 """
 
 from __future__ import annotations

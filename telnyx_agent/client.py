@@ -1,7 +1,7 @@
 """`TxClient`: log in to an assistant, place calls, hang up - from any thread, with callbacks on a delegate.
 
-iOS: `TxClient`. The client itself holds no protocol state: each login makes a `SessionDriver` on the shared loop
-    thread, and what that reports comes back through a `Hub`.
+iOS: `TxClient`. It holds no protocol state itself: each login makes a `SessionDriver` on the shared loop thread, and what
+that reports comes back through a `Hub`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import attrs
 
 from . import _exit
-from ._checks import checked_call_id, checked_headers, checked_level, checked_login, encoded_client_state
+from ._checks import checked_call, checked_level, checked_login
 from ._drivers.call import CallMedia
 from ._drivers.session import SessionDriver
 from ._hub import Audience, Hub, Link, LinkStatus
 from ._images import ImageSource
-from ._protocol.requests import CallOptions
 from ._protocol.session import Session
-from ._runtime.dispatch import Dispatcher, ExecutorDispatcher, PumpDispatcher, ThreadDispatcher
+from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from ._media.bridge import AudioBridge
     from ._media.peer import MediaStats
     from ._protocol.conversation import TranscriptionItem
+    from ._protocol.requests import CallOptions
     from .audio import AudioDevice
 
 __all__ = ["TxClient"]
@@ -92,7 +92,7 @@ class TxClient:
         self._number = next(_client_numbers)
         self._audio = audio
         self._audience = Audience(delegate)
-        self._make_dispatcher = _dispatcher_factory(callbacks)
+        self._make_dispatcher = dispatcher_factory(callbacks)
         self._watch = Watch(Link())
         self._calls: dict[uuid.UUID, Call] = {}
         # Guards the change of login against itself (two threads logging in, or one in and one out); never held while
@@ -173,7 +173,7 @@ class TxClient:
             dispatcher = self._make_dispatcher()
             if self._last_dispatcher is not None and self._last_dispatcher is not dispatcher:
                 # What the last login still has to tell comes first.
-                dispatcher.submit(self._last_dispatcher.join)
+                dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
             self._last_dispatcher = dispatcher
             log = ClientLog(level, self._number)
             self._configuration = configuration
@@ -204,9 +204,7 @@ class TxClient:
             A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
         """
         link = self._link
-        if link is None:
-            return _settled()
-        return self._post(link, link.driver.disconnect)
+        return CommandFuture.settled() if link is None else self._post(link, link.driver.disconnect)
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Block until the login is complete. One Ctrl-C interrupts.
@@ -288,21 +286,15 @@ class TxClient:
 
         Raises:
             SocketConnectionError: Not logged in and not about to be; call `anonymous_login` first.
-            TxError: What the last login failed with, if it did: whether a call right behind a login comes before or after
-                its failure is a matter of chance.
+            TxError: What the last login failed with, if it did: whether a call right behind a login comes before or
+                after its failure is a matter of chance.
             ClientConfigurationError: An argument is unusable.
         """
         link = self._link
         if link is None:
             raise self._watch.get().error or _not_connected()
-        wire_id = checked_call_id(call_id, self._calls) or _new_id()
-        options = CallOptions(
-            call_id=wire_id,
-            caller_name=caller_name,
-            caller_number=caller_number,
-            destination_number=destination_number,
-            client_state=encoded_client_state(client_state),
-            custom_headers=checked_headers(custom_headers),
+        options = checked_call(
+            caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, _new_id
         )
         from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
 
@@ -389,28 +381,39 @@ class TxClient:
         future: CommandFuture[Any] = CommandFuture(link.dispatcher, link.loop)
         try:
             link.loop.post(command, *args, future)
-        except RuntimeError:  # the loop has ended, and with it whatever the command was about
+        except RuntimeError:  # the loop has ended, and with it what the command was about
             future.settle(error=_not_connected())
         return future
 
     def _hangup(self, call_id: str, cause: str | None, cause_code: int | None) -> CommandFuture[None]:
         link = self._link
-        return _settled() if link is None else self._post(link, link.driver.hangup, call_id, cause, cause_code)
+        return (
+            CommandFuture.settled()
+            if link is None
+            else self._post(link, link.driver.hangup, call_id, cause, cause_code)
+        )
 
     def _call_stats(self, call_id: str) -> CommandFuture[MediaStats | None]:
         link = self._link
-        return _failed(_not_connected()) if link is None else self._post(link, link.driver.call_stats, call_id)
+        return (
+            CommandFuture.settled(error=_not_connected())
+            if link is None
+            else self._post(link, link.driver.call_stats, call_id)
+        )
 
     def _send_message(self, text: str, urls: tuple[str, ...]) -> CommandFuture[str]:
         link = self._link
-        return _failed(_not_connected()) if link is None else self._post(link, link.driver.send_message, text, urls)
+        return (
+            CommandFuture.settled(error=_not_connected())
+            if link is None
+            else self._post(link, link.driver.send_message, text, urls)
+        )
 
     def _clear_transcript(self) -> CommandFuture[None]:
-        link = self._link
-        if link is not None:
+        if (link := self._link) is not None:
             return self._post(link, link.driver.clear_transcript)
         self._assistant._forget()
-        return _settled()
+        return CommandFuture.settled()
 
     def _on_delegate_thread(self) -> bool:
         dispatcher = self._last_dispatcher
@@ -425,31 +428,6 @@ def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
     dispatcher.submit(log.close)
     dispatcher.close()
     loop.release()
-
-
-def _settled() -> CommandFuture[Any]:
-    future: CommandFuture[Any] = CommandFuture()
-    future.settle()
-    return future
-
-
-def _failed(error: Exception) -> CommandFuture[Any]:
-    future: CommandFuture[Any] = CommandFuture()
-    future.settle(error=error)
-    return future
-
-
-def _dispatcher_factory(callbacks: Literal["thread", "pump"] | Executor) -> Callable[[], Dispatcher]:
-    """Thread dispatchers are one per login, since their thread ends with it; the others are one per client."""
-    if callbacks == "thread":
-        return ThreadDispatcher
-    if callbacks == "pump":
-        pump = PumpDispatcher()
-        return lambda: pump
-    if hasattr(callbacks, "submit"):
-        executor = ExecutorDispatcher(callbacks)
-        return lambda: executor
-    raise ClientConfigurationError('callbacks must be "thread", "pump" or an executor')
 
 
 def _open_device(device: AudioDevice | None) -> AudioDevice:

@@ -165,18 +165,26 @@ def negotiated_codecs(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParamet
 
 
 def used_servers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
-    """The servers for aiortc, in order; it uses the first STUN and the first usable TURN server, and we say so."""
-    converted = [RTCIceServer(list(s.urls), s.username, s.credential) for s in servers]
-    taken = set()
-    for server in converted:
+    """The servers that aiortc will use: the first STUN and the first TURN server that it can. The log tells the others."""
+    used: dict[str, RTCIceServer] = {}
+    for server in servers:
         for url in server.urls:
             scheme = "turn" if url.startswith("turn") else "stun"
-            usable = connection_kwargs([RTCIceServer([url], server.username, server.credential)])
-            if scheme in taken or not usable:
-                _log.debug("ICE server %s is not used: %s", url, "one is enough" if usable else "not supported")
+            candidate = RTCIceServer(url, server.username, server.credential)
+            if scheme in used:
+                _log.debug("ICE server %s is not used: one %s server is enough", url, scheme.upper())
+            elif not _can_use(candidate):
+                _log.debug("ICE server %s is not used: this kind is not supported", url)
             else:
-                taken.add(scheme)
-    return converted
+                used[scheme] = candidate
+    return list(used.values())
+
+
+def _can_use(server: RTCIceServer) -> bool:
+    try:
+        return bool(connection_kwargs([server]))
+    except ValueError:  # it cannot read the URL
+        return False
 
 
 def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool) -> None:

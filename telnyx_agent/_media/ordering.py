@@ -1,10 +1,10 @@
-"""Sequence numbers and timestamps made one line: no wrap, no jump back, no restart. PURE."""
+"""Sequence numbers and timestamps made one line, without wraps, jumps back and restarts; and their jitter. PURE."""
 
 from __future__ import annotations
 
 import attrs
 
-__all__ = ["PacketOrder", "Place", "ReceivedPacket", "distance"]
+__all__ = ["JitterMeter", "PacketOrder", "Place", "ReceivedPacket", "distance"]
 
 _MAX_DROPOUT, _MAX_MISORDER = 3000, 100  # RFC 3550 A.1
 
@@ -111,6 +111,26 @@ class PacketOrder:
         self.newest, self._start, self.end = number, start, start + duration
         self._sequence, self._timestamp = packet.sequence_number, packet.timestamp
         self._ssrc, self._payload_type = packet.ssrc, packet.payload_type
+
+
+class JitterMeter:
+    """Interarrival jitter after RFC 3550 6.4.1."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._transit: float | None = None
+        self._stream: tuple[int, int] | None = None
+
+    def arrived(self, packet: ReceivedPacket, clock_rate: int) -> None:
+        """Take the next packet in order of arrival."""
+        stream = (packet.ssrc, packet.payload_type)
+        transit = packet.arrival - packet.timestamp / clock_rate
+        if stream == self._stream and self._transit is not None:
+            wrap = (1 << 32) / clock_rate
+            change = abs((transit - self._transit + wrap / 2) % wrap - wrap / 2)
+            if change < 1.0:  # beyond that the sender's clock has jumped, which is not jitter
+                self.seconds += (change - self.seconds) / 16
+        self._stream, self._transit = stream, transit
 
 
 def distance(a: int, b: int, bits: int) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codecs import RATE, CodecError, Decoder
-from .ordering import PacketOrder, ReceivedPacket
+from .ordering import JitterMeter, PacketOrder, ReceivedPacket
 from .stats import PlayoutStats
 
 __all__ = ["Playout", "ReceivedPacket"]
@@ -84,14 +84,12 @@ class Playout:
     def __init__(self, decoder: Decoder | None = None, *, target_delay: int = 2880, max_delay: int = 9600) -> None:
         self._target = target_delay
         self._bound = max_delay
-        self._inbox: deque[ReceivedPacket | _Flush | Mapping[int, Decoder]] = deque()
+        self._inbox: deque[ReceivedPacket | _Flush] = deque()
         # Of the putting side.
         self._received = 0
         self._bytes = 0
         self._overflown = 0
-        self._jitter = 0.0
-        self._transit: float | None = None
-        self._jitter_stream: tuple[int, int] | None = None
+        self._jitter = JitterMeter()
         self._clock_rates: dict[int, int] = {}
         # Of the getting side.
         self._default = decoder
@@ -116,15 +114,18 @@ class Playout:
     # The loop's side.
 
     def set_decoders(self, decoders: Mapping[int, Decoder]) -> None:
-        """What to decode each payload type with, from the next packet on (loop); the getting side owns them then."""
+        """What to decode each payload type with, from now on (loop); the getting side owns the decoders then."""
         self._clock_rates = {payload_type: decoder.clock_rate for payload_type, decoder in decoders.items()}
-        self._inbox.append(dict(decoders))
+        self._decoders = dict(decoders)
 
     def put(self, packet: ReceivedPacket) -> None:
         """A packet has come (loop). Never blocks."""
         self._received += 1
         self._bytes += len(packet.payload)
-        self._measure_jitter(packet)
+        rate = self._clock_rates.get(packet.payload_type)
+        if rate is None:
+            rate = RATE if self._default is None else self._default.clock_rate
+        self._jitter.arrived(packet, rate)
         self._inbox.append(packet)
         if len(self._inbox) > _INBOX:
             self._make_room()
@@ -152,38 +153,18 @@ class Playout:
             total_samples=counts.total,
             jitter_buffer_delay=counts.delay,
             jitter_buffer_emitted_count=counts.emitted,
-            jitter=self._jitter,
+            jitter=self._jitter.seconds,
             delay=(waiting + self._pcm.size) / RATE,
         )
 
     def _make_room(self) -> None:
-        """Nobody gets: keep the newest packets. Markers must not be lost, so they are put back."""
+        """Nobody gets: keep the newest packets."""
         try:
             oldest = self._inbox.popleft()
         except IndexError:  # the getting side has just taken everything
             return
-        if isinstance(oldest, ReceivedPacket):
-            self._overflown += 1
-        elif not isinstance(oldest, _Flush):
-            self._inbox.appendleft(oldest)
-            # A table of decoders is first in line: the packet behind it goes instead.
-            if isinstance(self._inbox[1], ReceivedPacket):
-                del self._inbox[1]
-                self._overflown += 1
-
-    def _measure_jitter(self, packet: ReceivedPacket) -> None:
-        """RFC 3550 6.4.1, in seconds."""
-        rate = self._clock_rates.get(packet.payload_type)
-        if rate is None:
-            rate = RATE if self._default is None else self._default.clock_rate
-        stream = (packet.ssrc, packet.payload_type)
-        transit = packet.arrival - packet.timestamp / rate
-        if stream == self._jitter_stream and self._transit is not None:
-            wrap = (1 << 32) / rate
-            change = abs((transit - self._transit + wrap / 2) % wrap - wrap / 2)
-            if change < 1.0:  # beyond that the sender's clock has jumped, which is not jitter
-                self._jitter += (change - self._jitter) / 16
-        self._jitter_stream, self._transit = stream, transit
+        # A flush that is first in line has nothing left to throw away.
+        self._overflown += isinstance(oldest, ReceivedPacket)
 
     # The device's side.
 
@@ -210,12 +191,10 @@ class Playout:
                 item = self._inbox.popleft()
             except IndexError:  # the putting side has just made room
                 break
-            if isinstance(item, ReceivedPacket):
-                self._insert(item)
-            elif isinstance(item, _Flush):
+            if isinstance(item, _Flush):
                 self._throw_away()
             else:
-                self._decoders = item
+                self._insert(item)
 
     def _insert(self, packet: ReceivedPacket) -> None:
         counts = self._counts
@@ -410,11 +389,12 @@ class Playout:
         return chunk
 
     def _join(self, chunk: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Real audio again: bring it up softly where silence came before it."""
+        """Real audio again: bring it up softly from the level to which what was made up had faded."""
         if self._made_up > _FADE_FROM:
             count = min(_RAMP, chunk.size)
+            faded = max(0.0, (_FADE_TO - self._made_up) / (_FADE_TO - _FADE_FROM))
             chunk = chunk.copy()
-            chunk[:count] = (chunk[:count] * np.linspace(0.0, 1.0, count)).astype(np.int16)
+            chunk[:count] = (chunk[:count] * np.linspace(faded, 1.0, count)).astype(np.int16)
         self._made_up = 0
         self._in_event = False
         return chunk

@@ -19,9 +19,17 @@ from typing import Any, Protocol
 
 import attrs
 
+from ..errors import ClientConfigurationError
 from .waiting import Deadline
 
-__all__ = ["SLOW_CALLBACK", "Dispatcher", "ExecutorDispatcher", "PumpDispatcher", "ThreadDispatcher"]
+__all__ = [
+    "SLOW_CALLBACK",
+    "Dispatcher",
+    "ExecutorDispatcher",
+    "PumpDispatcher",
+    "ThreadDispatcher",
+    "dispatcher_factory",
+]
 
 SLOW_CALLBACK = 0.5
 """Seconds after which a callback is called slow in the log: those behind it are late by as much."""
@@ -253,6 +261,26 @@ class ExecutorDispatcher(Dispatcher):
         with self._state:
             self._has_job = False
         _logger.error("callbacks cannot run: the executor does not take them (%s: %s)", type(exc).__name__, exc)
+
+
+def dispatcher_factory(callbacks: object) -> Callable[[], Dispatcher]:
+    """What makes the dispatcher of each login, from what the user said: `"thread"`, `"pump"` or an executor.
+
+    A thread ends with its login, so each login gets one of its own; the others last as long as the client.
+
+    Raises:
+        ClientConfigurationError: It is none of these.
+    """
+    if callbacks == "thread":
+        return ThreadDispatcher
+    if callbacks == "pump":
+        pump = PumpDispatcher()
+        return lambda: pump
+    submit = getattr(callbacks, "submit", None)
+    if not callable(submit):
+        raise ClientConfigurationError('callbacks must be "thread", "pump" or an executor')
+    executor = ExecutorDispatcher(callbacks)  # type: ignore[arg-type]
+    return lambda: executor
 
 
 def _name(fn: Callable[[], object]) -> str:

@@ -41,6 +41,13 @@ class CommandFuture(Future[T]):
         self._outcome: tuple[Any, BaseException | None] | None = None
         self._is_awaited_by_dispatcher = False
 
+    @classmethod
+    def settled(cls, result: Any = None, error: BaseException | None = None) -> CommandFuture[Any]:
+        """A future of a command that had nothing to do, or could not be given."""
+        future: CommandFuture[Any] = cls()
+        future.settle(result, error)
+        return future
+
     # -- users: any thread ---------------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> T:

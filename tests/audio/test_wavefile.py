@@ -35,7 +35,7 @@ def encode(samples: Samples, width: int, is_float: bool) -> bytes:
     if width == 1:
         return np.rint(samples * 127 + 128).astype(np.uint8).tobytes()
     numbers = np.rint(samples * (2 ** (8 * width - 1) - 1)).astype("<i8")
-    return numbers.view(np.uint8).reshape(-1, 8)[:, :width].tobytes()
+    return bytes(np.ascontiguousarray(numbers.view(np.uint8).reshape(-1, 8)[:, :width]))
 
 
 def make_wav(

@@ -242,9 +242,9 @@ def test_memory_is_bounded_when_nobody_listens() -> None:
     stream = packets(1000)
     for packet in stream:
         playout.put(packet)
-    assert len(playout._inbox) <= 66
+    assert len(playout._inbox) <= 64
     heard = play(playout, [], extra=15)
-    assert 1999 in values(heard)  # the decoders were not thrown away with the packets
+    assert 1999 in values(heard)
     stats = playout.stats()
     assert stats.packets_received == 1000
     assert stats.packets_discarded == 990

@@ -17,6 +17,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
+from telnyx_agent.testing._ice import offer_loopback_if_alone
+
 Samples = NDArray[np.int16]
 T = TypeVar("T")
 
@@ -146,6 +148,8 @@ class Oracle:
 
     async def invite(self, **changes: Any) -> None:
         self.pc.addTrack(self.microphone)
+        # Plain aiortc has no candidate at all where there is no network.
+        offer_loopback_if_alone(self.pc)
         await self.pc.setLocalDescription(await self.pc.createOffer())
         dialog = {"callID": self.call_id, "caller_id_name": "Ann", "caller_id_number": "1", "destination_number": ""}
         params = {"sdp": self.pc.localDescription.sdp, "dialogParams": dialog, "sessid": self.session_id, **changes}
