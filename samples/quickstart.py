@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from telnyx_agent import TranscriptionItem, TxClient, TxServerConfiguration
+from telnyx_agent import TranscriptionItem, TxClient, TxError, TxServerConfiguration
 from telnyx_agent.testing import LocalAgent, Scenario
 
 
@@ -46,3 +46,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:  # the `with` block has hung up and logged out
         print("Bye.")
+    except TxError as error:
+        raise SystemExit(f"It did not work: {error}") from error

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from uuid import UUID
 
 import attrs
@@ -203,7 +203,7 @@ class Call:
         """
         return self._port.stats(self._options.call_id)
 
-    def record(self, path: str | os.PathLike[str]) -> None:
+    def record(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the call to a stereo WAV from here on: left what was sent, right what was heard, 48 kHz, 16 bit.
 
         The file is complete when the call is over or `stop_recording` was called. Ask for consent where the law wants
@@ -223,11 +223,16 @@ class Call:
         self._bridge.recorder = self._recorder
 
     def stop_recording(self) -> None:
-        """End the recording and complete the file. Does nothing when there is none."""
+        """End the recording and complete the file. Does nothing when there is none.
+
+        Raises:
+            MediaError: The file is not complete, because the disk was full for example. For a recording that lasts to the
+                call's end `on_client_error` says so.
+        """
         recorder, self._recorder = self._recorder, None
         self._bridge.recorder = None
-        if recorder is not None:
-            recorder.close()
+        if recorder is not None and (error := recorder.finish()) is not None:
+            raise error
 
     # -- waiters -----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """`TxClient`: log in to an assistant, place calls, hang up - from any thread, with callbacks on a delegate.
 
-iOS: `TxClient`. It holds no protocol state itself: each login makes a `SessionDriver` on the shared loop thread, and what
-that reports comes back through a `Hub`.
+iOS: `TxClient`. It holds no protocol state itself: each login makes a `SessionDriver` on the shared loop thread, and
+what that reports comes back through a `Hub`.
 """
 
 from __future__ import annotations
@@ -203,8 +203,7 @@ class TxClient:
         Returns:
             A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
         """
-        link = self._link
-        return CommandFuture.settled() if link is None else self._post(link, link.driver.disconnect)
+        return self._command(None, lambda driver: driver.disconnect)
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Block until the login is complete. One Ctrl-C interrupts.
@@ -376,44 +375,36 @@ class TxClient:
             self._link = None
             _exit.LIVE.discard(self)
 
-    def _post(self, link: _Link, command: Callable[..., None], *args: Any) -> CommandFuture[Any]:
-        """Run a driver's command on the loop; its last argument is the future that it settles."""
+    def _command(
+        self, refusal: Exception | None, command: Callable[[SessionDriver], Callable[..., None]], *args: Any
+    ) -> CommandFuture[Any]:
+        """Run a driver's command on the loop; its last argument is the future that it settles.
+
+        `refusal` is the outcome where there is no connection (any more): to end what has ended is no error.
+        """
+        link = self._link
+        if link is None:
+            return CommandFuture.settled(error=refusal)
         future: CommandFuture[Any] = CommandFuture(link.dispatcher, link.loop)
         try:
-            link.loop.post(command, *args, future)
-        except RuntimeError:  # the loop has ended, and with it what the command was about
-            future.settle(error=_not_connected())
+            link.loop.post(command(link.driver), *args, future)
+        except RuntimeError:  # the loop has ended since
+            future.settle(error=refusal)
         return future
 
     def _hangup(self, call_id: str, cause: str | None, cause_code: int | None) -> CommandFuture[None]:
-        link = self._link
-        return (
-            CommandFuture.settled()
-            if link is None
-            else self._post(link, link.driver.hangup, call_id, cause, cause_code)
-        )
+        return self._command(None, lambda driver: driver.hangup, call_id, cause, cause_code)
 
     def _call_stats(self, call_id: str) -> CommandFuture[MediaStats | None]:
-        link = self._link
-        return (
-            CommandFuture.settled(error=_not_connected())
-            if link is None
-            else self._post(link, link.driver.call_stats, call_id)
-        )
+        return self._command(_not_connected(), lambda driver: driver.call_stats, call_id)
 
     def _send_message(self, text: str, urls: tuple[str, ...]) -> CommandFuture[str]:
-        link = self._link
-        return (
-            CommandFuture.settled(error=_not_connected())
-            if link is None
-            else self._post(link, link.driver.send_message, text, urls)
-        )
+        return self._command(_not_connected(), lambda driver: driver.send_message, text, urls)
 
     def _clear_transcript(self) -> CommandFuture[None]:
-        if (link := self._link) is not None:
-            return self._post(link, link.driver.clear_transcript)
-        self._assistant._forget()
-        return CommandFuture.settled()
+        if self._link is None:
+            self._assistant._forget()
+        return self._command(None, lambda driver: driver.clear_transcript)
 
     def _on_delegate_thread(self) -> bool:
         dispatcher = self._last_dispatcher

@@ -79,6 +79,7 @@ class CallDriver:
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
         self._closing = False
+        self._offer_made = False
         self._task = self._loop.create_task(self._run())
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -96,12 +97,12 @@ class CallDriver:
         if self._closing:
             return
         self._closing = True
-        self._task.cancel()
-        self._loop.create_task(self._shut_down())
+        self._closer = self._loop.create_task(self._shut_down())
 
     async def _run(self) -> None:
         try:
             offer = await self._make_offer()
+            self._offer_made = True
             self._reports.local_description(self._call_id, offer)
             sdp = await self._remote_sdp
             assert self._peer is not None
@@ -145,13 +146,12 @@ class CallDriver:
             self._device = await starting
             raise
 
-    def _release_audio(self) -> None:
+    def _release_audio(self) -> MediaError | None:
         """Worker thread: a device may take its time to stop, and a recording to be written to its end."""
         if self._device is not None:
             self._device.stop()
         recorder = self._media.bridge.recorder
-        if recorder is not None:
-            recorder.close()
+        return None if recorder is None else recorder.finish()
 
     def _peer_state_changed(self, state: str) -> None:
         if state == "connected":
@@ -169,8 +169,14 @@ class CallDriver:
 
     async def _shut_down(self) -> None:
         try:
+            if self._peer is not None and not self._offer_made:
+                # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
+                await self._peer.close()
+            self._task.cancel()
             await asyncio.wait([self._task])
-            await self._loop.run_in_executor(None, self._release_audio)
+            recording_error = await self._loop.run_in_executor(None, self._release_audio)
+            if recording_error is not None:
+                self._reports.device_failed(self._call_id, recording_error)
             if self._peer is not None:
                 await self._peer.close()
         except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
+from collections.abc import Callable
 
 __all__ = ["load"]
 
 _PEER = f"{__name__}.peer"
-_OPUS = f"{__name__}.opus"
 _loaded = threading.Event()
+
+# Who waits for the one import that is under way; the lock is for the first and the last of them.
+_lock = threading.Lock()
+_waiting: list[Callable[[BaseException | None], None]] = []
 
 
 async def load() -> None:
@@ -38,19 +42,28 @@ async def load() -> None:
         else:
             done.set_exception(error)
 
-    def work() -> None:
-        error: BaseException | None = None
-        try:
-            importlib.import_module(_PEER)
-            # Looking for a library reads directories and may start a process: not on the loop either.
-            importlib.import_module(_OPUS).library()
-            _loaded.set()
-        except BaseException as exc:  # noqa: BLE001 - handed to the waiting coroutine, whatever it is
-            error = exc
+    def tell(error: BaseException | None) -> None:
         try:
             loop.call_soon_threadsafe(settle, error)
         except RuntimeError:
             pass  # the loop was stopped meanwhile, so nobody waits any more
 
-    threading.Thread(target=work, name="telnyx-agent-import", daemon=True).start()
+    with _lock:
+        _waiting.append(tell)
+        if len(_waiting) == 1:
+            threading.Thread(target=_work, name="telnyx-agent-import", daemon=True).start()
     await done
+
+
+def _work() -> None:
+    error: BaseException | None = None
+    try:
+        importlib.import_module(_PEER).warm_up()
+        _loaded.set()
+    except BaseException as exc:  # noqa: BLE001 - handed to the waiting coroutines, whatever it is
+        error = exc
+    with _lock:
+        waiting = tuple(_waiting)
+        _waiting.clear()
+    for tell in waiting:
+        tell(error)

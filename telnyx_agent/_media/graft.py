@@ -33,7 +33,7 @@ from aiortc.rtp import RtpPacket
 from ..config import IceServer
 from ..errors import MediaError
 
-__all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "used_servers"]
+__all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "release_decoder", "used_servers"]
 
 _log = logging.getLogger("telnyx_agent.media")
 
@@ -126,17 +126,13 @@ def _text(versions: tuple[tuple[int, int], tuple[int, int]]) -> str:
 class _Sink:
     """Stands where aiortc's jitter buffer was."""
 
-    def __init__(self, receiver: RTCRtpReceiver, on_packet: Callable[[RtpPacket], None]) -> None:
-        self._receiver: RTCRtpReceiver | None = receiver
+    def __init__(self, on_packet: Callable[[RtpPacket], None]) -> None:
         self._on_packet = on_packet
 
     capacity = 0
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         """Pass the packet on; (no picture is lost, no frame is complete) for aiortc."""
-        if self._receiver is not None:
-            _release_decoder(self._receiver)
-            self._receiver = None
         try:
             self._on_packet(packet)
         except Exception:  # noqa: BLE001 - aiortc would take it for a broken connection and end the call
@@ -149,14 +145,22 @@ def intercept(receiver: RTCRtpReceiver, on_packet: Callable[[RtpPacket], None]) 
     check()
     if not hasattr(receiver, _BUFFER):
         raise MediaError(f"aiortc {aiortc.__version__} has no {_BUFFER}; install a version from {_text(AIORTC_RANGE)}")
-    setattr(receiver, _BUFFER, _Sink(receiver, on_packet))
+    setattr(receiver, _BUFFER, _Sink(on_packet))
 
 
-def _release_decoder(receiver: RTCRtpReceiver) -> None:
-    """End aiortc's decoder thread: nothing will ever be decoded there. It is not waited for."""
-    if getattr(receiver, _THREAD, None) is not None:
-        getattr(receiver, _QUEUE).put(None)
-        setattr(receiver, _THREAD, None)
+def release_decoder(receiver: RTCRtpReceiver) -> bool:
+    """Tell aiortc's decoder thread to end, for nothing will ever be decoded there.
+
+    aiortc would join it, on the loop, when the call ends.
+
+    Returns:
+        Whether there was such a thread. It ends the receiver's track and then itself.
+    """
+    if getattr(receiver, _THREAD, None) is None:
+        return False
+    getattr(receiver, _QUEUE).put(None)
+    setattr(receiver, _THREAD, None)
+    return True
 
 
 def negotiated_codecs(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParameters]:
@@ -165,7 +169,7 @@ def negotiated_codecs(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParamet
 
 
 def used_servers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
-    """The servers that aiortc will use: the first STUN and the first TURN server that it can. The log tells the others."""
+    """The servers that aiortc will use: the first STUN and the first TURN server that it can; the others are logged."""
     used: dict[str, RTCIceServer] = {}
     for server in servers:
         for url in server.urls:
@@ -207,7 +211,13 @@ def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool)
         stun, turn = connection.stun_server, connection.turn_server
         connection.stun_server = connection.turn_server = None
         local = [_LOOPBACK] if (loopback or not addresses) and _has_loopback() else []
-        found = await bind_hosts(component=component, addresses=[*addresses, *local])
+        binding = asyncio.ensure_future(bind_hosts(component=component, addresses=[*addresses, *local]))
+        try:
+            found = await asyncio.shield(binding)
+        except asyncio.CancelledError:
+            # Only when all are bound does aioice note the sockets, so that closing the connection closes them.
+            await binding
+            raise
         queries = []
         if stun is not None:
             queries.append(_ask_stun(connection, stun))

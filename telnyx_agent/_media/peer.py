@@ -10,32 +10,47 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpCodecCapability, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpCodecCapability,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 
 from ..config import IceServer
 from ..errors import MediaError
-from . import g711, graft, pyav
+from . import graft
 from .bridge import AudioBridge
-from .codecs import create_decoder, create_encoder
+from .codecs import SUPPORTED, create_decoder, create_encoder
 from .description import UNUSABLE, only_host_candidates, prepare_local, prepare_remote
-from .opus import OpusSettings
+from .opus import OpusSettings, library
 from .ordering import ReceivedPacket
 from .sender import EncodedTrack
 from .stats import MediaStats, mean_opinion_score
 
-# Imported here so that choosing a codec in a call reads no file on the loop.
-_CODECS = (g711, pyav)
-
-__all__ = ["MediaPeer", "MediaStats"]
+__all__ = ["MediaPeer", "MediaStats", "warm_up"]
 
 _log = logging.getLogger("telnyx_agent.media")
 
 NO_CANDIDATES = 33003
 """Official warning code: not one ICE candidate was gathered."""
 
-_CLOSE_TIMEOUT = 2.0
+_CLOSE_TIMEOUT, _ABORT_TIMEOUT = 1.5, 0.5
 _DEFAULT_OPUS = OpusSettings()
+
+
+def warm_up() -> None:
+    """Do once, off the loop, what would read files on it in the first call."""
+    # The first certificate makes cryptography import more of itself; looking for libopus may even start a process.
+    RTCCertificate.generateCertificate()
+    library()
+    for name in SUPPORTED:
+        create_encoder(name)
+        create_decoder(name)
 
 
 class MediaPeer:
@@ -82,6 +97,7 @@ class MediaPeer:
         self._closing: asyncio.Task[None] | None = None
         self._negotiating: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        self._decoder_released = False
         self._asks_servers = bool(ice_servers)
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=graft.used_servers(ice_servers)))
         self._pc.on("connectionstatechange", self._connection_state_changed)
@@ -177,7 +193,7 @@ class MediaPeer:
         )
 
     async def close(self) -> None:
-        """End the connection and free everything, within 2 s. Never raises; may be called again."""
+        """End the connection and free everything, in 2 s at most. Never raises; may be called again."""
         if self._closing is None:
             self._closing = self._loop.create_task(self._close())
         await asyncio.shield(self._closing)
@@ -238,7 +254,13 @@ class MediaPeer:
         state = self._pc.connectionState
         if state == "new" or (state == "closed" and self._closing is not None):
             return  # our own close reports when it is done
+        if state == "connected":
+            # aiortc starts its receiver in this same turn of the loop.
+            self._loop.call_soon(self._release_decoder)
         self._report(state)
+
+    def _release_decoder(self) -> None:
+        self._decoder_released |= graft.release_decoder(self._transceiver.receiver)
 
     def _report(self, state: str) -> None:
         if state in self._reported or "closed" in self._reported:
@@ -258,14 +280,17 @@ class MediaPeer:
     async def _close(self) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
+        closing = self._loop.create_task(self._close_connection())
         try:
-            closing = self._loop.create_task(self._close_connection())
             _, late = await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
             if late:
                 _log.debug("closing the peer connection takes too long; its sockets are closed now")
                 graft.abort(self._pc)
-                await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT / 4)
+                await asyncio.wait({closing}, timeout=_ABORT_TIMEOUT)
+            if not closing.done():
                 closing.cancel()
+            elif not closing.cancelled():
+                closing.result()
         except Exception:  # noqa: BLE001 - the call is over in any case
             _log.exception("closing the peer connection failed")
         finally:
@@ -273,12 +298,21 @@ class MediaPeer:
             self._report("closed")
 
     async def _close_connection(self) -> None:
-        if self._negotiating is not None and not self._negotiating.done():
+        if self._negotiating is not None:
             self._negotiating.cancel()
-            await asyncio.wait({self._negotiating})
-        # ICE must not wait for more candidates, or its checks would never end.
-        await self._pc.addIceCandidate(None)
+            # Whoever waited for it has had its error, or has been cancelled and does not want it.
+            await asyncio.gather(self._negotiating, return_exceptions=True)
+        if self._pc.remoteDescription is not None:
+            # ICE must not wait for more candidates, or its checks would never end.
+            await self._pc.addIceCandidate(None)
+        self._release_decoder()
         await self._pc.close()
+        if self._decoder_released:
+            try:
+                # The last that aiortc's thread does is to end the track; joining it would block the loop.
+                await self._transceiver.receiver.track.recv()
+            except MediaStreamError:
+                pass
 
 
 def _in_order(preferred: Sequence[Mapping[str, Any]]) -> list[RTCRtpCodecCapability]:

@@ -113,6 +113,15 @@ class StereoRecorder:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    def finish(self) -> MediaError | None:
+        """`close`, and the error that users see if the recording is not complete."""
+        self.close()
+        if self._error is None:
+            return None
+        error = MediaError(f"the recording stopped after {self.seconds:.1f} s: {self._error}; is the disk full?")
+        error.__cause__ = self._error
+        return error
+
     def _take(self, is_left: bool, pcm: NDArray[np.int16]) -> None:
         if not self._closing.is_set() and self._error is None and len(self._queue) < _MAX_QUEUED:
             self._queue.append((is_left, pcm))

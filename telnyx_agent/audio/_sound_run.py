@@ -11,6 +11,7 @@ import functools
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ Latency = Literal["low", "high"] | float
 _CHECK_SECONDS = 1.0
 _STALLED_CHECKS = 5  # Bluetooth takes seconds to wake up; a dead device is silent for ever
 _SILENT_SECONDS = 3.0
+_REOPEN_LIMIT, _REOPEN_SECONDS = 3, 30.0  # so often in so many seconds; what dies more often is broken
+_STALL_WEIGHT = 2  # a second stall is one too many: each costs five seconds of silence
 _JOIN_TIMEOUT = 5.0
 
 _SILENCE_ADVICE = {
@@ -59,6 +62,7 @@ class SoundRun:
         self._streams: list[Any] = []
         self._wake = threading.Event()
         self._died = False
+        self._reopened: list[float] = []
         self._warned: set[str] = set()
         self.stopping = False
         """Whether it has ended or is about to."""
@@ -182,6 +186,8 @@ class SoundRun:
         error = None
         try:
             error = self._wait_for_end()
+            while error is not None and self._reopen():
+                error = self._wait_for_end()
         finally:
             self.stopping = self.callbacks.stopping = True
             with _portaudio.lock:
@@ -192,6 +198,28 @@ class SoundRun:
             self._stream.device_failed(error)  # which may well start another device at once
         except Exception:
             logger.exception("the call could not be told that its sound device failed")
+
+    def _reopen(self) -> bool:
+        """Whether streams that have died or stalled are open again.
+
+        Drivers give up on what the device itself survives: with four busy processes on two cores, PortAudio's ALSA
+        driver ended every tenth stream before its first block.
+        """
+        now = time.monotonic()
+        self._reopened = [moment for moment in self._reopened if now - moment < _REOPEN_SECONDS]
+        self._reopened += [now] if self._died else [now] * _STALL_WEIGHT
+        if len(self._reopened) > _REOPEN_LIMIT:
+            return False
+        with _portaudio.lock:
+            self._close_streams()
+            self._died = False
+            try:
+                self._open_streams()
+            except MediaError as exc:
+                logger.info("the sound device cannot be opened again: %s", exc)
+                return False
+        logger.warning("the sound device %s broke down and was opened again", self.name)
+        return True
 
     def _wait_for_end(self) -> MediaError | None:
         """What the device died of, or None when it was stopped."""

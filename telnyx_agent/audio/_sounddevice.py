@@ -58,17 +58,7 @@ class SoundDeviceAudio:
         with self._lock:
             if self._run is not None and not (self._run.stopping and self._run.stop()):
                 raise MediaError("these sound devices already serve a call; give each simultaneous call its own object")
-            try:
-                self._run = self._open(stream)
-            except MediaError as exc:
-                # PortAudio's picture of the machine is as old as the process: a headset may have come, or the sound
-                # server may have been restarted.
-                logger.info("looking for sound devices again, because %s", exc)
-                if not _portaudio.look_again():
-                    raise
-                self._run = None
-            if self._run is None:
-                self._run = self._open(stream)
+            self._run = self._open_or_look_again(stream)
             self.name = self._run.name
             # Before sounddevice's own handler, which has registered earlier and ends PortAudio.
             atexit.register(self.stop)
@@ -103,6 +93,17 @@ class SoundDeviceAudio:
     def output_underflows(self) -> int:
         """How often, in the present or last call, the loudspeaker had a gap because this process was busy."""
         return 0 if self._run is None else self._run.callbacks.output_underflows
+
+    def _open_or_look_again(self, stream: AudioStream) -> SoundRun:
+        try:
+            return self._open(stream)
+        except MediaError as exc:
+            # PortAudio's picture of the machine is as old as the process: a headset may have come since, or the sound
+            # server may have been restarted.
+            logger.info("looking for sound devices again, because %s", exc)
+            if not _portaudio.look_again():
+                raise
+        return self._open(stream)
 
     def _open(self, stream: AudioStream) -> SoundRun:
         known = _portaudio.list_devices()

@@ -7,15 +7,15 @@ import re
 _OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000", re.IGNORECASE | re.MULTILINE)
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 
-# 192.0.2.0/24 is for documentation: nobody is there.
+# This machine's discard port: what a client sends there goes no further.
 _TEMPLATE = (
     "v=0",
-    "o=FreeSWITCH 1753331097 1753331099 IN IP4 192.0.2.1",
+    "o=FreeSWITCH 1753331097 1753331099 IN IP4 127.0.0.1",
     "s=FreeSWITCH",
-    "c=IN IP4 192.0.2.1",
+    "c=IN IP4 127.0.0.1",
     "t=0 0",
     "a=msid-semantic: WMS emu",
-    "m=audio 16952 UDP/TLS/RTP/SAVPF {pt}",
+    "m=audio 9 UDP/TLS/RTP/SAVPF {pt}",
     "a=rtpmap:{pt} opus/48000/2",
     "a=ptime:20",
     "a=sendrecv",
@@ -23,10 +23,10 @@ _TEMPLATE = (
     "a=fingerprint:sha-256 {fingerprint}",
     "a=setup:active",
     "a=rtcp-mux",
-    "a=rtcp:16952 IN IP4 192.0.2.1",
+    "a=rtcp:9 IN IP4 127.0.0.1",
     "a=ice-ufrag:emuu",
     "a=ice-pwd:emulatoremulatoremulator",
-    "a=candidate:1 1 udp 2130706431 192.0.2.1 16952 typ host generation 0",
+    "a=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host generation 0",
     "a=end-of-candidates",
     "a=ssrc:3699583393 cname:emu",
     "",

@@ -14,6 +14,7 @@ Samples = NDArray[np.int16]
 
 # An utterance longer than this is cut, so that a caller with music on does not fill the memory.
 MAX_SECONDS = 20.0
+_LOUDEST_BACKGROUND = -35.0
 
 
 @attrs.frozen
@@ -59,7 +60,7 @@ class Endpointer:
         self._frames: list[Samples] = []
         self._active = 0
         self._silent = 0
-        self._background = -90.0
+        self._background: float | None = None
         self.is_speaking = False
 
     def feed(self, samples: Samples) -> list[Turn]:
@@ -81,6 +82,9 @@ class Endpointer:
 
     def _frame(self, frame: Samples) -> Turn | None:
         level = level_db(frame)
+        if self._background is None:
+            # Somebody may be speaking already: no background is that loud.
+            self._background = min(level, _LOUDEST_BACKGROUND)
         loud = level > max(self._threshold, self._background + 10.0)
         # Down at once, up slowly (5 dB/s), never during speech.
         if level < self._background:

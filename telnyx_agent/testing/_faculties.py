@@ -9,23 +9,32 @@ from .voice import EspeakVoice, SilentVoice, ToneVoice, Voice
 
 logger = logging.getLogger("telnyx_agent.testing")
 
-ADVICE = 'pip install "telnyx-agent[demo]"'
 
-
-class _Deaf:
+class DeafEars:
     """Ears that never hear anything."""
 
     def hear(self, samples: object) -> str:
+        """Nothing."""
         return ""
 
 
-def make_voice(wanted: Voice | str | None) -> Voice:
-    """The voice that was asked for.
+def make_faculties(
+    voice: Voice | str | None, ears: Ears | str | None, phrases: tuple[str, ...] | None
+) -> tuple[Voice, Ears]:
+    """The voice and ears that were asked for; what is missing is replaced, with one line in the log.
 
     Raises:
-        ImportError: An espeak-ng voice was asked for by name, but espeak-ng is missing.
-        ValueError: espeak-ng has no voice of that name.
+        ImportError: Something was asked for by name, but is not installed.
+        ValueError: There is nothing of that name.
     """
+    missing: list[str] = []
+    chosen = _make_voice(voice, missing), _make_ears(ears, phrases, missing)
+    if missing:
+        logger.warning('the local agent %s; to change that: pip install "telnyx-agent[demo]"', " and ".join(missing))
+    return chosen
+
+
+def _make_voice(wanted: Voice | str | None, missing: list[str]) -> Voice:
     if wanted == "tones":
         return ToneVoice()
     if wanted == "silent":
@@ -34,29 +43,23 @@ def make_voice(wanted: Voice | str | None) -> Voice:
         try:
             return EspeakVoice()
         except ImportError:
-            logger.warning("the local agent plays tones: espeakng-loader is not installed; %s", ADVICE)
+            missing.append("plays tones, for want of espeakng-loader")
             return ToneVoice()
     return EspeakVoice(wanted) if isinstance(wanted, str) else wanted
 
 
-def make_ears(wanted: Ears | str | None, phrases: tuple[str, ...] | None) -> Ears:
-    """The ears that were asked for.
-
-    Raises:
-        ImportError: pocketsphinx was asked for by name, but is missing.
-        ValueError: There are no ears of that name.
-    """
+def _make_ears(wanted: Ears | str | None, phrases: tuple[str, ...] | None, missing: list[str]) -> Ears:
     if wanted == "energy":
         return EnergyEars()
     if wanted == "deaf":
-        return _Deaf()
+        return DeafEars()
     if wanted == "pocketsphinx":
         return PocketsphinxEars(phrases)
     if wanted is None or wanted == "auto":
         try:
             return PocketsphinxEars(phrases)
         except ImportError:
-            logger.warning("the local agent does not understand speech: pocketsphinx is not installed; %s", ADVICE)
+            missing.append("understands no speech, for want of pocketsphinx")
             return EnergyEars()
     if isinstance(wanted, str):
         raise ValueError(f"there are no ears {wanted!r}; use 'auto', 'pocketsphinx', 'energy' or 'deaf'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
@@ -67,6 +68,7 @@ class FrameLog:
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._frames: deque[FrameRecord] = deque(maxlen=LIMIT)
+        self._total = 0
         self._changed = threading.Condition()
 
     def add(self, direction: str, connection: int, data: str | bytes) -> None:
@@ -74,6 +76,7 @@ class FrameLog:
         record = FrameRecord(direction, connection, time.monotonic() - self._start, data)
         with self._changed:
             self._frames.append(record)
+            self._total += 1
             self._changed.notify_all()
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%d %s %s", connection, "<" if direction == "received" else ">", record.method)
@@ -104,17 +107,20 @@ class FrameLog:
                 return False
             return frame.method == method and (predicate is None or predicate(frame.message))
 
+        found = seen = 0
         with self._changed:
             while True:
-                # Newly made on each turn: the deque may have forgotten some.
-                found = [frame for frame in self._frames if matches(frame)]
-                if len(found) >= count:
-                    return found[count - 1]
+                new = min(self._total - seen, len(self._frames))
+                for frame in itertools.islice(self._frames, len(self._frames) - new, None):
+                    found += matches(frame)
+                    if found == count:
+                        return frame
+                seen = self._total
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    seen = ", ".join(f"{'<' if f.direction == 'received' else '>'}{f.method}" for f in self._frames)
+                    listed = ", ".join(f"{'<' if f.direction == 'received' else '>'}{f.method}" for f in self._frames)
                     raise TimeoutError(
                         f"no {method!r} frame (number {count}) within {timeout} s; frames so far (< from the client, "
-                        f"> to it): {seen[-2000:] or 'none'}"
+                        f"> to it): {listed[-2000:] or 'none'}"
                     )
                 self._changed.wait(remaining)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -45,7 +46,15 @@ def offer_loopback_if_alone(pc: Any) -> None:
         async def gather_also_loopback(
             component: int, addresses: list[str], timeout: int = 5, gather: Any = gather
         ) -> Any:
-            return await gather(component=component, addresses=addresses or [LOOPBACK], timeout=timeout)
+            binding = asyncio.ensure_future(
+                gather(component=component, addresses=addresses or [LOOPBACK], timeout=timeout)
+            )
+            try:
+                return await asyncio.shield(binding)
+            except asyncio.CancelledError:
+                # Only when all are bound does aioice note the sockets, so that closing the connection closes them.
+                await binding
+                raise
 
         connection.get_component_candidates = gather_also_loopback
 

@@ -75,6 +75,9 @@ class AgentPeer:
         self._hear = hear
         self._codecs = codecs
         self._same_machine = same_machine
+        # SDP operations one after the other, and the end after them: aiortc leaves sockets open when it is closed while
+        # it gathers.
+        self._negotiating = asyncio.Lock()
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._track = VoiceTrack()
         self._receiver: asyncio.Task[None] | None = None
@@ -97,6 +100,10 @@ class AgentPeer:
         Raises:
             Exception: aiortc could not use the offer.
         """
+        async with self._negotiating:
+            return await self._answer(offer, trickle=trickle)
+
+    async def _answer(self, offer: str, *, trickle: bool) -> str:
         sdp = _ice.resolve_hidden_candidates(offer) if self._same_machine else offer
         # In this order: aiortc settles the codecs when it gets the offer.
         self._pc.addTrack(self._track)
@@ -114,17 +121,19 @@ class AgentPeer:
 
     async def offer(self) -> str:
         """A complete offer, for a client that comes back."""
-        self._pc.addTrack(self._track)
-        self._prefer_codecs()
-        offer = await self._pc.createOffer()
-        _ice.offer_loopback_if_alone(self._pc)
-        await self._pc.setLocalDescription(offer)
-        return str(self._pc.localDescription.sdp)
+        async with self._negotiating:
+            self._pc.addTrack(self._track)
+            self._prefer_codecs()
+            offer = await self._pc.createOffer()
+            _ice.offer_loopback_if_alone(self._pc)
+            await self._pc.setLocalDescription(offer)
+            return str(self._pc.localDescription.sdp)
 
     async def accept(self, answer: str) -> None:
         """Apply the client's answer to `offer`."""
         sdp = _ice.resolve_hidden_candidates(answer) if self._same_machine else answer
-        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        async with self._negotiating:
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
     async def add_candidate(self, candidate: str | None, mid: str | None, index: int | None) -> None:
         """Add a trickled candidate; None is the end of them. Those that come before the offer is applied wait."""
@@ -185,5 +194,6 @@ class AgentPeer:
             await asyncio.gather(self._receiver, return_exceptions=True)
 
     async def _close_connection(self) -> None:
-        await self._pc.close()
+        async with self._negotiating:
+            await self._pc.close()
         await _ice.close_for_good(self._pc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -58,6 +58,43 @@ class _Rule:
 
 LOOK_UP = FunctionCall("lookup_order", '{"order_id": "1001"}')
 REPEATABLE = ("the quick brown fox", "one two three", "peter piper", "good weather today", "telephone", "hello world")
+STORY = (
+    "Once upon a time there was a little packet that wanted to see the world. It travelled through long wires and "
+    "wide networks, over mountains and under the sea, met many routers and a few firewalls, and in the end it arrived "
+    "safely, in order, and on time."
+)
+
+# What to look for, what to answer, what callers may say. The first rule that fits wins.
+_SMALL_TALK: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        r"\b(open(ing)?|close|hours)\b",
+        "We are open from nine to five, Monday to Friday.",
+        ("What are your opening hours?", "When do you open?", "When do you close today?", "Are you open on Sunday?"),
+    ),
+    (
+        r"\b(your name|who are you)\b",
+        "I am the local agent. I live on your machine.",
+        ("What is your name?", "Who are you?"),
+    ),
+    (
+        r"\b(can you do|help)\b",
+        "You can ask me for the time, the date, or our opening hours.",
+        ("What can you do?", "Can you help me?"),
+    ),
+    (r"\bjoke\b", "Why did the packet cross the network? To get to the other site.", ("Tell me a joke",)),
+    (r"\bweather\b", "I have no window, but I hope for sunshine.", ("What is the weather like today?",)),
+    (r"\bstory\b", STORY, ("Tell me a story",)),
+    (r"\bhow are you\b", "I am fine, thank you. And you?", ("How are you?", "Hello, how are you today?")),
+    (r"\bthank", "You are welcome.", ("Thank you", "Thank you very much", "No, thank you")),
+    (r"\b(stop|wait|quiet)\b", "All right, I am listening.", ("Stop", "Please stop", "Wait a moment please")),
+    (r"^\W*(yes|yeah|okay|ok)\b", "Very well.", ("Yes", "Yes please")),
+    (r"^\W*no\b", "All right.", ("No",)),
+    (
+        r"\b(hello|hi|hey|good (morning|afternoon|evening))\b",
+        "Hello! What can I do for you?",
+        ("Hello", "Hi there", "Good morning", "Good afternoon", "Good evening"),
+    ),
+)
 
 
 class ScriptedBrain:
@@ -78,7 +115,7 @@ class ScriptedBrain:
         now: Callable[[], datetime.datetime] = datetime.datetime.now,
     ) -> None:
         self._now = now
-        self._rules = tuple(self._make_rules(hang_up_on_goodbye))
+        self._rules = (*self._moving_rules(hang_up_on_goodbye), *map(_fixed_rule, _SMALL_TALK))
         self.phrases: tuple[str, ...] = tuple(phrase for rule in self._rules for phrase in rule.phrases)
 
     def __call__(self, text: str) -> Reply:
@@ -107,93 +144,48 @@ class ScriptedBrain:
                 return rule.answer(match)
         return None
 
-    def _make_rules(self, hang_up_on_goodbye: bool) -> Iterable[_Rule]:
-        def rule(pattern: str, answer: str | Reply | Callable[[re.Match[str]], Reply], *phrases: str) -> _Rule:
-            if not callable(answer):
-                reply = to_reply(answer)
-                return _Rule(re.compile(pattern, re.IGNORECASE), lambda match: reply, phrases)
-            return _Rule(re.compile(pattern, re.IGNORECASE), answer, phrases)
+    def _moving_rules(self, hang_up_on_goodbye: bool) -> tuple[_Rule, ...]:
+        """Rules whose answer is more than a text."""
+        goodbye = Reply("Goodbye! It was nice talking to you.", hang_up=hang_up_on_goodbye)
+        return (
+            _rule(
+                r"\brepeat( after me)?\b[\s:,]*(?P<what>.*)",
+                lambda match: Reply(match["what"].strip() or "What shall I repeat?"),
+                *(f"Repeat after me: {words}" for words in REPEATABLE),
+            ),
+            _rule(
+                r"\b(hang up|end the call)\b",
+                lambda match: Reply("As you wish. Goodbye!", hang_up=True),
+                "Please hang up",
+                "You can hang up now",
+                "Please end the call",
+            ),
+            _rule(r"\b(good ?bye|bye|see you)\b", lambda match: goodbye, "Goodbye", "Bye bye", "See you later"),
+            _rule(
+                r"\border\b",
+                lambda match: Reply("One moment, I will look that up.", function_call=LOOK_UP),
+                "Where is my order?",
+                "Can you look up my order?",
+            ),
+            _rule(
+                r"\btime\b",
+                lambda match: Reply(f"It is {self._now():%H:%M}."),
+                "What time is it?",
+                "Can you tell me the time?",
+            ),
+            _rule(
+                r"\b(day|date)\b",
+                lambda match: Reply(f"Today is {self._now():%A}, {self._now().day} {self._now():%B}."),
+                "What day is it today?",
+                "What is the date today?",
+            ),
+        )
 
-        def repeat(match: re.Match[str]) -> Reply:
-            return Reply(match["what"].strip() or "What shall I repeat?")
 
-        yield rule(
-            r"\brepeat( after me)?\b[\s:,]*(?P<what>.*)", repeat, *(f"Repeat after me: {words}" for words in REPEATABLE)
-        )
-        yield rule(
-            r"\b(hang up|end the call)\b",
-            Reply("As you wish. Goodbye!", hang_up=True),
-            "Please hang up",
-            "You can hang up now",
-            "Please end the call",
-        )
-        yield rule(
-            r"\b(good ?bye|bye|see you)\b",
-            Reply("Goodbye! It was nice talking to you.", hang_up=hang_up_on_goodbye),
-            "Goodbye",
-            "Bye bye",
-            "See you later",
-        )
-        yield rule(
-            r"\border\b",
-            Reply("One moment, I will look that up.", function_call=LOOK_UP),
-            "Where is my order?",
-            "Can you look up my order?",
-        )
-        yield rule(
-            r"\b(open(ing)?|close|hours)\b",
-            "We are open from nine to five, Monday to Friday.",
-            "What are your opening hours?",
-            "When do you open?",
-            "When do you close today?",
-            "Are you open on Sunday?",
-        )
-        yield rule(
-            r"\btime\b",
-            lambda match: Reply(f"It is {self._now():%H:%M}."),
-            "What time is it?",
-            "Can you tell me the time?",
-        )
-        yield rule(
-            r"\b(day|date)\b",
-            lambda match: Reply(f"Today is {self._now():%A}, {self._now().day} {self._now():%B}."),
-            "What day is it today?",
-            "What is the date today?",
-        )
-        yield rule(
-            r"\b(your name|who are you)\b",
-            "I am the local agent. I live on your machine.",
-            "What is your name?",
-            "Who are you?",
-        )
-        yield rule(
-            r"\b(can you do|help)\b",
-            "You can ask me for the time, the date, or our opening hours.",
-            "What can you do?",
-            "Can you help me?",
-        )
-        yield rule(r"\bjoke\b", "Why did the packet cross the network? To get to the other site.", "Tell me a joke")
-        yield rule(r"\bweather\b", "I have no window, but I hope for sunshine.", "What is the weather like today?")
-        yield rule(
-            r"\bstory\b",
-            "Once upon a time there was a little packet that wanted to see the world. It travelled through long wires "
-            "and wide networks, over mountains and under the sea, met many routers and a few firewalls, and in the end "
-            "it arrived safely, in order, and on time.",
-            "Tell me a story",
-        )
-        yield rule(r"\bhow are you\b", "I am fine, thank you. And you?", "How are you?", "Hello, how are you today?")
-        yield rule(r"\bthank", "You are welcome.", "Thank you", "Thank you very much", "No, thank you")
-        yield rule(
-            r"\b(stop|wait|quiet)\b", "All right, I am listening.", "Stop", "Please stop", "Wait a moment please"
-        )
-        yield rule(r"^\W*(yes|yeah|okay|ok)\b", "Very well.", "Yes", "Yes please")
-        yield rule(r"^\W*no\b", "All right.", "No")
-        yield rule(
-            r"\b(hello|hi|hey|good (morning|afternoon|evening))\b",
-            "Hello! What can I do for you?",
-            "Hello",
-            "Hi there",
-            "Good morning",
-            "Good afternoon",
-            "Good evening",
-        )
+def _rule(pattern: str, answer: Callable[[re.Match[str]], Reply], *phrases: str) -> _Rule:
+    return _Rule(re.compile(pattern, re.IGNORECASE), answer, phrases)
+
+
+def _fixed_rule(row: tuple[str, str, tuple[str, ...]]) -> _Rule:
+    pattern, text, phrases = row
+    return _rule(pattern, lambda match: Reply(text), *phrases)

@@ -87,15 +87,11 @@ class PocketsphinxEars:
         """End the recogniser's process. It starts again with the next utterance."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    _close_quietly(pipe)
+            _end(process)
 
     def hear(self, samples: Samples) -> str:
         """One of the phrases, some other text, or nothing."""
-        sound = _with_noise(samples).tobytes()
+        sound = self.prepared(samples).tobytes()
         with self._lock:
             self._start()
             if self._local is not None:
@@ -104,9 +100,20 @@ class PocketsphinxEars:
             if process is None:
                 return ""
             answer = _ask(process, {"size": len(sound)}, sound)
-            if not answer and self._process is process and process.poll() is not None:
+            if not answer and self._process is process:
                 self._process = None  # it died; the next utterance starts another one
+                _end(process)
             return str(answer.get("text", ""))
+
+    @staticmethod
+    def prepared(samples: Samples) -> Samples:
+        """The samples with a little noise. Digital silence, as codecs and mutes make it, misleads the recogniser.
+
+        Measured over Opus with four voices: 164 of 180 sentences understood without, all 180 with it.
+        """
+        level = float(np.clip(np.abs(samples.astype(np.int32)).max(initial=0) / 1000, 3.0, 30.0))
+        noise = np.random.default_rng(1).normal(0.0, level, len(samples))
+        return np.clip(samples + noise, -32768, 32767).astype(np.int16)
 
     def _start(self) -> None:
         if self._local is not None or self._process is not None:
@@ -135,8 +142,7 @@ class PocketsphinxEars:
             return None
         answer = _ask(process, {"phrases": self._phrases, "fall_back": self._fall_back})
         if "left_out" not in answer:
-            process.kill()
-            process.wait()
+            _end(process)
             logger.warning("the ears' process did not start; recognising in this process")
             return None
         self._report(answer["left_out"])
@@ -147,16 +153,6 @@ class PocketsphinxEars:
             logger.warning(
                 "the ears cannot hear these phrases, they have words that pocketsphinx does not know: %s", left_out
             )
-
-
-def _with_noise(samples: Samples) -> Samples:
-    """Add a little noise. Digital silence, as codecs and mutes make it, misleads the recogniser.
-
-    Measured over Opus with four voices: 164 of 180 sentences understood without, all 180 with it.
-    """
-    level = float(np.clip(np.abs(samples.astype(np.int32)).max(initial=0) / 1000, 3.0, 30.0))
-    noise = np.random.default_rng(1).normal(0.0, level, len(samples))
-    return np.clip(samples + noise, -32768, 32767).astype(np.int16)
 
 
 def _ask(process: subprocess.Popen[bytes], message: dict[str, Any], sound: bytes = b"") -> dict[str, Any]:
@@ -174,9 +170,14 @@ def _ask(process: subprocess.Popen[bytes], message: dict[str, Any], sound: bytes
     return answer if isinstance(answer, dict) else {}
 
 
-def _close_quietly(pipe: Any) -> None:
-    """Close a pipe whose other end is gone; what was not sent is of no use any more."""
-    try:
-        pipe.close()
-    except OSError as exc:
-        logger.debug("a pipe to the ears: %s", exc)
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the recogniser's process, whatever it is doing, and close the pipes to it."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        try:
+            if pipe is not None:
+                pipe.close()
+        except OSError as exc:
+            # What was not sent yet is of no use any more.
+            logger.debug("a pipe to the ears: %s", exc)

@@ -91,7 +91,7 @@ class LocalAgent:
         barge_in: bool = True,
         media: bool = True,
     ) -> None:
-        from . import _faculties
+        from ._faculties import make_faculties
 
         self._scenario = scenario
         self._host = host
@@ -101,9 +101,8 @@ class LocalAgent:
         self._barge_in = barge_in
         self._accept = default_accept if accept is None else accept
         self._brain: Brain = ScriptedBrain() if brain is None else brain
-        self._voice = _faculties.make_voice(voice)
         known = getattr(self._brain, "phrases", None) if phrases is None else phrases
-        self._ears = _faculties.make_ears(ears, None if known is None else tuple(known))
+        self._voice, self._ears = make_faculties(voice, ears, None if known is None else tuple(known))
         self._frames = FrameLog()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -172,8 +171,11 @@ class LocalAgent:
 
     async def _serve(self, started: concurrent.futures.Future[int]) -> None:
         from ._dialogue import Faculties
-        from ._server import AgentServer, Settings, to_scenarios
 
+        try:
+            from ._server import AgentServer, Settings, to_scenarios
+        except ModuleNotFoundError as exc:
+            raise ImportError(f'LocalAgent needs the package {exc.name}; pip install "telnyx-agent[demo]"') from exc
         settings = Settings(
             host=self._host,
             port=self._wanted_port,

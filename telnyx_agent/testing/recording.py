@@ -40,6 +40,7 @@ class RecordingDelegate:
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._events: list[RecordedEvent] = []
+        self._forgotten = 0
         self._changed = threading.Condition()
 
     def __getattr__(self, name: str) -> Callable[..., None]:
@@ -75,6 +76,7 @@ class RecordingDelegate:
     def clear(self) -> None:
         """Forget everything so far."""
         with self._changed:
+            self._forgotten += len(self._events)
             self._events.clear()
 
     def wait_for(
@@ -103,18 +105,16 @@ class RecordingDelegate:
         seen = found = 0
         with self._changed:
             while True:
-                for event in self._events[seen:]:
+                for event in self._events[max(0, seen - self._forgotten) :]:
                     if event.name == name and (predicate is None or predicate(*event.args, **event.kwargs)):
                         found += 1
                         if found == count:
                             return event.args
-                # After `clear` in another thread the count starts again with what comes.
-                seen = len(self._events)
+                seen = self._forgotten + len(self._events)
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     break
                 self._changed.wait(remaining)
-                seen = min(seen, len(self._events))
         listed = "\n".join(f"  {event.time:7.3f} {event.name}{event.args!r}" for event in self.events) or "  nothing"
         raise TimeoutError(
             f"{name} was called {found} time(s) within {timeout} s, expected {count}; what was called:\n{listed}"

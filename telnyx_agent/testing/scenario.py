@@ -9,7 +9,7 @@ connection the first scenario, the second and all later ones the second.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -107,6 +107,18 @@ class Injection:
     delay: float = 0.0
 
 
+def _to_states(states: Iterable[str]) -> tuple[str, ...]:
+    return tuple(states)
+
+
+def _to_function_calls(calls: Iterable[FunctionCall]) -> tuple[FunctionCall, ...]:
+    return tuple(calls)
+
+
+def _to_injections(injections: Iterable[Injection]) -> tuple[Injection, ...]:
+    return tuple(injections)
+
+
 @attrs.frozen(kw_only=True)
 class Scenario:
     """What the server does on one connection. All times are seconds; those marked * are divided by `speed`.
@@ -175,7 +187,7 @@ class Scenario:
     login_delay: float = 0.02
     client_ready: bool = True
     client_ready_delay: float = 0.03
-    gateway_states: tuple[str, ...] = attrs.field(default=("REGED",), converter=tuple)
+    gateway_states: tuple[str, ...] = attrs.field(default=("REGED",), converter=_to_states)
     gateway_push: bool = False
     gateway_delay: float = 0.01
     gateway_close_code: int | None = None
@@ -203,7 +215,7 @@ class Scenario:
     delta_response_id: bool = True
     response_done: bool = True
     echo_messages: bool = True
-    function_calls: tuple[FunctionCall, ...] = attrs.field(default=(), converter=tuple)
+    function_calls: tuple[FunctionCall, ...] = attrs.field(default=(), converter=_to_function_calls)
 
     ping_interval: float | None = 30.0
     ping_early: bool = False
@@ -218,7 +230,7 @@ class Scenario:
     punt_after: float | None = None
     detach_timeout: float = 120.0
     reattach: str = attrs.field(default="attach", validator=attrs.validators.in_(("attach", "late", "none", "other")))
-    injections: tuple[Injection, ...] = attrs.field(default=(), converter=tuple)
+    injections: tuple[Injection, ...] = attrs.field(default=(), converter=_to_injections)
 
     def __attrs_post_init__(self) -> None:
         for name in attrs.fields_dict(type(self)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -220,6 +221,35 @@ def test_the_call_may_react_to_the_failure_at_once(pulse: PulseServer) -> None:
         fallback.stop()
 
 
+@pytest.mark.parametrize("kind", ["sink-input", "source-output"])
+def test_a_stream_that_breaks_down_is_opened_again(
+    sound: PulseServer, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """The device is still there, so the call need not know."""
+    device, stream = SoundDeviceAudio(), MemoryStream(tone(700, 60))
+    device.start(stream)
+    stream.wait_pulled(9600)
+    sound.drop(kind)
+    while "broke down and was opened again" not in caplog.text:
+        stream.wait_pulled(stream.pulled + 480)
+    stream.wait_pulled(stream.pulled + 9600)
+    device.stop()
+    assert stream.error is None
+
+
+def test_a_stream_that_breaks_down_all_the_time_has_failed(
+    sound: PulseServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After the third attempt within half a minute the call is told."""
+    device, stream = SoundDeviceAudio(), MemoryStream()
+    device.start(stream)
+    while stream.error is None:
+        sound.drop("sink-input", "source-output")
+    device.stop()
+    assert stream.error.message.startswith("the sound device default")
+    assert caplog.text.count("was opened again") <= 3
+
+
 def test_a_call_that_cannot_be_told_is_logged(pulse: PulseServer, caplog: pytest.LogCaptureFixture) -> None:
     """The devices are closed all the same."""
 
@@ -370,8 +400,9 @@ def test_a_program_that_forgets_to_stop_ends(pulse: PulseServer) -> None:
         "stream.wait_pulled(9600)\n"
         "print('end')\n"
     )
+    environment = {**os.environ, **pulse.variables()}
     done = subprocess.run(
-        [sys.executable, "-c", script], env=pulse._env(), capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
 

@@ -28,11 +28,14 @@ def assert_no_surprise(client: OfficialClient) -> None:
     assert [line for line in client.page.console if line.startswith(("error", "uncaught"))] == []
 
 
-def acknowledged(agent: LocalAgent, method: str) -> bool:
-    """Whether the SDK answered the agent's request of that name with its id, in its JSON type."""
-    request = agent.wait_for_frame(method, direction="sent").message
-    replies = [frame.message for frame in agent.frames if frame.direction == "received" and frame.method == "(result)"]
-    return any(reply["id"] == request["id"] and type(reply["id"]) is type(request["id"]) for reply in replies)
+def assert_acknowledged(agent: LocalAgent, method: str) -> None:
+    """The SDK answers the agent's request of that name with its id, in its JSON type."""
+    request_id = agent.wait_for_frame(method, direction="sent").message["id"]
+    agent.wait_for_frame(
+        "(result)",
+        direction="received",
+        predicate=lambda frame: (type(frame["id"]), frame["id"]) == (int, request_id),
+    )
 
 
 def test_spoken_conversation(spoken_question: Path) -> None:
@@ -64,7 +67,7 @@ def test_spoken_conversation(spoken_question: Path) -> None:
         assert (call.ended_by_client, call.cause, call.caller_name) == (True, "NORMAL_CLEARING", "Browser")
         assert call.seconds_heard > 0.8
         for method in ("telnyx_rtc.ringing", "telnyx_rtc.media", "telnyx_rtc.answer"):
-            assert acknowledged(agent, method)
+            assert_acknowledged(agent, method)
         assert_no_surprise(client)
 
 
@@ -92,7 +95,7 @@ def test_the_agent_hangs_up() -> None:
         agent.hang_up("NORMAL_CLEARING")
         end = client.wait_until_ended()
         assert (end["state"], end["cause"], end["causeCode"]) == ("destroy", "NORMAL_CLEARING", 16)
-        assert acknowledged(agent, "telnyx_rtc.bye")
+        assert_acknowledged(agent, "telnyx_rtc.bye")
         assert_no_surprise(client)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from telnyx_agent import CallState, TxClient, TxClientDelegate
+from telnyx_agent import CallState, SocketConnectionError, TxClient, TxClientDelegate
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
@@ -86,18 +87,21 @@ def test_disconnect_inside_every_callback(name: str, talking_agent: LocalAgent) 
     delegate = Bomb(name, lambda: outcome.append(client.disconnect().exception(5)))
     with TxClient(delegate, audio=NullAudio()) as client:
         client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration)
-        call = client.new_call()
-        call.wait_for_state([CallState.ACTIVE, CallState.DONE], 15)
-        if name == "on_remote_call_ended":
-            talking_agent.hang_up()
-        elif name == "on_socket_disconnected":
-            client.disconnect()
-        call.wait_until_ended(15)
-        delegate.wait_for("on_socket_disconnected", 10)
+        # The first callbacks may have disconnected before we come to call.
+        with contextlib.suppress(SocketConnectionError):
+            call = client.new_call()
+            call.wait_for_state([CallState.ACTIVE, CallState.DONE], 15)
+            if name == "on_remote_call_ended":
+                talking_agent.hang_up()
+            elif name == "on_socket_disconnected":
+                client.disconnect()
+            call.wait_until_ended(15)
+        client.disconnect().result(5)
 
     assert outcome
     assert not any(outcome)
-    assert delegate.names.count("on_socket_disconnected") == 1
+    # Neither, if the disconnection was faster than the connection.
+    assert delegate.names.count("on_socket_disconnected") == delegate.names.count("on_socket_connected") <= 1
 
 
 def test_every_method_inside_a_callback(talking_agent: LocalAgent) -> None:
@@ -135,7 +139,8 @@ def test_a_blocking_callback_does_not_hold_up_the_call(talking_agent: LocalAgent
         call = client.new_call()
         call.wait_until_active(15)
         talking_agent.wait_for_call(lambda record: record.media_state == "connected", 10)
-        assert all(state in (CallState.NEW, CallState.CONNECTING) for state, _ in delegate.calls_of("on_call_state_updated"))
+        told = [state for state, _ in delegate.calls_of("on_call_state_updated")]
+        assert CallState.ACTIVE not in told
 
         release.set()
         delegate.wait_for("on_call_state_updated", predicate=lambda state, _: state == CallState.ACTIVE)

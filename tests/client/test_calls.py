@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+import wave
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from telnyx_agent import (
@@ -261,3 +264,33 @@ def test_statistics(ready: TxClient, talking_agent: LocalAgent) -> None:
     call.hangup().result(5)
     with pytest.raises(CallError):
         call.stats().result(5)
+
+
+def test_recording(ready: TxClient, talking_agent: LocalAgent, tmp_path: Path) -> None:
+    """A stereo WAV: the agent's tones are on the right, the caller, who was silent, on the left."""
+    path = tmp_path / "call.wav"
+    call = ready.new_call()
+    call.record(path)
+    with pytest.raises(CallError, match="already"):
+        call.record(path)
+    call.wait_until_active(15)
+    talking_agent.wait_for_call(lambda record: record.seconds_received > 2, 15)
+    call.hangup().result(5)
+
+    with wave.open(str(path)) as recording:
+        assert (recording.getnchannels(), recording.getframerate(), recording.getsampwidth()) == (2, 48000, 2)
+        samples = np.frombuffer(recording.readframes(recording.getnframes()), np.int16).reshape(-1, 2)
+    assert len(samples) > 48000
+    assert np.abs(samples[:, 0]).max() == 0
+    assert np.abs(samples[:, 1]).max() > 1000
+
+
+def test_a_recording_that_cannot_be_written(ready: TxClient, delegate: RecordingDelegate) -> None:
+    """A bad path is refused at once; a full disk is told by whoever ends the recording."""
+    call = ready.new_call()
+    with pytest.raises(MediaError):
+        call.record("/no/such/folder/call.wav")
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, a full disk")
+    with pytest.raises(MediaError), open("/dev/full", "wb", buffering=0) as disk:
+        call.record(disk)

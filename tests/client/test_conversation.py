@@ -114,7 +114,7 @@ def test_what_cannot_be_sent(client: TxClient, agent: LocalAgent, delegate: Reco
 
 
 def test_observers(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
-    """Observers get every change on the delegate thread until they are cancelled; one's exception is not the other's."""
+    """Observers get every change on the delegate thread until cancelled; one's exception is not the other's."""
     lists: list[int] = []
     items: list[TranscriptionItem] = []
     threads: set[str] = set()
@@ -176,9 +176,7 @@ def test_filters_and_export(client: TxClient, agent: LocalAgent, delegate: Recor
     assert "Hello there." not in [item.content for item in client.transcript]
 
 
-def test_agent_state_and_widget_settings(
-    client: TxClient, agent: LocalAgent, delegate: RecordingDelegate
-) -> None:
+def test_agent_state_and_widget_settings(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """The agent thinks, speaks and listens; the settings are those that the server sent."""
     start(client, agent, delegate)
     client.ai_assistant_manager.wait_for_agent_state(AgentState.LISTENING, 10)

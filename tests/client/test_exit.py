@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -42,10 +43,10 @@ def agent() -> Iterator[LocalAgent]:
         yield agent
 
 
-def run(agent: LocalAgent, end: str) -> subprocess.Popen[str]:
+def run(agent: LocalAgent, end: str, *arguments: str) -> subprocess.Popen[str]:
     """Start the program and wait until its call is up."""
     process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-c", PROGRAM.format(end=end), agent.url],
+        [sys.executable, "-X", "dev", "-c", PROGRAM.format(end=end), agent.url, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -73,14 +74,23 @@ def test_however_a_program_ends_it_says_goodbye(agent: LocalAgent, end: str) -> 
 
 
 @pytest.mark.parametrize(
-    "wait", ["call.wait_until_ended()", "call.wait_for_state(CallState.HELD)", "client.anonymous_login", "threading.Event().wait()"]
+    "wait",
+    [
+        "call.wait_until_ended()",
+        "call.wait_for_state(CallState.HELD)",
+        "client.ai_assistant_manager.wait_for_agent_state(None)",
+        "TxClient().anonymous_login('x', server_configuration=TxServerConfiguration(sys.argv[2])).result()",
+    ],
 )
 def test_one_ctrl_c_ends_every_wait(agent: LocalAgent, wait: str) -> None:
     """A single SIGINT interrupts whatever the main thread waits for; the goodbye is still said."""
-    if wait == "client.anonymous_login":
-        wait = "TxClient().anonymous_login('x', server_configuration=TxServerConfiguration(sys.argv[1] + '/x')).result()\n"
-        wait += "call.stats().result()\ncall.wait_until_ended()"
-    process = run(agent, f"print('waiting', flush=True)\n{wait}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers the login
+        end_of_one(agent, f"print('waiting', flush=True)\n{wait}", f"ws://127.0.0.1:{silent.getsockname()[1]}")
+
+
+def end_of_one(agent: LocalAgent, code: str, silent: str) -> None:
+    """Run a program that waits, interrupt it once, and look how it ends."""
+    process = run(agent, code, silent)
     assert process.stdout is not None
     process.stdout.readline()
     begin = time.monotonic()

@@ -123,7 +123,7 @@ def test_slow_registration_is_waited_for(client: TxClient, delegate: RecordingDe
 
 
 def test_refused_port(client: TxClient, delegate: RecordingDelegate) -> None:
-    """No server: a NetworkError for future, delegate and waiter alike; the socket was never connected, so never lost."""
+    """No server: a NetworkError for future, delegate and waiter alike; never connected, so never disconnected."""
     configuration = TxServerConfiguration("ws://127.0.0.1:9")
     error = client.anonymous_login("assistant-1", server_configuration=configuration).exception(10)
 

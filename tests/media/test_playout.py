@@ -110,6 +110,19 @@ def test_a_burst_of_losses_is_one_event_and_fades() -> None:
     assert heard[begin + 8 * FRAME + 200] == 1023
 
 
+def test_real_sound_joins_what_was_made_up_at_its_level() -> None:
+    """After 60 ms of fading, what comes does not begin from silence, nor at full level at once."""
+    stream = packets(20, value=lambda n: 10000)
+    arrivals = one_each(stream)
+    for n in (10, 11, 12):
+        arrivals[n] = []
+    playout = Playout(RawDecoder(), target_delay=4800)
+    heard = play(playout, arrivals, extra=6)
+    at = int(np.flatnonzero(heard == CONCEALED)[0]) + 3 * FRAME
+    assert heard[at] == pytest.approx(10000 * 2 / 3, rel=0.02)
+    assert heard[at + 119 : at + 2000].tolist() == [10000] * 1881
+
+
 def test_numbers_without_time_between_them_are_not_concealed() -> None:
     """Telephone events share the numbers of the audio and never reach us: a hole in the numbers, none in the sound."""
     before, after = packets(10), packets(10, first=115, timestamp=5000 + 10 * FRAME, start=10)

@@ -187,7 +187,7 @@ def test_ctrl_c_ends_a_sample_cleanly(name: str, tmp_path: Path) -> None:
             pytest.fail(f"{name} did not end:\n{process.communicate()[1]}")
         finally:
             process.kill()
-    assert first
+    assert first, errors
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     assert rest.splitlines()[-1] == "Bye."

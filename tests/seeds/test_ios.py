@@ -61,7 +61,7 @@ def slow_if(kind: str, *slow: str) -> object:
     return pytest.param(kind, marks=[pytest.mark.slow] if kind in slow else [])
 
 
-NETWORK_CASES = [slow_if(kind, "silent", "unknown host") for kind in NETWORK_FAILURES]
+NETWORK_CASES = [slow_if(kind, "silent") for kind in NETWORK_FAILURES]
 
 
 # -- the method and its arguments --------------------------------------------------------------------------------------

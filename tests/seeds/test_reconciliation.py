@@ -125,7 +125,6 @@ def test_note_3_server_texts_cannot_make_an_authentication_failure_a_network_fai
     assert error.server_message == text
 
 
-@pytest.mark.slow
 def test_note_3_a_host_name_cannot_make_a_network_failure_an_authentication_failure(
     telnyx_client: TelnyxClient,
 ) -> None:
@@ -250,3 +249,23 @@ def test_note_5_a_failed_gateway_is_neither(state: str, telnyx_client: TelnyxCli
         error = login(telnyx_client, agent).exception(5)
     assert isinstance(error, GatewayError)
     assert keywords_in(str(error)) == set()
+
+
+# -- the pages' two lines, "log in, then call", when the login fails ---------------------------------------------------
+
+
+@pytest.mark.parametrize("sooner", ["the call", "the failure"])
+def test_a_call_behind_a_failed_login_shows_why(sooner: str, telnyx_client: TelnyxClient, tmp_path: Path) -> None:
+    """Whether the call or the login's failure comes first is chance; either way the login's error is what is seen."""
+    with unreachable("refused", tmp_path) as nowhere:
+        future = telnyx_client.anonymous_login(ASSISTANT, server_configuration=nowhere)
+        if sooner == "the failure":
+            future.wait(10)
+        try:
+            reason = telnyx_client.new_call().wait_until_ended(10)
+        except TxError as raised:
+            seen: TxError | None = raised
+        else:
+            seen = reason.error
+        assert seen is future.exception(10)
+    assert isinstance(seen, NetworkError)

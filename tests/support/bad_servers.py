@@ -170,7 +170,6 @@ class StunServer:
             self.asked.set()
             reply = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
             reply.attributes["XOR-MAPPED-ADDRESS"] = address[:2]
-            reply.add_fingerprint()
             sock.sendto(bytes(reply), address)
 
 
@@ -226,7 +225,6 @@ class TurnServer:
                 reply.add_message_integrity(key)
             else:
                 reply.attributes["ERROR-CODE"] = (401, "Unauthorized")
-                reply.add_fingerprint()
             connection.sendall(bytes(reply))
 
 

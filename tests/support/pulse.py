@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -149,7 +150,7 @@ class PulseServer:
         self._ready.clear()
         self._process = subprocess.Popen(
             self._command(),
-            env=self._env(),
+            env={**self._env(), "LC_ALL": "C"},  # what it logs is read
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -178,26 +179,18 @@ class PulseServer:
         """Run `pactl` with these arguments and return what it prints."""
         return self._run("pactl", *arguments)
 
+    def drop(self, *kinds: str) -> None:
+        """Cut off everybody who plays or records at present, as when a stream breaks down; the server goes on.
+
+        Args:
+            kinds: `"sink-input"` for those who play, `"source-output"` for those who record.
+        """
+        lists = {kind: self.control("list", "short", f"{kind}s").splitlines() for kind in kinds}
+        self._tell([f"kill-{kind} {line.split()[0]}" for kind, lines in lists.items() for line in lines])
+
     def play(self, pcm: Int16, sink: str = "mic") -> None:
         """Play 48 kHz mono into a sink; returns when the last sample was heard."""
         self._run("pacat", "--playback", f"--device={sink}", *_RAW, data=pcm.tobytes())
-
-    @contextlib.contextmanager
-    def playing(self, pcm: Int16, sink: str = "mic") -> Iterator[None]:
-        """Play 48 kHz mono into a sink during the block; what is left at its end is not played."""
-        command = [
-            which("pacat"),
-            "--playback",
-            f"--device={sink}",
-            "--latency-msec=50",
-            *_RAW,
-            str(self._raw_file(pcm)),
-        ]
-        with subprocess.Popen(command, env=self._env(), stderr=subprocess.DEVNULL) as player:
-            try:
-                yield
-            finally:
-                player.terminate()
 
     @contextlib.contextmanager
     def recording(self, source: str = "spk.monitor") -> Iterator[Recording]:
@@ -218,20 +211,23 @@ class PulseServer:
     def _socket(self) -> Path:
         return self._folder / "native"
 
-    def _raw_file(self, pcm: Int16) -> Path:
-        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".raw")
-        with open(handle, "wb") as file:
-            file.write(pcm.tobytes())
-        return Path(name)
+    def _tell(self, commands: list[str]) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self._folder / "cli"))
+            connection.sendall("".join(f"{command}\n" for command in commands).encode())
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass  # until the server has done it and hangs up
 
     def _command(self) -> list[str]:
         # Without norewinds the sinks sleep for up to two seconds, and their monitors are silent as long.
         sink = f"rate={RATE} channels=1 format=s16le norewinds=1"
         # The idle time ends a server that a crashed test process has left behind.
         return [
-            *(which("pulseaudio"), "-n", "--daemonize=no", "--exit-idle-time=60", "--use-pid-file=false"),
+            *(which("pulseaudio"), "-n", "--daemonize=no", "--exit-idle-time=300", "--use-pid-file=false"),
             *("--disable-shm=true", "--log-target=stderr", "--log-level=info"),
             *("-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}"),
+            *("-L", f"module-cli-protocol-unix socket={self._folder / 'cli'}"),
             *("-L", f"module-null-sink sink_name=spk {sink}"),
             *("-L", f"module-null-sink sink_name=mic {sink}"),
         ]

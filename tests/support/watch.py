@@ -230,7 +230,9 @@ class _LoopErrors(logging.Handler):
             log.loop_errors.append(f"{message}\n{detail}")
 
 
-_PROCESS_LONG_THREADS: dict[str, str] = {}
+_PROCESS_LONG_THREADS: dict[str, str] = {
+    "telnyx-agent-import": "imports aiortc once in the process, which a busy machine takes many seconds for",
+}
 """Beginnings of the names of threads that live as long as the process, with the reason why they may."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fractions
+import inspect
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -25,6 +26,8 @@ T = TypeVar("T")
 RATE = 48000
 FRAME = 960
 PATIENCE = 10.0
+# websockets 15 looks for a proxy, 14 does not know what that is.
+NO_PROXY: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect.__init__).parameters else {}
 
 
 class Microphone(MediaStreamTrack):
@@ -81,7 +84,7 @@ class Oracle:
     @classmethod
     @contextlib.asynccontextmanager
     async def connected(cls, url: str, query: str = "") -> AsyncIterator[Oracle]:
-        async with connect(url + query, max_size=None, compression=None, proxy=None) as socket:
+        async with connect(url + query, max_size=None, compression=None, **NO_PROXY) as socket:
             client = cls(socket)
             try:
                 yield client
@@ -115,9 +118,7 @@ class Oracle:
         """The `count`-th frame that is wanted, of those that came and will come."""
         async with self._changed:
             try:
-                await asyncio.wait_for(
-                    self._changed.wait_for(lambda: sum(map(wanted, self.frames)) >= count), PATIENCE
-                )
+                await asyncio.wait_for(self._changed.wait_for(lambda: sum(map(wanted, self.frames)) >= count), PATIENCE)
             except asyncio.TimeoutError:
                 raise AssertionError(f"never came; frames: {[brief(frame) for frame in self.frames]}") from None
         return [frame for frame in self.frames if wanted(frame)][count - 1]
@@ -177,10 +178,16 @@ class Oracle:
     async def response(self, count: int = 1) -> str:
         """The text of the `count`-th complete response."""
         done = await self.conversation("response.text.done", count)
-        deltas = [frame["params"] for frame in self.frames if frame.get("params", {}).get("type") == "response.text.delta"]
+        deltas = [
+            frame["params"] for frame in self.frames if frame.get("params", {}).get("type") == "response.text.delta"
+        ]
         text = "".join(delta["delta"] for delta in deltas if delta["item_id"] == done["item_id"])
         assert text == done["text"]
         return text
+
+    def conversations(self, kind: str) -> list[dict[str, Any]]:
+        """All frames of that kind so far."""
+        return [frame["params"] for frame in self.frames if frame.get("params", {}).get("type") == kind]
 
     def user_texts(self) -> list[str]:
         """Transcripts of what was heard and is complete."""
@@ -202,7 +209,7 @@ class Oracle:
             while True:
                 frame: Any = await track.recv()
                 for part in resampler.resample(frame):
-                    samples = part.to_ndarray().reshape(-1)
+                    samples = part.to_ndarray().reshape(-1).astype(np.int16)
                     async with self._changed:
                         self._heard.append(samples)
                         self._heard_at.append(asyncio.get_running_loop().time())

@@ -74,7 +74,9 @@ class Server:
         end = self.now + seconds
         while True:
             timers = [client.core.get_timer() for client in self.clients if client.is_open]
-            due = min((timer for timer in [*timers, self.registry.get_timer()] if timer is not None), default=float("inf"))
+            due = min(
+                (timer for timer in [*timers, self.registry.get_timer()] if timer is not None), default=float("inf")
+            )
             if due > end:
                 break
             self.now = max(self.now, due)
@@ -148,7 +150,12 @@ class Client:
         return self.reply(request_id)
 
     def login(self, **changes: Any) -> Any:
-        params = {"target_type": "ai_assistant", "target_id": "assistant-1", "sessid": SESSION_ID, "reconnection": False}
+        params = {
+            "target_type": "ai_assistant",
+            "target_id": "assistant-1",
+            "sessid": SESSION_ID,
+            "reconnection": False,
+        }
         request_id = self.request("anonymous_login", {**params, **changes})
         self.server.pass_time(0.03)
         return request_id
@@ -240,3 +247,7 @@ def name_of(frame: Mapping[str, Any]) -> str:
     if frame.get("method") == "ai_conversation":
         return str(frame["params"].get("type"))
     return str(frame.get("method", "")).removeprefix("telnyx_rtc.")
+
+
+def is_uuid(text: str) -> bool:
+    return str(uuid.UUID(text)) == text

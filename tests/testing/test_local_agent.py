@@ -7,18 +7,19 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import websocket
 
 from telnyx_agent.config import TxServerConfiguration
-from telnyx_agent.testing import FrameRecord, LocalAgent, Reply, Scenario
+from telnyx_agent.testing import FrameRecord, FunctionCall, LocalAgent, Reply, Scenario
 
 from .oracle import Oracle, run
 from .script import OFFER
 
-QUIET = {"voice": "silent", "ears": "deaf", "media": False}
+QUIET: dict[str, Any] = {"voice": "silent", "ears": "deaf", "media": False}
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_it_is_not_running() -> None:
     agent = LocalAgent(**QUIET)
     with pytest.raises(LookupError, match="not running"):
         agent.hang_up()
-    assert agent.frames == agent.calls == agent.connections == ()
+    assert (agent.frames, agent.calls, agent.connections) == ((), (), ())
 
 
 def test_a_call_by_text(agent: LocalAgent) -> None:
@@ -95,7 +96,7 @@ def test_a_call_by_text(agent: LocalAgent) -> None:
     call = agent.wait_for_call(lambda call: call.state == "ended")
     assert call.ended_by_client
     assert [line.role for line in call.transcript] == ["assistant", "user", "assistant"]
-    assert agent.wait_for_frame("telnyx_rtc.bye", direction="received")
+    assert agent.wait_for_frame("telnyx_rtc.bye", direction="received").connection == 1
 
 
 def test_frames_are_copies(agent: LocalAgent) -> None:
@@ -160,10 +161,10 @@ def test_closing_and_cutting(agent: LocalAgent) -> None:
     """A close code arrives; a cut connection ends without one."""
     for close, code in ((lambda: agent.close_connection(4014, "down"), 4014), (agent.drop_connection, 1006)):
 
-        async def scenario(close: object = close, code: int = code) -> None:
+        async def scenario(close: Callable[[], None] = close, code: int = code) -> None:
             async with Oracle.connected(agent.url) as client:
                 await client.ready()
-                await asyncio.to_thread(close)  # type: ignore[arg-type]
+                await asyncio.to_thread(close)
                 await asyncio.gather(client.closed, return_exceptions=True)
                 await client.socket.wait_closed()
                 assert client.socket.close_code == code
@@ -238,7 +239,8 @@ def test_an_accept_of_ones_own() -> None:
 
     async def code(url: str, target: str) -> int | None:
         async with Oracle.connected(url) as client:
-            return (await client.login(target)).get("error", {}).get("code")
+            code = (await client.login(target)).get("error", {}).get("code")
+            return None if code is None else int(code)
 
     with LocalAgent(scenario=Scenario.fast(), accept=lambda target: {"a": True, "b": False}[target], **QUIET) as agent:
         assert run(code(agent.url, "a")) is None
@@ -254,8 +256,8 @@ def test_a_brain_of_ones_own() -> None:
             raise RuntimeError("as told")
         return {"bye": Reply("So long.", hang_up=True), "nothing": None}.get(text, text.upper())
 
-    async def scenario() -> None:
-        async with Oracle.connected(agent.url) as client:
+    async def scenario(url: str) -> None:
+        async with Oracle.connected(url) as client:
             await place_call(client)
             await client.type("nothing")
             await client.type("loud")
@@ -267,22 +269,21 @@ def test_a_brain_of_ones_own() -> None:
             assert (await client.method("bye"))["params"]["cause"] == "NORMAL_CLEARING"
 
     with LocalAgent(brain, scenario=Scenario.fast(reply_delay=0), greeting="", **QUIET) as agent:
-        run(scenario())
+        run(scenario(agent.url))
 
 
 def test_function_calls_of_the_scenario() -> None:
     """A18: asked for after the greeting."""
-    from telnyx_agent.testing import FunctionCall
 
-    async def scenario() -> None:
-        async with Oracle.connected(agent.url) as client:
+    async def scenario(url: str) -> None:
+        async with Oracle.connected(url) as client:
             await place_call(client)
             item = (await client.conversation("conversation.item.created"))["item"]
             assert (item["type"], item["name"]) == ("function_call", "get_weather")
 
     calls = (FunctionCall("get_weather"),)
     with LocalAgent(scenario=Scenario.fast(function_calls=calls), **QUIET) as agent:
-        run(scenario())
+        run(scenario(agent.url))
 
 
 def test_reattach_on_a_new_socket(agent: LocalAgent) -> None:
@@ -356,14 +357,14 @@ def test_stop_with_a_brain_that_hangs() -> None:
         release.wait(20)
         return ""
 
-    async def scenario() -> None:
-        async with Oracle.connected(agent.url) as client:
+    async def scenario(url: str) -> None:
+        async with Oracle.connected(url) as client:
             await place_call(client)
             await client.type("Hello")
             await asyncio.to_thread(asked.wait, 5)
 
     with LocalAgent(brain, scenario=Scenario.fast(), greeting="", **QUIET) as agent:
-        run(scenario())
+        run(scenario(agent.url))
         start = time.monotonic()
         agent.stop()
         assert time.monotonic() - start < 3

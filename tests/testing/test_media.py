@@ -159,7 +159,9 @@ def test_barge_in() -> None:
                 await client.heard_user(1)
                 answer = await client.response()
                 assert answer == "All right, I am listening."
-                deltas = [f["params"] for f in client.frames if f.get("params", {}).get("type") == "response.text.delta"]
+                deltas = [
+                    f["params"] for f in client.frames if f.get("params", {}).get("type") == "response.text.delta"
+                ]
                 story = [delta for delta in deltas if delta["item_id"] == deltas[0]["item_id"]]
                 assert len("".join(delta["delta"] for delta in story).split()) < 20
                 late = [
@@ -175,7 +177,11 @@ def test_barge_in() -> None:
 def test_no_barge_in() -> None:
     """It can be switched off: the agent finishes what it says."""
     with LocalAgent(
-        scenario=Scenario.fast(), voice=ToneVoice(0.2), ears="energy", greeting="one two three four five", barge_in=False
+        scenario=Scenario.fast(),
+        voice=ToneVoice(0.2),
+        ears="energy",
+        greeting="one two three four five",
+        barge_in=False,
     ) as agent:
 
         async def scenario() -> None:

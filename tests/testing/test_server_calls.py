@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from telnyx_agent.testing import _events as ev
 from telnyx_agent.testing.scenario import FunctionCall, HangUp, Scenario
 
-from .script import ANSWER, CALL_ID, OFFER, SESSION_ID, Server
+from .script import ANSWER, CALL_ID, OFFER, SESSION_ID, Server, is_uuid
 
 ENDED = {"callID": CALL_ID, "message": "CALL ENDED", "causeCode": 16, "cause": "NORMAL_CLEARING", "sessid": SESSION_ID}
 
@@ -339,7 +338,10 @@ def test_typed_messages_are_echoed() -> None:
     client = Server().logged_in()
     client.invite()
     client.take()
-    content = [{"type": "input_text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]
+    content = [
+        {"type": "input_text", "text": "Look"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}},
+    ]
     item = {"id": "item-1", "type": "message", "role": "user", "content": content}
     params = {"type": "conversation.item.create", "previous_item_id": None, "item": item}
     assert client.ask("ai_conversation", params)["result"] == {"sessid": SESSION_ID}
@@ -351,7 +353,10 @@ def test_typed_messages_are_echoed() -> None:
 
 def test_an_echo_as_string_or_not_at_all() -> None:
     """The other shape on the wire; and a server that does not echo."""
-    params = {"type": "conversation.item.create", "item": {"id": "i", "content": [{"type": "input_text", "text": "Hi"}]}}
+    params = {
+        "type": "conversation.item.create",
+        "item": {"id": "i", "content": [{"type": "input_text", "text": "Hi"}]},
+    }
     client = Server().logged_in(Scenario(content_as_string=True))
     client.request("ai_conversation", params)
     assert client.frame("conversation.item.created")["params"]["item"]["content"] == "Hi"
@@ -401,7 +406,7 @@ def test_a_response() -> None:
         "response.text.done",
         "response.done",
     ]
-    assert all(uuid.UUID(frame["id"]) for frame in frames)
+    assert all(is_uuid(frame["id"]) for frame in frames)
     assert frames[1]["params"]["item_id"] == frames[1]["params"]["response_id"] == "r"
     assert frames[3]["params"]["text"] == "Hello there!"
 
