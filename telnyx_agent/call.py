@@ -209,6 +209,9 @@ class Call:
         The file is complete when the call is over or `stop_recording` was called. Ask for consent where the law wants
         it.
 
+        Args:
+            path: A path, whose file is replaced, or a seekable binary file, which is left open.
+
         Raises:
             CallError: This call is being recorded already.
             MediaError: The file cannot be written.

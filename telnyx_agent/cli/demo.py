@@ -35,6 +35,8 @@ USERS_PATIENCE = 6.0
 SCRIPTS_PATIENCE = 3.0
 """The same where nobody sits at a terminal, as in CI on a machine with a sound card."""
 
+_DEAF = "the agent speaks, and hears that you speak, but not what you say"
+
 _DESCRIPTION = """\
 Hold a spoken conversation with an agent on this machine, over a real WebSocket and real WebRTC.
 
@@ -91,8 +93,8 @@ class _Abilities:
         if self.can_understand:
             return None
         if sys.version_info >= (3, 14):
-            return "no speech recognition is available for this Python: the agent speaks, and answers typed text only"
-        return f"no speech recognition is installed, so the agent answers typed text only; for more: {ADVICE}"
+            return f"{_DEAF}; there is no speech recognition for this version of Python yet"
+        return f"{_DEAF}; for speech recognition: {ADVICE}"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -140,6 +140,23 @@ def test_without_voice_and_ears_there_are_tones(tmp_path: Path) -> None:
     assert "96" in command.out.text  # the agent has seen the picture's size
 
 
+def test_without_ears_the_agent_still_speaks(tmp_path: Path) -> None:
+    """It says what is missing, and answers what it has only noticed; the numbers are those of a call."""
+    short = "import telnyx_agent.cli.dialogue as dialogue; dialogue.DEMO = dialogue.DEMO[:1]"
+    with Command("demo", "--headless", cwd=tmp_path, without=["pocketsphinx"], first=short) as command:
+        assert command.wait(60) == 0, command.err.text
+    assert command.err.lines[0].startswith("the agent speaks, and hears that you speak, but not what")
+    assert re.search(r"^you:   \[speech \d\.\d s\]$", command.out.text, re.MULTILINE)
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    """Exit code 2, before anything is started."""
+    (tmp_path / "file").touch()
+    with Command("demo", "--headless", "--output", "file/folder", cwd=tmp_path) as command:
+        assert command.wait() == 2
+    assert "cannot make the folder" in command.err.text
+
+
 def test_without_the_server_it_says_what_to_install(tmp_path: Path) -> None:
     """Exit code 2 and the advice; no folder is left behind."""
     with Command("demo", cwd=tmp_path, without=["websockets"]) as command:

@@ -220,7 +220,7 @@ def test_pumped_callbacks_run_on_the_pumping_thread(agent: LocalAgent) -> None:
     with TxClient(delegate, callbacks="pump") as client:
         for _ in range(2):
             client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-            assert delegate.events == ()
+            assert not delegate.events
 
             deadline = time.monotonic() + 10
             while "on_client_ready" not in delegate.names and time.monotonic() < deadline:

@@ -152,7 +152,7 @@ def unreachable(kind: str, directory: Path) -> Iterator[TxServerConfiguration]:
             url = f"ws://127.0.0.1:{stack.enter_context(bad_servers.silent_server())}"
         else:
             raise ValueError(f"{kind!r} is not one of {', '.join(NETWORK_FAILURES)}")
-        yield TxServerConfiguration(signaling_server=url)
+        yield TxServerConfiguration(signaling_server=url, webrtc_ice_servers=())
 
 
 # -- how the seeds' own code reads an error ----------------------------------------------------------------------------
