@@ -229,8 +229,8 @@ class Call:
         """End the recording and complete the file. Does nothing when there is none.
 
         Raises:
-            MediaError: The file is not complete, because the disk was full for example. For a recording that lasts to the
-                call's end `on_client_error` says so.
+            MediaError: The file is not complete, because the disk was full for example. For a recording that lasts to
+                the call's end `on_client_error` says so.
         """
         recorder, self._recorder = self._recorder, None
         self._bridge.recorder = None

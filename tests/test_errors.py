@@ -33,7 +33,7 @@ def test_the_two_words_belong_to_two_classes(cls: type[TxError]) -> None:
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 def test_the_ios_page_names_are_real_classes(cls: type[TxError]) -> None:
-    """`except TxError.SocketFailure` catches authentication errors only, `.ClientConfigurationFailure` the network's."""
+    """`except TxError.SocketFailure` catches refused logins only, `.ClientConfigurationFailure` the network's."""
 
     def caught_by(case: type[TxError]) -> bool:
         try:
