@@ -313,7 +313,7 @@ class TxClient:
             link.loop.post(link.driver.place_call, options, media)
         except RuntimeError:
             self._calls.pop(call.call_id, None)
-            raise _not_connected() from None
+            raise self._watch.get().error or _not_connected() from None
         return call
 
     @property
