@@ -24,6 +24,7 @@ from ._frames import FrameLog
 from ._live_call import CallRecord, LiveCall
 from ._registry import Registry
 from ._server_protocol import ServerConnection
+from ._sockets import Sockets
 from .scenario import Scenario
 
 logger = logging.getLogger("telnyx_agent.testing")
@@ -77,6 +78,7 @@ class AgentServer:
         self._calls: dict[str, LiveCall] = {}
         self._records: deque[CallRecord] = deque(maxlen=RECORDS_KEPT)
         self._accepted = 0
+        self._sockets = Sockets()
         self._server: Server | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -93,6 +95,7 @@ class AgentServer:
             ping_interval=None,
             compression=None,
             close_timeout=CLOSE_TIMEOUT,
+            create_connection=self._sockets.connection_class,
         )
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
@@ -103,13 +106,10 @@ class AgentServer:
         for link in self._links.values():
             self._cancel_timer(link)
         if self._server is not None:
-            self._server.close(close_connections=False)
-        aborted = [asyncio.ensure_future(link.socket.close(1001, "going away")) for link in self._links.values()]
+            await self._sockets.stop_accepting(self._server)
+            self._server.close()  # says 1001 to every client
         await asyncio.gather(*(call.close() for call in self._calls.values()), return_exceptions=True)
-        if aborted:
-            await asyncio.wait(aborted, timeout=CLOSE_TIMEOUT)
-        for link in list(self._links.values()):
-            link.socket.transport.abort()
+        await self._sockets.close(CLOSE_TIMEOUT)
         if self._server is not None:
             await self._server.wait_closed()
         for call in self._calls.values():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import socket
 import threading
@@ -346,6 +348,29 @@ def test_stop_with_live_clients() -> None:
         run(scenario(agent))
     assert [thread.name for thread in threading.enumerate() if "telnyx-agent-local" in thread.name] == []
     assert agent.calls[0].state == "ended"
+
+
+def test_stop_with_a_client_that_never_speaks() -> None:
+    """A TCP connection without a WebSocket handshake is cut."""
+    with LocalAgent(**QUIET) as agent, socket.create_connection(("127.0.0.1", agent.port), 5) as silent:
+        start = time.monotonic()
+        agent.stop()
+        assert time.monotonic() - start < 3
+        silent.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert silent.recv(100) == b""
+
+
+def test_clients_that_come_as_it_stops() -> None:
+    """A connection that is accepted in that moment is not lost (it would be reported as unclosed)."""
+    for _ in range(20):
+        with LocalAgent(**QUIET) as agent, contextlib.ExitStack() as clients:
+            for _ in range(3):
+                client = clients.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", agent.port))
+            agent.stop()
+    gc.collect()
 
 
 def test_stop_with_a_brain_that_hangs() -> None:
