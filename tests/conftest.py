@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +12,13 @@ import pytest
 from tests.support import watch
 
 watch.start()
+
+if sys.platform != "win32":
+    import resource
+
+    # A PortAudio stream whose sound server died has been seen to print one line for ever, as fast as it could, into the
+    # file that pytest captures: gigabytes, until the disk was full. Beyond this size such a write fails instead.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 31, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 PATIENCE = 2.0
 """Seconds that threads have to end after a test."""

@@ -6,6 +6,7 @@ Importing this module imports aiortc (a quarter of a second); `telnyx_agent._med
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -47,6 +48,8 @@ def warm_up() -> None:
     """Do once, off the loop, what would read files on it in the first call."""
     # The first certificate makes cryptography import more of itself; looking for libopus may even start a process.
     RTCCertificate.generateCertificate()
+    # So does the first DTLS handshake.
+    importlib.import_module("cryptography.hazmat.primitives.serialization")
     library()
     for name in SUPPORTED:
         create_encoder(name)
