@@ -226,6 +226,7 @@ def test_a_call_waits_for_the_login_and_shares_its_failure(
     error = future.exception(5)
     assert call.wait_until_ended(1).error is error
     assert not any(frame.method == "telnyx_rtc.invite" for frame in agent.frames)
+    client.disconnect().result(5)
     states = [state for state, _ in delegate.calls_of("on_call_state_updated")]
     assert states.count(CallState.DONE) == 1
 
