@@ -18,8 +18,7 @@ def check_tls_options(options: Mapping[str, Any]) -> None:
 
     Args:
         options: `context`, an `ssl.SSLContext`, or `ca_certs` and `ca_cert_path`, a file and a folder of CA
-            certificates in
-            place of the system's; `server_hostname`, the name to verify in place of the URL's.
+            certificates in place of the system's; `server_hostname`, the name to verify in place of the URL's.
 
     Raises:
         ClientConfigurationError: There are other options, or the context does not verify or allows TLS 1.1.
@@ -32,18 +31,21 @@ def check_tls_options(options: Mapping[str, Any]) -> None:
         return
     if context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
         raise ClientConfigurationError("this SSLContext does not verify; make it with ssl.create_default_context()")
-    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
+    # Debian's Python leaves the minimum to the system's OpenSSL configuration; `tls_context` says it then.
+    if ssl.TLSVersion.MINIMUM_SUPPORTED != context.minimum_version < ssl.TLSVersion.TLSv1_2:
         raise ClientConfigurationError("this SSLContext allows TLS 1.1; set minimum_version = ssl.TLSVersion.TLSv1_2")
 
 
 def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
-    """The context for `options`. Reads files.
+    """The context for `options`, with TLS 1.2 as the least where the caller's context leaves that open. Reads files.
 
     Raises:
         ClientConfigurationError: The CA certificates cannot be read.
     """
     context: ssl.SSLContext | None = options.get("context")
     if context is not None:
+        if context.minimum_version == ssl.TLSVersion.MINIMUM_SUPPORTED:
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
     try:
         context = ssl.create_default_context(cafile=options.get("ca_certs"), capath=options.get("ca_cert_path"))
