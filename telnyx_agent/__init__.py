@@ -7,12 +7,18 @@ Flutter spellings, `telnyx_agent.testing` a local agent to talk to without an ac
 no thread, opens nothing and needs no sound library.
 """
 
-import logging
+from __future__ import annotations
 
+import importlib
+import logging
+import typing
+
+from ._media.settings import OpusSettings
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
+from .audio.processing import AudioConstraints, AudioProcessor
 from .call import Call, TxCallInfo
 from .client import TxClient
 from .config import Environment, IceServer, LogLevel, Region, TxServerConfiguration
@@ -32,9 +38,16 @@ from .errors import (
     TxTimeoutError,
 )
 
+if typing.TYPE_CHECKING:
+    from ._media.player import Playback, PlaybackState
+    from ._media.stats import MediaStats, PlayoutStats
+    from ._media.turns import TurnLatency
+
 __all__ = [
     "AIAssistantManager",
     "AgentState",
+    "AudioConstraints",
+    "AudioProcessor",
     "AudioVisualizerConfig",
     "AuthenticationError",
     "Call",
@@ -49,14 +62,20 @@ __all__ = [
     "LocalProtocolError",
     "LogLevel",
     "MediaError",
+    "MediaStats",
     "NetworkError",
     "NetworkReason",
+    "OpusSettings",
+    "Playback",
+    "PlaybackState",
+    "PlayoutStats",
     "Region",
     "RemoteProtocolError",
     "ServerError",
     "SocketConnectionError",
     "TranscriptCancellable",
     "TranscriptionItem",
+    "TurnLatency",
     "TxCallInfo",
     "TxClient",
     "TxClientDelegate",
@@ -69,9 +88,36 @@ __all__ = [
 
 logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())
 
-# Tracebacks, reprs and documentation show where users import these from.
+# What only those need who have placed a call; numpy comes with it.
+_LAZY = {
+    "MediaStats": "_media.stats",
+    "Playback": "_media.player",
+    "PlaybackState": "_media.player",
+    "PlayoutStats": "_media.stats",
+    "TurnLatency": "_media.turns",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _LAZY.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = _public(getattr(importlib.import_module(f".{home}", __name__), name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _public(value: object) -> object:
+    """Tracebacks, reprs and documentation show where users import this from."""
+    if getattr(value, "__module__", "").startswith(__name__):
+        value.__module__ = __name__
+    return value
+
+
 for _name in __all__:
-    _value = globals()[_name]
-    if getattr(_value, "__module__", "").startswith(__name__):
-        _value.__module__ = __name__
-del _name, _value
+    _public(globals().get(_name))
+del _name

@@ -18,12 +18,15 @@ import attrs
 from ._protocol.outcomes import CallDetails, TranscriptChanged
 from ._protocol.states import AgentState, CallState
 from ._runtime.waiting import Watch
+from .delegate import TxClientDelegate
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
     from ._runtime.dispatch import Dispatcher
     from .assistant import AIAssistantManager
+    from .audio import AudioDeviceChange
     from .call import Call
 
 __all__ = ["Audience", "Hub", "Link", "LinkStatus"]
@@ -32,23 +35,42 @@ Tap = Callable[[str, tuple[Any, ...]], None]
 
 
 class Audience:
-    """Who listens: the delegate and the taps. Lives as long as the client; read on the dispatcher."""
+    """Who listens: the delegate and the taps. Lives as long as the client; read on the loop and on the dispatcher."""
 
     def __init__(self, delegate: object | None) -> None:
         self.delegate = delegate
         self.taps: tuple[Tap, ...] = ()
+        self._listening: dict[tuple[type, str], bool] = {}
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
-        self.tell_taps(dispatcher, name, *args)
-        dispatcher.submit(functools.partial(self._call_delegate, name, args), name=name)
+        if self.taps:
+            self.tell_taps(dispatcher, name, *args)
+        # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
+        if self.delegate is None or self.listens(name):
+            dispatcher.submit(functools.partial(self.call_delegate, name, args), name)
 
     def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver an event that delegates have no method for."""
         for tap in self.taps:
             dispatcher.submit(functools.partial(tap, name, args), name=name)
 
-    def _call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
+    def listens(self, name: str) -> bool:
+        """Whether the delegate may have a method of its own for this event (any thread; runs no code of its)."""
+        delegate = self.delegate
+        if name in getattr(delegate, "__dict__", ()):
+            return True
+        kind = type(delegate)
+        known = self._listening.get((kind, name))
+        if known is None:
+            found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+            inherited = found is not None and found is vars(TxClientDelegate).get(name)
+            known = not inherited and (found is not None or hasattr(kind, "__getattr__"))
+            self._listening[kind, name] = known
+        return known
+
+    def call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
+        """Call the delegate's method, if it has one (delegate thread)."""
         method = getattr(self.delegate, name, None)
         if method is not None:
             method(*args)
@@ -95,6 +117,7 @@ class Hub:
         self._assistant = assistant
         self._on_finished = on_finished
         self._on_release = on_release
+        self._levels_on_their_way: set[UUID] = set()
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -157,6 +180,42 @@ class Hub:
         call = self._calls.get(UUID(call_id))
         if call is not None:
             call._apply_media_connected()
+
+    def audio_device_changed(self, call_id: str, change: AudioDeviceChange) -> None:
+        self._emit("on_audio_device_changed", change, UUID(call_id))
+
+    def turn_measured(self, call_id: str, turn: TurnLatency) -> None:
+        uuid = UUID(call_id)
+        call = self._calls.get(uuid)
+        if call is not None:
+            call._apply_turn(turn)
+        self._emit("on_turn_latency", turn, uuid)
+
+    def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
+        uuid = UUID(call_id)
+        call = self._calls.get(uuid)
+        own = None if call is None else call.on_audio_level
+        wanted = self._audience.listens("on_audio_level")
+        if own is None and not wanted:
+            return False
+        # Levels that nobody has fetched yet are out of date: while a callback blocks, they do not queue up.
+        if uuid not in self._levels_on_their_way:
+            self._levels_on_their_way.add(uuid)
+            deliver = functools.partial(self._deliver_level, own, wanted, inbound, outbound, uuid)
+            self._dispatcher.submit(deliver, name="on_audio_level")
+        return True
+
+    def _deliver_level(
+        self, own: Callable[[float, float], object] | None, wanted: bool, inbound: float, outbound: float, call_id: UUID
+    ) -> None:
+        """Delegate thread."""
+        self._levels_on_their_way.discard(call_id)
+        try:
+            if wanted:
+                self._audience.call_delegate("on_audio_level", (inbound, outbound, call_id))
+        finally:
+            if own is not None:
+                own(inbound, outbound)
 
     def ringing(self, call_id: str) -> None:
         self._emit("on_ringing_ack_received", call_id)

@@ -21,12 +21,16 @@ from ._runtime.waiting import Watch
 from .errors import CallError
 
 if TYPE_CHECKING:
+    from ._drivers.sound import CallSound
     from ._media.bridge import AudioBridge
     from ._media.peer import MediaStats
+    from ._media.player import Playback, PlaySource
     from ._media.recorder import StereoRecorder
+    from ._media.turns import TurnLatency
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
     from ._runtime.futures import CommandFuture
+    from .audio import AudioDevice
 
 __all__ = ["Call", "TxCallInfo"]
 
@@ -50,6 +54,8 @@ class CallPort:
 
     hangup: Callable[[str, str | None, int | None], CommandFuture[None]]
     stats: Callable[[str], CommandFuture[MediaStats | None]]
+    with_sound: Callable[[str, Callable[[CallSound], None]], CommandFuture[None]]
+    watch_levels: Callable[[str], CommandFuture[None]]
     on_delegate_thread: Callable[[], bool]
 
 
@@ -71,6 +77,8 @@ class Call:
         self._details = CallDetails()
         self._transcript: tuple[TranscriptionItem, ...] = ()
         self._recorder: StereoRecorder | None = None
+        self._turns: tuple[TurnLatency, ...] = ()
+        self._on_audio_level: Callable[[float, float], object] | None = None
         self._started_at = time.monotonic()
         self._active_after: float | None = None
         self._media_after: float | None = None
@@ -184,6 +192,15 @@ class Call:
         """Whether silence is sent in place of the microphone; what was asked for, also before the call is up."""
         return self._bridge.muted
 
+    def discard_playback(self) -> None:
+        """Throw away what the agent has said and was not heard yet, at most some tenths of a second.
+
+        It happens by itself when the assistant says that it was interrupted.
+        """
+        self._bridge.flush()
+
+    # -- levels, devices ---------------------------------------------------------------------------------------------
+
     @property
     def input_level(self) -> float:
         """The level of what is sent now, 0.0 to 1.0."""
@@ -194,6 +211,50 @@ class Call:
         """The level of what is heard now, 0.0 to 1.0."""
         return self._bridge.output_level
 
+    @property
+    def on_audio_level(self) -> Callable[[float, float], object] | None:
+        """Your function `(inbound, outbound)`, called on the delegate's thread 20 times a second while media is up.
+
+        For a level meter of this call; the delegate's method of the same name gets those of all calls. Both levels are
+        root mean squares, 0.0 to 1.0: of the agent's voice, and of what is sent.
+        """
+        return self._on_audio_level
+
+    @on_audio_level.setter
+    def on_audio_level(self, listener: Callable[[float, float], object] | None) -> None:
+        self._on_audio_level = listener
+        if listener is not None:
+            self._port.watch_levels(self._options.call_id)
+
+    def set_audio_device(self, device: AudioDevice) -> CommandFuture[None]:
+        """Go on with another audio device. Mute, recording and transcript are kept; the gap is what opening takes.
+
+        Returns:
+            A future that is done when the new device plays. Its error is a `MediaError` when it cannot be opened (the
+            call goes on with the old one), or a `CallError` when the call has no media now.
+        """
+        return self._port.with_sound(self._options.call_id, lambda sound: sound.exchange(device))
+
+    def set_audio_in_device(self, device: int | str | None) -> CommandFuture[None]:
+        """Choose another microphone. JavaScript: `setAudioInDevice`.
+
+        Args:
+            device: An index of `list_devices()`, a part of a name, or None for the system's default.
+
+        Returns:
+            A future, as that of `set_audio_device`; also in error when the call's device is not a sound card's.
+        """
+        return self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"input": device}))
+
+    def set_audio_out_device(self, device: int | str | None) -> CommandFuture[None]:
+        """Choose another loudspeaker, as `set_audio_in_device`. JavaScript: `setAudioOutDevice`."""
+        return self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"output": device}))
+
+    @property
+    def turns(self) -> tuple[TurnLatency, ...]:
+        """How long the user waited for each of the agent's answers so far."""
+        return self._turns
+
     def stats(self) -> CommandFuture[MediaStats | None]:
         """Media statistics so far: packets, loss, jitter, round trip, concealment.
 
@@ -203,6 +264,8 @@ class Call:
         """
         return self._port.stats(self._options.call_id)
 
+    # -- recording and playing ---------------------------------------------------------------------------------------
+
     def record(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the call to a stereo WAV from here on: left what was sent, right what was heard, 48 kHz, 16 bit.
 
@@ -210,7 +273,7 @@ class Call:
         it.
 
         Args:
-            path: A path, whose file is replaced, or a seekable binary file, which is left open.
+            path: A path, whose file is replaced, or a binary file, which is left open.
 
         Raises:
             CallError: This call is being recorded already.
@@ -218,24 +281,60 @@ class Call:
         """
         from ._media.recorder import StereoRecorder
 
-        if self._recorder is not None:
+        if self._recorder is not None and not self._recorder.closed:
             raise CallError(
                 "this call is being recorded already; call stop_recording() first", call_id=str(self.call_id)
             )
-        self._recorder = StereoRecorder(path)
+        self._recorder = StereoRecorder(path, on_error=self._bridge.device_failed)
         self._bridge.recorder = self._recorder
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether the call is written to a file now; False while paused."""
+        recorder = self._recorder
+        return recorder is not None and not recorder.closed and not recorder.paused
+
+    def pause_recording(self) -> None:
+        """Leave out what is said from here on, on both sides. Does nothing when nothing is recorded."""
+        if self._recorder is not None:
+            self._recorder.pause()
+
+    def resume_recording(self) -> None:
+        """Go on with the recording after `pause_recording`; what was left out leaves no gap in the file."""
+        if self._recorder is not None:
+            self._recorder.resume()
 
     def stop_recording(self) -> None:
         """End the recording and complete the file. Does nothing when there is none.
 
         Raises:
-            MediaError: The file is not complete, because the disk was full for example. For a recording that lasts to
-                the call's end `on_client_error` says so.
+            MediaError: The file is not complete, because the disk was full for example; `on_client_error` has said so
+                when it happened.
         """
         recorder, self._recorder = self._recorder, None
         self._bridge.recorder = None
         if recorder is not None and (error := recorder.finish()) is not None:
             raise error
+
+    def play(self, source: PlaySource, *, mix: bool = True, gain: float = 1.0, sample_rate: int = 48000) -> Playback:
+        """Play a file or samples into the call: the agent hears them. Mute silences this, too.
+
+        What is played while something else is being played comes after it.
+
+        Args:
+            source: The path of a WAV file; mono 16-bit samples (bytes or a numpy array); or an iterable of such.
+            mix: Whether the microphone is heard at the same time; False replaces it.
+            gain: A factor, 1.0 as it is.
+            sample_rate: Of samples, in Hz; a file knows its own.
+
+        Returns:
+            A handle to wait for the end, or to stop.
+
+        Raises:
+            CallError: The call is over.
+            MediaError: The file cannot be read or is no WAV.
+        """
+        return self._bridge.player.play(source, mix=mix, gain=gain, sample_rate=sample_rate)
 
     # -- waiters -----------------------------------------------------------------------------------------------------
 
@@ -295,6 +394,9 @@ class Call:
 
     def _apply_media_connected(self) -> None:
         self._media_after = time.monotonic() - self._started_at
+
+    def _apply_turn(self, turn: TurnLatency) -> None:
+        self._turns = (*self._turns, turn)
 
     def _apply_transcript(self, items: Sequence[TranscriptionItem]) -> None:
         self._transcript = tuple(items)

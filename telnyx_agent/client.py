@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import attrs
 
 from . import _exit
+from ._calling import MediaChoices, make_media
 from ._checks import checked_call, checked_level, checked_login
-from ._drivers.call import CallMedia
 from ._drivers.session import SessionDriver
 from ._hub import Audience, Hub, Link, LinkStatus
 from ._images import ImageSource
@@ -32,6 +32,7 @@ from ._runtime.loop import LoopThread
 from ._runtime.waiting import Watch
 from ._signaling import SignalingConnection
 from .assistant import AIAssistantManager, AssistantPort
+from .audio.processing import AudioConstraints
 from .call import Call, CallPort
 from .config import LogLevel, TxServerConfiguration
 from .errors import ClientConfigurationError, LocalProtocolError, SocketConnectionError
@@ -39,11 +40,13 @@ from .errors import ClientConfigurationError, LocalProtocolError, SocketConnecti
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ._drivers.sound import CallSound
     from ._media.bridge import AudioBridge
     from ._media.peer import MediaStats
+    from ._media.settings import OpusSettings
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
-    from .audio import AudioDevice
+    from .audio import AudioDevice, AudioProcessor
 
 __all__ = ["TxClient"]
 
@@ -77,9 +80,13 @@ class TxClient:
             where there are none, silence and one warning.
         callbacks: Who runs the callbacks: `"thread"`, a thread of the client's own; `"pump"`, whoever calls
             `process_events`; or an executor (anything with `submit`), one callback at a time, in order.
+        audio_constraints: What is done about echo, noise and level where the device is a sound card.
+        opus: How Opus is encoded: bitrate, complexity, error correction, silence suppression.
+        switch_interval: Seconds; Python's thread switch interval while a call is up, so that busy threads of your
+            program do not make the call stutter (see docs/performance.md). None leaves it alone.
 
     Raises:
-        ClientConfigurationError: `callbacks` is none of these.
+        ClientConfigurationError: An argument is unusable.
     """
 
     def __init__(
@@ -88,9 +95,12 @@ class TxClient:
         *,
         audio: AudioDevice | None = None,
         callbacks: Literal["thread", "pump"] | Executor = "thread",
+        audio_constraints: AudioConstraints | None = None,
+        opus: OpusSettings | None = None,
+        switch_interval: float | None = 0.0005,
     ) -> None:
         self._number = next(_client_numbers)
-        self._audio = audio
+        self._media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
         self._audience = Audience(delegate)
         self._make_dispatcher = dispatcher_factory(callbacks)
         self._watch = Watch(Link())
@@ -269,6 +279,9 @@ class TxClient:
         *,
         audio: AudioDevice | None = None,
         muted: bool = False,
+        audio_constraints: AudioConstraints | None = None,
+        audio_processor: AudioProcessor | None = None,
+        opus: OpusSettings | None = None,
     ) -> Call:
         """Call the assistant. Returns at once; while the login is in flight the call waits for it.
 
@@ -282,6 +295,9 @@ class TxClient:
                 variable `account_number`.
             audio: The audio device of this call, in place of the client's.
             muted: Start muted.
+            audio_constraints: What is done about echo, noise and level, in place of the client's.
+            audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
+            opus: How Opus is encoded, in place of the client's.
 
         Raises:
             SocketConnectionError: Not logged in and not about to be; call `anonymous_login` first.
@@ -295,19 +311,11 @@ class TxClient:
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, _new_id
         )
-        from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
-
-        bridge = AudioBridge(
-            on_device_failed=functools.partial(link.loop.post, link.driver.device_failed, options.call_id)
-        )
-        bridge.muted = muted
-        call = self._make_call(options, bridge, CallPort(self._hangup, self._call_stats, self._on_delegate_thread))
-        media = CallMedia(
-            bridge,
-            self._configuration.ice_servers,
-            self._configuration.is_local,
-            functools.partial(_open_device, audio or self._audio),
-        )
+        choices = self._media.but(audio, audio_constraints, audio_processor, opus)
+        media = make_media(choices, self._configuration, options.call_id, link.driver, link.loop)
+        media.bridge.muted = muted
+        port = CallPort(self._hangup, self._call_stats, self._with_sound, self._watch_levels, self._on_delegate_thread)
+        call = self._make_call(options, media.bridge, port)
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)
@@ -398,6 +406,12 @@ class TxClient:
     def _call_stats(self, call_id: str) -> CommandFuture[MediaStats | None]:
         return self._command(_not_connected(), lambda driver: driver.call_stats, call_id)
 
+    def _with_sound(self, call_id: str, job: Callable[[CallSound], None]) -> CommandFuture[None]:
+        return self._command(_not_connected(), lambda driver: driver.with_sound, call_id, job)
+
+    def _watch_levels(self, call_id: str) -> CommandFuture[None]:
+        return self._command(None, lambda driver: driver.watch_levels, call_id)
+
     def _send_message(self, text: str, urls: tuple[str, ...]) -> CommandFuture[str]:
         return self._command(_not_connected(), lambda driver: driver.send_message, text, urls)
 
@@ -419,14 +433,6 @@ def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
     dispatcher.submit(log.close)
     dispatcher.close()
     loop.release()
-
-
-def _open_device(device: AudioDevice | None) -> AudioDevice:
-    if device is not None:
-        return device
-    from .audio import default_audio
-
-    return default_audio()
 
 
 def _new_id() -> str:

@@ -21,8 +21,10 @@ from uuid import UUID
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._media.turns import TurnLatency
     from ._protocol.conversation import TranscriptionItem, WidgetSettings
     from ._protocol.states import AgentState, CallState, CallTerminationReason
+    from .audio import AudioDeviceChange
 
 __all__ = ["TxClientDelegate"]
 
@@ -100,6 +102,35 @@ class TxClientDelegate:
 
     def on_incoming_call(self, call: Any) -> None:
         """Somebody calls. Never happens on an anonymous session."""
+
+    # -- the voice ---------------------------------------------------------------------------------------------------
+
+    def on_audio_level(self, inbound: float, outbound: float, call_id: UUID) -> None:
+        """How loud the call is, 20 times a second while its media is up. Costs nothing unless it is overridden.
+
+        Levels that could not be delivered because a callback took its time are left out, not queued.
+
+        Args:
+            inbound: The agent's voice since the last time, root mean square, 0.0 to 1.0.
+            outbound: The same of what was sent; 0.0 while muted.
+            call_id: Which call.
+        """
+
+    def on_audio_device_changed(self, change: AudioDeviceChange, call_id: UUID) -> None:
+        """The call goes on with another microphone or loudspeaker: one was unplugged, came back, or was switched.
+
+        Args:
+            change: What happened and what is in use now.
+            call_id: Which call.
+        """
+
+    def on_turn_latency(self, turn: TurnLatency, call_id: UUID) -> None:
+        """The agent has begun to answer: how long the user waited for it.
+
+        Args:
+            turn: From the end of the user's speech to the first of the agent's that was heard; also in `Call.turns`.
+            call_id: Which call.
+        """
 
     # -- the assistant -----------------------------------------------------------------------------------------------
 

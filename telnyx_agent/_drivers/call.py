@@ -14,19 +14,24 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from .. import _media
+from .._runtime import switch_interval
 from ..errors import CallError, MediaError, TxError
+from .sound import CallSound
 
 if TYPE_CHECKING:
     from .._media.bridge import AudioBridge
     from .._media.peer import MediaPeer, MediaStats
+    from .._media.settings import OpusSettings
     from .._runtime.log import ClientLog
-    from ..audio import AudioDevice
     from ..config import IceServer
 
 __all__ = ["CallDriver", "CallMedia", "CallReports"]
 
 BYE_GRACE = 2.0
 """Seconds that a lost media connection waits for the server to say why."""
+
+LEVEL_INTERVAL = 0.05
+"""Seconds between two reports of the audio levels."""
 
 
 class CallReports(Protocol):
@@ -44,8 +49,12 @@ class CallReports(Protocol):
     def media_failed(self, call_id: str, error: TxError) -> None:
         """There is no way to go on; the call must end."""
 
-    def device_failed(self, call_id: str, error: MediaError) -> None:
-        """The audio device stopped by itself; the call goes on without it."""
+    def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
+        """How loud the call is now, 20 times a second.
+
+        Returns:
+            Whether anybody still wants to know.
+        """
 
 
 @attrs.frozen
@@ -54,15 +63,19 @@ class CallMedia:
 
     Attributes:
         bridge: The audio path between device and peer.
+        sound: The audio device.
         ice_servers: STUN and TURN.
         loopback: Whether the other side is on this machine.
-        open_device: Makes the audio device; may block, so it is called on a worker thread.
+        opus: How Opus is encoded.
+        switch_interval: Seconds; Python's switch interval while the call is up. None leaves it alone.
     """
 
     bridge: AudioBridge
+    sound: CallSound
     ice_servers: tuple[IceServer, ...]
     loopback: bool
-    open_device: Callable[[], AudioDevice]
+    opus: OpusSettings
+    switch_interval: float | None
 
 
 class CallDriver:
@@ -75,11 +88,12 @@ class CallDriver:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._peer: MediaPeer | None = None
-        self._device: AudioDevice | None = None
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
         self._closing = False
         self._offer_made = False
+        self._held_interval: float | None = None
+        self._levels: asyncio.TimerHandle | None = None
         self._task = self._loop.create_task(self._run())
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -91,6 +105,19 @@ class CallDriver:
     async def stats(self) -> MediaStats | None:
         """The media statistics so far; None while there is no peer connection."""
         return None if self._peer is None else await self._peer.stats()
+
+    def flush(self) -> None:
+        """The agent was interrupted: what it said and nobody has heard yet is not wanted any more."""
+        self._media.bridge.flush()
+
+    def watch_levels(self) -> None:
+        """Report the levels from now on, until nobody wants them any more or the call is over."""
+        if self._levels is None and self._connected.is_set() and not self._closing:
+            self._levels = self._loop.call_later(LEVEL_INTERVAL, self._report_levels)
+
+    async def on_worker(self, job: Callable[[CallSound], None]) -> None:
+        """Do something with the device on a worker thread, because it may block; raises what the job raises."""
+        await self._loop.run_in_executor(None, job, self._media.sound)
 
     def close(self) -> None:
         """Stop the device and the peer connection. Returns at once; `closed` is done when everything is gone."""
@@ -109,8 +136,10 @@ class CallDriver:
             await self._peer.accept_answer(sdp)
             self._reports.remote_description_applied(self._call_id)
             await self._connected.wait()
+            self._hold_interval()
             self._reports.media_connected(self._call_id)
-            await self._start_device()
+            self.watch_levels()
+            await self._loop.run_in_executor(None, self._media.sound.start)
         except asyncio.CancelledError:
             raise
         except TxError as error:
@@ -129,29 +158,25 @@ class CallDriver:
             bridge=self._media.bridge,
             on_state=self._peer_state_changed,
             loopback=self._media.loopback,
+            opus=self._media.opus,
         )
         return await self._peer.create_offer()
 
-    async def _start_device(self) -> None:
-        def start() -> AudioDevice:
-            device = self._media.open_device()
-            device.start(self._media.bridge)
-            return device
+    def _report_levels(self) -> None:
+        outbound, inbound = self._media.bridge.take_levels()
+        wanted = self._reports.audio_level(self._call_id, inbound, outbound)
+        self._levels = self._loop.call_later(LEVEL_INTERVAL, self._report_levels) if wanted else None
 
-        starting = self._loop.run_in_executor(None, start)
-        try:
-            self._device = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            # The call ended while the device was being opened, which cannot be interrupted: stop it when it is there.
-            self._device = await starting
-            raise
+    def _hold_interval(self) -> None:
+        interval = self._media.switch_interval
+        if interval is not None:
+            switch_interval.hold(interval)
+            self._held_interval = interval
 
-    def _release_audio(self) -> MediaError | None:
-        """Worker thread: a device may take its time to stop, and a recording to be written to its end."""
-        if self._device is not None:
-            self._device.stop()
-        recorder = self._media.bridge.recorder
-        return None if recorder is None else recorder.finish()
+    def _release_interval(self) -> None:
+        interval, self._held_interval = self._held_interval, None
+        if interval is not None:
+            switch_interval.release(interval)
 
     def _peer_state_changed(self, state: str) -> None:
         if state == "connected":
@@ -168,20 +193,21 @@ class CallDriver:
             self._reports.media_failed(self._call_id, error)
 
     async def _shut_down(self) -> None:
+        if self._levels is not None:
+            self._levels.cancel()
         try:
             if self._peer is not None and not self._offer_made:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()
             self._task.cancel()
             await asyncio.wait([self._task])
-            recording_error = await self._loop.run_in_executor(None, self._release_audio)
-            if recording_error is not None:
-                self._reports.device_failed(self._call_id, recording_error)
+            await self._loop.run_in_executor(None, self._media.sound.stop)
             if self._peer is not None:
                 await self._peer.close()
         except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do
             self._log.error("call %s: closing the media failed", self._call_id, exc_info=exc)
         finally:
+            self._release_interval()
             self.closed.set_result(None)
 
 

@@ -13,18 +13,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .. import _media
 from .._protocol import outcomes
+from .._protocol.states import AgentState
 from .._signaling import Closed, SignalingConnection
 from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
 
 if TYPE_CHECKING:
+    from .._media.turns import TurnLatency
     from .._protocol.requests import CallOptions
     from .._protocol.session import Session
-    from .._protocol.states import AgentState, CallState
+    from .._protocol.states import CallState
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
+    from ..audio import AudioDeviceChange
+    from .sound import CallSound
 
 __all__ = ["SessionDriver", "SessionListener"]
+
+
+# What an agent that spoke turns to when its user interrupts it; after its last word it listens.
+_INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
 
 
 class SessionListener(Protocol):
@@ -39,6 +47,12 @@ class SessionListener(Protocol):
     def call_state_changed(self, call_id: str, state: CallState) -> None: ...
     def call_updated(self, call_id: str, details: outcomes.CallDetails) -> None: ...
     def call_media_connected(self, call_id: str) -> None: ...
+    def audio_device_changed(self, call_id: str, change: AudioDeviceChange) -> None: ...
+    def turn_measured(self, call_id: str, turn: TurnLatency) -> None: ...
+
+    def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
+        """Returns whether anybody listens."""
+
     def ringing(self, call_id: str) -> None: ...
     def transcript_changed(self, change: outcomes.TranscriptChanged) -> None: ...
     def agent_state_changed(self, state: AgentState) -> None: ...
@@ -62,6 +76,7 @@ class SessionDriver:
         self._log = log
         self._calls: dict[str, CallDriver] = {}
         self._closing_media: set[asyncio.Future[None]] = set()
+        self._agent_state = AgentState.IDLE
         self._socket_open = False
         self._socket_closed = False
         self._finished = False
@@ -133,6 +148,34 @@ class SessionDriver:
 
         self._keep(self._loop.create_task(read()))
 
+    def with_sound(self, call_id: str, job: Callable[[CallSound], None], done: CommandFuture[None]) -> None:
+        """Do something with a call's audio device, which may block. `done` settles with the outcome."""
+        driver = self._calls.get(call_id)
+        if driver is None:
+            done.settle(error=CallError("the call has no audio device any more", call_id=call_id))
+            return
+
+        async def work() -> None:
+            try:
+                await driver.on_worker(job)
+            except TxError as error:
+                done.settle(error=error)
+            except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
+                failure = MediaError(f"the audio device failed: {type(exc).__name__}: {exc}", call_id=call_id)
+                failure.__cause__ = exc
+                done.settle(error=failure)
+            else:
+                done.settle_after_callbacks()
+
+        self._keep(self._loop.create_task(work()))
+
+    def watch_levels(self, call_id: str, done: CommandFuture[None]) -> None:
+        """Somebody wants to know a call's levels now."""
+        driver = self._calls.get(call_id)
+        if driver is not None:
+            driver.watch_levels()
+        done.settle()
+
     def disconnect(self, done: CommandFuture[None]) -> None:
         """End all calls, close the socket. `done` settles when everything is gone. Idempotent."""
         if self._finished:
@@ -188,6 +231,17 @@ class SessionDriver:
 
     def device_failed(self, call_id: str, error: MediaError) -> None:
         self._listener.client_error(error)
+
+    def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
+        return self._listener.audio_level(call_id, inbound, outbound)
+
+    def device_changed(self, call_id: str, change: AudioDeviceChange) -> None:
+        """A call's device goes on with other hardware."""
+        self._listener.audio_device_changed(call_id, change)
+
+    def turn_measured(self, call_id: str, turn: TurnLatency) -> None:
+        """The agent has answered."""
+        self._listener.turn_measured(call_id, turn)
 
     # -- the one place -----------------------------------------------------------------------------------------------
 
@@ -268,6 +322,10 @@ class SessionDriver:
         self._listener.transcript_changed(event)
 
     def _on_agent_state(self, event: outcomes.AgentStateChanged) -> None:
+        if self._agent_state is AgentState.SPEAKING and event.state in _INTERRUPTING:
+            for driver in self._calls.values():
+                driver.flush()
+        self._agent_state = event.state
         self._listener.agent_state_changed(event.state)
 
     def _on_widget_settings(self, event: outcomes.WidgetSettingsChanged) -> None:

@@ -2,6 +2,9 @@
 
 One per call. It exists before the peer connection and outlives it; without a peer the device's sound goes nowhere and
 silence is played. Nothing here blocks or raises, because sound cards call it.
+
+    microphone -> processing (echo, noise, gain) -> player -> mute -> turn meter, recorder -> sender
+    receiver -> playout -> processing (the echo's reference) -> turn meter, recorder -> loudspeaker
 """
 
 from __future__ import annotations
@@ -9,7 +12,10 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +23,21 @@ from numpy.typing import NDArray
 from ..errors import MediaError
 from .capture import CaptureBuffer, as_samples
 from .codecs import RATE
+from .player import Player
 from .playout import Playout
 from .recorder import StereoRecorder
+
+if TYPE_CHECKING:
+    from ..audio import AudioDeviceChange
+    from .processing import Processing
+    from .turns import TurnMeter
 
 __all__ = ["AudioBridge"]
 
 _log = logging.getLogger("telnyx_agent.media")
+
+_LEVEL_BLOCKS = 8  # of 10 ms, a little more than lies between two reports of the level
+_EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
 
 
 def _level(samples: NDArray[np.int16]) -> float:
@@ -33,26 +48,53 @@ def _level(samples: NDArray[np.int16]) -> float:
     return math.sqrt(float(values @ values) / values.size) / 32768.0
 
 
+def _last_level(blocks: deque[NDArray[np.int16]]) -> float:
+    try:
+        return _level(blocks[-1])
+    except IndexError:
+        return 0.0
+
+
+def _drained_level(blocks: deque[NDArray[np.int16]]) -> float:
+    taken = [_EMPTY]
+    while blocks:
+        taken.append(blocks.popleft())
+    return _level(np.concatenate(taken))
+
+
 class AudioBridge:
     """Takes what was captured to the sender and what was received to the device.
 
     Args:
         on_device_failed: Called on the device's thread when the device has stopped by itself.
+        on_device_changed: Called on a thread of the device's when it goes on with other hardware.
 
-    Attributes:
-        muted: Send silence in place of what is captured. May be set on any thread at any time.
-        recorder: What both directions are written to, if anything. May be set on any thread; closing the recorder is
-            the business of whoever made it.
+    Attributes: they may be set on any thread at any time, and are closed by whoever made them.
+        muted: Send silence in place of what is captured, and of what is played into the call.
+        recorder: What both directions are written to, if anything.
+        processing: What removes echo and noise, if anything.
+        player: What is played into the call.
+        turns: What measures the turns, if anything.
     """
 
-    def __init__(self, *, on_device_failed: Callable[[MediaError], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        on_device_failed: Callable[[MediaError], None] | None = None,
+        on_device_changed: Callable[[AudioDeviceChange], None] | None = None,
+    ) -> None:
         self.muted = False
         self.recorder: StereoRecorder | None = None
+        self.processing: Processing | None = None
+        self.player = Player()
+        self.turns: TurnMeter | None = None
         self._capture = CaptureBuffer()
         self._playout = Playout()
         self._on_device_failed = on_device_failed
-        self._input_level = 0.0
-        self._output_level = 0.0
+        self._on_device_changed = on_device_changed
+        # Levels are computed when somebody asks: 200 times a second would be a tenth of what a call costs.
+        self._sent: deque[NDArray[np.int16]] = deque(maxlen=_LEVEL_BLOCKS)
+        self._heard: deque[NDArray[np.int16]] = deque(maxlen=_LEVEL_BLOCKS)
         self._rendering = threading.Lock()
         self._complained = False
 
@@ -73,21 +115,33 @@ class AudioBridge:
 
     @property
     def input_level(self) -> float:
-        """Level of the last block captured, root mean square, 0..1; 0 while muted."""
-        return 0.0 if self.muted else self._input_level
+        """Level of the last block sent, root mean square, 0..1; 0 while muted."""
+        return 0.0 if self.muted else _last_level(self._sent)
 
     @property
     def output_level(self) -> float:
         """Level of the last block played, root mean square, 0..1."""
-        return self._output_level
+        return _last_level(self._heard)
+
+    def take_levels(self) -> tuple[float, float]:
+        """The level of what was sent and of what was heard since the last time, root mean square, 0..1 (one thread)."""
+        sent, heard = _drained_level(self._sent), _drained_level(self._heard)
+        return (0.0 if self.muted else sent), heard
 
     def push_capture(self, pcm: bytes | bytearray | memoryview | NDArray[np.int16]) -> None:
         """Take what the microphone heard (device thread)."""
         try:
             samples = as_samples(pcm)
+            processing = self.processing
+            if processing is not None:
+                samples = processing.capture(samples)  # also while muted, or the canceller would forget the room
+            samples = self.player.mix(samples)
             if self.muted:
-                samples[:] = 0
-            self._input_level = _level(samples)
+                samples = np.zeros_like(samples)
+            turns = self.turns
+            if turns is not None:
+                turns.captured(samples, time.monotonic())
+            self._sent.append(samples)
             recorder = self.recorder
             if recorder is not None:
                 recorder.capture(samples)
@@ -105,7 +159,13 @@ class AudioBridge:
                 pcm = self._playout.get(samples)
             finally:
                 self._rendering.release()
-            self._output_level = _level(pcm)
+            processing = self.processing
+            if processing is not None:
+                pcm = processing.render(pcm)
+            turns = self.turns
+            if turns is not None:
+                turns.rendered(pcm, time.monotonic())
+            self._heard.append(pcm)
             recorder = self.recorder
             if recorder is not None:
                 recorder.render(pcm)
@@ -123,6 +183,16 @@ class AudioBridge:
             self._on_device_failed(error)
         except Exception:  # noqa: BLE001 - as above
             self._complain("a failed device could not be reported")
+
+    def device_changed(self, change: AudioDeviceChange) -> None:
+        """The device goes on with other hardware (device thread)."""
+        _log.info("the audio device changed: %s", change)
+        if self._on_device_changed is None:
+            return
+        try:
+            self._on_device_changed(change)
+        except Exception:  # noqa: BLE001 - as above
+            self._complain("a changed device could not be reported")
 
     def flush(self) -> None:
         """Throw away what was received and not heard yet: the agent is interrupted."""

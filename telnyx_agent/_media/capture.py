@@ -7,6 +7,7 @@ sender looks at this buffer when it expects a frame to be complete (`sender.py`)
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 import numpy as np
@@ -45,6 +46,8 @@ class CaptureBuffer:
         self._pushed = 0  # written by the pushing thread only, as is _dropped
         self._dropped = 0
         self._taken = 0  # written by the reading thread only
+        self.last_push = 0.0
+        """When the last block was pushed, by `time.monotonic()`, the loop's clock."""
 
     @property
     def pushed(self) -> int:
@@ -72,6 +75,7 @@ class CaptureBuffer:
             samples = samples[size - self._capacity :]
             size = self._capacity
         self._blocks.append(samples)
+        self.last_push = time.monotonic()
         self._pushed += size
         while self._pushed - self._dropped - self._taken > self._capacity:
             try:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .opus import OpusSettings
+    from .settings import OpusSettings
 
 __all__ = ["FRAME", "RATE", "SUPPORTED", "CodecError", "Decoder", "Encoder", "create_decoder", "create_encoder"]
 
@@ -41,6 +41,10 @@ class Decoder(Protocol):
         """That many samples in place of audio that did not come."""
         ...
 
+    def has_fec(self, payload: bytes) -> bool:
+        """Whether `recover` may have something from this payload."""
+        ...
+
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:
         """The samples just before `payload`, if the payload carries them a second time (Opus' in-band FEC)."""
         ...
@@ -71,7 +75,7 @@ def create_encoder(name: str, opus: OpusSettings | None = None) -> Encoder:
     if kind == "opus":
         from . import opus as opus_module
 
-        return opus_module.create_encoder(opus_module.OpusSettings() if opus is None else opus)
+        return opus_module.create_encoder() if opus is None else opus_module.create_encoder(opus)
     if kind == "g722":
         from .pyav import G722Encoder
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 
-from ..errors import MediaError
-from .codecs import SUPPORTED
+import attrs
 
-__all__ = ["UNUSABLE", "only_host_candidates", "prepare_local", "prepare_remote"]
+from ..errors import MediaError
+from .codecs import RATE, SUPPORTED
+from .settings import OpusSettings
+
+__all__ = ["UNUSABLE", "OpusWishes", "only_host_candidates", "opus_wishes", "prepare_local", "prepare_remote"]
 
 UNUSABLE = 40004
 """Official error code: the remote description could not be applied."""
@@ -151,3 +154,45 @@ def only_host_candidates(sdp: str) -> bool:
     """Whether no STUN or TURN server contributed anything."""
     kinds = set(re.findall(r"^a=candidate:.* typ (\w+)", sdp, re.MULTILINE))
     return kinds == {"host"}
+
+
+@attrs.frozen
+class OpusWishes:
+    """What the other side has said about the Opus it wants to get (RFC 7587 6.1); the defaults are the RFC's."""
+
+    fec: bool = False
+    """It can use forward error correction."""
+    dtx: bool = False
+    """It would rather get nothing while we are silent."""
+    bitrate: int | None = None
+    """The most on average, in bits a second."""
+    playback_rate: int = RATE
+    """What it plays, in Hz; anything finer is wasted on it."""
+    constant_bitrate: bool = False
+
+    def applied_to(self, settings: OpusSettings) -> OpusSettings:
+        """The settings within these limits."""
+        bitrate = settings.bitrate if self.bitrate is None else min(settings.bitrate, max(6000, self.bitrate))
+        return attrs.evolve(settings, bitrate=bitrate, dtx=settings.dtx or self.dtx)
+
+
+def opus_wishes(sdp: str) -> OpusWishes:
+    """The other side's format parameters for Opus; what cannot be read counts as not said. We always send mono."""
+    match = re.search(r"^a=rtpmap:(\d+) +opus/", sdp, re.MULTILINE | re.IGNORECASE)
+    line = match and re.search(rf"^a=fmtp:{match[1]} +(.*?)\s*$", sdp, re.MULTILINE)
+    if not line:
+        return OpusWishes()
+    pairs = (part.partition("=") for part in line[1].split(";"))
+    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+    def number(name: str) -> int | None:
+        value = values.get(name, "")
+        return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
+
+    return OpusWishes(
+        fec=values.get("useinbandfec") == "1",
+        dtx=values.get("usedtx") == "1",
+        bitrate=number("maxaveragebitrate"),
+        playback_rate=number("maxplaybackrate") or RATE,
+        constant_bitrate=values.get("cbr") == "1",
+    )

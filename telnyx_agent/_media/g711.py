@@ -93,6 +93,10 @@ class G711Decoder:
         """The last pitch period again."""
         return self._concealer.conceal(samples)
 
+    def has_fec(self, payload: bytes) -> bool:
+        """`recover` has nothing."""
+        return False
+
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:
         """G.711 carries nothing twice."""
         return None

@@ -5,6 +5,7 @@
 - Candidates: an instance attribute in place of the ICE connection's `get_component_candidates`, so that gathering ends
   in time whatever the servers do, and finds loopback where there is nothing else.
 - The negotiated codecs, and the sockets when closing takes too long.
+- Each packet's way through aiortc, which `rtp.py` shortens.
 
 `check()` compares all of it with the installed versions before the first call.
 """
@@ -32,6 +33,7 @@ from aiortc.rtp import RtpPacket
 
 from ..config import IceServer
 from ..errors import MediaError
+from . import rtp
 
 __all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "release_decoder", "used_servers"]
 
@@ -78,7 +80,7 @@ def _differences() -> list[str]:
         ("aioice.Connection has no stun_server", {"stun_server", "turn_server"} <= _names(ice.__init__)),
         ("aioice.Connection has no _protocols", "_protocols" in _names(ice.__init__)),
     )
-    return [text for text, holds in wanted if not holds]
+    return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
 
 
 def _takes(function: Callable[..., Any], parameters: set[str]) -> bool:

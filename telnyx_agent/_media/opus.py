@@ -15,48 +15,26 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from .codecs import FRAME, RATE, CodecError, Decoder, Encoder
+from .settings import OpusSettings
 
-__all__ = ["LibOpus", "OpusDecoder", "OpusEncoder", "OpusSettings", "create_decoder", "create_encoder", "library"]
+__all__ = ["LibOpus", "OpusDecoder", "OpusEncoder", "create_decoder", "create_encoder", "library"]
 
 _log = logging.getLogger("telnyx_agent.media")
 
 _APPLICATIONS = {"voip": 2048, "audio": 2049, "lowdelay": 2051}
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS_PERC, _SET_DTX = 4002, 4010, 4012, 4014, 4016
+_SET_MAX_BANDWIDTH, _SET_VBR = 4004, 4006
+_BANDWIDTHS = ((8000, 1101), (12000, 1102), (16000, 1103), (24000, 1104), (48000, 1105))
 _RESET_STATE = 4028
 _MAX_PAYLOAD = 1275
 _MAX_SAMPLES = 5760  # 120 ms, the longest Opus packet
 _STEP = 120  # 2.5 ms: what comes without a packet comes in multiples of it
 _EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
-
-
-def _in_range(low: int, high: int) -> Any:
-    return attrs.validators.and_(attrs.validators.ge(low), attrs.validators.le(high))
-
-
-@attrs.frozen
-class OpusSettings:
-    """How speech is encoded. Mono, 48 kHz, 20 ms always.
-
-    Args:
-        bitrate: Bits a second.
-        complexity: 0 (65 us a frame here) to 10 (210 us); 5 costs 160 us and is not told from 10 at this bitrate.
-        fec: Carry each frame a second time, coarsely, in the packet after it (RFC 6716 2.1.7).
-        expected_loss: Percent of packets; how much of the bitrate goes into FEC.
-        dtx: Send next to nothing in silence.
-        application: `"voip"`, `"audio"` or `"lowdelay"` (no FEC with that).
-    """
-
-    bitrate: int = attrs.field(default=32000, validator=_in_range(6000, 510000))
-    complexity: int = attrs.field(default=5, validator=_in_range(0, 10))
-    fec: bool = False
-    expected_loss: int = attrs.field(default=0, validator=_in_range(0, 100))
-    dtx: bool = False
-    application: str = attrs.field(default="voip", validator=attrs.validators.in_(_APPLICATIONS))
+_DEFAULTS = OpusSettings()
 
 
 class LibOpus:
@@ -74,7 +52,7 @@ class LibOpus:
             for name, result, arguments in (
                 ("opus_encoder_get_size", integer, [integer]),
                 ("opus_encoder_init", integer, [pointer, ctypes.c_int32, integer, integer]),
-                ("opus_encode", ctypes.c_int32, [pointer, pointer, integer, pointer, ctypes.c_int32]),
+                ("opus_encode", ctypes.c_int32, [pointer, ctypes.c_char_p, integer, pointer, ctypes.c_int32]),
                 # Variadic: only the fixed arguments are declared, so that ctypes passes the rest the variadic way,
                 # which differs on Apple's ARM.
                 ("opus_encoder_ctl", integer, [pointer, integer]),
@@ -140,7 +118,7 @@ class OpusEncoder:
     name = "opus"
     clock_rate = RATE
 
-    def __init__(self, lib: LibOpus, settings: OpusSettings = OpusSettings()) -> None:
+    def __init__(self, lib: LibOpus, settings: OpusSettings = _DEFAULTS) -> None:
         self._lib = lib
         # libopus keeps its whole state in one piece of memory that may be ours, so there is nothing to be destroyed.
         self._state = ctypes.create_string_buffer(lib.opus_encoder_get_size(1))
@@ -153,20 +131,32 @@ class OpusEncoder:
 
     def tune(self, settings: OpusSettings) -> None:
         """Change bitrate, complexity, FEC or DTX from the next frame on; the application cannot be changed."""
-        for request, value in (
-            (_SET_BITRATE, settings.bitrate),
-            (_SET_COMPLEXITY, settings.complexity),
-            (_SET_INBAND_FEC, int(settings.fec)),
-            (_SET_PACKET_LOSS_PERC, settings.expected_loss),
-            (_SET_DTX, int(settings.dtx)),
-        ):
-            self._lib.opus_encoder_ctl(self._state, request, ctypes.c_int32(value))
         self.settings = settings
+        self._control(_SET_BITRATE, settings.bitrate)
+        self._control(_SET_COMPLEXITY, settings.complexity)
+        self._control(_SET_DTX, int(settings.dtx))
+        self.protect(fec=bool(settings.fec), expected_loss=settings.expected_loss)
+
+    def protect(self, *, fec: bool, expected_loss: int) -> None:
+        """Carry frames twice or not, for so many percent of lost packets, from the next frame on."""
+        self._control(_SET_INBAND_FEC, int(fec))
+        # Without FEC, too, the encoder leans less on what went before when it expects loss.
+        self._control(_SET_PACKET_LOSS_PERC, expected_loss)
+
+    def restrict(self, *, playback_rate: int, constant_bitrate: bool) -> None:
+        """Keep to what the other side can play, in Hz, and to a constant bitrate if it wants that."""
+        widths = [width for rate, width in _BANDWIDTHS if rate <= playback_rate]
+        self._control(_SET_MAX_BANDWIDTH, widths[-1] if widths else _BANDWIDTHS[0][1])
+        self._control(_SET_VBR, int(not constant_bitrate))
+
+    def _control(self, request: int, value: int) -> None:
+        self._lib.opus_encoder_ctl(self._state, request, ctypes.c_int32(value))
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
         """One payload for `FRAME` samples; empty in silence, with DTX."""
-        frame = np.ascontiguousarray(samples, np.int16)
-        size = self._lib.opus_encode(self._state, frame.ctypes.data, FRAME, self._payload, _MAX_PAYLOAD)
+        if samples.size != FRAME:
+            raise CodecError(f"a frame has {FRAME} samples, not {samples.size}")
+        size = self._lib.opus_encode(self._state, samples.tobytes(), FRAME, self._payload, _MAX_PAYLOAD)
         if size < 0:
             raise CodecError(f"libopus could not encode a frame ({size})")
         # Two bytes or less say "nothing new", and need not be sent (opus_encoder.h).
@@ -184,13 +174,22 @@ class OpusDecoder:
         status = lib.opus_decoder_init(self._state, RATE, 1)
         if status != 0:
             raise CodecError(f"libopus refused to make a decoder ({status})")
+        # Decoded into and copied from: asking an array for its address costs more than the copy.
+        self._pcm = ctypes.create_string_buffer(2 * _MAX_SAMPLES)
+        self._view = memoryview(self._pcm).cast("B")
+        self._durations: dict[int, int] = {}  # by the first byte
         self._spare = _EMPTY  # concealment that was made and not asked for yet
 
     def duration(self, payload: bytes) -> int:
         """Samples that the payload holds."""
+        first = payload[0] if payload else 3
+        if (known := self._durations.get(first)) is not None:
+            return known
         samples = int(self._lib.opus_packet_get_nb_samples(payload, len(payload), RATE))
         if not 0 < samples <= _MAX_SAMPLES:
             raise CodecError(f"not an Opus packet ({samples})")
+        if first & 3 != 3:  # the number of frames is not in the second byte (RFC 6716 3.2)
+            self._durations[first] = samples
         return samples
 
     def decode(self, payload: bytes) -> NDArray[np.int16]:
@@ -211,12 +210,14 @@ class OpusDecoder:
         self._spare = made[samples:]
         return made[:samples]
 
+    def has_fec(self, payload: bytes) -> bool:
+        """Whether the payload carries the frame before it a second time, as far as this libopus can tell."""
+        has_lbrr = self._lib.packet_has_lbrr
+        return bool(payload) and (has_lbrr is None or has_lbrr(payload, len(payload)) == 1)
+
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:
         """The last `samples` before `payload`, if it carries them."""
-        has_lbrr = self._lib.packet_has_lbrr
-        if not payload or samples % _STEP or samples > _MAX_SAMPLES:
-            return None
-        if has_lbrr is not None and has_lbrr(payload, len(payload)) != 1:
+        if samples % _STEP or samples > _MAX_SAMPLES or not self.has_fec(payload):
             return None
         self._spare = _EMPTY
         return self._decode(payload, samples, 1)
@@ -226,16 +227,25 @@ class OpusDecoder:
         self._spare = _EMPTY
         self._lib.opus_decoder_ctl(self._state, _RESET_STATE)
 
+    def snapshot(self) -> bytes:
+        """Everything that the decoder remembers now; costs a microsecond."""
+        return ctypes.string_at(self._state, len(self._state))
+
+    def restore(self, state: bytes) -> None:
+        """Go back to a snapshot: a packet that was concealed has come after all."""
+        self._spare = _EMPTY
+        ctypes.memmove(self._state, state, len(state))
+
     def _decode(self, payload: bytes | None, limit: int, fec: int) -> NDArray[np.int16]:
-        out = np.empty(limit, np.int16)
         size = 0 if payload is None else len(payload)
-        samples = self._lib.opus_decode(self._state, payload, size, out.ctypes.data, limit, fec)
+        samples = self._lib.opus_decode(self._state, payload, size, self._pcm, limit, fec)
         if samples < 0:
             raise CodecError(f"libopus could not decode a packet of {size} bytes ({samples})")
-        return out[:samples]
+        # Not by numpy: for more than 500 samples it gives up the GIL, and waits for it in a busy process.
+        return np.frombuffer(bytearray(self._view[: 2 * samples]), np.int16)
 
 
-def create_encoder(settings: OpusSettings = OpusSettings(), *, lib: LibOpus | None = None) -> Encoder:
+def create_encoder(settings: OpusSettings = _DEFAULTS, *, lib: LibOpus | None = None) -> Encoder:
     """An Opus encoder by libopus, or by PyAV where there is no libopus."""
     lib = library() if lib is None else lib
     if lib is not None:

@@ -19,18 +19,20 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.mediastreams import MediaStreamError
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
 from ..config import IceServer
 from ..errors import MediaError
-from . import graft
+from . import graft, rtp
 from .bridge import AudioBridge
 from .codecs import SUPPORTED, create_decoder, create_encoder
-from .description import UNUSABLE, only_host_candidates, prepare_local, prepare_remote
-from .opus import OpusSettings, library
+from .description import UNUSABLE, OpusWishes, only_host_candidates, opus_wishes, prepare_local, prepare_remote
+from .loss import LossAdvisor, Protection
+from .opus import OpusEncoder, library
 from .ordering import ReceivedPacket
-from .sender import EncodedTrack
+from .sender import FrameSender
+from .settings import OpusSettings
 from .stats import MediaStats, mean_opinion_score
 
 __all__ = ["MediaPeer", "MediaStats", "warm_up"]
@@ -54,6 +56,16 @@ def warm_up() -> None:
     for name in SUPPORTED:
         create_encoder(name)
         create_decoder(name)
+
+
+class _NoTrack(MediaStreamTrack):
+    """What aiortc describes as our track. It is never asked for a frame: `rtp.py` sends."""
+
+    kind = "audio"
+
+    async def recv(self) -> Any:
+        """There is nothing."""
+        raise MediaStreamError
 
 
 class MediaPeer:
@@ -104,11 +116,16 @@ class MediaPeer:
         self._asks_servers = bool(ice_servers)
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=graft.used_servers(ice_servers)))
         self._pc.on("connectionstatechange", self._connection_state_changed)
-        self._track = EncodedTrack(bridge)
+        self._sender = FrameSender(bridge)
+        self._payload_types: set[int] = set()
+        self._advisor: LossAdvisor | None = None
+        self._protection: Protection | None = None
+        self._track = _NoTrack()
         self._transceiver = self._pc.addTransceiver(self._track, direction="sendrecv")
         if preferred_codecs:
             self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
-        graft.intercept(self._transceiver.receiver, self._packet_received)
+        graft.intercept(self._transceiver.receiver, self._first_packet_received)
+        rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
         graft.bound_gathering(self._transceiver.receiver, gather_timeout, loopback=loopback)
 
     @property
@@ -167,7 +184,7 @@ class MediaPeer:
             elif report.type == "remote-inbound-rtp":
                 remote = report
         rtt = None if remote is None else remote.roundTripTime
-        encoder = self._track.encoder
+        encoder = self._sender.encoder
         return MediaStats(
             state=self._state,
             codec=self._codec,
@@ -183,7 +200,7 @@ class MediaPeer:
             remote_fraction_lost=None if remote is None else remote.fractionLost / 256,
             samples_captured=self._bridge.capture.pushed,
             samples_dropped=self._bridge.capture.dropped,
-            frames_silent=self._track.silent_frames,
+            frames_silent=self._sender.silent_frames,
             input_level=self._bridge.input_level,
             output_level=self._bridge.output_level,
             playout=playout,
@@ -212,6 +229,7 @@ class MediaPeer:
             raise
         except (ValueError, RuntimeError, OSError) as exc:
             raise MediaError(f"the call's media could not be described: {exc}", code=UNUSABLE) from exc
+        rtp.attach_receiver(self._transceiver.receiver, self._bridge.playout.put, self._payload_types)
         sdp = self._pc.localDescription.sdp
         if "a=candidate:" not in sdp:
             raise MediaError(
@@ -224,19 +242,38 @@ class MediaPeer:
     async def _apply(self, sdp: str, kind: str) -> None:
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
-            self._choose_codecs()
+            self._choose_codecs(opus_wishes(sdp))
         except Exception as exc:
             reason = str(exc) or type(exc).__name__
             raise MediaError(f"the other side's {kind} cannot be used: {reason}", code=UNUSABLE) from exc
 
-    def _choose_codecs(self) -> None:
+    def _choose_codecs(self, wishes: OpusWishes) -> None:
         """aiortc sends with the first common codec and lets all common ones in."""
         codecs = graft.negotiated_codecs(self._transceiver)
         self._codec = codecs[0].name
-        self._track.encoder = create_encoder(codecs[0].name, self._opus)
+        settings = wishes.applied_to(self._opus)
+        encoder = create_encoder(codecs[0].name, settings)
+        if isinstance(encoder, OpusEncoder):
+            encoder.restrict(playback_rate=wishes.playback_rate, constant_bitrate=wishes.constant_bitrate)
+            self._advisor = LossAdvisor(settings, usable=wishes.fec)
+            self._protect(encoder, self._advisor.initially())
+        self._sender.encoder = encoder
         self._bridge.playout.set_decoders({c.payloadType or 0: create_decoder(c.name) for c in codecs})
+        self._payload_types.update(c.payloadType or 0 for c in codecs)
 
-    def _packet_received(self, packet: RtpPacket) -> None:
+    def _loss_reported(self, report: rtp.LossReport) -> None:
+        encoder = self._sender.encoder
+        if self._advisor is not None and isinstance(encoder, OpusEncoder):
+            self._protect(encoder, self._advisor.report(report.fraction_lost, self._loop.time()))
+
+    def _protect(self, encoder: OpusEncoder, protection: Protection) -> None:
+        if protection != self._protection:
+            self._protection = protection
+            encoder.protect(fec=protection.fec, expected_loss=protection.expected_loss)
+            _log.debug("Opus is sent for %d %% loss, FEC %s", protection.expected_loss, protection.fec)
+
+    def _first_packet_received(self, packet: RtpPacket) -> None:
+        """Of a stream; those after it do not pass through aiortc (`rtp.py`)."""
         self._bridge.playout.put(
             ReceivedPacket(
                 packet.sequence_number,
@@ -273,6 +310,8 @@ class MediaPeer:
         if state != "connecting" and self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
+        if state in ("failed", "closed"):
+            self._sender.stop()  # nobody hears it any more
         self._reported.add(state)
         self._state = state
         try:
@@ -297,6 +336,7 @@ class MediaPeer:
         except Exception:  # noqa: BLE001 - the call is over in any case
             _log.exception("closing the peer connection failed")
         finally:
+            self._sender.stop()
             self._track.stop()
             self._report("closed")
 

@@ -15,7 +15,7 @@ from .concealment import Concealer
 from .resample import Downsampler, Upsampler
 
 if TYPE_CHECKING:
-    from .opus import OpusSettings
+    from .settings import OpusSettings
 
 __all__ = ["G722Decoder", "G722Encoder", "PyAvOpusDecoder", "PyAvOpusEncoder"]
 
@@ -100,6 +100,10 @@ class G722Decoder:
         """The last pitch period again."""
         return self._concealer.conceal(samples)
 
+    def has_fec(self, payload: bytes) -> bool:
+        """`recover` has nothing."""
+        return False
+
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:
         """G.722 carries nothing twice."""
         return None
@@ -125,7 +129,7 @@ class PyAvOpusEncoder:
             "application": settings.application,
             "compression_level": str(settings.complexity),
             "frame_duration": "20",
-            "fec": str(int(settings.fec)),
+            "fec": str(int(bool(settings.fec))),
             "packet_loss": str(settings.expected_loss),
         }
         self._pts = 0
@@ -171,6 +175,10 @@ class PyAvOpusDecoder:
     def conceal(self, samples: int) -> NDArray[np.int16]:
         """The last pitch period again."""
         return self._concealer.conceal(samples)
+
+    def has_fec(self, payload: bytes) -> bool:
+        """`recover` has nothing."""
+        return False
 
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:
         """PyAV has no way to ask for FEC."""

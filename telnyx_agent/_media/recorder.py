@@ -1,24 +1,27 @@
-"""A call to a stereo WAV: left what the caller sent, right what was heard, aligned to the sample.
-
-The device's clock is the recording's clock: each side advances by what the device pushed or pulled. A duplex device so
-gives exact alignment. A side that delivers nothing is filled with silence, so that a recording is as long as the call.
+"""A call to a stereo WAV: left what was sent, right what was heard, aligned to the sample (`alignment.py`).
 
 Device threads only append to a queue; a thread of the recorder's own touches the disk, ten times a second.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
+import stat
 import struct
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
+from .alignment import StereoTimeline
 from .codecs import RATE
 
 __all__ = ["StereoRecorder"]
@@ -27,57 +30,41 @@ _log = logging.getLogger("telnyx_agent.media")
 
 _INTERVAL = 0.1
 _HEADER_EVERY = 10  # write-outs; so an interrupted process leaves a file that can be played
-_MAX_SKEW = RATE // 5  # one side may be that far ahead before the other counts as silent
 _MAX_QUEUED = 3000  # blocks, some 15 s of both sides: the disk hangs
-_CHANNELS, _WIDTH = 2, 2
-_MAX_DATA = 0xFFFFFFFF - 64
-
-
-class _Channel:
-    """One side's samples that are not written yet."""
-
-    def __init__(self) -> None:
-        self.parts: deque[NDArray[np.int16]] = deque()
-        self.pending = 0
-        self.total = 0  # samples of this side so far, silence included
-        self.silent = True  # has not delivered since it was last filled with silence
-
-    def add(self, samples: NDArray[np.int16]) -> None:
-        self.parts.append(samples)
-        self.pending += samples.size
-        self.total += samples.size
-
-    def take(self, count: int) -> NDArray[np.int16]:
-        merged = np.concatenate(self.parts) if len(self.parts) > 1 else self.parts[0]
-        self.parts.clear()
-        self.pending -= count
-        if self.pending:
-            self.parts.append(merged[count:])
-        return merged[:count]
+_FRAME = 4  # bytes: two channels of 16 bits
+_HEADER = 44
+_UNKNOWN = 0xFFFFFFFF
+_MAX_FRAMES = (_UNKNOWN - _HEADER) // _FRAME
 
 
 class StereoRecorder:
     """Writes one recording, 48 kHz, 16 bit.
 
     Args:
-        target: A path, whose file is replaced, or a seekable binary file, which is left open.
+        target: A path, whose file is replaced, or a binary file, which is left open. Into a pipe or a socket, where one
+            cannot go back to complete the header, a stream of unknown length is written.
+        on_error: Called once, on the recorder's thread, when the recording stops before it is closed.
+        clock: The clock of the device's threads; only tests have another.
 
     Raises:
         MediaError: The file cannot be written.
     """
 
-    def __init__(self, target: str | os.PathLike[str] | BinaryIO) -> None:
-        self._frames = 0  # in the file
-        self._owned = isinstance(target, (str, os.PathLike))
-        try:
-            self._file: BinaryIO = open(target, "wb") if isinstance(target, (str, os.PathLike)) else target  # noqa: SIM115
-            self._begin = self._file.tell()
-            self._write_header()
-        except (OSError, ValueError) as exc:
-            raise MediaError(f"cannot record to {target!s}: {exc}; choose another file for the recording") from exc
-        self._queue: deque[tuple[bool, NDArray[np.int16]]] = deque()
-        self._left, self._right = _Channel(), _Channel()
-        self._error: OSError | ValueError | None = None
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        on_error: Callable[[MediaError], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._file = _WavFile(target)
+        self._on_error = on_error
+        self._clock = clock
+        self._timeline = StereoTimeline()
+        # Blocks of the left (True) and the right side with their times; or whether a pause begins or ends.
+        self._queue: deque[tuple[bool, NDArray[np.int16], float] | bool] = deque()
+        self._paused = False
+        self._error: MediaError | None = None
         self._closing = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telnyx-agent-recorder", daemon=True)
@@ -85,18 +72,23 @@ class StereoRecorder:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is taken any more."""
-        return self._closing.is_set()
+        """Whether nothing is taken any more, because it was closed or because of an error."""
+        return self._closing.is_set() or self._error is not None
 
     @property
-    def error(self) -> OSError | ValueError | None:
+    def paused(self) -> bool:
+        """Whether what is said now is left out."""
+        return self._paused
+
+    @property
+    def error(self) -> MediaError | None:
         """Why recording stopped before it was closed, such as a full disk; the call is not affected."""
         return self._error
 
     @property
     def seconds(self) -> float:
         """How much is in the file now."""
-        return self._frames / RATE
+        return self._file.frames / RATE
 
     def capture(self, pcm: NDArray[np.int16]) -> None:
         """What was sent (device thread). Never blocks; the caller leaves the samples alone from here on."""
@@ -106,97 +98,171 @@ class StereoRecorder:
         """What was heard (device thread). Never blocks; copied, because a device may scale it in place."""
         self._take(False, pcm.copy())
 
-    def close(self) -> None:
-        """Write what is left and complete the file. Blocks for the disk; may be called again, on any thread."""
-        self._closing.set()
-        self._closed.wait()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+    def pause(self) -> None:
+        """Leave out what comes from here on, on both sides (any thread)."""
+        if not self._paused:
+            self._paused = True
+            self._queue.append(True)
 
-    def finish(self) -> MediaError | None:
+    def resume(self) -> None:
+        """Go on. Both sides do at the same sample, and nothing in the file shows the pause (any thread)."""
+        if self._paused:
+            self._paused = False
+            self._queue.append(False)
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Write what is left and complete the file. Blocks for the disk; may be called again, on any thread.
+
+        Args:
+            timeout: Seconds after which a file that takes no more data, such as a pipe that nobody reads, is given up.
+
+        Returns:
+            Whether the file was closed in time.
+        """
+        self._closing.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+        return self._closed.is_set()
+
+    def finish(self, timeout: float = 10.0) -> MediaError | None:
         """`close`, and the error that users see if the recording is not complete."""
-        self.close()
-        if self._error is None:
-            return None
-        error = MediaError(f"the recording stopped after {self.seconds:.1f} s: {self._error}; is the disk full?")
-        error.__cause__ = self._error
-        return error
+        if not self.close(timeout) and self._error is None:
+            return MediaError(
+                f"the recording is not complete: its file has taken no more data for {timeout:g} s; "
+                "if it is a pipe or a socket, something has to read from it"
+            )
+        return self._error
 
     def _take(self, is_left: bool, pcm: NDArray[np.int16]) -> None:
         if not self._closing.is_set() and self._error is None and len(self._queue) < _MAX_QUEUED:
-            self._queue.append((is_left, pcm))
+            self._queue.append((is_left, pcm, self._clock()))
 
     def _run(self) -> None:
         rounds = 0
         try:
             while not self._closing.wait(_INTERVAL):
                 rounds += 1
-                self._sort_out()
-                self._write_out(rounds % _HEADER_EVERY == 0)
-            self._sort_out()
-            self._level(0)
-            self._write_out(True)
-        except (OSError, ValueError) as exc:  # ValueError: the caller's file object was closed
-            self._error = exc
-            _log.warning("the recording stopped: %s", exc)
+                self._write_out(final=False)
+                if rounds % _HEADER_EVERY == 0:
+                    self._file.sync()
+            self._write_out(final=True)
+            self._file.close()
+        except Exception as exc:  # noqa: BLE001 - a file object may be the user's own and raise anything
+            self._fail(exc)
         finally:
-            self._release()
+            self._queue.clear()
             self._closed.set()
 
-    def _release(self) -> None:
-        self._queue.clear()
-        try:
-            if self._owned:
-                self._file.close()
-            else:
-                self._file.flush()
-        except (OSError, ValueError) as exc:
-            if self._error is None:
-                self._error = exc
-                _log.warning("the recording could not be completed: %s", exc)
-
-    def _sort_out(self) -> None:
-        """Put what was queued into the two channels, in order of arrival."""
+    def _write_out(self, *, final: bool) -> None:
         while self._queue:
-            is_left, samples = self._queue.popleft()
-            mine, other = (self._left, self._right) if is_left else (self._right, self._left)
-            behind = other.total - mine.total - samples.size
-            if mine.silent and behind > 0:
-                # It delivers again: what it says belongs to now, not to when it fell silent.
-                mine.add(np.zeros(behind, np.int16))
-            mine.silent = False
-            mine.add(samples)
-            self._level(_MAX_SKEW)
+            event = self._queue.popleft()
+            if isinstance(event, tuple):
+                self._timeline.add(*event)
+            elif event:
+                self._timeline.pause()
+            else:
+                self._timeline.resume()
+        while (frames := self._timeline.take(final=final)).size:
+            self._file.write(frames)
 
-    def _level(self, skew: int) -> None:
-        """Fill the side that is more than `skew` behind."""
-        for one, other in ((self._left, self._right), (self._right, self._left)):
-            missing = other.total - one.total - skew
-            if missing > 0:
-                one.add(np.zeros(missing, np.int16))
-                one.silent = True
+    def _fail(self, exc: Exception) -> None:
+        self._error = MediaError(f"the recording stopped after {self.seconds:.1f} s: {exc}; {_advice(exc)}")
+        self._error.__cause__ = exc
+        _log.warning("%s", self._error)
+        self._file.abandon()
+        if self._on_error is not None:
+            self._on_error(self._error)
 
-    def _write_out(self, with_header: bool) -> None:
-        count = min(self._left.pending, self._right.pending)
-        if self._frames + count > _MAX_DATA // (_CHANNELS * _WIDTH):
-            raise OSError("a WAV file cannot be longer than 4 GiB (some six hours)")
-        if count > 0:
-            frames = np.empty((count, _CHANNELS), "<i2")
-            frames[:, 0] = self._left.take(count)
-            frames[:, 1] = self._right.take(count)
-            self._file.write(frames.tobytes())
-            self._frames += count
-        if with_header:
+
+class _WavFile:
+    """The file: a header, which is brought up to date now and then where one can go back, and frames."""
+
+    def __init__(self, target: str | os.PathLike[str] | BinaryIO) -> None:
+        self.frames = 0
+        self._owned = isinstance(target, (str, os.PathLike))
+        name = os.fspath(target) if isinstance(target, (str, os.PathLike)) else repr(target)
+        try:
+            self._file: BinaryIO = _open(target) if isinstance(target, (str, os.PathLike)) else target
+        except (OSError, ValueError) as exc:  # ValueError: a null character in the name
+            raise MediaError(f"cannot record to {name}: {exc}; choose another file for the recording") from exc
+        try:
+            if "a" in str(getattr(self._file, "mode", "")):
+                raise ValueError("it is open for appending, so its header could not be completed")
+            self._can_go_back = bool(self._file.seekable())
+            self._begin = self._file.tell() if self._can_go_back else 0
             self._write_header()
+            self._file.flush()
+        except Exception as exc:
+            self.abandon()
+            advice = (
+                "choose another file for the recording"
+                if self._owned
+                else 'give a path or a file opened with mode "wb"'
+            )
+            raise MediaError(f"cannot record to {name}: {exc}; {advice}") from exc
+
+    def write(self, frames: NDArray[np.int16]) -> None:
+        """Append frames."""
+        room = _MAX_FRAMES - self.frames if self._can_go_back else len(frames)
+        part = frames[:room]
+        self._put(np.ascontiguousarray(part, "<i2").tobytes())
+        self.frames += len(part)
+        if len(part) < len(frames):
+            self.sync()
+            raise OSError(errno.EFBIG, "a WAV file cannot be longer than 4 GiB, some six hours")
+
+    def sync(self) -> None:
+        """Bring the header up to date: samples first, so that what it claims is always there."""
+        self._file.flush()
+        if self._can_go_back:
+            self._file.seek(self._begin)
+            self._write_header()
+            self._file.seek(self._begin + _HEADER + self.frames * _FRAME)
+            self._file.flush()
+
+    def close(self) -> None:
+        """Complete the file, and close it if it was opened here."""
+        self.sync()
+        if self._owned:
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Close after an error, if it was opened here; closing writes once more, and fails in the same way."""
+        if self._owned:
+            with contextlib.suppress(OSError, ValueError):
+                self._file.close()
 
     def _write_header(self) -> None:
-        """The header for what is in the file now; then on at the end."""
-        size = self._frames * _CHANNELS * _WIDTH
-        rate = RATE * _CHANNELS * _WIDTH
-        form = struct.pack("<HHIIHH", 1, _CHANNELS, RATE, rate, _CHANNELS * _WIDTH, _WIDTH * 8)
-        header = b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + struct.pack("<I", 16) + form
-        header += b"data" + struct.pack("<I", size)
-        self._file.seek(self._begin)
-        self._file.write(header)
-        self._file.seek(self._begin + len(header) + size)
-        self._file.flush()
+        size = self.frames * _FRAME
+        sizes = (36 + size, size) if self._can_go_back else (_UNKNOWN, _UNKNOWN)
+        sound = struct.pack("<IHHIIHH", 16, 1, 2, RATE, RATE * _FRAME, _FRAME, 16)
+        self._put(b"RIFF" + struct.pack("<I", sizes[0]) + b"WAVEfmt " + sound + b"data" + struct.pack("<I", sizes[1]))
+
+    def _put(self, data: bytes) -> None:
+        """Write everything: unbuffered files and sockets may take a part only."""
+        rest = memoryview(data)
+        while rest:
+            written = self._file.write(rest)
+            if written is None:
+                raise BlockingIOError(errno.EAGAIN, "it is set to non-blocking and takes no data now")
+            rest = rest[written:]
+
+
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
+    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        # To open it would wait for a reader, and with it whoever called.
+        raise OSError(errno.EINVAL, "it is a named pipe; open it yourself and record to the file object")
+    return open(path, "wb")
+
+
+def _advice(exc: Exception) -> str:
+    number = exc.errno if isinstance(exc, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on the disk; what was written until then can be played"
+    if number == errno.EFBIG:
+        return "what was written until then can be played; begin another recording in time"
+    if number == errno.EPIPE:
+        return "whoever read it has gone"
+    if isinstance(exc, ValueError):
+        return "keep the file open until the recording has stopped"
+    return "what was written until then can be played"

@@ -1,10 +1,10 @@
-"""What a call sends: 20 ms of speech at a time, encoded, as a track that aiortc sends as it is. LOOP THREAD ONLY.
+"""What a call sends: 20 ms of speech at a time, when it is time for it, encoded. LOOP THREAD ONLY.
 
-aiortc would compute a level in Python and encode on an executor for every frame; a track that hands it `av.Packet`s
-saves both (media.md section 1). Two paces:
+`FramePace` decides, with the time as an argument; `FrameSender` is its timer on the loop. Two paces:
 
 - flowing: the device sets the pace. A frame goes out as soon as 960 samples are there. Nothing wakes the loop for that
-  (`capture.py` says why): the track looks shortly before the frame is due and every 3 ms from then on.
+  (`capture.py` says why): it looks once, shortly after the frame should be complete. From when the device's blocks came
+  before it knows when that is, and how far to trust it; only when the frame is not there yet it looks again.
 - starved: no device, or none that delivers. Silence goes out every 20 ms by the loop's clock, without drift. When
   samples come again, they fill the end of the frame that is due, so the stream stays in step with real time.
 
@@ -16,114 +16,112 @@ the rest of the call.
 from __future__ import annotations
 
 import asyncio
-from fractions import Fraction
-from typing import Any
+import contextvars
+import logging
+from collections.abc import Callable
 
 import numpy as np
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from av.packet import Packet
 from numpy.typing import NDArray
 
 from .bridge import AudioBridge
 from .codecs import FRAME, RATE, Encoder
 
-__all__ = ["EncodedTrack"]
+__all__ = ["FramePace", "FrameSender"]
+
+_log = logging.getLogger("telnyx_agent.media")
 
 _FRAME_TIME = FRAME / RATE
-_EARLY = 0.003  # a frame is looked for that long before it is due
-_LOOK_EVERY = 0.003
+_LOOK_AGAIN = 0.003  # a frame that should be complete and is not is looked for so often
+_LEAST_MARGIN, _MOST_MARGIN = 0.001, 0.006  # so much after a frame should be complete it is looked for
 _PATIENCE = 0.06  # a device that flows may be that late, beyond the frame's time, before silence is sent for it
 _BURST = 0.2  # so much may be sent at once; a device that never stops pushing is slowed to 1 % over real time
 _BLOCK = 480  # devices deliver 10 ms at a time
 _MAX_LAG = 0.1  # the loop was held up: silence that is older than that is not sent any more
 _DEBT_FRAMES = 25  # after so many frames a device that had stalled is not believed to owe anything any more
+_SILENCE: NDArray[np.int16] = np.zeros(FRAME, np.int16)
 
 
-class EncodedTrack(MediaStreamTrack):
-    """A track of encoded frames.
+class FramePace:
+    """When which samples are sent. No clock of its own: `now` is any steady clock, the device's blocks are timed by it.
 
     Args:
         bridge: Whose capture buffer is sent, and whether it is muted.
     """
 
-    kind = "audio"
-
     def __init__(self, bridge: AudioBridge) -> None:
-        super().__init__()
         self._bridge = bridge
         self._capture = bridge.capture
-        self._encoder: Encoder | None = None
-        self._time_base = Fraction(1, RATE)
-        self._ratio = 1
-        self._position = 0  # of the next frame, in samples since the first
-        self._due = 0.0  # when the next frame should be complete, by the loop's clock
-        self._paced = 0.0  # up to when the device's time has been sent, if it all had come in real time
         self._begun = False
         self._starved = True
+        self._next = 0  # position of the next frame, in samples since the first
+        self._due = 0.0  # when the next frame should be complete
+        self._margin = _LEAST_MARGIN
+        self._looked = False  # in vain, for the next frame
+        self._paced = 0.0  # up to when the device's time has been sent, if it all had come in real time
         self._debt = 0  # samples sent as silence that the device may still deliver
         self._debt_frames = 0
         self._dropped = 0  # of the capture buffer's count, what the timestamps already know
+        self.position = 0
+        """Of the frame that `step` returned last: samples since the first frame of the call."""
+        self.wake = 0.0
+        """When to call `step` again, once `more` is false."""
+        self.more = False
+        """Whether another frame may be due already."""
         self.silent_frames = 0
         """Frames sent as silence because the device had delivered nothing."""
 
-    @property
-    def encoder(self) -> Encoder | None:
-        """What the frames are encoded with; `None` until the codec is negotiated."""
-        return self._encoder
-
-    @encoder.setter
-    def encoder(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._time_base = Fraction(1, encoder.clock_rate)
-        self._ratio = RATE // encoder.clock_rate
-
-    async def recv(self) -> Packet[Any]:
-        """The next frame, when it is time for it (aiortc's sender)."""
-        while True:
-            if self.readyState != "live" or self._encoder is None:
-                raise MediaStreamError
-            samples = await self._next_samples()
-            if self._bridge.muted:
-                # What was captured before the mute was asked for must not be heard after it.
-                samples = np.zeros(FRAME, np.int16)
-            position = self._position
-            self._position += FRAME
-            payload = self._encoder.encode(samples)
-            if payload:
-                packet = Packet(payload)
-                packet.pts = position // self._ratio
-                packet.time_base = self._time_base
-                return packet
-
-    async def _next_samples(self) -> NDArray[np.int16]:
-        loop = asyncio.get_running_loop()
+    def step(self, now: float) -> NDArray[np.int16] | None:
+        """The next frame if it is time for it. To be called again while there is `more`, and then at `wake`."""
+        capture = self._capture
         if not self._begun:
             # What was said before there was anybody to hear it is stale.
-            self._capture.clear()
-            self._dropped = self._capture.dropped
-            self._due = loop.time()
+            capture.clear()
+            self._dropped = capture.dropped
+            self._due = now
             self._begun = True
-        self._skip_dropped()
-        if self._starved:
-            return await self._starving(loop)
-        return await self._flowing(loop)
+        if (dropped := capture.dropped) != self._dropped:
+            self._next += dropped - self._dropped
+            self._dropped = dropped
+        self.more = False
+        samples = self._starving(now) if self._starved else self._flowing(now)
+        if samples is None:
+            return None
+        self.position = self._next
+        self._next += FRAME
+        # What was captured before the mute was asked for must not be heard after it.
+        return _SILENCE if self._bridge.muted else samples
 
-    async def _flowing(self, loop: asyncio.AbstractEventLoop) -> NDArray[np.int16]:
+    def _flowing(self, now: float) -> NDArray[np.int16] | None:
         capture = self._capture
-        last_moment = self._due + _PATIENCE
-        pause = self._due - _EARLY - loop.time()
-        while capture.available < FRAME:
-            if loop.time() >= last_moment:
+        surplus = capture.available - FRAME
+        if surplus < 0:
+            if now >= self._due + _PATIENCE:
                 return self._starve()
-            await asyncio.sleep(max(_LOOK_EVERY, pause))
-            pause = 0.0
-        now = loop.time()
+            self._wait_for_frame(now)
+            return None
+        paced = max(self._paced, now - _BURST) + 0.99 * _FRAME_TIME
+        if paced > now:
+            self.wake = paced
+            return None
+        self._paced = paced
         self._collect_debt(now - self._due)
-        self._paced = max(self._paced, now - _BURST) + 0.99 * _FRAME_TIME
-        if self._paced > now:
-            await asyncio.sleep(self._paced - now)
-        self._due = loop.time() + _FRAME_TIME
+        # When this frame was complete: what came with later blocks came later.
+        complete = capture.last_push - surplus // _BLOCK * (_BLOCK / RATE)
+        self._due = min(now, max(complete, now - _FRAME_TIME)) + _FRAME_TIME
+        if not self._looked and self._margin > _LEAST_MARGIN:
+            self._margin = max(_LEAST_MARGIN, 0.995 * self._margin)
+        self._looked = False
+        self.more = surplus >= FRAME
+        self.wake = self._due + self._margin
         return capture.read(FRAME)
+
+    def _wait_for_frame(self, now: float) -> None:
+        self.wake = self._due + self._margin
+        if self.wake <= now:
+            if not self._looked:  # the blocks come less regularly than was believed
+                self._margin = min(_MOST_MARGIN, 1.5 * self._margin)
+            self._looked = True
+            self.wake = now + _LOOK_AGAIN
 
     def _starve(self) -> NDArray[np.int16]:
         """The device has stopped or stalled: what there is, then silence."""
@@ -132,31 +130,31 @@ class EncodedTrack(MediaStreamTrack):
         self._owe(FRAME - part.size)
         # The frames that were not sent while there was hope follow at once, because they are due already.
         self._due += _FRAME_TIME
-        return np.concatenate((part, np.zeros(FRAME - part.size, np.int16)))
+        self.more = True
+        return np.concatenate((part, _SILENCE[part.size :]))
 
-    async def _starving(self, loop: asyncio.AbstractEventLoop) -> NDArray[np.int16]:
-        late = loop.time() - self._due
+    def _starving(self, now: float) -> NDArray[np.int16] | None:
+        late = now - self._due
         if late > _MAX_LAG:
             frames = int(late / _FRAME_TIME)
-            self._position += frames * FRAME
+            self._next += frames * FRAME
             self._due += frames * _FRAME_TIME
         elif late < 0:
-            await asyncio.sleep(-late)
+            self.wake = self._due
+            return None
         if not self._capture.available:
             self._owe(FRAME)
             self._due += _FRAME_TIME
-            return np.zeros(FRAME, np.int16)
-        self._starved = False
-        self._collect_debt(loop.time() - self._due)
+            self.more = self._due <= now
+            self.wake = self._due
+            return _SILENCE
+        self._starved = self._looked = False
+        self._collect_debt(now - self._due)
         part = self._capture.read(FRAME)
-        self._due = loop.time() + _FRAME_TIME
-        return np.concatenate((np.zeros(FRAME - part.size, np.int16), part))
-
-    def _skip_dropped(self) -> None:
-        dropped = self._capture.dropped - self._dropped
-        if dropped:
-            self._dropped += dropped
-            self._position += dropped
+        self._due = now + _FRAME_TIME
+        self.more = self._capture.available >= FRAME
+        self.wake = self._due + self._margin
+        return np.concatenate((_SILENCE[part.size :], part))
 
     def _owe(self, samples: int) -> None:
         self._debt += samples
@@ -177,3 +175,61 @@ class EncodedTrack(MediaStreamTrack):
         self._debt_frames -= 1
         if self._debt_frames <= 0:
             self._debt = 0
+
+
+class FrameSender:
+    """Encodes the frames of a bridge when they are due, between `start` and `stop`.
+
+    Args:
+        bridge: Whose capture buffer is sent, and whether it is muted.
+    """
+
+    def __init__(self, bridge: AudioBridge) -> None:
+        self._pace = FramePace(bridge)
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # or each timer would make one
+        self._timer: asyncio.TimerHandle | None = None
+        self._on_frame: Callable[[int, bytes], None] | None = None
+        self._complained = False
+        self.encoder: Encoder | None = None
+        """What the frames are encoded with; `None` until the codec is negotiated, and nothing is sent."""
+
+    @property
+    def silent_frames(self) -> int:
+        """Frames sent as silence because the device had delivered nothing."""
+        return self._pace.silent_frames
+
+    def start(self, on_frame: Callable[[int, bytes], None]) -> None:
+        """Begin.
+
+        Args:
+            on_frame: Called on the loop for each frame with its RTP timestamp, counted from 0, and its payload. The
+                payload is empty when nothing is to be sent for it (DTX). What it raises is logged.
+        """
+        self._on_frame = on_frame
+        self._tick()
+
+    def stop(self) -> None:
+        """End; nothing is sent any more. Idempotent."""
+        self._on_frame = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        pace, encoder = self._pace, self.encoder
+        now = self._loop.time()
+        try:
+            while self._on_frame is not None and encoder is not None:
+                samples = pace.step(now)
+                if samples is not None:
+                    self._on_frame(pace.position * encoder.clock_rate // RATE, encoder.encode(samples))
+                if not pace.more:
+                    break
+        except Exception:  # noqa: BLE001 - one frame is not worth the call
+            if not self._complained:
+                self._complained = True
+                _log.exception("a frame could not be sent (further errors of this call are not logged)")
+        if self._on_frame is not None:
+            # Never at once: a bug in the pace must not take the loop.
+            self._timer = self._loop.call_at(max(pace.wake, now + 0.0005), self._tick, context=self._context)

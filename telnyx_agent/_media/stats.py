@@ -31,16 +31,22 @@ class PlayoutStats:
     """Of the above, those that were plain silence."""
     concealment_events: int = 0
     removed_samples: int = 0
-    """Silence left out to bring the delay back down (W3C: `removedSamplesForAcceleration`)."""
+    """Left out to make the delay smaller (W3C: `removedSamplesForAcceleration`)."""
+    inserted_samples: int = 0
+    """Played a second time to make the delay larger (W3C: `insertedSamplesForDeceleration`)."""
     total_samples: int = 0
     """Samples handed to the device, silence included (W3C: `totalSamplesReceived`)."""
     jitter_buffer_delay: float = 0.0
     """Seconds that all emitted samples together have waited; divide by `jitter_buffer_emitted_count`."""
     jitter_buffer_emitted_count: int = 0
+    jitter_buffer_target_delay: float = 0.0
+    """Seconds that all emitted samples together should have waited; divide as above."""
     jitter: float = 0.0
     """Interarrival jitter after RFC 3550, in seconds."""
     delay: float = 0.0
     """Seconds of audio in the buffer now."""
+    target_delay: float = 0.0
+    """Seconds that the fastest packets should wait now, as the network is."""
 
 
 @attrs.frozen

@@ -280,7 +280,7 @@ class Conversation:
         opened = self._open
         assert opened is not None
         opened.text.append(delta)
-        opened.item = attrs.evolve(opened.item, content=opened.text.snapshot())
+        opened.item = opened.item.grown(opened.text.snapshot())
         if opened.item.id in self._places:
             self._put(opened.item, whole(delta))
         elif delta.strip():

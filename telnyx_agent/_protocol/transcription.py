@@ -126,6 +126,23 @@ class TranscriptionItem:
         """The text so far."""
         return str(self._content)
 
+    def grown(self, content: TextPrefix) -> TranscriptionItem:
+        """The same item with more text: `attrs.evolve`, at a third of its cost, once for every delta."""
+        return TranscriptionItem(
+            self.id,
+            self.role,
+            content,
+            self.timestamp,
+            self.is_partial,
+            self.image_urls,
+            self.item_type,
+            self.metadata,
+            call_id=self.call_id,
+            response_id=self.response_id,
+            interrupted=self.interrupted,
+            at=self.at,
+        )
+
     @property
     def text(self) -> str:
         """iOS's other name for `content`."""

@@ -109,13 +109,16 @@ class ThreadDispatcher(Dispatcher):
         super().__init__()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._is_asleep = False  # the thread waits; waking one that does not costs as much as a callback
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
+        callback = _Callback(fn, name or _name(fn))
         with self._state:
-            self._queue.append(_Callback(fn, name or _name(fn)))
+            self._queue.append(callback)
             if self._thread is None:
                 self._start()
-            self._state.notify_all()
+            if self._is_asleep:
+                self._state.notify_all()
 
     def close(self) -> None:
         with self._state:
@@ -146,7 +149,9 @@ class ThreadDispatcher(Dispatcher):
         while True:
             with self._state:
                 while not self._queue and not self._closing:
+                    self._is_asleep = True
                     self._state.wait()
+                self._is_asleep = False
                 if not self._queue:
                     # In the same moment in which the queue is seen empty: whoever submits from now on starts a new
                     # thread.

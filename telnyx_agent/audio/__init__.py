@@ -9,6 +9,8 @@ use `default_audio()`.
 * `NullAudio` - says nothing, discards what it hears
 * any object with a `name`, `start(stream)` and `stop()`; see `AudioDevice`
 
+`AudioConstraints` says what is done about echo, noise and level; `AudioProcessor` is the seam for your own way.
+
 Importing this package costs nothing: numpy is loaded with the first of these names that is used, PortAudio with the
 first sound device.
 """
@@ -19,7 +21,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 from . import _log
-from .device import AudioDevice, AudioStream, PcmLike
+from .device import AudioDevice, AudioDeviceChange, AudioDeviceChangeReason, AudioStream, PcmLike
+from .processing import AudioConstraints, AudioProcessor
 
 if TYPE_CHECKING:
     from ._default import default_audio
@@ -30,7 +33,11 @@ if TYPE_CHECKING:
     from ._wave import WaveAudio
 
 __all__ = [
+    "AudioConstraints",
     "AudioDevice",
+    "AudioDeviceChange",
+    "AudioDeviceChangeReason",
+    "AudioProcessor",
     "AudioStream",
     "DeviceInfo",
     "NullAudio",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ._paced import PacedDevice
-from ._samples import BLOCK
+from ._samples import BLOCK, SILENCE
 from .device import AudioStream
 
 __all__ = ["NullAudio"]
 
 
 class NullAudio(PacedDevice):
-    """Sends nothing and discards the agent's voice.
+    """Sends silence, and what is played into the call, and discards the agent's voice.
 
-    The voice is still taken at its pace, so that recordings, levels and statistics are those of a real call.
+    Both keep the pace, so that recordings, levels and statistics are those of a real call.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class _NullRun:
         self._stream = stream
 
     def capture(self) -> None:
-        pass
+        self._stream.push_capture(SILENCE)
 
     def render(self) -> None:
         self._stream.pull_render(BLOCK)

@@ -75,6 +75,11 @@ class SoundDeviceAudio:
                 atexit.unregister(self.stop)
 
     @property
+    def has_loudspeaker(self) -> bool:
+        """Whether the microphone may hear what is played: both are in use (before the first start: they may be)."""
+        return True
+
+    @property
     def input_latency(self) -> float:
         """Seconds from the microphone to the call, as the driver estimates them; 0.0 before the first start."""
         return 0.0 if self._run is None else self._run.latency["input"]

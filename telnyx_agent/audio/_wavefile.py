@@ -70,6 +70,12 @@ class WavReader:
     channels: int
     """Channels in the file."""
 
+    @property
+    def seconds(self) -> float:
+        """How long the file plays, once."""
+        frames: int = self._data_size // self._frame_size
+        return frames / self.source_rate
+
     def read(self, samples: int) -> Int16:
         """The next `samples` samples; fewer at the end, none after it.
 

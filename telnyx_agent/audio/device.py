@@ -18,7 +18,10 @@ Everything that crosses the seam is mono, 16-bit signed, in the machine's byte o
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, Protocol, Union
+
+import attrs
 
 from ..errors import MediaError
 
@@ -28,16 +31,56 @@ if TYPE_CHECKING:
 
     Pcm16 = npt.NDArray[np.int16]
 
-__all__ = ["AudioDevice", "AudioStream", "PcmLike"]
+__all__ = ["AudioDevice", "AudioDeviceChange", "AudioDeviceChangeReason", "AudioStream", "PcmLike"]
 
 PcmLike = Union[bytes, bytearray, memoryview, "Pcm16"]
 """Mono 16-bit samples: a bytes-like object of even length or a one-dimensional numpy int16 array."""
+
+
+class AudioDeviceChangeReason(enum.Enum):
+    """Why a call goes on with other hardware."""
+
+    SWITCHED = "switched"
+    """The program wanted it: `SoundDeviceAudio.switch`."""
+
+    UNPLUGGED = "unplugged"
+    """What was in use is gone; the call goes on with the system's default device."""
+
+    FAILED = "failed"
+    """There is no device left that works; the call goes on without sound until one comes back."""
+
+    RECOVERED = "recovered"
+    """A device that the program had asked for, or any at all after `FAILED`, is back and in use."""
+
+
+@attrs.frozen
+class AudioDeviceChange:
+    """A call's device goes on with other hardware. What is in use now, and why.
+
+    Attributes:
+        reason: What has happened.
+        input: The name of the microphone that is in use now; None: there is none.
+        output: The name of the loudspeaker that is in use now; None: there is none.
+        error: What went wrong, with what can be done about it; None when nothing did.
+    """
+
+    reason: AudioDeviceChangeReason
+    input: str | None
+    output: str | None
+    error: MediaError | None = None
 
 
 class AudioStream(Protocol):
     """What a call hands to its device: where captured sound goes, and where the agent's voice comes from.
 
     All methods may be called on any thread, the sound card's own included. They never block and never raise.
+
+    A stream may have one method more, which a device calls only where it is there:
+
+        def device_changed(self, change: AudioDeviceChange) -> None: ...
+
+    The device goes on, with other hardware; `stop` is not called. On a thread of the device's, never the sound card's;
+    for a change that the program asked for, on the thread that asked.
     """
 
     @property
@@ -59,7 +102,16 @@ class AudioStream(Protocol):
 
 
 class AudioDevice(Protocol):
-    """A source and sink of sound for one call at a time."""
+    """A source and sink of sound for one call at a time.
+
+    What a device may have besides, and what a call uses where it is there:
+
+    * `has_loudspeaker`, bool: what is rendered is heard in a room in which a microphone listens, so there may be an
+      echo to cancel. A device without it has none.
+    * `input_latency` and `output_latency`, float: seconds from the microphone to `push_capture`, and from `pull_render`
+      to the loudspeaker.
+    * `switch(*, input=..., output=...)`: go on with other hardware in mid-call; see `SoundDeviceAudio.switch`.
+    """
 
     @property
     def name(self) -> str:

@@ -35,16 +35,20 @@ class RecordingDelegate:
     """Records every `on_...` method that is called on it, whatever its name, and lets a test wait for it.
 
     `delegate.wait_for("on_client_ready")`. Any number of threads may call and wait.
+
+    Args:
+        levels: Record `on_audio_level`, too, which is called 20 times a second.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, levels: bool = False) -> None:
+        self._levels = levels
         self._start = time.monotonic()
         self._events: list[RecordedEvent] = []
         self._forgotten = 0
         self._changed = threading.Condition()
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        if not name.startswith("on_"):
+        if not name.startswith("on_") or (name == "on_audio_level" and not self._levels):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
         def record(*args: Any, **kwargs: Any) -> None:

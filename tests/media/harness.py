@@ -65,6 +65,10 @@ class RawDecoder:
     def conceal(self, samples: int) -> Samples:
         return np.full(samples, CONCEALED, np.int16)
 
+    def has_fec(self, payload: bytes) -> bool:
+        """`recover` has nothing."""
+        return False
+
     def recover(self, payload: bytes, samples: int) -> Samples | None:
         return None
 

@@ -17,10 +17,10 @@ from telnyx_agent._media import opus, pyav
 from telnyx_agent._media.codecs import SUPPORTED, CodecError, Decoder, Encoder, create_decoder, create_encoder
 from telnyx_agent._media.concealment import Concealer
 from telnyx_agent._media.g711 import G711Decoder, G711Encoder
-from telnyx_agent._media.opus import OpusSettings
 from telnyx_agent._media.ordering import ReceivedPacket
 from telnyx_agent._media.playout import Playout
 from telnyx_agent._media.resample import Downsampler, Upsampler
+from telnyx_agent._media.settings import OpusSettings
 from tests.media.harness import FRAME, RATE, Samples, energies, level, likeness, pitch, snr, tone
 
 
@@ -203,6 +203,34 @@ def test_opus_forward_error_correction() -> None:
     assert playout.stats().fec_packets_recovered > len(lost) // 2
     assert playout.stats().packets_lost >= len(lost) - 3
     assert playout.stats().concealed_samples < guessing.stats().concealed_samples
+
+
+def test_opus_keeps_to_what_the_other_side_can_play() -> None:
+    """Bandwidth, by the first byte of each packet (RFC 6716 3.1), and the same size for all."""
+    encoder = create_encoder("opus", OpusSettings(bitrate=32000))
+    assert isinstance(encoder, opus.OpusEncoder)
+    encoder.restrict(playback_rate=16000, constant_bitrate=True)
+    payloads = encode(encoder, speechlike(1.0))[10:]
+    wideband = {*range(8, 12), *range(20, 24)}
+    assert {payload[0] >> 3 for payload in payloads} <= wideband
+    assert len({len(payload) for payload in payloads}) == 1
+
+
+def test_opus_protection_comes_and_goes() -> None:
+    """Packets carry the frame before them only while they are told to."""
+    lib = opus.library()
+    assert lib is not None
+    assert lib.packet_has_lbrr is not None
+    encoder = create_encoder("opus")
+    assert isinstance(encoder, opus.OpusEncoder)
+    voice = speechlike(1.5)
+    carried = []
+    for fec in (False, True, False):
+        encoder.protect(fec=fec, expected_loss=10 if fec else 0)
+        payloads = encode(encoder, voice)[10:]
+        carried.append(sum(lib.packet_has_lbrr(payload, len(payload)) for payload in payloads) / len(payloads))
+    assert carried[0] == carried[2] == 0
+    assert carried[1] > 0.5
 
 
 def test_opus_settings_change_in_mid_call() -> None:

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent._media.description import only_host_candidates, prepare_local, prepare_remote
+from telnyx_agent._media.description import (
+    OpusWishes,
+    only_host_candidates,
+    opus_wishes,
+    prepare_local,
+    prepare_remote,
+)
+from telnyx_agent._media.settings import OpusSettings
 from telnyx_agent.errors import MediaError
 
 VECTORS = Path(__file__).resolve().parents[1] / "protocol" / "vectors.json"
@@ -174,3 +181,40 @@ def test_only_host_candidates() -> None:
     assert only_host_candidates(ANSWER)
     assert not only_host_candidates(ANSWER.replace("typ host", "typ srflx", 1))
     assert not only_host_candidates(without("a=candidate"))
+
+
+def opus_answer(parameters: str) -> str:
+    return f"m=audio 9 UDP/TLS/RTP/SAVPF 0 111\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:111 OPUS/48000/2\r\n{parameters}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wishes"),
+    [
+        ("a=sendrecv", OpusWishes()),
+        ("a=fmtp:111 minptime=10;useinbandfec=1", OpusWishes(fec=True)),
+        (
+            "a=fmtp:111 useinbandfec=1; usedtx=1; maxaveragebitrate=20000; maxplaybackrate=16000; stereo=1; cbr=1",
+            OpusWishes(fec=True, dtx=True, bitrate=20000, playback_rate=16000, constant_bitrate=True),
+        ),
+        ("a=fmtp:111 useinbandfec=0;usedtx=yes;maxaveragebitrate=lots;maxplaybackrate=-1;;=", OpusWishes()),
+        ("a=fmtp:0 useinbandfec=1", OpusWishes()),
+        ("a=fmtp:11 useinbandfec=1", OpusWishes()),
+    ],
+)
+def test_what_the_other_side_wants_of_opus(parameters: str, wishes: OpusWishes) -> None:
+    """RFC 7587's parameters; what makes no sense counts as not said."""
+    assert opus_wishes(opus_answer(parameters)) == wishes
+
+
+def test_wishes_are_limits() -> None:
+    """A lower bitrate is kept to, a higher one is no order; DTX on either side's wish; the rest is the program's."""
+    settings = OpusSettings(bitrate=40000, complexity=3)
+    assert OpusWishes(bitrate=20000, dtx=True).applied_to(settings) == OpusSettings(20000, complexity=3, dtx=True)
+    assert OpusWishes(bitrate=510000).applied_to(settings) == settings
+    assert OpusWishes(bitrate=1).applied_to(settings).bitrate == 6000
+    assert OpusWishes().applied_to(OpusSettings(dtx=True)).dtx
+
+
+def test_there_is_no_opus() -> None:
+    """A narrow codec was chosen."""
+    assert opus_wishes("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=rtpmap:0 PCMU/8000\r\n") == OpusWishes()

@@ -11,8 +11,9 @@ from typing import Any
 import aioice
 import aiortc
 import pytest
-from aiortc import RTCRtpReceiver
+from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcicetransport import RTCIceGatherer
+from aiortc.rtcrtpreceiver import StreamStatistics
 
 from telnyx_agent._media import graft
 from telnyx_agent.errors import MediaError
@@ -46,6 +47,17 @@ def _changed(*args: Any, **kwargs: Any) -> None:
         (aioice.Connection, "gather_candidates", "does not call it"),
         (aioice.ice, "relayed_candidate", "relayed_candidate has changed"),
         (aioice.ice, "server_reflexive_candidate", "server_reflexive_candidate has changed"),
+        (RTCRtpReceiver, "_handle_rtp_packet", "RTCRtpReceiver keeps other statistics"),
+        (StreamStatistics, "add", "StreamStatistics takes other packets"),
+        (RTCRtpSender, "send", "RTCRtpSender.send does not use _run_rtp"),
+        (RTCRtpSender, "_run_rtp", "RTCRtpSender._run_rtp keeps other books.*has no header extensions"),
+        (RTCRtpSender, "__init__", "RTCRtpSender has no _ssrc or _enabled"),
+        (RTCRtpSender, "_handle_rtcp_packet", "RTCRtpSender does not handle RTCP"),
+        (RTCDtlsTransport, "_send_rtp", "RTCDtlsTransport does not send by _tx_srtp"),
+        (RTCDtlsTransport, "_recv_next", "RTCDtlsTransport does not receive by _rx_srtp"),
+        (aioice.Connection, "sendto", "does not send to _nominated"),
+        (aioice.ice.StunProtocol, "send_data", "does not send by transport.sendto"),
+        (aioice.ice.StunProtocol, "datagram_received", "does not receive by datagram_received"),
     ],
 )
 def test_a_change_inside_is_named_with_the_versions(

@@ -18,9 +18,9 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 
 from telnyx_agent._media import load
 from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.opus import OpusSettings
 from telnyx_agent._media.peer import MediaPeer
 from telnyx_agent._media.recorder import StereoRecorder
+from telnyx_agent._media.settings import OpusSettings
 from telnyx_agent.config import IceServer
 from telnyx_agent.errors import MediaError
 from tests.media.harness import RATE, Device, Samples, energies, level, own_address, patient, pitch, run, tone, until

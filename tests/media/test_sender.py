@@ -1,20 +1,19 @@
-"""The track that aiortc sends: its pace, its timestamps, and what is in the frames."""
+"""What is sent: its pace, its timestamps, and what is in the frames. First without a clock, then by the real one."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
-from aiortc.mediastreams import MediaStreamError
 
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.codecs import Encoder, create_decoder, create_encoder
-from telnyx_agent._media.opus import OpusSettings
-from telnyx_agent._media.sender import EncodedTrack
+from telnyx_agent._media.sender import FramePace, FrameSender
+from telnyx_agent._media.settings import OpusSettings
 from tests.media.harness import FRAME, RATE, Samples, level, patient, pitch, run, tone
 
 
@@ -31,22 +30,125 @@ class RawEncoder:
         return samples.tobytes()
 
 
+class Script:
+    """A pace and a microphone that live in a time of their own."""
+
+    def __init__(self) -> None:
+        self.bridge = AudioBridge()
+        self.pace = FramePace(self.bridge)
+        self.sent: list[tuple[float, int, Samples]] = []
+        self.looks = 0
+        self.pushed = 0
+        self._now = 100.0
+
+    def push(self, at: float, blocks: int = 1) -> None:
+        """The device delivers a count, 10 ms at a time, at a moment of its own."""
+        self.run(at)
+        for _ in range(blocks):
+            count = np.arange(self.pushed, self.pushed + 480) % 30000 + 1
+            self.bridge.push_capture(count.astype(np.int16))
+            self.bridge.capture.last_push = 100.0 + at
+            self.pushed += 480
+
+    def run(self, until: float) -> None:
+        """Look as often as the pace wants to."""
+        while self._now <= 100.0 + until:
+            self.looks += 1
+            more = True
+            while more:
+                samples = self.pace.step(self._now)
+                if samples is not None:
+                    self.sent.append((self._now - 100.0, self.pace.position, samples))
+                more = self.pace.more
+            assert self.pace.wake > self._now
+            self._now = self.pace.wake
+
+    def voice(self) -> Samples:
+        whole = np.concatenate([samples for _, _, samples in self.sent])
+        return np.asarray(whole[whole != 0], np.int16)
+
+
+def test_one_look_for_each_frame_of_a_regular_device() -> None:
+    """It is known when the next frame will be complete; it goes out about a millisecond later."""
+    script = Script()
+    for block in range(400):
+        script.push(0.0037 + 0.01 * block)
+    assert script.looks < 1.1 * len(script.sent)
+    late = [at - 0.0037 - 0.01 * round((at - 0.0037) / 0.01 - 0.4) for at, _, _ in script.sent[10:]]
+    assert max(late) < 0.004
+    assert float(np.median(late)) < 0.002
+    assert (np.diff(script.voice().astype(int)) % 30000 == 1).all()
+    assert {b[1] - a[1] for a, b in zip(script.sent, script.sent[1:], strict=False)} == {FRAME}
+
+
+def test_an_irregular_device_costs_looks_or_delay_but_little_of_both() -> None:
+    """Blocks that come up to 3 ms late: looked for a little later, and hardly ever twice."""
+    script = Script()
+    dice = random.Random(5)
+    for block in range(1000):
+        script.push(0.003 + 0.01 * block + dice.uniform(0.0, 0.003))
+    assert script.looks < 1.6 * len(script.sent)
+    assert script.voice().size >= script.pushed - 2 * FRAME - 480
+    gaps = np.diff([at for at, _, _ in script.sent[5:]])
+    assert gaps.max() < 0.03
+
+
+def test_a_device_that_delivers_40_ms_at_a_time() -> None:
+    """Two frames at once, twice as seldom; nothing is taken for a stall."""
+    script = Script()
+    for burst in range(100):
+        script.push(0.005 + 0.04 * burst, blocks=4)
+    silent = script.pace.silent_frames
+    assert silent <= 2
+    assert script.voice().size >= script.pushed - 4 * FRAME
+    assert script.sent[-1][1] == (len(script.sent) - 1) * FRAME
+
+
+def test_without_a_device_by_the_clock() -> None:
+    """Exactly one frame of silence every 20 ms."""
+    script = Script()
+    script.run(2.0)
+    assert len(script.sent) in (100, 101)
+    assert np.allclose(np.diff([at for at, _, _ in script.sent]), 0.02)
+    assert script.pace.silent_frames == len(script.sent)
+
+
+def test_a_device_that_stops_and_begins_again() -> None:
+    """Silence in step with real time in between, and the voice whole on both sides."""
+    script = Script()
+    for block in range(51):
+        script.push(0.002 + 0.01 * block)
+    for block in range(50):
+        script.push(2.002 + 0.01 * block)
+    assert script.voice().size >= script.pushed - 2 * FRAME
+    (begin, first, _), (end, last, _) = script.sent[0], script.sent[-1]
+    assert (last - first) / RATE == pytest.approx(end - begin, abs=0.025)
+    assert 60 < script.pace.silent_frames < 80
+
+
 class Sent:
-    """What came out of a track: (time, timestamp in samples, samples) of each frame."""
+    """What a sender sends: (time, timestamp in samples, payload) of each frame that is not empty."""
 
     def __init__(self, bridge: AudioBridge, encoder: Encoder | None = None) -> None:
-        self.track = EncodedTrack(bridge)
-        self.track.encoder = RawEncoder() if encoder is None else encoder
+        self._bridge = bridge
+        self._encoder = RawEncoder() if encoder is None else encoder
+        self.sender: FrameSender | None = None
         self.frames: list[tuple[float, int, bytes]] = []
+        self.waiting: list[int] = []
 
     async def take(self, seconds: float) -> None:
-        """Read as aiortc's sender does, for so long."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            packet = await self.track.recv()
-            assert packet.pts is not None
-            position = int(packet.pts * packet.time_base * RATE)
-            self.frames.append((time.monotonic(), position, bytes(packet)))
+        """Let it send for so long."""
+        if self.sender is None:
+            self.sender = FrameSender(self._bridge)
+            self.sender.encoder = self._encoder
+        self.sender.start(self._note)
+        await asyncio.sleep(seconds)
+        self.sender.stop()
+
+    def _note(self, timestamp: int, payload: bytes) -> None:
+        self.waiting.append(self._bridge.capture.available)
+        if payload:
+            self.frames.append((time.monotonic(), timestamp * RATE // self._encoder.clock_rate, payload))
 
     def samples(self) -> Samples:
         return np.concatenate([np.frombuffer(payload, np.int16) for _, _, payload in self.frames])
@@ -104,7 +206,8 @@ def test_without_a_device_silence_goes_out_in_step() -> None:
     assert sent.steps() == {FRAME}
     assert abs(sent.drift()) < 0.03
     assert not sent.samples().any()
-    assert sent.track.silent_frames == len(sent.frames)
+    assert sent.sender is not None
+    assert sent.sender.silent_frames == len(sent.frames)
 
 
 @patient
@@ -121,7 +224,8 @@ def test_what_is_captured_is_sent_whole() -> None:
     assert (np.diff(voice.astype(int)) % 30000 == 1).all()
     assert sent.steps() == {FRAME}
     assert abs(sent.drift()) < 0.04
-    assert sent.track.silent_frames <= 3
+    assert sent.sender is not None
+    assert sent.sender.silent_frames <= 3
 
 
 @patient
@@ -129,17 +233,10 @@ def test_a_frame_goes_out_soon_after_it_is_complete() -> None:
     """Looking for frames costs a few milliseconds at most, on average less than five."""
     bridge = AudioBridge()
     sent = Sent(bridge)
-    waiting: list[int] = []
-
-    async def main() -> None:
-        while len(waiting) < 75:
-            await sent.take(0.01)
-            waiting.append(bridge.capture.available)
-
     with Microphone(bridge) as microphone:
         microphone.talking.set()
-        run(main)
-    assert np.median(waiting) <= 480
+        run(lambda: sent.take(1.5))
+    assert np.median(sent.waiting) <= 480
 
 
 @patient
@@ -291,15 +388,22 @@ def test_what_was_said_before_the_call_is_not_sent() -> None:
 @pytest.mark.parametrize("name", ["G722", "PCMU", "PCMA"])
 def test_timestamps_of_narrow_codecs_tick_at_8_khz(name: str) -> None:
     """20 ms are 160 ticks, whatever the codec's real rate."""
-    sent = Sent(AudioBridge(), create_encoder(name))
+    encoder = create_encoder(name)
+    assert encoder.clock_rate == 8000
+    timestamps: list[int] = []
 
-    async def main() -> list[int]:
-        packets = [await sent.track.recv() for _ in range(5)]
-        assert {packet.time_base for packet in packets} == {packets[0].time_base}
-        assert 1 / packets[0].time_base == 8000
-        return [packet.pts or 0 for packet in packets]
+    async def main() -> None:
+        sender = FrameSender(AudioBridge())
+        sender.encoder = encoder
+        sender.start(lambda timestamp, payload: timestamps.append(timestamp))
+        await asyncio.sleep(0.15)
+        sender.stop()
 
-    assert np.diff(run(main)).tolist() == [160] * 4
+    run(main)
+    assert len(timestamps) >= 3
+    assert timestamps[0] == 0
+    assert {step % 160 for step in timestamps} == {0}
+    assert min(np.diff(timestamps)) == 160
 
 
 @patient
@@ -326,21 +430,48 @@ def test_dtx_leaves_holes_that_the_timestamps_explain() -> None:
     assert max(sent.steps()) >= 10 * FRAME
 
 
-def test_an_ended_track_says_so() -> None:
-    """aiortc's sender then ends; the same before a codec is known."""
-    ended = EncodedTrack(AudioBridge())
-    ended.encoder = RawEncoder()
-    ended.stop()
+def test_stopped_is_stopped_and_without_a_codec_nothing_is_sent() -> None:
+    """No frame after `stop`, also from inside a frame; none before a codec is known."""
+    frames: list[int] = []
 
-    def ends(track: EncodedTrack) -> Callable[[], object]:
-        async def main() -> None:
-            with pytest.raises(MediaStreamError):
-                await track.recv()
+    async def main() -> None:
+        sender = FrameSender(AudioBridge())
 
-        return lambda: run(main)
+        def take(timestamp: int, payload: bytes) -> None:
+            frames.append(timestamp)
+            sender.stop()
 
-    ends(ended)()
-    ends(EncodedTrack(AudioBridge()))()
+        sender.start(take)
+        await asyncio.sleep(0.05)
+        assert not frames
+        sender.encoder = RawEncoder()
+        await asyncio.sleep(0.1)
+        sender.stop()
+
+    run(main)
+    assert len(frames) == 1
+
+
+def test_a_frame_that_cannot_be_encoded_is_not_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """One line with the traceback; the frames after it are sent."""
+
+    class Moody(RawEncoder):
+        frames = 0
+
+        def encode(self, samples: Samples) -> bytes:
+            self.frames += 1
+            if self.frames in (2, 3):
+                raise ValueError("not in the mood")
+            return super().encode(samples)
+
+    sent = Sent(AudioBridge(), Moody())
+    run(lambda: sent.take(0.3))
+    assert len(sent.frames) > 5
+    assert max(sent.steps()) >= 2 * FRAME
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "a frame could not be sent (further errors of this call are not logged)"
+    ]
+    assert "not in the mood" in caplog.text
 
 
 class ToneSource:

@@ -100,7 +100,7 @@ def test_metadata(distributions: Distributions) -> None:
     requirements = data.get_all("Requires-Dist", [])
     core = {re.split(r"[<>=!~;\[ ]", line)[0] for line in requirements if "extra ==" not in line}
     assert core == {"aiortc", "attrs", "numpy", "sounddevice", "websocket-client"}
-    assert set(data.get_all("Provides-Extra", [])) == {"all", "demo", "dev"}
+    assert set(data.get_all("Provides-Extra", [])) == {"aec", "all", "benchmarks", "demo", "dev"}
 
 
 def test_entry_points(distributions: Distributions) -> None:

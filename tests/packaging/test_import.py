@@ -12,7 +12,10 @@ import pytest
 
 from .modules import PACKAGE, ROOT, module_names
 
-NOT_IMPORTED = ("aioice", "aiortc", "av", "espeakng_loader", "pocketsphinx", "pytest", "sounddevice", "websockets")
+NOT_IMPORTED = (
+    *("aioice", "aiortc", "av", "espeakng_loader", "livekit", "numpy", "pocketsphinx", "pytest", "sounddevice"),
+    "websockets",
+)
 
 
 def in_fresh_interpreter(script: str, *arguments: str) -> Any:

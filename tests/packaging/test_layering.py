@@ -19,8 +19,10 @@ THIRD_PARTIES = {
     "av": ("_media/", "testing/"),
     "espeakng_loader": ("testing/",),
     "ifaddr": ("_media/", "testing/"),
+    "livekit": ("audio/",),
     "numpy": ("_media/", "audio/", "cli/", "testing/"),
     "pocketsphinx": ("testing/",),
+    "pylibsrtp": ("_media/",),
     "pytest": ("testing/",),
     "sounddevice": ("audio/",),
     "websocket": ("_signaling",),
@@ -28,10 +30,16 @@ THIRD_PARTIES = {
 }
 """Who may import what, by the beginnings of names; `attrs` may be used in every layer but the first."""
 
-ONLY_INSIDE_FUNCTIONS = ("espeakng_loader", "pocketsphinx", "sounddevice")
+ONLY_INSIDE_FUNCTIONS = ("espeakng_loader", "livekit", "pocketsphinx", "sounddevice")
 """Importing these fails on some machines, so it happens only when they are really needed."""
 
-PURE = ("_protocol", "_media/playout", "_media/ordering")
+PURE = (
+    "_protocol",
+    *(
+        f"_media/{name}"
+        for name in ("alignment", "noise", "ordering", "playout", "settings", "stretch", "target", "turns")
+    ),
+)
 
 IMPURE = {
     *("asyncio", "concurrent", "http", "io", "logging", "multiprocessing", "os", "pathlib", "queue", "random"),

@@ -130,6 +130,23 @@ def speech_seconds(path: Path) -> float:
     return float((np.sqrt((blocks**2).mean(axis=1)) > 300).sum() / 50)
 
 
+def test_record_and_measure(tmp_path: Path) -> None:
+    """Each question is answered and measured, and both sides are in the recording."""
+    require("voice")
+    require("ears")
+    lines = run("record_and_measure.py", tmp_path)
+    answers = [line for line in lines if line.startswith("answer ")]
+    assert [line.split()[1] for line in answers] == ["1", "2"]
+    assert all(0.2 < float(line.split()[3]) < 10 for line in answers)
+    assert lines[-1] == "Wrote call.wav"
+    with wave.open(str(tmp_path / "call.wav")) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 48000)
+        sides = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+    for side in sides.T:
+        blocks = side[: side.size // 480 * 480].reshape(-1, 480).astype(np.float64)
+        assert (np.sqrt((blocks**2).mean(axis=1)) > 300).sum() > 100  # a second of speech
+
+
 def test_wav_in_wav_out(tmp_path: Path) -> None:
     """The file is heard and understood, the answer can be heard in the other file."""
     require("voice")

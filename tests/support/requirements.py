@@ -82,6 +82,7 @@ _REQUIREMENTS = {
     "voice": _module("espeakng_loader", "'telnyx-agent[demo]'"),
     # There is no wheel of pocketsphinx for Python 3.14; see setup.cfg.
     "ears": _module("pocketsphinx", "'telnyx-agent[demo]'"),
+    "aec": _module("livekit", "'telnyx-agent[aec]'"),
 }
 
 

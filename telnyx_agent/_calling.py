@@ -1,0 +1,118 @@
+"""What a call is made of, put together from what the user gave to the client and to `new_call`."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._drivers.call import CallMedia
+from ._drivers.sound import CallSound
+from ._media.settings import OpusSettings
+from .audio.processing import AudioConstraints, create_processor
+from .errors import ClientConfigurationError
+
+if TYPE_CHECKING:
+    from ._drivers.session import SessionDriver
+    from ._media.turns import TurnLatency
+    from ._runtime.loop import LoopThread
+    from .audio import AudioDevice, AudioDeviceChange, AudioProcessor
+    from .config import TxServerConfiguration
+    from .errors import MediaError
+
+__all__ = ["MediaChoices", "make_media"]
+
+
+@attrs.frozen
+class MediaChoices:
+    """How a client's calls sound, unless one is given its own.
+
+    Attributes:
+        device: The audio device; None is the default one.
+        constraints: What is done about echo, noise and level.
+        processor: The user's own processor in place of ours.
+        opus: How Opus is encoded.
+        switch_interval: Seconds, or None.
+    """
+
+    device: AudioDevice | None = None
+    constraints: AudioConstraints = attrs.field(factory=AudioConstraints)
+    processor: AudioProcessor | None = None
+    opus: OpusSettings = attrs.field(factory=OpusSettings)
+    switch_interval: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        # Typed as what they may be at run time: users of these checks are those who do not run a type checker.
+        for name, value, kind in (
+            ("audio_constraints", self.constraints, AudioConstraints),
+            ("opus", self.opus, OpusSettings),
+        ):
+            given: object = value
+            if not isinstance(given, kind):
+                raise ClientConfigurationError(f"{name} must be {kind.__name__}(...); got {type(given).__name__}")
+        interval = self.switch_interval
+        if interval is not None and not 1e-6 <= interval <= 1.0:
+            raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0005, or None; got {interval!r}")
+
+    def but(
+        self,
+        device: AudioDevice | None,
+        constraints: AudioConstraints | None,
+        processor: AudioProcessor | None,
+        opus: OpusSettings | None,
+    ) -> MediaChoices:
+        """These choices with what was given for one call in their place."""
+        return attrs.evolve(
+            self,
+            device=self.device if device is None else device,
+            constraints=self.constraints if constraints is None else constraints,
+            processor=self.processor if processor is None else processor,
+            opus=self.opus if opus is None else opus,
+        )
+
+
+def make_media(
+    choices: MediaChoices, configuration: TxServerConfiguration, call_id: str, driver: SessionDriver, loop: LoopThread
+) -> CallMedia:
+    """One call's media; nothing is opened yet."""
+    from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
+    from ._media.turns import TurnMeter
+
+    def failed(error: MediaError) -> None:
+        loop.post(driver.device_failed, call_id, error)
+
+    def changed(change: AudioDeviceChange) -> None:
+        loop.post(driver.device_changed, call_id, change)
+
+    def turned(turn: TurnLatency) -> None:
+        loop.post(driver.turn_measured, call_id, turn)
+
+    bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
+    bridge.turns = TurnMeter(turned)
+    sound = CallSound(
+        bridge, functools.partial(_open_device, choices.device), functools.partial(_make_processor, choices)
+    )
+    return CallMedia(
+        bridge=bridge,
+        sound=sound,
+        ice_servers=configuration.ice_servers,
+        loopback=configuration.is_local,
+        opus=choices.opus,
+        switch_interval=choices.switch_interval,
+    )
+
+
+def _open_device(device: AudioDevice | None) -> AudioDevice:
+    if device is not None:
+        return device
+    from .audio import default_audio
+
+    return default_audio()
+
+
+def _make_processor(choices: MediaChoices, device: AudioDevice) -> AudioProcessor | None:
+    if choices.processor is not None:
+        return choices.processor
+    # A device that says nothing of itself is not the machine's loudspeaker.
+    return create_processor(choices.constraints, loudspeaker=bool(getattr(device, "has_loudspeaker", False)))

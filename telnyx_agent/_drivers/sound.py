@@ -1,0 +1,134 @@
+"""`CallSound`: the audio device of one call and what cleans its sound - opened, exchanged and closed.
+
+Opening hardware blocks, so everything here runs on worker threads, one job of a call at a time; nothing of it touches
+the loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import CallError, MediaError
+
+if TYPE_CHECKING:
+    from .._media.bridge import AudioBridge
+    from ..audio import AudioDevice, AudioProcessor
+
+__all__ = ["CallSound"]
+
+
+class CallSound:
+    """One call's device. Every method blocks and may be called on any worker thread.
+
+    Args:
+        bridge: What the device is started with.
+        open_device: Makes the call's first device.
+        make_processor: Makes what cleans the sound of a device, if anything; asked for each device. It may give the
+            same processor again, which then goes on.
+    """
+
+    def __init__(
+        self,
+        bridge: AudioBridge,
+        open_device: Callable[[], AudioDevice],
+        make_processor: Callable[[AudioDevice], AudioProcessor | None],
+    ) -> None:
+        self._bridge = bridge
+        self._open_device = open_device
+        self._make_processor = make_processor
+        self._lock = threading.Lock()
+        self._device: AudioDevice | None = None
+        self._processor: AudioProcessor | None = None
+        self._stopped = False
+
+    @property
+    def device(self) -> AudioDevice | None:
+        """The device in use; None before the call's media is up and after the call."""
+        return self._device
+
+    def start(self) -> None:
+        """Open the call's first device and begin.
+
+        Raises:
+            MediaError: It cannot be opened.
+        """
+        with self._lock:
+            if not self._stopped:
+                self._start(self._open_device())
+
+    def exchange(self, device: AudioDevice) -> None:
+        """Go on with another device. The old one is stopped first, because hardware may admit one program only.
+
+        Raises:
+            CallError: The call has no device to exchange: its media is not up yet, or it is over.
+            MediaError: The new device cannot be opened; the call goes on with the old one.
+        """
+        with self._lock:
+            old = self._required()
+            old.stop()
+            try:
+                self._start(device)
+            except BaseException:
+                self._start(old)
+                raise
+
+    def switch(self, changes: dict[str, int | str | None]) -> None:
+        """Let the device itself go on with other hardware.
+
+        Raises:
+            CallError: The call has no device now.
+            MediaError: The device cannot do that, or there is no such hardware; the call goes on as it was.
+        """
+        with self._lock:
+            device = self._required()
+            switch: Callable[..., None] | None = getattr(device, "switch", None)
+            if switch is None:
+                raise MediaError(
+                    f"{device.name} is not a sound card's device and has no inputs and outputs to choose from; "
+                    "give the call another device with set_audio_device()"
+                )
+            switch(**changes)
+
+    def stop(self) -> None:
+        """Stop the device, the processing and the recording. Idempotent; afterwards nothing can be started."""
+        with self._lock:
+            self._stopped = True
+            device, self._device = self._device, None
+            if device is not None:
+                device.stop()
+            self._drop_processing()
+        self._bridge.player.stop()
+        recorder = self._bridge.recorder
+        if recorder is not None:
+            recorder.close()  # what it fails with, it tells by itself
+
+    def _required(self) -> AudioDevice:
+        if self._device is None:
+            raise CallError("this call has no audio device now: its media is not up yet, or it is over")
+        return self._device
+
+    def _start(self, device: AudioDevice) -> None:
+        processor = self._make_processor(device)
+        # The user's own processor serves all devices of the call.
+        if processor is None or processor is not self._processor:
+            self._drop_processing()
+            self._processor = processor
+        self._device = device
+        if processor is not None and self._bridge.processing is None:
+            from .._media.processing import Processing
+
+            self._bridge.processing = Processing(processor, delay=self._echo_delay)
+        device.start(self._bridge)
+
+    def _drop_processing(self) -> None:
+        processing, self._bridge.processing = self._bridge.processing, None
+        self._processor = None
+        if processing is not None:
+            processing.close()
+
+    def _echo_delay(self) -> float:
+        """Seconds from handing a sample to the card until its echo comes from the microphone, as drivers estimate."""
+        device = self._device
+        return float(getattr(device, "input_latency", 0.0)) + float(getattr(device, "output_latency", 0.0))

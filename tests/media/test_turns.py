@@ -1,0 +1,238 @@
+"""Turns: exact with known sounds and times, right with speech in noise, quiet where there is no turn. No clock."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from telnyx_agent._media.turns import TurnLatency, TurnMeter
+from tests.media.harness import RATE, Samples, tone
+from tests.support.requirements import require
+
+Placed = Sequence[tuple[float, Samples]]
+
+
+def scene(length: float, placed: Placed = (), noise: NDArray[np.float64] | None = None) -> Samples:
+    """One side: sounds at their times, in seconds, and perhaps a noise under them."""
+    line = np.zeros(round(length * RATE)) if noise is None else noise[: round(length * RATE)].copy()
+    for at, sound in placed:
+        first = round(at * RATE)
+        line[first : first + sound.size] += sound[: line.size - first]
+    return np.clip(line, -32768, 32767).astype(np.int16)
+
+
+def measure(user: Samples, agent: Samples, *, block: int = 480, lateness: float = 0.0) -> list[TurnLatency]:
+    """What a meter finds, with a device of these blocks whose thread is late by up to so many seconds."""
+    turns: list[TurnLatency] = []
+    meter = TurnMeter(turns.append)
+    chance = random.Random(3)
+    for first in range(0, min(user.size, agent.size) - block + 1, block):
+        now = 1000.0 + (first + block) / RATE + chance.uniform(0, lateness)
+        meter.captured(user[first : first + block], now)
+        meter.rendered(agent[first : first + block], now - block / RATE)
+    return [moved(turn, -1000.0) for turn in turns]
+
+
+def moved(turn: TurnLatency, by: float) -> TurnLatency:
+    return TurnLatency(
+        turn.started_at + by,
+        turn.user_speech_end + by,
+        turn.agent_audio_start + by,
+        turn.latency,
+        turn.interrupted,
+        turn.barge_in_latency,
+    )
+
+
+def white(length: float, rms: float, seed: int = 1) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).standard_normal(round(length * RATE)) * rms
+
+
+def trimmed(samples: Samples) -> Samples:
+    """Without the silence of the speech engine, so that its end is known."""
+    loud = np.flatnonzero(np.abs(samples) > 60)
+    return samples[loud[0] : loud[-1] + 1]
+
+
+def spoken(text: str) -> Samples:
+    require("voice")
+    from telnyx_agent.testing import synthesize
+
+    return trimmed(synthesize(text))
+
+
+def syllables(seconds: float, frequency: float = 300) -> Samples:
+    """A tone that swells five times a second: no noise is like that."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return (tone(frequency, seconds) * (0.01 + 0.99 * np.abs(np.sin(2.5 * 2 * np.pi * t + 1)))).astype(np.int16)
+
+
+SAY = tone(220, 1.0)
+
+
+@pytest.mark.parametrize("block", [64, 480, 441, 960, 4800])
+def test_a_turn_is_measured_exactly(block: int) -> None:
+    """Whatever the size of the blocks, to about a frame."""
+    (turn,) = measure(scene(6, [(1.0, SAY)]), scene(6, [(2.73, SAY)]), block=block)
+    assert turn.started_at == pytest.approx(1.0, abs=0.011)
+    assert turn.user_speech_end == pytest.approx(2.0, abs=0.011)
+    assert turn.agent_audio_start == pytest.approx(2.73, abs=0.011)
+    assert turn.latency == pytest.approx(turn.agent_audio_start - turn.user_speech_end)
+    assert not turn.interrupted
+    assert turn.barge_in_latency is None
+
+
+def test_a_device_whose_thread_is_late_now_and_then() -> None:
+    """Sound is not late because a thread is."""
+    (turn,) = measure(scene(6, [(1.0, SAY)]), scene(6, [(2.73, SAY)]), lateness=0.04)
+    assert turn.latency == pytest.approx(0.73, abs=0.03)
+
+
+def test_times_follow_the_clock_after_a_gap() -> None:
+    """A device was exchanged: what comes afterwards counts from then."""
+    turns: list[TurnLatency] = []
+    meter = TurnMeter(turns.append)
+    user, agent = scene(6, [(1.0, SAY)]), scene(6, [(2.5, SAY)])
+    for first in range(0, user.size, 480):
+        now = first / RATE + (0.4 if first > 2.2 * RATE else 0.0)
+        meter.captured(user[first : first + 480], now + 0.01)
+        meter.rendered(agent[first : first + 480], now)
+    assert turns[0].latency == pytest.approx(0.9, abs=0.02)
+
+
+def test_two_turns() -> None:
+    """Each is told once, in order, and a pause within the answer is no turn."""
+    user = scene(14, [(1.0, SAY), (8.0, SAY)])
+    agent = scene(14, [(2.6, SAY), (4.6, SAY), (9.4, SAY)])
+    assert [round(turn.latency, 1) for turn in measure(user, agent)] == [0.6, 0.4]
+
+
+def test_a_pause_within_what_the_user_says() -> None:
+    """A breath of half a second does not end the utterance."""
+    (turn,) = measure(scene(8, [(1.0, SAY), (2.5, SAY)]), scene(8, [(4.3, SAY)]))
+    assert turn.started_at == pytest.approx(1.0, abs=0.011)
+    assert turn.latency == pytest.approx(0.8, abs=0.02)
+
+
+def test_the_greeting_is_no_turn() -> None:
+    """Nobody had asked anything."""
+    assert measure(scene(4), scene(4, [(1.0, SAY)])) == []
+
+
+def test_a_muted_microphone_is_no_speech() -> None:
+    """Zeros, however the agent speaks."""
+    assert measure(scene(10), scene(10, [(n, SAY) for n in range(1, 9, 2)])) == []
+
+
+def test_unmuting_in_a_noisy_room_is_no_speech() -> None:
+    """From digital silence to noise: only what stands out of it is an utterance."""
+    noise = white(12, 300)
+    noise[: 3 * RATE] = 0
+    user = scene(12, [(7.0, SAY)], noise)
+    (turn,) = measure(user, scene(12, [(5.5, SAY), (8.5, SAY)]))
+    assert turn.started_at == pytest.approx(7.0, abs=0.03)
+    assert turn.latency == pytest.approx(0.5, abs=0.03)
+
+
+def test_clicks_are_no_speech() -> None:
+    """A mouse, a keyboard: too short. One after the last word does not move its end, either."""
+    click = tone(2000, 0.012, amplitude=15000)
+    user = scene(9, [(n * 0.37, click) for n in range(1, 8)])
+    assert measure(user, scene(9, [(4.0, SAY)])) == []
+    (turn,) = measure(scene(9, [(1.0, SAY), (2.3, click)]), scene(9, [(2.7, SAY)]))
+    assert turn.latency == pytest.approx(0.7, abs=0.02)
+
+
+def test_an_offset_of_the_microphone_is_no_sound() -> None:
+    """Cheap cards deliver a constant that is not zero."""
+    user = scene(6, [(1.0, SAY)], np.full(6 * RATE, 900.0))
+    (turn,) = measure(user, scene(6, [(2.5, SAY)]))
+    assert turn.latency == pytest.approx(0.5, abs=0.02)
+
+
+def test_barge_in() -> None:
+    """The user interrupts, the agent stops, and answers what was said."""
+    user = scene(9, [(3.0, SAY)])
+    agent = scene(9, [(1.0, syllables(2.35)), (4.9, SAY)])
+    (turn,) = measure(user, agent)
+    assert turn.interrupted
+    assert turn.barge_in_latency == pytest.approx(0.35, abs=0.02)
+    assert turn.latency == pytest.approx(0.9, abs=0.02)
+
+
+def test_what_the_agent_does_not_stop_for_is_no_turn() -> None:
+    """A murmur of assent while it speaks; the real question comes later."""
+    murmur = tone(200, 0.3)
+    agent = scene(14, [(1.0, syllables(5.0)), (6.6, SAY), (10.5, SAY)])
+    (turn,) = measure(scene(14, [(2.0, murmur), (9.0, SAY)]), agent)
+    assert turn.started_at == pytest.approx(9.0, abs=0.02)
+    assert not turn.interrupted
+
+
+def test_an_agent_that_talks_over_the_user() -> None:
+    """Nobody waited, so there is nothing to measure."""
+    assert measure(scene(8, [(1.0, syllables(4.0))]), scene(8, [(2.0, SAY)])) == []
+
+
+def test_an_answer_within_the_last_word() -> None:
+    """An eager agent: the latency is 0, not negative."""
+    (turn,) = measure(scene(6, [(1.0, SAY)]), scene(6, [(1.95, SAY)]))
+    assert turn.latency == 0.0
+    (turn,) = measure(scene(6, [(1.0, SAY)]), scene(6, [(2.05, SAY)]))
+    assert turn.latency == pytest.approx(0.05, abs=0.011)
+
+
+def test_a_noisy_line_of_the_agents() -> None:
+    """Comfort noise, or an office that the assistant plays in the background, is no answer."""
+    agent = scene(8, [(3.2, syllables(2.0))], white(8, 120, seed=4))
+    (turn,) = measure(scene(8, [(1.0, SAY)]), agent)
+    assert turn.latency == pytest.approx(1.2, abs=0.03)
+
+
+TEXTS = ["What are your opening hours on Saturdays?", "I would like to book a table for six.", "Hello there."]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("delay", [0.25, 1.3])
+def test_speech(text: str, delay: float) -> None:
+    """Real words, that end in a soft consonant: within 70 ms, never an utterance too many."""
+    said, answer = spoken(text), spoken("Sure, let me have a look at that.")
+    end = 2.0 + said.size / RATE
+    (turn,) = measure(scene(end + 4, [(2.0, said)]), scene(end + 4, [(end + delay, answer)]))
+    assert turn.started_at == pytest.approx(2.0, abs=0.03)
+    assert turn.user_speech_end == pytest.approx(end, abs=0.07)
+    assert turn.agent_audio_start == pytest.approx(end + delay, abs=0.03)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize(("distance", "exactness"), [(40, 0.07), (30, 0.07), (20, 0.15), (15, 0.3)])
+def test_speech_in_noise(text: str, distance: float, exactness: float) -> None:
+    """White noise so many dB below the speech: the last consonant drowns first, the turn does not."""
+    said, answer = spoken(text), spoken("Sure, let me have a look at that.")
+    rms = float(np.sqrt(np.mean(said.astype(np.float64) ** 2)))
+    end = 2.0 + said.size / RATE
+    noise = white(end + 4, rms * 10 ** (-distance / 20))
+    (turn,) = measure(scene(end + 4, [(2.0, said)], noise), scene(end + 4, [(end + 0.8, answer)]))
+    assert turn.latency == pytest.approx(0.8, abs=exactness)
+
+
+def test_a_conversation_of_twenty_minutes() -> None:
+    """Every turn is found, none is invented, and nothing grows."""
+    said, answer = spoken("How much is it for two?"), spoken("That depends on the day.")
+    turns: list[TurnLatency] = []
+    meter = TurnMeter(turns.append)
+    period = 12.0
+    user = scene(period, [(1.0, said)], white(period, 60))
+    agent = scene(period, [(1.0 + said.size / RATE + 0.6, answer)])
+    for n in range(100):
+        for first in range(0, user.size, 480):
+            now = n * period + first / RATE
+            meter.captured(user[first : first + 480], now + 0.01)
+            meter.rendered(agent[first : first + 480], now)
+    assert len(turns) == 100
+    assert all(turn.latency == pytest.approx(0.6, abs=0.08) for turn in turns)
+    assert len(meter._user.speech.utterances) <= 8
