@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
+from .._runtime.proxies import is_loopback
 from ..config import TxServerConfiguration
 from ._frames import FrameLog, FrameRecord
 from ._worker import Worker
@@ -234,7 +236,9 @@ class LocalAgent:
     @property
     def configuration(self) -> TxServerConfiguration:
         """What to give to `TxClient.anonymous_login(server_configuration=...)`: this server, no STUN, no TURN."""
-        return TxServerConfiguration(signaling_server=self.url, webrtc_ice_servers=())
+        # Whoever has an agent listen to other machines means it.
+        is_elsewhere = not is_loopback(urlsplit(self.url).hostname or "")
+        return TxServerConfiguration(signaling_server=self.url, webrtc_ice_servers=(), allow_insecure=is_elsewhere)
 
     # -- what happened -------------------------------------------------------------------------------------------------
 
