@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import functools
 import itertools
-import random
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 
 from . import _exit
-from ._checks import checked_call, checked_level, checked_login
+from ._checks import checked_call, checked_level, checked_login, checked_timeout
 from ._drivers.call import CallMedia
+from ._drivers.making import make_driver, new_id
 from ._drivers.session import SessionDriver
 from ._hub import Audience, Hub, Link, LinkStatus
 from ._images import ImageSource
-from ._protocol.session import Session
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
@@ -77,9 +75,11 @@ class TxClient:
             where there are none, silence and one warning.
         callbacks: Who runs the callbacks: `"thread"`, a thread of the client's own; `"pump"`, whoever calls
             `process_events`; or an executor (anything with `submit`), one callback at a time, in order.
+        reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
+            `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
 
     Raises:
-        ClientConfigurationError: `callbacks` is none of these.
+        ClientConfigurationError: `callbacks` is none of these, or `reconnect_timeout` is negative.
     """
 
     def __init__(
@@ -88,11 +88,13 @@ class TxClient:
         *,
         audio: AudioDevice | None = None,
         callbacks: Literal["thread", "pump"] | Executor = "thread",
+        reconnect_timeout: float = 60.0,
     ) -> None:
         self._number = next(_client_numbers)
         self._audio = audio
         self._audience = Audience(delegate)
         self._make_dispatcher = dispatcher_factory(callbacks)
+        self._reconnect_timeout = checked_timeout(reconnect_timeout)
         self._watch = Watch(Link())
         self._calls: dict[uuid.UUID, Call] = {}
         # Guards the change of login against itself (two threads logging in, or one in and one out); never held while
@@ -179,7 +181,6 @@ class TxClient:
             self._configuration = configuration
             self._watch.set(Link(status=LinkStatus.CONNECTING))
             self._assistant._apply_widget_settings(None)
-            session = Session(login, new_id=_new_id, random=random.random, wall_clock=_utc_now)
             hub = Hub(
                 self._audience,
                 dispatcher,
@@ -189,12 +190,13 @@ class TxClient:
                 on_finished=self._finished,
                 on_release=functools.partial(_release, dispatcher, loop, log),
             )
-            driver = SessionDriver(session, configuration.socket_url, hub, log)
+            driver = make_driver(login, configuration, self._reconnect_timeout, hub, log)
             self._link = _Link(driver, dispatcher, loop)
             _exit.LIVE.add(self)
         self._audience.tell_taps(dispatcher, "connecting")
         future: CommandFuture[None] = CommandFuture(dispatcher, loop)
-        loop.post(driver.start, SignalingConnection, loop.post, future)
+        connect = functools.partial(SignalingConnection, sslopt=configuration.tls_options, proxy=configuration.proxy)
+        loop.post(driver.start, connect, loop.post, future)
         return future
 
     def disconnect(self) -> CommandFuture[None]:
@@ -293,7 +295,7 @@ class TxClient:
         if link is None:
             raise self._watch.get().error or _not_connected()
         options = checked_call(
-            caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, _new_id
+            caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
         from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
 
@@ -337,9 +339,11 @@ class TxClient:
         """The transcript of the current call, or of the last one until the next begins."""
         return self._assistant.transcript
 
-    def send_ai_assistant_message(self, message: str = "", images: Iterable[ImageSource] = ()) -> CommandFuture[str]:
+    def send_ai_assistant_message(
+        self, message: str = "", images: Iterable[ImageSource] = (), *, wait: bool = False
+    ) -> CommandFuture[str]:
         """Send typed text and images to the assistant; see `AIAssistantManager.send_ai_assistant_message`."""
-        return self._assistant.send_ai_assistant_message(message, images)
+        return self._assistant.send_ai_assistant_message(message, images, wait=wait)
 
     # -- callbacks on the caller's thread ----------------------------------------------------------------------------
 
@@ -398,8 +402,8 @@ class TxClient:
     def _call_stats(self, call_id: str) -> CommandFuture[MediaStats | None]:
         return self._command(_not_connected(), lambda driver: driver.call_stats, call_id)
 
-    def _send_message(self, text: str, urls: tuple[str, ...]) -> CommandFuture[str]:
-        return self._command(_not_connected(), lambda driver: driver.send_message, text, urls)
+    def _send_message(self, text: str, urls: tuple[str, ...], may_wait: bool) -> CommandFuture[str]:
+        return self._command(_not_connected(), lambda driver: driver.send_message, text, urls, may_wait)
 
     def _clear_transcript(self) -> CommandFuture[None]:
         if self._link is None:
@@ -427,14 +431,6 @@ def _open_device(device: AudioDevice | None) -> AudioDevice:
     from .audio import default_audio
 
     return default_audio()
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _not_connected() -> SocketConnectionError:

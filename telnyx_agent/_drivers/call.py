@@ -2,12 +2,14 @@
 
 It knows nothing of the protocol: the session driver hands it the remote SDP and is told of the local one. Its life is
 one task (so SDP operations are strictly serial) that ends in `close`, which never fails and takes at most a few
-seconds.
+seconds. aiortc cannot restart ICE, so a call that is taken up again gets a new peer connection on the same bridge: the
+audio device, mute and recording do not notice (R54, R56).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +17,7 @@ import attrs
 
 from .. import _media
 from ..errors import CallError, MediaError, TxError
+from .media_watch import MediaWatch, path_answers
 
 if TYPE_CHECKING:
     from .._media.bridge import AudioBridge
@@ -40,6 +43,12 @@ class CallReports(Protocol):
 
     def media_connected(self, call_id: str) -> None:
         """ICE and DTLS are up: audio flows."""
+
+    def media_answer(self, call_id: str, sdp: str) -> None:
+        """The answer to the latest offer is complete and can go out."""
+
+    def media_lost(self, call_id: str, error: TxError) -> None:
+        """The media were up and are gone; new ones would help."""
 
     def media_failed(self, call_id: str, error: TxError) -> None:
         """There is no way to go on; the call must end."""
@@ -75,6 +84,12 @@ class CallDriver:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._peer: MediaPeer | None = None
+        # Each peer connection has a number, so that what an older one still says can be told apart (R57).
+        self._peer_number = 0
+        self._lost_number = 0
+        self._watch: MediaWatch | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self._device: AudioDevice | None = None
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
@@ -87,6 +102,12 @@ class CallDriver:
         """Apply the remote answer as soon as the offer has been made. Only the first counts (R28)."""
         if not self._remote_sdp.done():
             self._remote_sdp.set_result(sdp)
+
+    def take_offer(self, sdp: str) -> None:
+        """Make new media for the other side's offer, in place of those that there are. The latest offer counts."""
+        if not self._closing:
+            before, self._answering = self._answering, None
+            self._answering = self._loop.create_task(self._answer(sdp, before))
 
     async def stats(self) -> MediaStats | None:
         """The media statistics so far; None while there is no peer connection."""
@@ -124,13 +145,45 @@ class CallDriver:
         await _media.load()
         from .._media.peer import MediaPeer
 
-        self._peer = MediaPeer(
+        return await self._new_peer(MediaPeer).create_offer()
+
+    def _new_peer(self, make: type[MediaPeer]) -> MediaPeer:
+        """A peer connection in the place of the last one, whose end nobody waits for but `close`."""
+        if self._peer is not None:
+            retiring = self._loop.create_task(self._retire(self._peer, self._watch))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+        self._watch = None
+        self._peer_number += 1
+        self._peer = make(
             ice_servers=self._media.ice_servers,
             bridge=self._media.bridge,
-            on_state=self._peer_state_changed,
+            on_state=functools.partial(self._peer_state_changed, self._peer_number),
             loopback=self._media.loopback,
         )
-        return await self._peer.create_offer()
+        return self._peer
+
+    async def _retire(self, peer: MediaPeer, watch: MediaWatch | None) -> None:
+        if watch is not None:
+            await watch.stop()
+        await peer.close()
+
+    async def _answer(self, sdp: str, before: asyncio.Task[None] | None) -> None:
+        try:
+            if before is not None:
+                before.cancel()
+                await asyncio.wait([before])
+            from .._media.peer import MediaPeer
+
+            answer = await self._new_peer(MediaPeer).create_answer(sdp)
+            self._reports.media_answer(self._call_id, answer)
+        except asyncio.CancelledError:
+            raise
+        except TxError as error:
+            self._fail(error)
+        except Exception as exc:  # noqa: BLE001 - as in `_run`
+            self._log.error("call %s: the media could not be made anew", self._call_id, exc_info=exc)
+            self._fail(_unexpected(self._call_id, exc))
 
     async def _start_device(self) -> None:
         def start() -> AudioDevice:
@@ -153,15 +206,37 @@ class CallDriver:
         recorder = self._media.bridge.recorder
         return None if recorder is None else recorder.finish()
 
-    def _peer_state_changed(self, state: str) -> None:
+    def _peer_state_changed(self, number: int, state: str) -> None:
+        if number != self._peer_number or self._closing:
+            return
         if state == "connected":
             self._connected.set()
+            self._watch_media()
         elif state in ("failed", "closed"):
-            if self._connected.is_set():
+            if self._watch is not None:
                 # The far end may close its media before its BYE has arrived: give that the chance to say why.
-                self._loop.call_later(BYE_GRACE, self._fail, _media_lost(self._call_id))
+                self._loop.call_later(BYE_GRACE, self._lose, number)
+            elif self._connected.is_set():
+                self._lose(number)
             else:
                 self._fail(_no_media_path(self._call_id))
+
+    def _watch_media(self) -> None:
+        peer = self._peer
+        assert peer is not None
+        bridge = self._media.bridge
+        self._watch = MediaWatch(
+            lambda: bridge.playout.stats().packets_received,
+            functools.partial(path_answers, peer),
+            functools.partial(self._lose, self._peer_number),
+        )
+        self._watch.start()
+
+    def _lose(self, number: int) -> None:
+        """The media of a peer connection are gone. Said once, and not of one that has been replaced."""
+        if number == self._peer_number and number != self._lost_number and not self._closing:
+            self._lost_number = number
+            self._reports.media_lost(self._call_id, _media_lost(self._call_id))
 
     def _fail(self, error: TxError) -> None:
         if not self._closing:
@@ -172,13 +247,17 @@ class CallDriver:
             if self._peer is not None and not self._offer_made:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            tasks = [task for task in (self._task, self._answering) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             recording_error = await self._loop.run_in_executor(None, self._release_audio)
             if recording_error is not None:
                 self._reports.device_failed(self._call_id, recording_error)
             if self._peer is not None:
-                await self._peer.close()
+                await self._retire(self._peer, self._watch)
+            if self._retiring:
+                await asyncio.wait(tuple(self._retiring))
         except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do
             self._log.error("call %s: closing the media failed", self._call_id, exc_info=exc)
         finally:
