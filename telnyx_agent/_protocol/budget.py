@@ -61,5 +61,5 @@ class Budget:
         self._told = True
         return RemoteProtocolError(
             f"the transcript is full ({self._most_items} items or {self._most_characters} characters); "
-            "what comes from now on is left out. Read what you need and call clear_transcript()"
+            "what comes from now on is left out. Read what you need and call clear_transcriptions()"
         )
