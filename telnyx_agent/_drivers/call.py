@@ -47,8 +47,8 @@ class CallReports(Protocol):
     def media_answer(self, call_id: str, sdp: str) -> None:
         """The answer to the latest offer is complete and can go out."""
 
-    def media_lost(self, call_id: str, error: TxError) -> None:
-        """The media were up and are gone; new ones would help."""
+    def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
+        """There is no path for the media: any more, so that new ones would help, or from the beginning."""
 
     def media_failed(self, call_id: str, error: TxError) -> None:
         """There is no way to go on; the call must end."""
@@ -106,6 +106,8 @@ class CallDriver:
     def take_offer(self, sdp: str) -> None:
         """Make new media for the other side's offer, in place of those that there are. The latest offer counts."""
         if not self._closing:
+            # What the present peer connection still says is old news already.
+            self._lost_number = self._peer_number
             before, self._answering = self._answering, None
             self._answering = self._loop.create_task(self._answer(sdp, before))
 
@@ -216,10 +218,8 @@ class CallDriver:
             if self._watch is not None:
                 # The far end may close its media before its BYE has arrived: give that the chance to say why.
                 self._loop.call_later(BYE_GRACE, self._lose, number)
-            elif self._connected.is_set():
-                self._lose(number)
             else:
-                self._fail(_no_media_path(self._call_id))
+                self._lose(number)
 
     def _watch_media(self) -> None:
         peer = self._peer
@@ -236,7 +236,9 @@ class CallDriver:
         """The media of a peer connection are gone. Said once, and not of one that has been replaced."""
         if number == self._peer_number and number != self._lost_number and not self._closing:
             self._lost_number = number
-            self._reports.media_lost(self._call_id, _media_lost(self._call_id))
+            was_up = self._connected.is_set()
+            error = _media_lost(self._call_id) if was_up else _no_media_path(self._call_id)
+            self._reports.media_lost(self._call_id, error, was_up)
 
     def _fail(self, error: TxError) -> None:
         if not self._closing:

@@ -211,9 +211,9 @@ class SessionDriver:
         self._session.set_answer(call_id, sdp, self._loop.time())
         self._step()
 
-    def media_lost(self, call_id: str, error: TxError) -> None:
+    def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
         self._log.warning("call %s: %s", call_id, error)
-        self._session.media_lost(call_id, error, self._loop.time())
+        self._session.media_lost(call_id, error, self._loop.time(), was_up=was_up)
         self._step()
 
     def media_failed(self, call_id: str, error: TxError) -> None:

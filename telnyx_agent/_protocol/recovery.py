@@ -2,7 +2,8 @@
 
 Rules of this file:
 
-1. The delays are 1, 2, 4 ... seconds with jitter, at most 30 (R52). The count begins anew when a login has succeeded.
+1. The delays are 1, 2, 4 ... seconds with jitter, at most 30 (R52), and at most half of what is left: a network
+   that comes back late is still found in time. The count begins anew when a login has succeeded.
 2. A connection that *we* gave up is replaced at once: the server may be well.
 3. From the first loss until `REGED` it may take `reconnect_timeout` seconds, and all attempts together end then.
 4. A gateway that fails again and again ends it sooner (R14); the next attempt asks for another server (R3). That is for
@@ -23,6 +24,9 @@ from .states import GatewayState
 from .timers import Timer, TimerKind, Timers
 
 __all__ = ["Recovery"]
+
+_SHORTEST = 1.0
+"""Seconds that an attempt waits at least, before the jitter."""
 
 _ATTEMPT = Timer(TimerKind.ATTEMPT)
 _DEADLINE = Timer(TimerKind.RECONNECT)
@@ -101,7 +105,10 @@ class Recovery:
                 return error
         self._elsewhere = isinstance(error, GatewayError) and error.server_message in _ELSEWHERE
         self._attempt += 1
-        delay = 0.0 if at_once and self._attempt == 1 else reconnect_delay(self._attempt, self._random)
+        delay = 0.0
+        if not at_once or self._attempt > 1:
+            left = self.lost_at + self._settings.reconnect_timeout - now
+            delay = min(reconnect_delay(self._attempt, self._random), max(_SHORTEST, left / 2))
         self._timers.set(_ATTEMPT, now + delay)
         self._report(Reconnecting(self._attempt, delay, error))
         return None

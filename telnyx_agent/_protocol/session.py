@@ -222,9 +222,12 @@ class Session(SessionView):
         else:
             raise LocalProtocolError("the session is over; log in again", call_id=options.call_id)
 
-    def media_lost(self, call_id: str, error: TxError, now: float) -> None:
-        """The media of a call are gone. They are made anew over another connection (R56); or else the call ends."""
-        if self._calls.media_lost(call_id, error, now, can_repair=self._recovery.is_allowed):
+    def media_lost(self, call_id: str, error: TxError, now: float, *, was_up: bool = True) -> None:
+        """The media of a call are gone. They are made anew over another connection (R56); or else the call ends.
+
+        Those that never were up would not be the next time. A call without connection gets new ones in any case.
+        """
+        if self._calls.media_lost(call_id, error, now, can_repair=was_up and self._recovery.is_allowed):
             self._replace(error, now, NetworkReason.NETWORK_LOST, deliberate=True, at_once=True)
 
     # -- the assistant -------------------------------------------------------------------------------------------------

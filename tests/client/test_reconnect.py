@@ -10,8 +10,9 @@ import pytest
 
 from telnyx_agent import AuthenticationError, Call, CallError, CallState, NetworkError, SocketConnectionError, TxClient
 from telnyx_agent._protocol.session import SessionSettings
-from telnyx_agent.audio import NullAudio
+from telnyx_agent.audio import AudioDevice, NullAudio
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults
+from tests.support.seeds import SoundCard
 
 
 def kinds(delegate: RecordingDelegate) -> list[str]:
@@ -19,11 +20,13 @@ def kinds(delegate: RecordingDelegate) -> list[str]:
     return [state.value for state, _ in delegate.calls_of("on_call_state_updated")]
 
 
-def talk(client: TxClient, agent: LocalAgent, proxy: FaultProxy | None = None) -> Call:
+def talk(
+    client: TxClient, agent: LocalAgent, proxy: FaultProxy | None = None, *, audio: AudioDevice | None = None
+) -> Call:
     """A call that is up, media and all."""
     configuration = (proxy or agent).configuration
     client.anonymous_login("assistant-1", server_configuration=configuration).result(10)
-    call = client.new_call()
+    call = client.new_call(audio=audio)
     call.wait_until_active(15)
     agent.wait_for_call(lambda record: record.media_state in ("connected", "none"), 10)
     return call
@@ -105,6 +108,26 @@ def test_the_conversation_goes_on(client: TxClient, talking_agent: LocalAgent, d
     assert len({item.id for item in client.transcript}) == len(client.transcript)
     assert len(set(texts)) == len(texts)
     assert call.transcript == client.transcript
+
+
+def test_both_are_heard_again(client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """The agent hears the user and the user the agent, on the device that was open all the time."""
+    card = SoundCard()
+    call = talk(client, talking_agent, audio=card.device)
+    assert card.heard.wait(15)
+    path_before = talking_agent.calls[0].connection
+    talking_agent.drop_connection()
+    back(client, delegate, call)
+    assert talking_agent.calls[0].connection > path_before
+
+    card.heard.clear()
+    talking_agent.say("Can you hear me now?")
+    assert card.heard.wait(15)
+    until(lambda: client.transcript[-1].is_final)
+    heard = talking_agent.calls[0].seconds_heard
+    card.speak()
+    until(lambda: talking_agent.calls[0].seconds_heard > heard + 0.4)
+    delegate.wait_for("on_transcript_item_updated", 15, predicate=lambda item: item.role == "user" and item.is_final)
 
 
 def test_what_is_said_while_the_client_is_away_is_not_lost(

@@ -114,6 +114,22 @@ def test_the_delays_grow_until_a_login_succeeds() -> None:
     assert script.event(out.Reconnecting).delay == 1.0
 
 
+def test_a_network_that_comes_back_late_is_found_in_time() -> None:
+    """After forty seconds, or fifty: the delays must not step over the end (a fifth one of 30 s would)."""
+    for outage in (10.0, 40.0, 50.0, 58.0):
+        script = Script.ready(random=1.0)
+        lose(script)
+        back = script.now + outage
+        while script.now < back or not script.events(out.OpenConnection):
+            script.wait(0.1)
+            if script.now < back and script.events(out.OpenConnection):
+                script.lose_connection(ERROR)
+            assert script.session.state is SessionState.RECONNECTING, outage
+        script.session.connection_opened(script.now)
+        log_in_again(script)
+        assert script.session.is_ready
+
+
 def test_the_time_for_all_attempts_is_limited() -> None:
     """One error, 45003, and one end for the call; then nothing any more."""
     script = Script.talking()
@@ -402,6 +418,15 @@ def test_media_that_are_lost_again_and_again_end_the_call() -> None:
     assert script.sent_methods() == ["telnyx_rtc.bye"]
 
 
+def test_media_that_never_were_up_are_not_repaired() -> None:
+    """A firewall will not be gone the next time; the user has to know."""
+    script = Script.talking()
+    error = CallError("no audio path", code=33004)
+    script.session.media_lost(CALL_ID, error, script.now, was_up=False)
+    assert end_error(script) is error
+    assert script.sent_methods() == ["telnyx_rtc.bye"]
+
+
 @pytest.mark.parametrize("state", ["offline", "over"])
 def test_lost_media_of_a_call_that_gets_new_ones_anyway_mean_nothing(state: str) -> None:
     """Nor do those of a call that has ended."""
@@ -411,7 +436,8 @@ def test_lost_media_of_a_call_that_gets_new_ones_anyway_mean_nothing(state: str)
     else:
         script.hang_up()
     script.forget_events()
-    script.session.media_lost(CALL_ID, CallError("gone"), script.now)
+    for was_up in (True, False):
+        script.session.media_lost(CALL_ID, CallError("gone"), script.now, was_up=was_up)
     assert script.events() == []
 
 
