@@ -34,7 +34,8 @@ _TELLING = frozenset(
     }
 )
 _TELLING_AROUND = frozenset({"userVariables", "custom_headers"})
-_SDP = re.compile(r"^(a=(?:ice-pwd|fingerprint|candidate):[^\r\n]*)", re.MULTILINE)
+# Not the candidates: which addresses were tried is what one looks for in a log when there is no audio.
+_SDP = re.compile(r"^(a=(?:ice-pwd|fingerprint):[^\r\n]*)", re.MULTILINE)
 
 _HARMLESS = frozenset({"sendrecv", "assistant", "NORMAL_CLEARING"})
 
@@ -127,4 +128,11 @@ def _representations() -> Iterator[str]:
             continue
         if isinstance(one, FrameRecord):
             continue
-        yield repr(one)
+        yield _representation(one)
+
+
+def _representation(one: object) -> str:
+    try:
+        return repr(one)
+    except AttributeError:  # refused by a validator before it was complete, and alive in that error's traceback
+        return ""

@@ -276,6 +276,13 @@ def test_slow_loris(agent: LocalAgent, proxy: FaultProxy, loop: LoopThread) -> N
     finish(client)
 
 
+def test_slow_loris_from_the_beginning(proxy: FaultProxy, loop: LoopThread) -> None:
+    """An answer to the upgrade that never ends is no answer: the connect time-out holds."""
+    proxy.rates["to_client"] = FaultRates(pace=0.05)
+    closed = Client.to(proxy.url, loop, connect_timeout=0.5).closed(3.0)
+    assert isinstance(closed.error, NetworkError)
+
+
 def test_delay_keeps_the_order(agent: LocalAgent, proxy: FaultProxy, loop: LoopThread) -> None:
     """Jitter on a stream of bytes is only time."""
     proxy.rates["to_client"] = FaultRates(delay=0.01, jitter=0.05)
