@@ -19,6 +19,7 @@ from telnyx_agent import (
     TxClient,
     TxTimeoutError,
 )
+from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 
@@ -181,7 +182,7 @@ def test_a_call_is_a_context_manager(ready: TxClient) -> None:
 
 def test_several_calls_at_once(ready: TxClient, talking_agent: LocalAgent) -> None:
     """Calls do not know of each other."""
-    calls = [ready.new_call() for _ in range(3)]
+    calls = [ready.new_call(audio=NullAudio()) for _ in range(3)]
     for call in calls:
         call.wait_until_active(20)
     calls[1].hangup().result(5)
