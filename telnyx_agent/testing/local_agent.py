@@ -372,7 +372,7 @@ class LocalAgent:
         self._with_core(connection, lambda core, now: core.fall_silent())
 
     def drop_connection(self, *, connection: int | None = None) -> None:
-        """Cut the TCP connection without a close frame (G).
+        """Cut the TCP connection without a close frame (G). What the agent says until the client is back, waits for it.
 
         Raises:
             LookupError: There is no such connection.
