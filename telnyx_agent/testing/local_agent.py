@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from .._runtime.proxies import is_loopback
+from .._runtime.third_party_logs import hide_secrets
 from ..config import TxServerConfiguration
 from ._frames import FrameLog, FrameRecord
 from ._worker import Worker
@@ -174,6 +175,7 @@ class LocalAgent:
     async def _serve(self, started: concurrent.futures.Future[int]) -> None:
         from ._dialogue import Faculties
 
+        hide_secrets()  # the agent's side of a call logs as the client's does, also without a client in this process
         try:
             from ._server import AgentServer, Settings, to_scenarios
         except ModuleNotFoundError as exc:
