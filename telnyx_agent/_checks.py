@@ -8,7 +8,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from ._protocol.requests import AnonymousLogin, CallOptions
@@ -17,15 +17,24 @@ from .config import LogLevel
 from .errors import ClientConfigurationError
 
 __all__ = [
+    "check_message",
     "checked_call",
     "checked_call_id",
     "checked_headers",
     "checked_level",
     "checked_login",
+    "checked_timeout",
     "encoded_client_state",
 ]
 
-_HEADER_NAME = re.compile(r"^[Xx]-[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+MESSAGE_LIMIT = 4 * 2**20
+"""Characters of one message, images included; what we take from the server ourselves is 5 MiB for a whole frame."""
+
+_HEADER_NAME = re.compile(r"[Xx]-[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# Line breaks of all kinds, other control characters, and halves of characters: what SIP would take for an end of line,
+# or cannot carry. Other languages' letters are fine, SIP is UTF-8 (RFC 3261, 7.3.1).
+_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def checked_login(
@@ -73,6 +82,13 @@ def checked_level(level: LogLevel | int | str) -> LogLevel:
         raise ClientConfigurationError(f"{level!r} is not a LogLevel") from exc
 
 
+def checked_timeout(seconds: float) -> float:
+    """A `reconnect_timeout`: seconds, 0 for never, infinite for ever."""
+    if not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise ClientConfigurationError(f"reconnect_timeout must be 0 or more seconds, not {seconds!r}")
+    return float(seconds)
+
+
 def checked_call(
     caller_name: str,
     caller_number: str,
@@ -86,9 +102,9 @@ def checked_call(
     """What a call is placed with, or a `ClientConfigurationError` that names the argument."""
     return CallOptions(
         call_id=checked_call_id(call_id, taken) or new_id(),
-        caller_name=caller_name,
-        caller_number=caller_number,
-        destination_number=destination_number,
+        caller_name=_checked_text("caller_name", caller_name),
+        caller_number=_checked_text("caller_number", caller_number),
+        destination_number=_checked_text("destination_number", destination_number),
         client_state=encoded_client_state(client_state),
         custom_headers=checked_headers(custom_headers),
     )
@@ -117,14 +133,32 @@ def encoded_client_state(client_state: str | bytes | None) -> str | None:
     return base64.b64encode(data).decode("ascii")
 
 
+def check_message(text: str, image_urls: Sequence[str]) -> None:
+    """Refuse a message with nothing in it, and one that no server would take."""
+    if not text.strip() and not image_urls:
+        raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
+    size = len(text) + sum(map(len, image_urls))
+    if size > MESSAGE_LIMIT:
+        raise ClientConfigurationError(
+            f"the message has {size:,} characters with its images, more than the limit of {MESSAGE_LIMIT:,}; "
+            "send it in parts, or make the images smaller"
+        )
+
+
 def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """Custom headers whose names the server takes (`X-...`, R26) and that cannot smuggle in other headers."""
     checked = []
     for name, value in (headers or {}).items():
-        if not _HEADER_NAME.match(str(name)):
+        if not _HEADER_NAME.fullmatch(str(name)):
             raise ClientConfigurationError(f"{name!r} cannot be a custom header; its name must start with 'X-'")
-        text = str(value)
-        if re.search(r"[\x00-\x1f\x7f]", text):
-            raise ClientConfigurationError(f"the value of {name} has a line break or another control character")
-        checked.append((name, text))
+        checked.append((name, _checked_text(f"the value of {name}", str(value))))
     return tuple(checked)
+
+
+def _checked_text(what: str, text: str) -> str:
+    """A text that becomes part of a SIP header. It is not quoted in the error: it may be a number."""
+    if not isinstance(text, str):
+        raise ClientConfigurationError(f"{what} must be a text")
+    if _UNUSABLE.search(text):
+        raise ClientConfigurationError(f"{what} has a line break or another control character")
+    return text

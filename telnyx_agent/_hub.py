@@ -83,6 +83,7 @@ class LinkStatus(enum.Enum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
     READY = "ready"
+    RECONNECTING = "reconnecting"
     FAILED = "failed"
     CLOSED = "closed"
 
@@ -128,12 +129,24 @@ class Hub:
     def socket_disconnected(self) -> None:
         self._emit("on_socket_disconnected")
 
+    def reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
+        self._update(status=LinkStatus.RECONNECTING)
+        self._emit("on_reconnecting", attempt, delay, error)
+
+    def reconnected(self) -> None:
+        self._update(status=LinkStatus.READY)
+        self._emit("on_reconnected")
+
     def ready(self, target_id: str) -> None:
         self._update(status=LinkStatus.READY, target_id=target_id)
         self._emit("on_client_ready")
         self._emit("on_ai_assistant_connection_state_changed", True, target_id)
 
     def login_failed(self, error: TxError) -> None:
+        self._update(status=LinkStatus.FAILED, error=error)
+        self._emit("on_client_error", error)
+
+    def session_failed(self, error: TxError) -> None:
         self._update(status=LinkStatus.FAILED, error=error)
         self._emit("on_client_error", error)
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
-import ssl
 import struct
 import threading
 import time
@@ -26,16 +24,11 @@ import websocket
 
 from ._runtime.inflow import Inflow
 from ._runtime.outbox import Opcode, Outbox
-from ._runtime.tls import check_tls_options, tls_context
+from ._runtime.proxies import Proxy, choose_proxy, open_tunnel
+from ._runtime.tls import check_certificate, check_tls_options, tls_context
 from ._runtime.wire import Wire
-from .errors import (
-    ClientConfigurationError,
-    NetworkError,
-    RemoteProtocolError,
-    ServerError,
-    SocketConnectionError,
-    TxError,
-)
+from ._signaling_errors import explain
+from .errors import ClientConfigurationError, NetworkError, RemoteProtocolError, SocketConnectionError, TxError
 
 __all__ = ["Closed", "SignalingConnection"]
 
@@ -97,7 +90,9 @@ class SignalingConnection:
         on_closed: The connection is gone, or could not be opened.
         connect_timeout: Seconds for look-up, connect, TLS and upgrade together.
         max_frame: Bytes of the longest message that is accepted, be it in one frame or in many.
-        sslopt: `context` (an `ssl.SSLContext` that verifies), or `ca_certs` and `ca_cert_path`; `server_hostname`.
+        sslopt: `context` (an `ssl.SSLContext` that verifies), or `ca_certs` and `ca_cert_path`; `server_hostname`;
+            `check_certificate`, called on the reader's thread.
+        proxy: URL of a proxy; `""` for none; None for what the environment says (see `choose_proxy`).
         ping_interval: Seconds between pings. They keep routers' tables fresh; whether the server lives is for others to
             judge.
 
@@ -116,12 +111,14 @@ class SignalingConnection:
         connect_timeout: float = 5.0,
         max_frame: int = 5 * 2**20,
         sslopt: Mapping[str, Any] | None = None,
+        proxy: str | None = None,
         ping_interval: float = 15.0,
     ) -> None:
         self._url = url
         self._is_secure, self._host, self._port = _split(url)
         self._sslopt = sslopt or {}
         check_tls_options(self._sslopt)
+        self._proxy = proxy
         self._post = post
         self._on_open = on_open
         self._on_closed = on_closed
@@ -236,9 +233,14 @@ class SignalingConnection:
 
     def _connect(self, wire: Wire) -> None:
         wire.begin_phase(self._connect_timeout)
-        wire.connect(self._host, self._port, websocket.DEFAULT_SOCKET_OPTION)
+        proxy = choose_proxy(self._proxy, self._host, self._port, secure=self._is_secure, environment=os.environ)
+        if proxy is None:
+            wire.connect(self._host, self._port, websocket.DEFAULT_SOCKET_OPTION)
+        else:
+            self._connect_through(wire, proxy)
         if self._is_secure:
             wire.start_tls(tls_context(self._sslopt), self._sslopt.get("server_hostname", self._host))
+            check_certificate(self._sslopt, wire.peer_certificate(), f"{self._host}:{self._port}")
         wire.allowance = _UPGRADE_ALLOWANCE
         try:
             self._ws.connect(self._url, socket=wire, redirect_limit=0)
@@ -251,6 +253,14 @@ class SignalingConnection:
                 raise websocket.WebSocketBadStatusException("redirect", status)
         wire.allowance = math.inf
         wire.begin_phase(None)
+
+    def _connect_through(self, wire: Wire, proxy: Proxy) -> None:
+        try:
+            wire.connect(proxy.host, proxy.port, websocket.DEFAULT_SOCKET_OPTION)
+            wire.allowance = _UPGRADE_ALLOWANCE
+            open_tunnel(wire, proxy, self._host, self._port)
+        except (OSError, ValueError) as exc:
+            raise explain(exc, f"the proxy {proxy.host}", proxy.port, self._connect_timeout) from exc
 
     def _open(self) -> None:
         with self._state:
@@ -338,7 +348,7 @@ class SignalingConnection:
             return Closed(code, "", None)
         # What the writer saw came first: it has only given the reader the time to find the server's last words.
         exc = self._failure or exc
-        return Closed(code, "", _explain(exc, self._host, self._port, None if self._is_open else self._connect_timeout))
+        return Closed(code, "", explain(exc, self._host, self._port, None if self._is_open else self._connect_timeout))
 
     # -- the writer ----------------------------------------------------------------------------------------------------
 
@@ -378,61 +388,3 @@ def _split(url: str) -> tuple[bool, str, int]:
 def _close_frame(code: int, reason: str) -> bytes:
     cut = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
     return struct.pack("!H", code) + cut.encode()
-
-
-# What went wrong, in the order of looking, and what to do about it. `where` is host and port, `what` is `_detail`.
-_WHILE_CONNECTING: tuple[tuple[type[BaseException], str], ...] = (
-    (socket.gaierror, "{host} was not found ({what}): check the name, the DNS server, and that this machine is online"),
-    (ssl.SSLCertVerificationError, "{where} has no TLS certificate that is valid here: {what}"),
-    (ssl.SSLError, "no TLS with {where} ({what}): does that port speak TLS 1.2 or newer?"),
-    (ConnectionRefusedError, "{where} refused the connection: is the port right, and is the server running?"),
-    (TimeoutError, "no connection to {where} within {timeout:g} s: is it up, or is a firewall in between?"),
-    (websocket.WebSocketTimeoutException, "{where} did not answer the WebSocket upgrade within {timeout:g} s"),
-    (websocket.WebSocketBadStatusException, "{where} answered with HTTP status {what}: is the URL right?"),
-    (websocket.WebSocketConnectionClosedException, "{where} closed the connection instead of opening a WebSocket"),
-    (websocket.WebSocketException, "{where} does not speak WebSocket: are scheme (ws or wss), port and path right?"),
-    (OSError, "no connection to {where} ({what}): is this machine online?"),
-    (ValueError, "{host} is not a usable host name"),
-)
-_WHILE_OPEN: tuple[tuple[type[BaseException], str], ...] = (
-    (websocket.WebSocketException, "the connection to {where} was lost"),
-    (OSError, "the connection to {where} was lost ({what})"),
-)
-
-
-def _explain(exc: BaseException, host: str, port: int, timeout: float | None) -> TxError:
-    """The error that users see of `exc`; `timeout` is the connect time-out, or None if the connection was open."""
-    if isinstance(exc, TxError):
-        return exc
-    table = _WHILE_OPEN if timeout is None else _WHILE_CONNECTING
-    template = next((text for kind, text in table if isinstance(exc, kind)), None)
-    what = _detail(exc)
-    error: TxError
-    if template is None:
-        error = SocketConnectionError(f"an unexpected {type(exc).__name__} ended the connection; please report it")
-    else:
-        text = template.format(host=host, where=f"{host}:{port}", what=what, timeout=timeout)
-        if isinstance(exc, websocket.WebSocketBadStatusException):
-            # The way there works and somebody answered: no network failure (api_parity a-18).
-            error = ServerError(text, server_code=exc.status_code)
-        else:
-            error = NetworkError(text)
-    if isinstance(exc, websocket.WebSocketException):
-        # Its own texts have headers and body of the server's answer, which like to repeat the URL with its query.
-        exc.args = (what,)
-        exc.__context__ = None
-        exc.__dict__.update(dict.fromkeys(("resp_headers", "resp_body", "status_message"), None))
-    error.__cause__ = exc
-    return error
-
-
-def _detail(exc: BaseException) -> str:
-    if isinstance(exc, websocket.WebSocketBadStatusException):
-        return str(exc.status_code)
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return exc.verify_message
-    if isinstance(exc, ssl.SSLError) and exc.reason:
-        return exc.reason
-    if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror
-    return type(exc).__name__

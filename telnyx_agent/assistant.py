@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.outcomes import TranscriptChanged
 from ._protocol.states import AgentState
 from ._runtime.waiting import Watch
-from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from ._runtime.dispatch import Dispatcher
@@ -55,7 +55,7 @@ class TranscriptCancellable:
 class AssistantPort:
     """The commands of the assistant, as the client hands them over."""
 
-    send_message: Callable[[str, tuple[str, ...]], CommandFuture[str]]
+    send_message: Callable[[str, tuple[str, ...], bool], CommandFuture[str]]
     clear_transcript: Callable[[], CommandFuture[None]]
 
 
@@ -149,7 +149,12 @@ class AIAssistantManager:
     # -- messages ----------------------------------------------------------------------------------------------------
 
     def send_ai_assistant_message(
-        self, message: str = "", images: Iterable[ImageSource] = (), *, image_limit: int = DEFAULT_IMAGE_LIMIT
+        self,
+        message: str = "",
+        images: Iterable[ImageSource] = (),
+        *,
+        image_limit: int = DEFAULT_IMAGE_LIMIT,
+        wait: bool = False,
     ) -> CommandFuture[str]:
         """Send typed text, images or both to the assistant during a call. The transcript shows it at once.
 
@@ -158,18 +163,22 @@ class AIAssistantManager:
             images: Each a path, the bytes of an image, base64, a `data:` URL or an `https://` URL; JPEG, PNG, GIF or
                 WebP.
             image_limit: Most characters of one encoded image.
+            wait: What happens while the call is being set up or its connection is lost. False: the message fails. True:
+                it is sent, and shown, as soon as the call is up again, or fails when the call ends; and it is sent
+                again if the connection broke before the server confirmed it.
 
         Returns:
-            A future with the id of the transcript item. Its error is a `CallError` where no call is active: nothing was
-            sent then, and nothing stays in the transcript.
+            A future with the id of the transcript item, done when the message is sent. Its error is a `CallError` where
+            no call is active, and a `SocketConnectionError` where its connection is lost: nothing was sent then, and
+            nothing stays in the transcript.
 
         Raises:
-            ClientConfigurationError: Nothing to send, or an image that cannot be read, is of another type or too large.
+            ClientConfigurationError: Nothing to send, too much to send (4 MiB), or an image that cannot be read, is of
+                another type or too large.
         """
         urls = image_urls(images, limit=image_limit)
-        if not message.strip() and not urls:
-            raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
-        return self._port.send_message(message, urls)
+        check_message(message, urls)
+        return self._port.send_message(message, urls, wait)
 
     # -- the assistant -----------------------------------------------------------------------------------------------
 

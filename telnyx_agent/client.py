@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-import random
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -20,11 +18,11 @@ import attrs
 
 from . import _exit
 from ._calling import MediaChoices, make_media
-from ._checks import checked_call, checked_level, checked_login
+from ._checks import checked_call, checked_level, checked_login, checked_timeout
+from ._drivers.making import make_driver, new_id
 from ._drivers.session import SessionDriver
 from ._hub import Audience, Hub, Link, LinkStatus
 from ._images import ImageSource
-from ._protocol.session import Session
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
@@ -84,6 +82,8 @@ class TxClient:
         opus: How Opus is encoded: bitrate, complexity, error correction, silence suppression.
         switch_interval: Seconds; Python's thread switch interval while a call is up, so that busy threads of your
             program do not make the call stutter (see docs/performance.md). None leaves it alone.
+        reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
+            `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -98,11 +98,13 @@ class TxClient:
         audio_constraints: AudioConstraints | None = None,
         opus: OpusSettings | None = None,
         switch_interval: float | None = 0.0005,
+        reconnect_timeout: float = 60.0,
     ) -> None:
         self._number = next(_client_numbers)
         self._media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
         self._audience = Audience(delegate)
         self._make_dispatcher = dispatcher_factory(callbacks)
+        self._reconnect_timeout = checked_timeout(reconnect_timeout)
         self._watch = Watch(Link())
         self._calls: dict[uuid.UUID, Call] = {}
         # Guards the change of login against itself (two threads logging in, or one in and one out); never held while
@@ -189,7 +191,6 @@ class TxClient:
             self._configuration = configuration
             self._watch.set(Link(status=LinkStatus.CONNECTING))
             self._assistant._apply_widget_settings(None)
-            session = Session(login, new_id=_new_id, random=random.random, wall_clock=_utc_now)
             hub = Hub(
                 self._audience,
                 dispatcher,
@@ -199,12 +200,13 @@ class TxClient:
                 on_finished=self._finished,
                 on_release=functools.partial(_release, dispatcher, loop, log),
             )
-            driver = SessionDriver(session, configuration.socket_url, hub, log)
+            driver = make_driver(login, configuration, self._reconnect_timeout, hub, log)
             self._link = _Link(driver, dispatcher, loop)
             _exit.LIVE.add(self)
         self._audience.tell_taps(dispatcher, "connecting")
         future: CommandFuture[None] = CommandFuture(dispatcher, loop)
-        loop.post(driver.start, SignalingConnection, loop.post, future)
+        connect = functools.partial(SignalingConnection, sslopt=configuration.tls_options, proxy=configuration.proxy)
+        loop.post(driver.start, connect, loop.post, future)
         return future
 
     def disconnect(self) -> CommandFuture[None]:
@@ -309,7 +311,7 @@ class TxClient:
         if link is None:
             raise self._watch.get().error or _not_connected()
         options = checked_call(
-            caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, _new_id
+            caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
         choices = self._media.but(audio, audio_constraints, audio_processor, opus)
         media = make_media(choices, self._configuration, options.call_id, link.driver, link.loop)
@@ -345,9 +347,11 @@ class TxClient:
         """The transcript of the current call, or of the last one until the next begins."""
         return self._assistant.transcript
 
-    def send_ai_assistant_message(self, message: str = "", images: Iterable[ImageSource] = ()) -> CommandFuture[str]:
+    def send_ai_assistant_message(
+        self, message: str = "", images: Iterable[ImageSource] = (), *, wait: bool = False
+    ) -> CommandFuture[str]:
         """Send typed text and images to the assistant; see `AIAssistantManager.send_ai_assistant_message`."""
-        return self._assistant.send_ai_assistant_message(message, images)
+        return self._assistant.send_ai_assistant_message(message, images, wait=wait)
 
     # -- callbacks on the caller's thread ----------------------------------------------------------------------------
 
@@ -412,8 +416,8 @@ class TxClient:
     def _watch_levels(self, call_id: str) -> CommandFuture[None]:
         return self._command(None, lambda driver: driver.watch_levels, call_id)
 
-    def _send_message(self, text: str, urls: tuple[str, ...]) -> CommandFuture[str]:
-        return self._command(_not_connected(), lambda driver: driver.send_message, text, urls)
+    def _send_message(self, text: str, urls: tuple[str, ...], may_wait: bool) -> CommandFuture[str]:
+        return self._command(_not_connected(), lambda driver: driver.send_message, text, urls, may_wait)
 
     def _clear_transcript(self) -> CommandFuture[None]:
         if self._link is None:
@@ -433,14 +437,6 @@ def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
     dispatcher.submit(log.close)
     dispatcher.close()
     loop.release()
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _not_connected() -> SocketConnectionError:

@@ -7,13 +7,17 @@ Names and defaults follow the iOS SDK (`TxServerConfiguration`, `RTCIceServer`, 
 from __future__ import annotations
 
 import enum
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
 
+from ._runtime.proxies import is_loopback, parse_proxy
+from ._runtime.tls import check_tls_options
 from .errors import ClientConfigurationError
 
 __all__ = ["Environment", "IceServer", "LogLevel", "Region", "TxServerConfiguration"]
@@ -142,7 +146,20 @@ def _to_region(value: Region | str) -> str:
     return value.value if isinstance(value, Region) else str(value)
 
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+def _to_path(value: str | os.PathLike[str] | None) -> str | None:
+    return None if value is None else os.fspath(value)
+
+
+def _shown(url: str | None) -> str:
+    """A URL as messages and `repr` show it: without user, password and query, which may hold credentials."""
+    if url is None:
+        return "None"
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return repr(urlunsplit((parts.scheme, host, parts.path, "..." if parts.query else "", "")))
+    except ValueError:
+        return "'...'"
 
 
 @attrs.frozen
@@ -151,7 +168,7 @@ class TxServerConfiguration:
 
     Args:
         signaling_server: A WebSocket URL such as `"wss://your-server.com"`. Port and path are kept. `ws://` is for
-            servers on this machine, such as `telnyx_agent.testing.LocalAgent`.
+            servers on this machine, such as `telnyx_agent.testing.LocalAgent`, unless `allow_insecure` is set.
         webrtc_ice_servers: STUN and TURN servers in place of Telnyx's; an empty list means none.
         environment: Which of Telnyx's deployments, when no signalling server is given.
         region: Preferred part of the world; ignored with a signalling server of your own, as on iOS.
@@ -159,12 +176,22 @@ class TxServerConfiguration:
         port: The port that belongs to `host`; 443 unless given.
         turn: Android: one TURN URL in place of Telnyx's (with Telnyx's public user name).
         stun: Android: one STUN URL in place of Telnyx's.
+        ca_file: A file of CA certificates (PEM) that are trusted in place of the system's.
+        ssl_context: An `ssl.SSLContext` of your own, in place of `ca_file`. It has to verify and to insist on TLS 1.2.
+        check_certificate: Pinning: is given the server's certificate (DER), once it is verified, on a thread of the
+            SDK's for each connection, and refuses it by returning False or raising.
+        proxy: URL of the proxy for the WebSocket: `"http://[user:password@]host:port"`, `"socks5://..."`, or
+            `"socks5h://..."` (the proxy looks up names); `""` for none. None: what the environment says (`https_proxy`,
+            `all_proxy`, `no_proxy`). Media does not go through it: UDP needs TURN.
+        allow_insecure: Whether `ws://` may leave this machine. Whoever is on the way can then read and change
+            everything, keys of the media included.
+        fallback_on_region_failure: Whether the host without the region is tried when the region's cannot be reached.
 
     Raises:
         ClientConfigurationError: A value is not usable; the message says which and why.
     """
 
-    signaling_server: str | None = None
+    signaling_server: str | None = attrs.field(default=None, repr=_shown)
     webrtc_ice_servers: tuple[IceServer, ...] | None = attrs.field(default=None, converter=_to_ice_servers)
     environment: Environment = attrs.field(default=Environment.PRODUCTION, converter=Environment)
     region: str = attrs.field(default=Region.AUTO.value, converter=_to_region)
@@ -172,6 +199,12 @@ class TxServerConfiguration:
     port: int | None = attrs.field(default=None, kw_only=True)
     turn: str | None = attrs.field(default=None, kw_only=True)
     stun: str | None = attrs.field(default=None, kw_only=True)
+    ca_file: str | None = attrs.field(default=None, kw_only=True, converter=_to_path)
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, kw_only=True)
+    check_certificate: Callable[[bytes], object] | None = attrs.field(default=None, kw_only=True)
+    proxy: str | None = attrs.field(default=None, kw_only=True, repr=_shown)
+    allow_insecure: bool = attrs.field(default=False, kw_only=True)
+    fallback_on_region_failure: bool = attrs.field(default=True, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if self.signaling_server is not None and self.host is not None:
@@ -183,14 +216,26 @@ class TxServerConfiguration:
         parts = urlsplit(self.socket_url)
         if parts.scheme not in ("wss", "ws") or not parts.hostname:
             raise ClientConfigurationError(
-                f"{self.socket_url!r} is not a WebSocket URL; expected 'wss://host[:port][/path]'"
+                f"{_shown(self.socket_url)} is not a WebSocket URL; expected 'wss://host[:port][/path]'"
             )
         try:
             _ = parts.port
         except ValueError as exc:
-            raise ClientConfigurationError(f"{self.socket_url!r} has no usable port: {exc}") from exc
+            raise ClientConfigurationError(f"{_shown(self.socket_url)} has no usable port: {exc}") from exc
+        self._check_security(parts.scheme)
         for url in filter(None, (self.turn, self.stun)):
             IceServer(url)
+
+    def _check_security(self, scheme: str) -> None:
+        if scheme == "ws" and not self.is_local and not self.allow_insecure:
+            raise ClientConfigurationError(
+                f"{_shown(self.socket_url)} is not encrypted; use wss://, or allow_insecure=True if you really mean it"
+            )
+        if self.ca_file is not None and self.ssl_context is not None:
+            raise ClientConfigurationError("give either ca_file or ssl_context; a context has certificates of its own")
+        check_tls_options(self.tls_options)
+        if self.proxy:
+            parse_proxy(self.proxy)
 
     @classmethod
     def production(cls) -> TxServerConfiguration:
@@ -213,9 +258,36 @@ class TxServerConfiguration:
         return f"wss://{prefix}{_HOSTS[self.environment]}"
 
     @property
+    def has_fallback(self) -> bool:
+        """Whether there is a second host to try, the one without the region."""
+        is_regional = self.signaling_server is None and self.host is None and self.region != Region.AUTO.value
+        return is_regional and self.fallback_on_region_failure
+
+    def connection_url(
+        self, *, voice_sdk_id: str | None = None, elsewhere: bool = False, without_region: bool = False
+    ) -> str:
+        """The URL of one connection; the first needs no arguments (protocol.md 1.3).
+
+        Args:
+            voice_sdk_id: Leads back to the server that gave this token.
+            elsewhere: Ask for another server than that one.
+            without_region: Take the host without the region.
+        """
+        configuration = attrs.evolve(self, region=Region.AUTO) if without_region else self
+        if voice_sdk_id is None:
+            return configuration.socket_url
+        return configuration.url_with(voice_sdk_id=voice_sdk_id, skip_last_voice_sdk_id="true" if elsewhere else None)
+
+    @property
     def is_local(self) -> bool:
         """Whether the signalling server is on this machine."""
-        return (urlsplit(self.socket_url).hostname or "") in _LOOPBACK
+        return is_loopback(urlsplit(self.socket_url).hostname or "")
+
+    @property
+    def tls_options(self) -> Mapping[str, Any]:
+        """What of it `SignalingConnection` wants as `sslopt`."""
+        options = {"context": self.ssl_context, "ca_certs": self.ca_file, "check_certificate": self.check_certificate}
+        return {name: value for name, value in options.items() if value is not None}
 
     @property
     def ice_servers(self) -> tuple[IceServer, ...]:

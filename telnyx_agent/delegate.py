@@ -59,8 +59,25 @@ class TxClientDelegate:
     def on_socket_disconnected(self) -> None:
         """The WebSocket is gone, after `disconnect()` or because the server or the network ended it.
 
-        Exactly once for each `on_socket_connected`, after the calls of that connection have ended.
+        Exactly once for each `on_socket_connected`. Either it is the end, and the calls have ended before; or
+        `on_reconnecting` follows.
         """
+
+    def on_reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
+        """The connection was lost after `on_client_ready`, and is being made again. Comes again for each attempt.
+
+        It ends in `on_reconnected` or, after `TxClient(reconnect_timeout=...)`, in one `on_client_error`; in neither if
+        you call `disconnect()`. Active calls are `DROPPED` meanwhile, and come back with what they had: mute, hold,
+        transcript. Calls that were not answered yet have ended.
+
+        Args:
+            attempt: Which attempt is about to be made, from 1.
+            delay: Seconds until it is made.
+            error: Why the connection, or the last attempt, failed.
+        """
+
+    def on_reconnected(self) -> None:
+        """Logged in and registered again. Calls that were `DROPPED` become `ACTIVE` (or `HELD`) or end."""
 
     def on_client_error(self, error: TxError) -> None:
         """Something failed that is not tied to one call: the connection, the login, the gateway, an audio device.
@@ -73,7 +90,9 @@ class TxClientDelegate:
         """
 
     def on_client_ready(self) -> None:
-        """Logged in and registered (gateway state `REGED`): calls go through from here on. Once per login."""
+        """Logged in and registered (gateway state `REGED`): calls go through from here on. Once per login; after a lost
+        connection `on_reconnected` comes in its place.
+        """
 
     def on_session_updated(self, session_id: str) -> None:
         """The server confirmed or replaced the session id.

@@ -1,4 +1,6 @@
-"""What holds for every test: no thread stays behind, nothing blocks the SDK's loop, no traffic leaves this machine."""
+"""What holds for every test: no thread stays behind, nothing blocks the SDK's loop, no traffic leaves this machine, and
+nothing that is secret or was said gets into a log or a `repr`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import watch
+from tests.support.taint import Taint
 
 watch.start()
+taint = Taint()
+taint.install()
 
 if sys.platform != "win32":
     import resource
@@ -29,10 +34,11 @@ def _watched() -> Iterator[None]:
     """Fail the test for what it left behind, and for what the loop's thread or the network saw meanwhile."""
     before = frozenset(threading.enumerate())
     watch.log.take()
+    taint.begin()
     yield
     left = [f"still running: {thread}" for thread in watch.threads_left(before, PATIENCE)]
     # Afterwards: what ends late may still have blocked the loop.
-    found = watch.log.take() + left
+    found = watch.log.take() + left + taint.end()
     if found:
         pytest.fail("\n".join(found), pytrace=False)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import pytest
 
 from telnyx_agent import ClientConfigurationError, Environment, IceServer, LogLevel, Region, TxServerConfiguration
@@ -114,3 +117,43 @@ def test_log_levels_are_ordered() -> None:
     """Each level contains those before it."""
     assert LogLevel.NONE < LogLevel.ERROR < LogLevel.INFO < LogLevel.DEBUG < LogLevel.VERTO < LogLevel.ALL
     assert Environment("production") is Environment.PRODUCTION
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://example.com", "ws://10.1.2.3:8080", "ws://127.0.0.1.example.com", "ws://localhost.example"]
+)
+def test_without_encryption_only_to_this_machine(url: str) -> None:
+    """`ws://` elsewhere has to be asked for in so many words."""
+    with pytest.raises(ClientConfigurationError, match="allow_insecure"):
+        TxServerConfiguration(url)
+    assert TxServerConfiguration(url, allow_insecure=True).socket_url == url
+    for own in ("ws://localhost:1", "ws://127.1.2.3", "ws://[::1]:1"):
+        assert TxServerConfiguration(own).is_local
+
+
+def test_tls_options_are_checked_when_made(tmp_path: Path) -> None:
+    """What would weaken TLS is refused here, not when the connection is made."""
+    careless = ssl.create_default_context()
+    careless.check_hostname = False
+    with pytest.raises(ClientConfigurationError, match="does not verify"):
+        TxServerConfiguration(ssl_context=careless)
+    with pytest.raises(ClientConfigurationError, match="either ca_file or ssl_context"):
+        TxServerConfiguration(ssl_context=ssl.create_default_context(), ca_file=tmp_path / "ca.pem")
+    configuration = TxServerConfiguration(ca_file=tmp_path / "ca.pem", check_certificate=bool)
+    assert configuration.tls_options == {"ca_certs": str(tmp_path / "ca.pem"), "check_certificate": bool}
+    assert TxServerConfiguration().tls_options == {}
+
+
+def test_urls_are_shown_without_what_may_be_secret() -> None:
+    """User, password and query are in no `repr` and no message; host and path are."""
+    configuration = TxServerConfiguration(
+        "wss://user:canary@host:8443/path?token=canary#canary", proxy="http://canary:canary@proxy:3128"
+    )
+    shown = repr(configuration)
+    assert "canary" not in shown
+    assert "host:8443/path" in shown
+    assert "proxy:3128" in shown
+    for url in ("ws://user:canary@host/?canary", "https://canary@host?canary", "wss://canary@host:x?canary"):
+        with pytest.raises(ClientConfigurationError) as caught:
+            TxServerConfiguration(url)
+        assert "canary" not in str(caught.value)

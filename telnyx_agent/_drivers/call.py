@@ -2,12 +2,14 @@
 
 It knows nothing of the protocol: the session driver hands it the remote SDP and is told of the local one. Its life is
 one task (so SDP operations are strictly serial) that ends in `close`, which never fails and takes at most a few
-seconds.
+seconds. aiortc cannot restart ICE, so a call that is taken up again gets a new peer connection on the same bridge: the
+audio device, mute and recording do not notice (R54, R56).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,12 +18,14 @@ import attrs
 from .. import _media
 from .._runtime import switch_interval
 from ..errors import CallError, MediaError, TxError
+from .media_watch import MediaWatch, path_answers
 from .sound import CallSound
 
 if TYPE_CHECKING:
     from .._media.bridge import AudioBridge
     from .._media.peer import MediaPeer, MediaStats
     from .._media.settings import OpusSettings
+    from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..config import IceServer
 
@@ -45,6 +49,12 @@ class CallReports(Protocol):
 
     def media_connected(self, call_id: str) -> None:
         """ICE and DTLS are up: audio flows."""
+
+    def media_answer(self, call_id: str, sdp: str) -> None:
+        """The answer to the latest offer is complete and can go out."""
+
+    def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
+        """There is no path for the media: any more, so that new ones would help, or from the beginning."""
 
     def media_failed(self, call_id: str, error: TxError) -> None:
         """There is no way to go on; the call must end."""
@@ -88,6 +98,12 @@ class CallDriver:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._peer: MediaPeer | None = None
+        # Each peer connection has a number, so that what an older one still says can be told apart (R57).
+        self._peer_number = 0
+        self._lost_number = 0
+        self._watch: MediaWatch | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
         self._closing = False
@@ -102,6 +118,14 @@ class CallDriver:
         if not self._remote_sdp.done():
             self._remote_sdp.set_result(sdp)
 
+    def take_offer(self, sdp: str) -> None:
+        """Make new media for the other side's offer, in place of those that there are. The latest offer counts."""
+        if not self._closing:
+            # What the present peer connection still says is old news already.
+            self._lost_number = self._peer_number
+            before, self._answering = self._answering, None
+            self._answering = self._loop.create_task(self._answer(sdp, before))
+
     async def stats(self) -> MediaStats | None:
         """The media statistics so far; None while there is no peer connection."""
         return None if self._peer is None else await self._peer.stats()
@@ -115,9 +139,18 @@ class CallDriver:
         if self._levels is None and self._connected.is_set() and not self._closing:
             self._levels = self._loop.call_later(LEVEL_INTERVAL, self._report_levels)
 
-    async def on_worker(self, job: Callable[[CallSound], None]) -> None:
-        """Do something with the device on a worker thread, because it may block; raises what the job raises."""
-        await self._loop.run_in_executor(None, job, self._media.sound)
+    async def with_sound(self, job: Callable[[CallSound], None], done: CommandFuture[None]) -> None:
+        """Do something with the device on a worker thread, because it may block. `done` settles with the outcome."""
+        try:
+            await self._loop.run_in_executor(None, job, self._media.sound)
+        except TxError as error:
+            done.settle(error=error)
+        except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
+            failure = MediaError(f"the audio device failed: {type(exc).__name__}: {exc}", call_id=self._call_id)
+            failure.__cause__ = exc
+            done.settle(error=failure)
+        else:
+            done.settle_after_callbacks()
 
     def close(self) -> None:
         """Stop the device and the peer connection. Returns at once; `closed` is done when everything is gone."""
@@ -153,14 +186,46 @@ class CallDriver:
         await _media.load()
         from .._media.peer import MediaPeer
 
-        self._peer = MediaPeer(
+        return await self._new_peer(MediaPeer).create_offer()
+
+    def _new_peer(self, make: type[MediaPeer]) -> MediaPeer:
+        """A peer connection in the place of the last one, whose end nobody waits for but `close`."""
+        if self._peer is not None:
+            retiring = self._loop.create_task(self._retire(self._peer, self._watch))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+        self._watch = None
+        self._peer_number += 1
+        self._peer = make(
             ice_servers=self._media.ice_servers,
             bridge=self._media.bridge,
-            on_state=self._peer_state_changed,
+            on_state=functools.partial(self._peer_state_changed, self._peer_number),
             loopback=self._media.loopback,
             opus=self._media.opus,
         )
-        return await self._peer.create_offer()
+        return self._peer
+
+    async def _retire(self, peer: MediaPeer, watch: MediaWatch | None) -> None:
+        if watch is not None:
+            await watch.stop()
+        await peer.close()
+
+    async def _answer(self, sdp: str, before: asyncio.Task[None] | None) -> None:
+        try:
+            if before is not None:
+                before.cancel()
+                await asyncio.wait([before])
+            from .._media.peer import MediaPeer
+
+            answer = await self._new_peer(MediaPeer).create_answer(sdp)
+            self._reports.media_answer(self._call_id, answer)
+        except asyncio.CancelledError:
+            raise
+        except TxError as error:
+            self._fail(error)
+        except Exception as exc:  # noqa: BLE001 - as in `_run`
+            self._log.error("call %s: the media could not be made anew", self._call_id, exc_info=exc)
+            self._fail(_unexpected(self._call_id, exc))
 
     def _report_levels(self) -> None:
         outbound, inbound = self._media.bridge.take_levels()
@@ -178,15 +243,37 @@ class CallDriver:
         if interval is not None:
             switch_interval.release(interval)
 
-    def _peer_state_changed(self, state: str) -> None:
+    def _peer_state_changed(self, number: int, state: str) -> None:
+        if number != self._peer_number or self._closing:
+            return
         if state == "connected":
             self._connected.set()
+            self._watch_media()
         elif state in ("failed", "closed"):
-            if self._connected.is_set():
+            if self._watch is not None:
                 # The far end may close its media before its BYE has arrived: give that the chance to say why.
-                self._loop.call_later(BYE_GRACE, self._fail, _media_lost(self._call_id))
+                self._loop.call_later(BYE_GRACE, self._lose, number)
             else:
-                self._fail(_no_media_path(self._call_id))
+                self._lose(number)
+
+    def _watch_media(self) -> None:
+        peer = self._peer
+        assert peer is not None
+        bridge = self._media.bridge
+        self._watch = MediaWatch(
+            lambda: bridge.playout.stats().packets_received,
+            functools.partial(path_answers, peer),
+            functools.partial(self._lose, self._peer_number),
+        )
+        self._watch.start()
+
+    def _lose(self, number: int) -> None:
+        """The media of a peer connection are gone. Said once, and not of one that has been replaced."""
+        if number == self._peer_number and number != self._lost_number and not self._closing:
+            self._lost_number = number
+            was_up = self._connected.is_set()
+            error = _media_lost(self._call_id) if was_up else _no_media_path(self._call_id)
+            self._reports.media_lost(self._call_id, error, was_up)
 
     def _fail(self, error: TxError) -> None:
         if not self._closing:
@@ -199,11 +286,15 @@ class CallDriver:
             if self._peer is not None and not self._offer_made:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            tasks = [task for task in (self._task, self._answering) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await self._loop.run_in_executor(None, self._media.sound.stop)
             if self._peer is not None:
-                await self._peer.close()
+                await self._retire(self._peer, self._watch)
+            if self._retiring:
+                await asyncio.wait(tuple(self._retiring))
         except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do
             self._log.error("call %s: closing the media failed", self._call_id, exc_info=exc)
         finally:

@@ -1,7 +1,8 @@
 """`SessionDriver`: one login on the loop thread - it feeds the pure `Session` and carries out what that decides.
 
 Four things in one place (`_step`): send what is pending, deliver what happened, re-arm the timer; feeding is the
-callers'. One driver is one connection to the server, from `start` to `on_finished`; a new login makes a new driver.
+callers'. One driver is one login, from `start` to `finished`, over as many sockets as it takes; a new login makes a new
+driver. What an older socket still says is not listened to any more (R57).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _media
 from .._protocol import outcomes
@@ -17,68 +18,49 @@ from .._protocol.states import AgentState
 from .._signaling import Closed, SignalingConnection
 from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
+from .listener import SessionListener
+from .sockets import Sockets
 
 if TYPE_CHECKING:
     from .._media.turns import TurnLatency
     from .._protocol.requests import CallOptions
     from .._protocol.session import Session
-    from .._protocol.states import CallState
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange
     from .sound import CallSound
 
-__all__ = ["SessionDriver", "SessionListener"]
-
+__all__ = ["SessionDriver"]
 
 # What an agent that spoke turns to when its user interrupts it; after its last word it listens.
 _INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
 
 
-class SessionListener(Protocol):
-    """Where the driver says what happened. All called on the loop thread, in the order in which things happened."""
-
-    def socket_connected(self) -> None: ...
-    def socket_disconnected(self) -> None: ...
-    def ready(self, target_id: str) -> None: ...
-    def login_failed(self, error: TxError) -> None: ...
-    def client_error(self, error: TxError) -> None: ...
-    def session_updated(self, session_id: str) -> None: ...
-    def call_state_changed(self, call_id: str, state: CallState) -> None: ...
-    def call_updated(self, call_id: str, details: outcomes.CallDetails) -> None: ...
-    def call_media_connected(self, call_id: str) -> None: ...
-    def audio_device_changed(self, call_id: str, change: AudioDeviceChange) -> None: ...
-    def turn_measured(self, call_id: str, turn: TurnLatency) -> None: ...
-
-    def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
-        """Returns whether anybody listens."""
-
-    def ringing(self, call_id: str) -> None: ...
-    def transcript_changed(self, change: outcomes.TranscriptChanged) -> None: ...
-    def agent_state_changed(self, state: AgentState) -> None: ...
-    def widget_settings_changed(self, settings: Any) -> None: ...
-    def ai_message(self, params: Any) -> None: ...
-
-    def finished(self) -> None:
-        """Everything of this connection is gone: socket, calls, media. No event follows."""
-
-    def release(self) -> None:
-        """The last futures are on their way too: threads may end. The last call to this listener."""
-
-
 class SessionDriver:
-    """Drives one `Session`. Loop thread only, but for the constructor."""
+    """Drives one `Session`. Loop thread only, but for the constructor.
 
-    def __init__(self, session: Session, url: str, listener: SessionListener, log: ClientLog) -> None:
+    Args:
+        session: Decides.
+        url_of: The URL of a connection.
+        listener: Is told.
+        log: Logs.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        url_of: Callable[[outcomes.OpenConnection], str],
+        listener: SessionListener,
+        log: ClientLog,
+    ) -> None:
         self._session = session
-        self._url = url
+        self._url_of = url_of
         self._listener = listener
         self._log = log
         self._calls: dict[str, CallDriver] = {}
         self._closing_media: set[asyncio.Future[None]] = set()
         self._agent_state = AgentState.IDLE
-        self._socket_open = False
-        self._socket_closed = False
+        self._waiting_messages: dict[str, CommandFuture[str]] = {}
         self._finished = False
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -94,14 +76,8 @@ class SessionDriver:
         """Connect and log in. `done` settles with the login."""
         self._loop = asyncio.get_running_loop()
         self._ready_futures.append(done)
-        self._connection = connect(
-            self._url,
-            post=post,
-            on_open=self._socket_opened,
-            on_text=self._text_received,
-            on_closed=self._socket_was_closed,
-        )
-        self._connection.start()
+        self._sockets = Sockets(functools.partial(connect, post=post), self)
+        self._on_open_connection(outcomes.OpenConnection())
         # Whoever logs in will call: import the media libraries while the server answers. Nothing waits for it.
         self._keep(self._loop.create_task(_media.load()))
 
@@ -123,11 +99,20 @@ class SessionDriver:
         self._step()
         self._settle_after(done, None if driver is None else driver.closed)
 
-    def send_message(self, text: str, image_urls: Sequence[str], done: CommandFuture[str]) -> None:
+    def send_message(self, text: str, image_urls: Sequence[str], may_wait: bool, done: CommandFuture[str]) -> None:
         """Send typed text and images to the assistant. `done` settles with the item id once the frame is handed
-        over.
+        over; that may be later if the message may wait for a lost connection.
         """
-        self._attempt(done, functools.partial(self._session.send_message, text, image_urls, self._loop.time()))
+        try:
+            item_id = self._session.send_message(text, image_urls, self._loop.time(), may_wait=may_wait)
+        except TxError as error:
+            done.settle(error=error)
+            return
+        if self._session.is_waiting(item_id):
+            self._waiting_messages[item_id] = done
+        else:
+            self._step()
+            done.settle_after_callbacks(item_id)
 
     def clear_transcript(self, done: CommandFuture[None]) -> None:
         """Forget the transcript so far."""
@@ -154,20 +139,7 @@ class SessionDriver:
         if driver is None:
             done.settle(error=CallError("the call has no audio device any more", call_id=call_id))
             return
-
-        async def work() -> None:
-            try:
-                await driver.on_worker(job)
-            except TxError as error:
-                done.settle(error=error)
-            except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
-                failure = MediaError(f"the audio device failed: {type(exc).__name__}: {exc}", call_id=call_id)
-                failure.__cause__ = exc
-                done.settle(error=failure)
-            else:
-                done.settle_after_callbacks()
-
-        self._keep(self._loop.create_task(work()))
+        self._keep(self._loop.create_task(driver.with_sound(job, done)))
 
     def watch_levels(self, call_id: str, done: CommandFuture[None]) -> None:
         """Somebody wants to know a call's levels now."""
@@ -182,35 +154,40 @@ class SessionDriver:
             done.settle_after_callbacks()
             return
         self._finish_futures.append(done)
-        if not self._socket_closed:
-            self._session.disconnect(self._loop.time())
+        self._session.disconnect(self._loop.time())
         self._step()
 
-    # -- the socket's events -----------------------------------------------------------------------------------------
+    # -- what becomes of the socket (SocketReports) -------------------------------------------------------------------
 
-    def _socket_opened(self) -> None:
-        self._socket_open = True
+    def socket_opened(self) -> None:
         self._listener.socket_connected()
         self._session.connection_opened(self._loop.time())
         self._step()
 
-    def _text_received(self, text: str | bytes) -> None:
+    def text_received(self, text: str | bytes) -> None:
         self._log.frame("<", text)
         self._session.receive_text(text, self._loop.time())
         self._step()
 
-    def _socket_was_closed(self, closed: Closed) -> None:
-        self._socket_closed = True
+    def socket_was_closed(self, closed: Closed, *, was_open: bool) -> None:
         self._session.connection_closed(closed.error, self._loop.time())
-        self._step()
-        if self._socket_open:
+        is_over = self._session.is_over
+        if is_over:
+            self._step()
+        if was_open:
             self._listener.socket_disconnected()
-        self._settle_ready(
-            error=LocalProtocolError("disconnected before the login was complete")
-            if closed.error is None
-            else closed.error
-        )
+        if is_over:
+            self._login_is_over(closed.error)
+        else:
+            self._step()
         self._check_finished()
+
+    def old_socket_was_closed(self) -> None:
+        self._check_finished()
+
+    def _login_is_over(self, error: TxError | None) -> None:
+        """Whoever still waits for the login has to know."""
+        self._settle_ready(error=error or LocalProtocolError("disconnected before the login was complete"))
 
     # -- the calls' reports (CallReports) ----------------------------------------------------------------------------
 
@@ -224,6 +201,15 @@ class SessionDriver:
 
     def media_connected(self, call_id: str) -> None:
         self._listener.call_media_connected(call_id)
+
+    def media_answer(self, call_id: str, sdp: str) -> None:
+        self._session.set_answer(call_id, sdp, self._loop.time())
+        self._step()
+
+    def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
+        self._log.warning("call %s: %s", call_id, error)
+        self._session.media_lost(call_id, error, self._loop.time(), was_up=was_up)
+        self._step()
 
     def media_failed(self, call_id: str, error: TxError) -> None:
         self._session.fail_call(call_id, error, self._loop.time())
@@ -263,8 +249,8 @@ class SessionDriver:
 
     def _send_pending(self) -> None:
         for text in self._session.texts_to_send():
-            self._log.frame(">", text)
-            self._connection.send(text)
+            if self._sockets.send(text):
+                self._log.frame(">", text)
 
     def _arm_timer(self) -> None:
         if self._timer is not None:
@@ -293,13 +279,38 @@ class SessionDriver:
 
     def _on_client_failed(self, event: outcomes.ClientFailed) -> None:
         self._log.error("%s", event.error)
-        self._listener.client_error(event.error)
+        if event.is_final:
+            self._listener.session_failed(event.error)
+        else:
+            self._listener.client_error(event.error)
+
+    def _on_reconnecting(self, event: outcomes.Reconnecting) -> None:
+        self._log.warning("reconnecting in %.1f s (attempt %d): %s", event.delay, event.attempt, event.error)
+        self._listener.reconnecting(event.attempt, event.delay, event.error)
+
+    def _on_reconnected(self, event: outcomes.Reconnected) -> None:
+        self._log.info("reconnected: session %s", self._session.session_id)
+        self._listener.reconnected()
 
     def _on_session_updated(self, event: outcomes.SessionUpdated) -> None:
         self._listener.session_updated(event.session_id)
 
+    def _on_open_connection(self, event: outcomes.OpenConnection) -> None:
+        self._sockets.open(self._url_of(event))
+
+    def _on_drop_connection(self, event: outcomes.DropConnection) -> None:
+        if self._sockets.drop():
+            self._listener.socket_disconnected()
+
     def _on_close_connection(self, event: outcomes.CloseConnection) -> None:
-        self._connection.close(event.code, event.reason)
+        if not self._sockets.close(event.code, event.reason):
+            # Between two sockets there is none whose end could be waited for. Not here: events are still to be told.
+            self._loop.call_soon(self._end_without_socket)
+
+    def _end_without_socket(self) -> None:
+        self._session.connection_closed(None, self._loop.time())
+        self._login_is_over(None)
+        self._check_finished()
 
     def _on_call_state(self, event: outcomes.CallStateChanged) -> None:
         self._log.info("call %s: %s", event.call_id, event.state)
@@ -314,6 +325,21 @@ class SessionDriver:
         driver = self._calls.get(event.call_id)
         if driver is not None:
             driver.apply_remote_description(event.sdp)
+
+    def _on_media_offered(self, event: outcomes.MediaOffered) -> None:
+        driver = self._calls.get(event.call_id)
+        if driver is not None:
+            driver.take_offer(event.sdp)
+
+    def _on_message_sent(self, event: outcomes.MessageSent) -> None:
+        future = self._waiting_messages.pop(event.item_id, None)
+        if future is not None:
+            future.settle_after_callbacks(event.item_id)
+
+    def _on_message_failed(self, event: outcomes.MessageFailed) -> None:
+        future = self._waiting_messages.pop(event.item_id, None)
+        if future is not None:
+            future.settle(error=event.error)
 
     def _on_ringing(self, event: outcomes.RingingReceived) -> None:
         self._listener.ringing(event.call_id)
@@ -344,11 +370,18 @@ class SessionDriver:
         outcomes.Ready: _on_ready,
         outcomes.LoginFailed: _on_login_failed,
         outcomes.ClientFailed: _on_client_failed,
+        outcomes.Reconnecting: _on_reconnecting,
+        outcomes.Reconnected: _on_reconnected,
         outcomes.SessionUpdated: _on_session_updated,
+        outcomes.OpenConnection: _on_open_connection,
+        outcomes.DropConnection: _on_drop_connection,
         outcomes.CloseConnection: _on_close_connection,
         outcomes.CallStateChanged: _on_call_state,
         outcomes.CallUpdated: _on_call_updated,
         outcomes.RemoteDescription: _on_remote_description,
+        outcomes.MediaOffered: _on_media_offered,
+        outcomes.MessageSent: _on_message_sent,
+        outcomes.MessageFailed: _on_message_failed,
         outcomes.RingingReceived: _on_ringing,
         outcomes.TranscriptChanged: _on_transcript,
         outcomes.AgentStateChanged: _on_agent_state,
@@ -374,7 +407,8 @@ class SessionDriver:
         self._check_finished()
 
     def _check_finished(self) -> None:
-        if self._finished or not self._socket_closed or self._closing_media or self._calls:
+        is_gone = self._session.is_closed and self._sockets.are_gone
+        if self._finished or not is_gone or self._closing_media or self._calls:
             return
         self._finished = True
         self._arm_timer()

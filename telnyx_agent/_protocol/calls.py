@@ -9,6 +9,7 @@ from . import events, requests
 from .channel import Channel, Pending, RequestKind
 from .conversation import Conversation
 from .dialog import CAUSE_CODES, Dialog
+from .messages import Messages
 from .outcomes import RingingReceived, SessionEvent
 from .registration import Registration
 from .requests import CallOptions
@@ -18,7 +19,10 @@ from .timers import Timer, TimerKind, Timers
 
 __all__ = ["Calls"]
 
-_TIMERS = (TimerKind.INVITE, TimerKind.SETUP, TimerKind.ANSWER_SDP)
+_TIMERS = (TimerKind.INVITE, TimerKind.SETUP, TimerKind.ANSWER_SDP, TimerKind.REATTACH)
+
+_FAREWELLS = 100
+"""For how many calls a bye is repeated; a server that never confirms one must not cost memory."""
 
 
 class Calls:
@@ -30,6 +34,7 @@ class Calls:
         timers: Timers,
         registration: Registration,
         conversation: Conversation,
+        messages: Messages,
         settings: SessionSettings,
         sdk_version: str,
         report: Callable[[SessionEvent], None],
@@ -38,15 +43,28 @@ class Calls:
         self._timers = timers
         self._registration = registration
         self._conversation = conversation
+        self._messages = messages
         self._settings = settings
         self._sdk_version = sdk_version
         self._report = report
         self._dialogs: dict[str, Dialog] = {}
+        # Calls that ended on our side, with cause and code, until the server has confirmed the bye.
+        self._farewells: dict[str, tuple[str | None, int | None]] = {}
 
     @property
     def has_active(self) -> bool:
         """Whether a call is answered and up."""
         return any(dialog.state.is_considered_active for dialog in self._dialogs.values())
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether a call waits for being taken up again."""
+        return any(dialog.is_lost for dialog in self._dialogs.values())
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there is a call that has not ended."""
+        return bool(self._dialogs)
 
     # -- our side ------------------------------------------------------------------------------------------------------
 
@@ -75,7 +93,7 @@ class Calls:
         dialog.offer = offer
         self.send_invites(now)
 
-    def remote_description_applied(self, call_id: str) -> None:
+    def remote_description_applied(self, call_id: str, now: float) -> None:
         """The media took the remote SDP."""
         dialog = self._dialogs.get(call_id)
         if dialog is None:
@@ -83,7 +101,7 @@ class Calls:
         if not dialog.has_remote_description:
             raise LocalProtocolError("the call has no remote description", call_id=call_id)
         dialog.remote_description_applied()
-        self._look_at(dialog)
+        self._look_at(dialog, now)
 
     def send_invites(self, now: float) -> None:
         """Send what waited for the session or for its offer."""
@@ -119,21 +137,21 @@ class Calls:
         if dialog is not None:
             self._report(RingingReceived(event.call_id))
             dialog.ringing(event)
-            self._look_at(dialog)
+            self._look_at(dialog, now)
 
     def media(self, event: events.Media, now: float) -> None:
         """Early media."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
             dialog.media(event)
-            self._look_at(dialog)
+            self._look_at(dialog, now)
 
     def answer(self, event: events.Answer, now: float) -> None:
         """The far end answered."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
             dialog.answer(event)
-            self._look_at(dialog)
+            self._look_at(dialog, now)
             if not dialog.has_remote_description:
                 deadline = now + self._settings.answer_sdp_grace
                 self._timers.set(Timer(TimerKind.ANSWER_SDP, dialog.call_id), deadline)
@@ -178,11 +196,101 @@ class Calls:
             self._cancel_timers(call_id)
 
     def reattached(self, call_ids: tuple[str, ...], now: float) -> None:
-        """The server says which calls it knows; the others are lost (R38)."""
+        """The server says which calls it knows; the others are lost (R38), unless it has just offered to go on."""
         for dialog in tuple(self._dialogs.values()):
-            if dialog.is_invited and dialog.call_id not in call_ids:
-                error = CallError("the server has lost the call", code=48501, call_id=dialog.call_id)
-                self._end(dialog, _reason(error), now)
+            if dialog.is_invited and not dialog.is_taken_up and dialog.call_id not in call_ids:
+                self._end(dialog, _reason(_lost_by_server(dialog.call_id)), now)
+
+    # -- a lost connection ---------------------------------------------------------------------------------------------
+
+    def connection_lost(self, error: TxError, now: float, reason: NetworkReason, *, deliberate: bool) -> None:
+        """The connection is gone and will be replaced. Calls that were active wait for that; the server has hung up all
+        others that it knew of (S14).
+        """
+        for dialog in tuple(self._dialogs.values()):
+            if dialog.is_established:
+                if not dialog.is_lost:
+                    dialog.lost_since = now
+                deadline = dialog.lost_since + self._settings.reconnect_timeout
+                self._timers.set(Timer(TimerKind.REATTACH, dialog.call_id), deadline)
+                if deliberate:
+                    dialog.replace(reason)
+                else:
+                    dialog.lose(reason)
+            elif dialog.is_invited:
+                # The answer may have been under way, and the server would offer it again.
+                self._end(dialog, _reason(error), now, bye=dialog.hangup_cause)
+
+    def logged_in(self, now: float) -> None:
+        """The server takes requests again: say goodbye where that could not be done before, or may have been lost."""
+        for call_id, cause in self._farewells.items():
+            self._send_bye(call_id, cause, now)
+
+    def bye_answered(self, call_id: str) -> None:
+        """The server knows that the call is over."""
+        self._farewells.pop(call_id, None)
+
+    def session_ready(self, now: float) -> None:
+        """The session is ready, for the first time or again."""
+        self.send_invites(now)
+        self._send_waiting_messages(now)
+        for dialog in self._dialogs.values():
+            if dialog.is_lost and not dialog.is_taken_up:
+                deadline = now + self._settings.attach_timeout
+                self._timers.set(Timer(TimerKind.REATTACH, dialog.call_id), deadline)
+
+    def session_renewed(self, now: float) -> None:
+        """The next login begins another session, which has none of our calls."""
+        self._farewells.clear()
+        for dialog in tuple(self._dialogs.values()):
+            if dialog.is_lost:
+                self._end(dialog, _reason(_lost_by_server(dialog.call_id)), now)
+
+    def attach(self, event: events.Attach, now: float) -> None:
+        """The server offers to take a call up again (R54); one that we do not have is none of our business (R55)."""
+        dialog = self._dialogs.get(event.call_id)
+        if dialog is not None and dialog.is_established and event.sdp is not None:
+            dialog.media_offered(event.sdp, event.ids)
+
+    def set_answer(self, call_id: str, answer: str, now: float) -> None:
+        """Our answer to that offer is made, unless the connection that it was for is gone again."""
+        dialog = self._dialogs.get(call_id)
+        if dialog is None or not dialog.awaits_media_answer or not self._registration.is_logged_in:
+            return
+        dialog.awaits_media_answer = False
+        deadline = now + self._settings.attach_timeout
+        request_id = self._channel.expect(Pending(RequestKind.ATTACH, call_id), deadline)
+        session_id = self._registration.session_id
+        self._channel.send(requests.attach(request_id, dialog.options, answer, session_id, self._sdk_version))
+
+    def attach_accepted(self, call_id: str, now: float) -> None:
+        """The server has our answer."""
+        dialog = self._dialogs.get(call_id)
+        if dialog is not None and dialog.is_taken_up and not dialog.awaits_media_answer:
+            self._timers.cancel(Timer(TimerKind.REATTACH, call_id))
+            dialog.taken_up()
+            self._send_waiting_messages(now)
+
+    def attach_refused(self, call_id: str, refusal: events.Refusal | None, now: float) -> None:
+        """The server did not take our answer, or said nothing. If it refused, it has hung up itself (S16)."""
+        dialog = self._dialogs.get(call_id)
+        if dialog is None or not dialog.is_taken_up:
+            return
+        why = "the server did not confirm it in time" if refusal is None else f"the server refused: {refusal}"
+        error = CallError(f"the call could not be taken up again: {why}", code=48501, call_id=call_id)
+        self._end(dialog, _reason(error), now, bye=dialog.hangup_cause if refusal is None else None)
+
+    def media_lost(self, call_id: str, error: TxError, now: float, *, can_repair: bool) -> bool:
+        """The media of a call are gone. Whether another connection is wanted, over which the server offers new ones."""
+        dialog = self._dialogs.get(call_id)
+        if dialog is None or (dialog.is_lost and not dialog.is_taken_up):
+            return False
+        dialog.repairs = [time for time in dialog.repairs if now - time < self._settings.reconnect_timeout]
+        if not dialog.is_established or not can_repair or len(dialog.repairs) >= self._settings.media_repairs:
+            self._end(dialog, _reason(error), now, bye=dialog.hangup_cause)
+            return False
+        dialog.repairs.append(now)
+        return True
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -205,7 +313,9 @@ class Calls:
         dialog = self._dialogs.get(timer.about)
         if dialog is None:
             return
-        if timer.kind is TimerKind.ANSWER_SDP:
+        if timer.kind is TimerKind.REATTACH:
+            reason = _reason(_lost_by_server(dialog.call_id))
+        elif timer.kind is TimerKind.ANSWER_SDP:
             error = CallError(
                 "the answer came without an audio description (SDP)",
                 code=40004,
@@ -237,7 +347,7 @@ class Calls:
         session_id = self._registration.session_id
         self._channel.send(requests.invite(request_id, dialog.options, offer, session_id, self._sdk_version))
 
-    def _look_at(self, dialog: Dialog) -> None:
+    def _look_at(self, dialog: Dialog, now: float) -> None:
         """After a sign of life: stop the clocks that it has settled."""
         self._timers.cancel(Timer(TimerKind.INVITE, dialog.call_id))
         if dialog.is_answered:
@@ -246,6 +356,7 @@ class Calls:
             self._timers.cancel(Timer(TimerKind.ANSWER_SDP, dialog.call_id))
         if dialog.state.is_considered_active:
             self._conversation.call_established()
+            self._send_waiting_messages(now)
 
     def _end(
         self,
@@ -255,19 +366,36 @@ class Calls:
         *,
         bye: tuple[str | None, int | None] | None = None,
     ) -> None:
-        if bye is not None and dialog.is_invited and self._registration.is_logged_in:
-            request_id = self._channel.expect(
-                Pending(RequestKind.BYE, dialog.call_id), now + self._settings.request_timeout
-            )
-            self._channel.send(requests.bye(request_id, dialog.call_id, self._registration.session_id, *bye))
+        if bye is not None and dialog.is_invited:
+            self._keep_farewell(dialog.call_id, bye)
+            if self._registration.is_logged_in:
+                self._send_bye(dialog.call_id, bye, now)
         del self._dialogs[dialog.call_id]
         self._cancel_timers(dialog.call_id)
         if not self._dialogs:
+            self._messages.fail_waiting(reason.error)
             self._conversation.end_call()
         dialog.end(reason)
 
+    def _keep_farewell(self, call_id: str, cause: tuple[str | None, int | None]) -> None:
+        self._farewells[call_id] = cause
+        if len(self._farewells) > _FAREWELLS:
+            del self._farewells[next(iter(self._farewells))]
+
+    def _send_waiting_messages(self, now: float) -> None:
+        if self.has_active and self._registration.is_ready:
+            self._messages.send_waiting(now)
+
+    def _send_bye(self, call_id: str, cause: tuple[str | None, int | None], now: float) -> None:
+        request_id = self._channel.expect(Pending(RequestKind.BYE, call_id), now + self._settings.request_timeout)
+        self._channel.send(requests.bye(request_id, call_id, self._registration.session_id, *cause))
+
     def _cancel_timers(self, call_id: str) -> None:
         self._timers.cancel(*(Timer(kind, call_id) for kind in _TIMERS))
+
+
+def _lost_by_server(call_id: str) -> CallError:
+    return CallError("the server has lost the call", code=48501, call_id=call_id)
 
 
 def _reason(error: TxError, cause: str | None = None) -> CallTerminationReason:

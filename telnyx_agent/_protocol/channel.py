@@ -23,6 +23,7 @@ class RequestKind(enum.Enum):
     INVITE = "invite"
     BYE = "bye"
     MESSAGE = "message"
+    ATTACH = "attach"
 
 
 @attrs.frozen
@@ -69,6 +70,7 @@ class Channel:
     def forget(self) -> None:
         """The connection is gone, and with it all replies and what was not sent."""
         self._texts.clear()
+        self._timers.cancel(*(Timer(TimerKind.REQUEST, str(request_id)) for request_id in self._pending))
         self._pending.clear()
 
     def take_texts(self) -> list[str]:

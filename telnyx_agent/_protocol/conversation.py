@@ -22,6 +22,7 @@ import attrs
 
 from ..errors import ServerError
 from . import ai_events
+from .budget import Budget
 from .events import Refusal, WidgetConfig
 from .outcomes import (
     AgentStateChanged,
@@ -73,6 +74,7 @@ class Conversation:
         self._report = report
         self._call_id: str | None = None
         self._call_is_over = False
+        self._budget = Budget()
         self._items: list[TranscriptionItem] = []
         self._places: dict[str, int] = {}
         # Ids under which the server knows items that were typed here.
@@ -112,9 +114,15 @@ class Conversation:
 
     # -- our side ------------------------------------------------------------------------------------------------------
 
+    def is_unconfirmed(self, item_id: str) -> bool:
+        """Whether a typed message is in the transcript, but the server has not echoed it."""
+        return item_id in self._unconfirmed
+
     def typed(self, item_id: str, text: str, image_urls: Sequence[str], now: float) -> None:
-        """A message is on its way to the assistant."""
+        """A message is on its way to the assistant, perhaps for the second time."""
         self._unconfirmed[item_id] = now + MERGE_WINDOW
+        if item_id in self._places:
+            return
         self._put(
             self._new_item(
                 item_id,
@@ -131,6 +139,7 @@ class Conversation:
         """The server did not take a message, so it was not said."""
         self._unconfirmed.pop(item_id, None)
         if item_id in self._places:
+            self._budget.forget(item_id)
             del self._items[self._places[item_id]]
             self._places = {item.id: place for place, item in enumerate(self._items)}
             self._report(TranscriptChanged(None, self.transcript))
@@ -152,6 +161,7 @@ class Conversation:
         """Forget all items."""
         had_items = bool(self._items)
         self._response_id = None
+        self._budget.clear()
         self._items.clear()
         self._places.clear()
         self._aliases.clear()
@@ -250,7 +260,7 @@ class Conversation:
             known = self._find(item_id)
             if known is not None and known.is_final and not known.interrupted:
                 # Late, after its `done`. An item that came as a whole has this text already.
-                if known.item_type == "response_delta":
+                if known.item_type == "response_delta" and self._has_room(known.id, len(delta.delta)):
                     self._put(attrs.evolve(known, content=known.content + whole(delta.delta)), whole(delta.delta))
                 return
             response_id = delta.response_id or item_id or self._response_id
@@ -279,6 +289,8 @@ class Conversation:
     def _grow(self, delta: str) -> None:
         opened = self._open
         assert opened is not None
+        if not self._has_room(opened.item.id, len(delta)):
+            return
         opened.text.append(delta)
         opened.item = opened.item.grown(opened.text.snapshot())
         if opened.item.id in self._places:
@@ -359,9 +371,18 @@ class Conversation:
         if item.is_partial and self._call_is_over:
             # What comes after the call has nobody to complete it.
             item = attrs.evolve(item, is_partial=False)
+        if delta is None and not self._has_room(item.id, size=len(item.content) + sum(map(len, item.image_urls))):
+            return
         place = self._places.setdefault(item.id, len(self._items))
         self._items[place : place + 1] = [item]
         self._report(TranscriptChanged(item, self.transcript, delta))
+
+    def _has_room(self, item_id: str, more: int = 0, *, size: int | None = None) -> bool:
+        """Whether an item may grow by `more` characters, or to `size`; if not, the user is told once."""
+        fits = self._budget.grow(item_id, more) if size is None else self._budget.replace(item_id, size)
+        if not fits and (error := self._budget.complaint()) is not None:
+            self._report(ClientFailed(error))
+        return fits
 
     def _close(self, *, interrupted: bool) -> None:
         """The open item, if there is one, is complete."""

@@ -5,7 +5,9 @@ Rules of this file:
 1. The first SDP wins, whether it came with `media` or with `answer` (R28, S13).
 2. Active is who was answered *and* whose SDP is applied, in whatever order these happen (R29).
 3. Ringing and early media are `RINGING`; neither comes after the answer any more.
-4. What that means is reported as events; what goes on the wire is decided in `calls`.
+4. A call that was active outlives its connection: it is lost, the server offers media for it anew, and it goes on where
+   it was, held if it was held (R54).
+5. What that means is reported as events; what goes on the wire is decided in `calls`.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from collections.abc import Callable
 import attrs
 
 from . import events
-from .outcomes import CallDetails, CallStateChanged, CallUpdated, RemoteDescription, SessionEvent
+from .outcomes import CallDetails, CallStateChanged, CallUpdated, MediaOffered, RemoteDescription, SessionEvent
 from .requests import CallOptions
 from .states import (
     CALL_TABLE,
     CallInput,
     CallState,
+    CallStateKind,
     CallTerminationReason,
     NetworkReason,
     advance,
@@ -42,6 +45,8 @@ CAUSE_CODES = {
 }
 """Hang-up causes and their numbers, as far as all servers agree on these (S20)."""
 
+_ESTABLISHED = frozenset({CallStateKind.ACTIVE, CallStateKind.HELD, CallStateKind.DROPPED, CallStateKind.RECONNECTING})
+
 
 class Dialog:
     """One call. Its methods say what happened.
@@ -59,8 +64,18 @@ class Dialog:
         self.offer: str | None = None
         self.is_invited = False
         self.is_answered = False
+        self.is_taken_up = False
+        """Whether the server has offered on this connection to take the call up again."""
+        self.awaits_media_answer = False
+        """Whether our answer to that offer is being made."""
+        self.lost_since = 0.0
+        """When the connection was lost on which the call was last up; of a lost call."""
+        self.repairs: list[float] = []
+        """When its media were lost though the signalling was well."""
         self._has_answer = False
         self._is_applied = False
+        self._is_held = False
+        self._loss = NetworkReason.SERVER_ERROR
 
     @property
     def call_id(self) -> str:
@@ -94,10 +109,44 @@ class Dialog:
         self._is_applied = True
         self._activate()
 
+    @property
+    def is_established(self) -> bool:
+        """Whether the call has been active, so that it can be taken up again (S14)."""
+        return self.state.kind in _ESTABLISHED
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the call waits for being taken up again."""
+        return self.state.kind in (CallStateKind.DROPPED, CallStateKind.RECONNECTING)
+
     def lose(self, reason: NetworkReason) -> None:
         """The signalling connection is gone; says so for calls that were answered (S14)."""
+        self._leave_connection(reason)
         if allows(CALL_TABLE, self.state.kind, CallInput.LOST):
             self._enter(CallInput.LOST, reason=reason)
+
+    def replace(self, reason: NetworkReason) -> None:
+        """We have given up the connection ourselves, to get another."""
+        self._leave_connection(reason)
+        if allows(CALL_TABLE, self.state.kind, CallInput.RECOVERING):
+            self._enter(CallInput.RECOVERING, reason=reason)
+
+    def _leave_connection(self, reason: NetworkReason) -> None:
+        self.is_taken_up = self.awaits_media_answer = False
+        self._loss = reason
+
+    def media_offered(self, sdp: str, ids: events.CallIds) -> None:
+        """The server takes the call up again."""
+        self.learn(ids)
+        self.is_taken_up = self.awaits_media_answer = True
+        if allows(CALL_TABLE, self.state.kind, CallInput.RECOVERING):
+            self._enter(CallInput.RECOVERING, reason=self._loss)
+        self._report(MediaOffered(self.call_id, sdp))
+
+    def taken_up(self) -> None:
+        """The server has our answer: the call goes on."""
+        if self.state.kind is CallStateKind.RECONNECTING:
+            self._enter(CallInput.HELD if self._is_held else CallInput.ESTABLISHED)
 
     def end(self, reason: CallTerminationReason) -> None:
         """The call is over."""
@@ -147,7 +196,7 @@ class Dialog:
             self._report(RemoteDescription(self.call_id, sdp))
 
     def _activate(self) -> None:
-        ready = self.is_answered and self._is_applied
+        ready = self.is_answered and self._is_applied and not self.is_established
         if ready and allows(CALL_TABLE, self.state.kind, CallInput.ESTABLISHED):
             self._enter(CallInput.ESTABLISHED)
 
@@ -159,6 +208,8 @@ class Dialog:
         termination_reason: CallTerminationReason | None = None,
     ) -> None:
         kind = advance(CALL_TABLE, self.state.kind, event)
+        if kind in (CallStateKind.ACTIVE, CallStateKind.HELD):
+            self._is_held = kind is CallStateKind.HELD
         if kind is not self.state.kind:
             self.state = CallState(kind, reason, termination_reason)
             self._report(CallStateChanged(self.call_id, self.state))

@@ -64,8 +64,8 @@ class Inbox:
                 yield inbound
 
     def forget(self) -> None:
-        """The connection is gone; the next one has ids of its own."""
-        self._recent.clear()
+        """The connection is gone; the next server numbers its requests anew. Ids that are texts are unique for ever."""
+        self._recent.forget_numbers()
 
     def _open(self, frame: Mapping[str, Any], text: str | bytes | None) -> Inbound:
         message = jsonrpc.classify(frame)
@@ -114,7 +114,8 @@ class RecentRequests:
             del self._hashes[self._order.popleft()]
         return known == new
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._order.clear()
-        self._hashes.clear()
+    def forget_numbers(self) -> None:
+        """Forget the ids that are numbers."""
+        kept = [request_id for request_id in self._order if isinstance(request_id, str)]
+        self._order = deque(kept)
+        self._hashes = {request_id: self._hashes[request_id] for request_id in kept}

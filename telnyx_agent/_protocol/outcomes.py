@@ -20,11 +20,18 @@ __all__ = [
     "CallUpdated",
     "ClientFailed",
     "CloseConnection",
+    "DropConnection",
     "FunctionCallReceived",
     "LoginFailed",
     "Malformed",
+    "MediaOffered",
+    "MessageFailed",
     "MessageReceived",
+    "MessageSent",
+    "OpenConnection",
     "Ready",
+    "Reconnected",
+    "Reconnecting",
     "RemoteDescription",
     "RingingReceived",
     "SessionEvent",
@@ -59,14 +66,63 @@ class LoginFailed:
 
 @attrs.frozen
 class ClientFailed:
-    """Something that is not tied to one call failed after the login."""
+    """Something that is not tied to one call failed after the login.
 
+    Attributes:
+        error: What.
+        is_final: Whether it ended the session: there is one such at most, and none after a wish to disconnect.
+    """
+
+    error: TxError
+    is_final: bool = False
+
+
+@attrs.frozen
+class Reconnecting:
+    """A connection of a session that was `Ready` is lost; `OpenConnection` follows after a delay.
+
+    Attributes:
+        attempt: The number of the attempt that is planned, from 1.
+        delay: Seconds until then.
+        error: Why the last connection, or the last attempt, failed.
+    """
+
+    attempt: int
+    delay: float
     error: TxError
 
 
 @attrs.frozen
+class Reconnected:
+    """Logged in and registered again, after `Reconnecting`; calls that survive follow."""
+
+
+@attrs.frozen
+class OpenConnection:
+    """Open another socket and say what becomes of it, as of the first.
+
+    Attributes:
+        voice_sdk_id: For the URL: leads back to the same server (R3).
+        elsewhere: For the URL: ask for another server than that (`skip_last_voice_sdk_id`).
+        without_region: Take the host without the region (R2).
+    """
+
+    voice_sdk_id: str | None = attrs.field(default=None, repr=False)
+    elsewhere: bool = False
+    without_region: bool = False
+
+
+@attrs.frozen
+class DropConnection:
+    """The socket is given up though it may look open: close it, and ignore what still comes of it (R57).
+
+    The session goes on without it; `connection_closed` is not to be called.
+    """
+
+
+@attrs.frozen
 class CloseConnection:
-    """Close the socket, after what is still to be sent."""
+    """Close the socket, after what is still to be sent. The session is over."""
 
     code: int = 1000
     reason: str = ""
@@ -121,6 +177,17 @@ class RemoteDescription:
 
 
 @attrs.frozen
+class MediaOffered:
+    """The server takes a call up again and offers new media, in place of those that the call has.
+
+    Make an answer, then call `Session.set_answer`. A later offer replaces this one.
+    """
+
+    call_id: str
+    sdp: str = attrs.field(repr=False)
+
+
+@attrs.frozen
 class RingingReceived:
     """The server says that the far end rings."""
 
@@ -128,6 +195,21 @@ class RingingReceived:
 
 
 # -- the assistant -----------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class MessageSent:
+    """A message that waited for the connection is out, and in the transcript."""
+
+    item_id: str
+
+
+@attrs.frozen
+class MessageFailed:
+    """A message that waited for the connection will not be sent."""
+
+    item_id: str
+    error: TxError
 
 
 @attrs.frozen
@@ -203,11 +285,18 @@ SessionEvent = (
     | Ready
     | LoginFailed
     | ClientFailed
+    | Reconnecting
+    | Reconnected
+    | OpenConnection
+    | DropConnection
     | CloseConnection
     | CallStateChanged
     | CallUpdated
     | RemoteDescription
+    | MediaOffered
     | RingingReceived
+    | MessageSent
+    | MessageFailed
     | TranscriptChanged
     | AgentStateChanged
     | WidgetSettingsChanged

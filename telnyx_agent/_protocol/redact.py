@@ -32,6 +32,13 @@ _ENTERED = frozenset(
 )
 """Members whose own members are looked at."""
 
+_SHOWN_LISTS = frozenset({"reattached_sessions"})
+"""Members that are lists of such values. Elsewhere a list is a mistake of the server's, and may hold anything."""
+
+_SPOKEN = "ai_conversation"
+_NOT_SHOWN_THERE = frozenset({"message", "data"})
+"""Elsewhere these hold the server's own words."""
+
 _LONGEST = 200
 _LONGEST_LINE = 4000
 
@@ -48,23 +55,24 @@ def redacted_text(text: str | bytes) -> str:
 
 def redact(frame: Mapping[str, Any]) -> Mapping[str, Any]:
     """A decoded frame as it may be logged."""
-    return {name: _redact_member(name, value) for name, value in frame.items()}
+    spoken = frame.get("method") == _SPOKEN
+    return {name: _redact_member(name, value, spoken) for name, value in frame.items()}
 
 
-def _redact_member(name: str, value: Any) -> Any:
+def _redact_member(name: str, value: Any, spoken: bool) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if name in _ENTERED and isinstance(value, dict):
-        return redact(value)
+        return {inner: _redact_member(inner, member, spoken) for inner, member in value.items()}
     if name in _ENTERED and isinstance(value, (list, tuple)):
-        return [_redact_member(name, member) for member in value]
-    if name not in _SHOWN:
+        return [_redact_member(name, member, spoken) for member in value]
+    if name not in _SHOWN or (spoken and name in _NOT_SHOWN_THERE):
         return _size(value)
     if isinstance(value, str):
         return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
     if isinstance(value, (int, float)):
         return value
-    if isinstance(value, (list, tuple)) and all(isinstance(member, str) for member in value):
+    if name in _SHOWN_LISTS and isinstance(value, (list, tuple)) and all(isinstance(member, str) for member in value):
         return list(value)
     return _size(value)
 

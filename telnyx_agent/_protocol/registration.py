@@ -78,6 +78,11 @@ class Registration:
         return self.state in (SessionState.REGISTERING, SessionState.READY)
 
     @property
+    def has_connection(self) -> bool:
+        """Whether there is a socket on which something may come."""
+        return self.state in (SessionState.LOGGING_IN, SessionState.REGISTERING, SessionState.READY)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing can come of this session any more."""
         return self.state in (SessionState.CLOSING, SessionState.CLOSED)
@@ -85,10 +90,22 @@ class Registration:
     # -- the socket ----------------------------------------------------------------------------------------------------
 
     def open(self, now: float) -> None:
-        """The socket is open: log in, unless the user has given up meanwhile."""
+        """The socket is open: log in, unless the user has given up meanwhile. After `lose` it is a reconnection."""
         self._advance(SessionInput.OPENED)
         if self.state is SessionState.LOGGING_IN:
             self._send_login(self._login, now)
+
+    def lose(self) -> None:
+        """The socket is gone and will be replaced: the session is to be taken up again (R53)."""
+        self._advance(SessionInput.LOST)
+        self._timers.cancel(_LOGIN, _READY, _CLIENT_READY, _REQUERY)
+        self._logins_left = 1
+        self._login = attrs.evolve(self._login, reconnection=True)
+
+    def renew(self) -> None:
+        """The server has forgotten the session: the next login begins another."""
+        self.session_id = self._channel.new_id()
+        self._login = attrs.evolve(self._login, reconnection=False)
 
     def end(self) -> None:
         """We are done; what comes from here on is ignored."""

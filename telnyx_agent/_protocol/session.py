@@ -11,18 +11,20 @@ Rules of this file:
    are not known (R27).
 4. Calls wait for `Ready`. Each ends in exactly one `DONE`, the last event about it; the transcript is final before.
 5. Every session comes to one of `Ready` and `LoginFailed`, unless the user disconnects first.
+6. A session that was `Ready` outlives its sockets: `OpenConnection` asks for the next, until `reconnect_timeout`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ..errors import (
+    AuthenticationError,
     CallError,
     ClientConfigurationError,
+    GatewayError,
     LocalProtocolError,
     NetworkError,
     SocketConnectionError,
@@ -30,26 +32,24 @@ from ..errors import (
 )
 from . import events, requests
 from .ai_events import AiConversation
-from .calls import Calls
-from .channel import Channel, Pending, RequestKind
-from .conversation import Conversation
-from .inbox import Inbound, Inbox
+from .channel import Pending, RequestKind
+from .inbox import Inbound
 from .jsonrpc import RequestId
+from .liveness import Verdict
 from .outcomes import (
     ClientFailed,
     CloseConnection,
+    DropConnection,
     LoginFailed,
     Ready,
-    SessionEvent,
+    Reconnected,
     SessionUpdated,
 )
-from .registration import Registration
 from .requests import AnonymousLogin, CallOptions, Frame
 from .settings import SessionSettings
-from .states import AgentState, NetworkReason, SessionState
-from .timers import TimerKind, Timers
-from .transcription import EPOCH, TranscriptionItem
-from .widget import WidgetSettings
+from .states import NetworkReason, SessionState
+from .timers import TimerKind
+from .view import SessionView, no_clock
 
 __all__ = ["Session", "SessionSettings"]
 
@@ -57,11 +57,7 @@ _LOGIN_REQUIRED = -32000
 """What the server answers on a connection whose login it does not know (S2)."""
 
 
-def _no_clock() -> datetime:
-    return EPOCH
-
-
-class Session:
+class Session(SessionView):
     """One login. Not thread-safe; times are seconds on any clock that does not go back.
 
     Args:
@@ -78,22 +74,10 @@ class Session:
         *,
         new_id: Callable[[], str],
         random: Callable[[], float],
-        wall_clock: Callable[[], datetime] = _no_clock,
+        wall_clock: Callable[[], datetime] = no_clock,
         settings: SessionSettings | None = None,
     ) -> None:
-        settings = SessionSettings() if settings is None else settings
-        self._login = login
-        self._settings = settings
-        self._events: deque[SessionEvent] = deque()
-        report = self._events.append
-        self._timers = Timers()
-        self._channel = Channel(new_id, self._timers)
-        self._registration = Registration(login, self._channel, self._timers, settings, random)
-        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report)
-        self._calls = Calls(
-            self._channel, self._timers, self._registration, self._conversation, settings, login.sdk_version, report
-        )
-        self._inbox = Inbox(report)
+        super().__init__(login, new_id, random, wall_clock, SessionSettings() if settings is None else settings)
         self._handlers: Mapping[type, Callable[[Any, float], None]] = {
             events.ClientReady: self._on_client_ready,
             events.GatewayReport: self._on_gateway,
@@ -103,68 +87,10 @@ class Session:
             events.Media: self._calls.media,
             events.Answer: self._calls.answer,
             events.Bye: self._calls.bye,
+            events.Attach: self._calls.attach,
             events.WidgetConfig: self._conversation.widget_config,
             AiConversation: self._conversation.receive,
         }
-        self._was_ready = False
-        self._failure: TxError | None = None
-
-    # -- what it is ----------------------------------------------------------------------------------------------------
-
-    @property
-    def state(self) -> SessionState:
-        """How far the connection has come."""
-        return self._registration.state
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether calls go through."""
-        return self._registration.is_ready
-
-    @property
-    def session_id(self) -> str:
-        """The session id: ours, until the server has confirmed or replaced it (R7, R10)."""
-        return self._registration.session_id
-
-    @property
-    def voice_sdk_id(self) -> str | None:
-        """The token that leads a reconnection back to the same server (R3)."""
-        return self._channel.voice_sdk_id
-
-    @property
-    def target_id(self) -> str:
-        """Whom the session is locked to."""
-        return self._login.target_id
-
-    @property
-    def call_report_id(self) -> str | None:
-        """The key for call reports."""
-        return self._registration.report.call_report_id
-
-    @property
-    def datacenter(self) -> str | None:
-        """Where we are connected to, such as `"ams3-prod"`."""
-        return self._registration.report.datacenter
-
-    @property
-    def region(self) -> str | None:
-        """Where that is, such as `"eu-west"`."""
-        return self._registration.report.region
-
-    @property
-    def widget_settings(self) -> WidgetSettings | None:
-        """The latest widget settings (R18)."""
-        return self._conversation.widget_settings
-
-    @property
-    def transcript(self) -> tuple[TranscriptionItem, ...]:
-        """The transcript of the current call, or of the last one until the next begins."""
-        return self._conversation.transcript
-
-    @property
-    def agent_state(self) -> AgentState:
-        """What the assistant does at the moment."""
-        return self._conversation.agent_state
 
     # -- the socket ----------------------------------------------------------------------------------------------------
 
@@ -173,56 +99,111 @@ class Session:
         self._registration.open(now)
 
     def connection_closed(self, error: TxError | None, now: float) -> None:
-        """The socket is gone, and with it all calls.
+        """The socket is gone, or could not be opened. `OpenConnection` follows if it is to be replaced.
+
+        Not replaced are those of a session that is over or that never was ready. Calls end with them.
 
         Args:
             error: Why; None if it was closed in an orderly way.
             now: The time.
         """
-        was_over = self._registration.is_over
-        self._registration.close()
+        if self._registration.is_over:
+            self._registration.close()
+            self._forget_connection()
+            self._timers.clear()
+            return
+        failure = error or NetworkError("network connection closed by the server")
+        if self._was_ready and self._recovery.is_allowed:
+            self._lose(failure, now)
+        elif self.state is not SessionState.IDLE or not self._recovery.try_without_region(self.voice_sdk_id):
+            self._registration.close()
+            self._forget_connection()
+            self._timers.clear()
+            self._failure = failure
+            if not self._was_ready:
+                self._events.append(LoginFailed(failure))
+            elif error is not None:
+                self._events.append(ClientFailed(error, is_final=True))
+            self._calls.fail_all(failure, now, lost=NetworkReason.NETWORK_LOST, bye=False)
+
+    def _lose(
+        self,
+        error: TxError,
+        now: float,
+        reason: NetworkReason = NetworkReason.NETWORK_LOST,
+        *,
+        deliberate: bool = False,
+        at_once: bool = False,
+    ) -> None:
+        """There is no connection any more, but there will be another."""
+        self._registration.lose()
+        self._forget_connection()
+        end = self._recovery.begin(error, now, at_once=at_once)
+        if end is not None:
+            self._fail(end, now, lost=reason)
+            return
+        self._calls.connection_lost(error, now, reason, deliberate=deliberate)
+        self._messages.connection_lost(now)
+
+    def _replace(self, error: TxError, now: float, reason: NetworkReason, **how: bool) -> None:
+        """The connection is no good any more, though its socket may be open."""
+        self._events.append(DropConnection())
+        self._lose(error, now, reason, **how)
+
+    def _forget_connection(self) -> None:
+        self._liveness.stop()
         self._channel.forget()
         self._inbox.forget()
-        self._timers.clear()
-        if was_over:
-            return
-        self._failure = failure = error or NetworkError("network connection closed by the server")
-        if not self._was_ready:
-            self._events.append(LoginFailed(failure))
-        elif error is not None:
-            self._events.append(ClientFailed(error))
-        self._calls.fail_all(failure, now, lost=NetworkReason.NETWORK_LOST, bye=False)
+
+    def _open_another(self, now: float) -> None:
+        """The time has come for the next attempt."""
+        if self._recovery.is_session_stale(now):
+            self._registration.renew()
+            self._channel.voice_sdk_id = None
+            self._calls.session_renewed(now)
+        self._recovery.attempt_due(self.voice_sdk_id)
 
     def receive_text(self, text: str | bytes, now: float) -> None:
         """A frame came. Never raises for what the server sends."""
-        if self.state is SessionState.IDLE or self._registration.is_over:
+        if not self._registration.has_connection:
             return
+        self._liveness.heard(now)
         for inbound in self._inbox.read(text):
             self._receive(inbound, now)
-            if self._registration.is_over:
+            if not self._registration.has_connection:
                 return
-
-    def texts_to_send(self) -> list[str]:
-        """The frames to send, in order; each is handed out once."""
-        return self._channel.take_texts()
-
-    def next_event(self) -> SessionEvent | None:
-        """The next thing that happened; None if that was all."""
-        return self._events.popleft() if self._events else None
-
-    def get_timer(self) -> float | None:
-        """When `handle_timer` wants to be called; None for never."""
-        return self._timers.next_deadline
 
     def handle_timer(self, now: float) -> None:
         """Do what is due. To be called too early does no harm."""
         while (timer := self._timers.pop_due(now)) is not None:
             if timer.kind is TimerKind.REQUEST:
-                self._channel.settle(timer.about)
+                self._request_expired(timer.about, now)
+            elif timer.kind in (TimerKind.LIVENESS, TimerKind.PROBE):
+                self._look_at_liveness(timer.kind, now)
+            elif timer.kind is TimerKind.ATTEMPT:
+                self._open_another(now)
+            elif timer.kind is TimerKind.RECONNECT:
+                self._fail(self._recovery.exhausted(), now, lost=NetworkReason.NETWORK_LOST)
             elif timer.about:
                 self._calls.timer_due(timer, now)
             else:
                 self._conclude(self._registration.timer_due(timer.kind, now), now)
+
+    def _request_expired(self, request_id: str, now: float) -> None:
+        pending = self._channel.settle(request_id)
+        if pending is not None and pending.kind is RequestKind.ATTACH:
+            self._calls.attach_refused(pending.about, None, now)
+
+    def _look_at_liveness(self, kind: TimerKind, now: float) -> None:
+        verdict = self._liveness.timer_due(kind, now)
+        if verdict is Verdict.UNCERTAIN:
+            self._request(RequestKind.PING, "", now, requests.ping, self.voice_sdk_id)
+        elif verdict is Verdict.DEAD:
+            error = NetworkError("the network connection is dead: the server does not answer any more")
+            if self._recovery.is_allowed:
+                self._replace(error, now, NetworkReason.NETWORK_LOST, at_once=True)
+            else:
+                self._fail(error, now, lost=NetworkReason.NETWORK_LOST)
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -241,34 +222,25 @@ class Session:
         else:
             raise LocalProtocolError("the session is over; log in again", call_id=options.call_id)
 
-    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
-        """The complete offer of a call is there.
+    def media_lost(self, call_id: str, error: TxError, now: float, *, was_up: bool = True) -> None:
+        """The media of a call are gone. They are made anew over another connection (R56); or else the call ends.
 
-        Raises:
-            LocalProtocolError: The call has one already.
+        Those that never were up would not be the next time. A call without connection gets new ones in any case.
         """
-        self._calls.set_local_description(call_id, sdp, now)
-
-    def remote_description_applied(self, call_id: str, now: float) -> None:
-        """The media took what `RemoteDescription` brought.
-
-        Raises:
-            LocalProtocolError: There was none.
-        """
-        self._calls.remote_description_applied(call_id)
-
-    def fail_call(self, call_id: str, error: TxError, now: float) -> None:
-        """The media of a call failed, so the call ends."""
-        self._calls.fail(call_id, error, now)
-
-    def hangup(self, call_id: str, now: float, *, cause: str | None = None, cause_code: int | None = None) -> None:
-        """End a call. One that has ended, or never was, is no error. The far end is told if it was called."""
-        self._calls.hang_up(call_id, now, cause, cause_code)
+        if self._calls.media_lost(call_id, error, now, can_repair=was_up and self._recovery.is_allowed):
+            self._replace(error, now, NetworkReason.NETWORK_LOST, deliberate=True, at_once=True)
 
     # -- the assistant -------------------------------------------------------------------------------------------------
 
-    def send_message(self, text: str, image_urls: Sequence[str], now: float) -> str:
+    def send_message(self, text: str, image_urls: Sequence[str], now: float, *, may_wait: bool = False) -> str:
         """Send typed text, images (`data:` or `https:` URLs) or both; the transcript has it at once (R45, R48).
+
+        Args:
+            text: The text.
+            image_urls: The images.
+            now: The time.
+            may_wait: Whether to keep the message while a call is being set up or taken up again. What became of it is
+                then told by `MessageSent` or `MessageFailed`.
 
         Returns:
             The id of the transcript item.
@@ -276,15 +248,19 @@ class Session:
         Raises:
             ClientConfigurationError: There is nothing to send.
             CallError: No call is active; nothing was sent.
+            SocketConnectionError: A call is active, but its connection is lost at the moment; nothing was sent.
         """
         if not text.strip() and not image_urls:
             raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
-        if not self.is_ready or not self._calls.has_active:
-            raise CallError("no call is active; messages reach the assistant only during a call")
-        item_id = self._channel.new_id()
-        self._request(RequestKind.MESSAGE, item_id, now, requests.message, item_id, text, image_urls)
-        self._conversation.typed(item_id, text, image_urls, now)
-        return item_id
+        if self.is_ready and self._calls.has_active:
+            return self._messages.send(text, tuple(image_urls), now, may_wait=may_wait)
+        if may_wait and self._calls.has_any:
+            return self._messages.keep(text, tuple(image_urls))
+        if self._calls.has_lost or self._calls.has_active:
+            raise SocketConnectionError(
+                "the connection is lost at the moment and being made again; the message was not sent"
+            )
+        raise CallError("no call is active; messages reach the assistant only during a call")
 
     def send_function_call_output(self, call_id: str, output: str, now: float) -> None:
         """Answer a `FunctionCallReceived`.
@@ -301,14 +277,6 @@ class Session:
             SocketConnectionError: Not connected.
         """
         self._notify(requests.audio_stream_subscribe())
-
-    def clear_transcript(self, now: float) -> None:
-        """Forget the transcript."""
-        self._conversation.clear()
-
-    def add_transcription(self, item: TranscriptionItem, now: float) -> None:
-        """Put an item of the application's into the transcript, or in the place of the one with its id."""
-        self._conversation.add(item, now)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -329,12 +297,14 @@ class Session:
         bye: bool = True,
     ) -> None:
         self._failure = error
-        self._events.append(ClientFailed(error) if self._was_ready else LoginFailed(error))
+        self._recovery.stop()
+        self._events.append(ClientFailed(error, is_final=True) if self._was_ready else LoginFailed(error))
         self._calls.fail_all(error, now, lost=lost, cause=cause, bye=bye)
         self._close()
 
     def _close(self) -> None:
         self._registration.end()
+        self._liveness.stop()
         self._timers.clear()
         self._events.append(CloseConnection())
 
@@ -361,11 +331,19 @@ class Session:
     def _receive_result(self, request_id: RequestId | None, reply: events.Reply, now: float) -> None:
         pending = self._channel.settle(request_id)
         if pending is not None:
+            self._liveness.confirmed(now)
             self._adopt_session_id(reply, pending)
             if pending.kind is RequestKind.LOGIN:
                 self._registration.login_accepted(now)
+                self._calls.logged_in(now)
             elif pending.kind is RequestKind.INVITE:
                 self._calls.invite_accepted(pending.about)
+            elif pending.kind is RequestKind.ATTACH:
+                self._calls.attach_accepted(pending.about, now)
+            elif pending.kind is RequestKind.MESSAGE:
+                self._messages.confirmed(pending.about)
+            elif pending.kind is RequestKind.BYE:
+                self._calls.bye_answered(pending.about)
         # Told by its form and not by its id, as all official SDKs do (R5).
         if reply.gateway is not None:
             self._on_gateway(reply.gateway, now)
@@ -374,6 +352,11 @@ class Session:
         pending = self._channel.settle(request_id)
         if pending is None:
             return
+        self._liveness.confirmed(now)
+        if pending.kind is RequestKind.MESSAGE:
+            self._messages.confirmed(pending.about)
+        elif pending.kind is RequestKind.BYE and refusal.code != _LOGIN_REQUIRED:
+            self._calls.bye_answered(pending.about)
         if pending.kind is RequestKind.LOGIN:
             self._conclude(self._registration.login_refused(refusal), now)
         elif refusal.code == _LOGIN_REQUIRED:
@@ -382,11 +365,14 @@ class Session:
             self._conclude(self._registration.gateway_refused(refusal), now)
         elif pending.kind is RequestKind.INVITE:
             self._calls.invite_refused(pending.about, refusal, now)
+        elif pending.kind is RequestKind.ATTACH:
+            self._calls.attach_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.MESSAGE:
             self._conversation.refused(pending.about, refusal)
 
     def _log_in_again(self, pending: Pending, refusal: events.Refusal, now: float) -> None:
         """The server does not know our login any more (R16). An invite goes out again after the next one."""
+        self._liveness.stop()
         self._conclude(self._registration.login_lost(refusal, now), now)
         if pending.kind is RequestKind.INVITE:
             self._calls.invite_later(pending.about)
@@ -403,12 +389,26 @@ class Session:
     def _conclude(self, outcome: Ready | LoginFailed | None, now: float) -> None:
         """What the registration came to."""
         if isinstance(outcome, LoginFailed):
-            self._fail(outcome.error, now)
+            self._login_failed(outcome.error, now)
         elif outcome is not None:
             if not self._was_ready:
                 self._was_ready = True
                 self._events.append(outcome)
-            self._calls.send_invites(now)
+            elif self._recovery.lost_at is not None:
+                self._events.append(Reconnected())
+            self._recovery.succeeded()
+            self._liveness.start(now)
+            self._calls.session_ready(now)
+
+    def _login_failed(self, error: TxError, now: float) -> None:
+        """Final for a first login and for a refusal; otherwise another connection may do better (R14, R15)."""
+        if isinstance(error, AuthenticationError):
+            self._fail(error, now)
+        elif self._was_ready and self._recovery.is_allowed:
+            is_gateway = isinstance(error, GatewayError)
+            self._replace(error, now, NetworkReason.SERVER_ERROR if is_gateway else NetworkReason.NETWORK_LOST)
+        else:
+            self._fail(error, now)
 
     def _request(self, kind: RequestKind, about: str, now: float, build: Callable[..., Frame], *args: Any) -> None:
         request_id = self._channel.expect(Pending(kind, about), now + self._settings.request_timeout)

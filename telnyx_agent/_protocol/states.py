@@ -76,6 +76,8 @@ class SessionState(enum.Enum):
     """The login was accepted; the gateway has not said `REGED` yet."""
     READY = "ready"
     """Calls go through."""
+    RECONNECTING = "reconnecting"
+    """The socket is gone, and another one is to follow; from its opening on it is as with the first."""
     CLOSING = "closing"
     """We are done with it, by wish or by failure; what still arrives is ignored."""
     CLOSED = "closed"
@@ -89,6 +91,7 @@ class SessionInput(enum.Enum):
     LOGIN_ACCEPTED = "the server accepted the login"
     REGISTERED = "the gateway said REGED"
     LOGIN_REQUIRED = "the server asked for a new login (R16)"
+    LOST = "the socket was lost or given up, and another will follow"
     ENDED = "we ended the session"
     CLOSED = "the socket closed"
 
@@ -101,17 +104,27 @@ SESSION_TABLE: Mapping[SessionState, Mapping[SessionInput, SessionState]] = {
     },
     SessionState.LOGGING_IN: {
         SessionInput.LOGIN_ACCEPTED: SessionState.REGISTERING,
+        SessionInput.LOST: SessionState.RECONNECTING,
         SessionInput.ENDED: SessionState.CLOSING,
         SessionInput.CLOSED: SessionState.CLOSED,
     },
     SessionState.REGISTERING: {
         SessionInput.REGISTERED: SessionState.READY,
         SessionInput.LOGIN_REQUIRED: SessionState.LOGGING_IN,
+        SessionInput.LOST: SessionState.RECONNECTING,
         SessionInput.ENDED: SessionState.CLOSING,
         SessionInput.CLOSED: SessionState.CLOSED,
     },
     SessionState.READY: {
         SessionInput.LOGIN_REQUIRED: SessionState.LOGGING_IN,
+        SessionInput.LOST: SessionState.RECONNECTING,
+        SessionInput.ENDED: SessionState.CLOSING,
+        SessionInput.CLOSED: SessionState.CLOSED,
+    },
+    SessionState.RECONNECTING: {
+        SessionInput.OPENED: SessionState.LOGGING_IN,
+        # An attempt that did not even get a socket.
+        SessionInput.LOST: SessionState.RECONNECTING,
         SessionInput.ENDED: SessionState.CLOSING,
         SessionInput.CLOSED: SessionState.CLOSED,
     },

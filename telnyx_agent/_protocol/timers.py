@@ -20,6 +20,11 @@ class TimerKind(enum.Enum):
     INVITE = "no sign of life after an invite"
     SETUP = "the far end does not answer"
     ANSWER_SDP = "an answer came, but no SDP"
+    REATTACH = "a lost call did not come back"
+    LIVENESS = "look at the liveness clocks"
+    PROBE = "no answer to a probe"
+    ATTEMPT = "the next attempt to reconnect"
+    RECONNECT = "all attempts to reconnect together"
 
 
 @attrs.frozen

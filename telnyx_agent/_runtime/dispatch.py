@@ -39,7 +39,8 @@ _logger = logging.getLogger("telnyx_agent.delegate")
 
 @attrs.frozen
 class _Callback:
-    fn: Callable[[], object]
+    # Not shown: its arguments are what the user is told, transcripts among them.
+    fn: Callable[[], object] = attrs.field(repr=False)
     name: str
 
 

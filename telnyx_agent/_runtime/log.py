@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from .._protocol.redact import redacted_text
 from ..config import LogLevel
+from .third_party_logs import hide_secrets
 
 __all__ = ["ClientLog"]
 
@@ -29,6 +30,7 @@ class ClientLog:
         self._level = level
         self._logger = logging.getLogger(f"telnyx_agent.client.{client_number}")
         self._stderr: _StderrHandler | None = None
+        hide_secrets()
         if level > LogLevel.NONE:
             self._stderr = _StderrHandler()
             self._stderr.setFormatter(

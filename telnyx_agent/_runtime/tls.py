@@ -1,16 +1,19 @@
-"""TLS contexts that verify: by default the system's CAs; a caller may bring others, but cannot switch it off."""
+"""TLS contexts that verify: by default the system's CAs; a caller may bring others, but cannot switch it off.
+
+Besides, the caller may look at the certificate of the server, once it is verified, and refuse it (pinning).
+"""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import ClientConfigurationError
+from ..errors import ClientConfigurationError, NetworkError
 
-__all__ = ["check_tls_options", "tls_context"]
+__all__ = ["check_certificate", "check_tls_options", "tls_context"]
 
-_OPTIONS = frozenset({"context", "ca_certs", "ca_cert_path", "server_hostname"})
+_OPTIONS = frozenset({"context", "ca_certs", "ca_cert_path", "server_hostname", "check_certificate"})
 
 
 def check_tls_options(options: Mapping[str, Any]) -> None:
@@ -18,7 +21,8 @@ def check_tls_options(options: Mapping[str, Any]) -> None:
 
     Args:
         options: `context`, an `ssl.SSLContext`, or `ca_certs` and `ca_cert_path`, a file and a folder of CA
-            certificates in place of the system's; `server_hostname`, the name to verify in place of the URL's.
+            certificates in place of the system's; `server_hostname`, the name to verify in place of the URL's;
+            `check_certificate`, see below.
 
     Raises:
         ClientConfigurationError: There are other options, or the context does not verify or allows TLS 1.1.
@@ -55,3 +59,20 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     # A renegotiation would make the writer wait for data that only the reader may take.
     context.options |= ssl.OP_NO_RENEGOTIATION
     return context
+
+
+def check_certificate(options: Mapping[str, Any], certificate: bytes, where: str) -> None:
+    """Have the caller's `check_certificate(der) -> bool` look at a certificate that is valid otherwise.
+
+    Raises:
+        NetworkError: It said no, or raised.
+    """
+    check: Callable[[bytes], object] | None = options.get("check_certificate")
+    if check is None:
+        return
+    try:
+        accepted = check(certificate)
+    except Exception as exc:
+        raise NetworkError(f"check_certificate failed, so the network connection to {where} was given up") from exc
+    if not accepted:
+        raise NetworkError(f"the network connection to {where} was given up: check_certificate refused its certificate")

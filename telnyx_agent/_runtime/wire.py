@@ -131,6 +131,19 @@ class Wire:
         self._sock = tls
         self._retry(tls.do_handshake, selectors.EVENT_READ)
 
+    def look_up(self, host: str) -> str:
+        """The first address of a host.
+
+        Raises:
+            OSError: `socket.gaierror` if there is none.
+        """
+        return str(self._resolve(host, 0)[0][4][0])
+
+    def peer_certificate(self) -> bytes:
+        """The server's certificate (DER), after `start_tls`."""
+        assert isinstance(self._sock, ssl.SSLSocket)
+        return self._sock.getpeercert(binary_form=True) or b""
+
     def recv(self, size: int) -> bytes:
         """Receive between one and `size` bytes; none at the end of the stream."""
         assert self._sock is not None

@@ -29,7 +29,7 @@ class Turn:
         has_picture: With a picture.
     """
 
-    text: str
+    text: str = attrs.field(repr=False)
     is_typed: bool = False
     has_picture: bool = False
 

@@ -44,8 +44,8 @@ class Target:
     server: TxServerConfiguration = attrs.field(factory=TxServerConfiguration)
     version_id: str | None = None
     conversation_id: str | None = None
-    variables: Mapping[str, str] = attrs.field(factory=dict)
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    variables: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     log_level: LogLevel = LogLevel.NONE
 
 

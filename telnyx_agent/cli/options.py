@@ -80,9 +80,11 @@ def input_file(text: str) -> Path:
     return path
 
 
-def server_configuration(url: str | None, ice_servers: Iterable[str]) -> TxServerConfiguration:
-    """What `--server` and `--ice-server` say."""
-    return TxServerConfiguration(url, tuple(ice_servers) or None)
+def server_configuration(
+    url: str | None, ice_servers: Iterable[str], *, allow_insecure: bool = False
+) -> TxServerConfiguration:
+    """What `--server`, `--ice-server` and `--allow-insecure` say."""
+    return TxServerConfiguration(url, tuple(ice_servers) or None, allow_insecure=allow_insecure)
 
 
 def _log_level(text: str) -> LogLevel:

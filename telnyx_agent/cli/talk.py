@@ -77,6 +77,7 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--version-id", metavar="ID", help="a version of the assistant (default: the latest)")
     group.add_argument("--conversation-id", metavar="ID", help="join this conversation")
     group.add_argument("--server", metavar="URL", help="signalling server, such as ws://127.0.0.1:8080")
+    group.add_argument("--allow-insecure", action="store_true", help="let --server be ws:// on another machine")
     group.add_argument(
         "--ice-server",
         metavar="URL",
@@ -179,7 +180,7 @@ def _check(args: argparse.Namespace) -> None:
 def _target(args: argparse.Namespace) -> Target:
     return Target(
         args.assistant_id,
-        server=options.server_configuration(args.server, args.ice_servers),
+        server=options.server_configuration(args.server, args.ice_servers, allow_insecure=args.allow_insecure),
         version_id=args.version_id,
         conversation_id=args.conversation_id,
         variables=dict(args.variables),

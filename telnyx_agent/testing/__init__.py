@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from ._live_call import CallRecord
     from .brain import Brain, Reply, ScriptedBrain
     from .ears import Ears, EnergyEars, PocketsphinxEars
+    from .faults import Fault, FaultProxy, FaultRates, FaultRecord
     from .local_agent import LocalAgent
     from .recording import RecordedEvent, RecordingDelegate
     from .scenario import CAUSES, FunctionCall, HangUp, Injection, Scenario
+    from .udp_faults import GilbertElliott, UdpFaults
     from .voice import EspeakVoice, SilentVoice, Speech, ToneVoice, Voice, synthesize
 
 _HOMES = {
@@ -32,8 +34,13 @@ _HOMES = {
     "Ears": "ears",
     "EnergyEars": "ears",
     "EspeakVoice": "voice",
+    "Fault": "faults",
+    "FaultProxy": "faults",
+    "FaultRates": "faults",
+    "FaultRecord": "faults",
     "FrameRecord": "_frames",
     "FunctionCall": "scenario",
+    "GilbertElliott": "udp_faults",
     "HangUp": "scenario",
     "Injection": "scenario",
     "Line": "_dialogue",
@@ -47,6 +54,7 @@ _HOMES = {
     "SilentVoice": "voice",
     "Speech": "voice",
     "ToneVoice": "voice",
+    "UdpFaults": "udp_faults",
     "Voice": "voice",
     "synthesize": "voice",
 }
@@ -58,8 +66,13 @@ __all__ = [
     "Ears",
     "EnergyEars",
     "EspeakVoice",
+    "Fault",
+    "FaultProxy",
+    "FaultRates",
+    "FaultRecord",
     "FrameRecord",
     "FunctionCall",
+    "GilbertElliott",
     "HangUp",
     "Injection",
     "Line",
@@ -73,6 +86,7 @@ __all__ = [
     "SilentVoice",
     "Speech",
     "ToneVoice",
+    "UdpFaults",
     "Voice",
     "synthesize",
 ]

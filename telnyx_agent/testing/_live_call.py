@@ -242,11 +242,10 @@ class LiveCall:
         self._dialogue.say(text)
 
     def detach(self) -> None:
-        """The socket is gone: no media until the client is back."""
+        """The socket is gone: no media until the client is back. What is being said goes on then."""
         if self.state == "ended":
             return
         self.state = "detached"
-        self._mouth.stop()
         self._mouth.paused = True
         self._dialogue.is_listening = False
         self._close_peer()

@@ -39,6 +39,7 @@ class Outbox:
         self.voice_sdk_id = voice_sdk_id
         self.session_id = ""
         self.muted = False
+        self._held: list[dict[str, Any]] | None = None
         self._scenario = scenario
         self._next_request_id = next_request_id
         self._texts: deque[str | bytes] = deque()
@@ -66,7 +67,22 @@ class Outbox:
 
     def conversation(self, params: Mapping[str, Any]) -> None:
         """Send an `ai_conversation` frame: the one kind of server request whose id is a UUID."""
+        if self._held is not None:
+            self._held.append(dict(params))
+            return
         self._frame({"id": self.new_id(), "jsonrpc": "2.0", "method": "ai_conversation", "params": dict(params)})
+
+    def hold_conversation(self, held: list[dict[str, Any]]) -> None:
+        """From now on nobody listens: put what belongs to the conversation into `held`."""
+        self._held = held
+
+    def release_conversation(self) -> None:
+        """The client is back: send what was held, and hold nothing any more."""
+        held, self._held = self._held, None
+        for params in held or ():
+            self.conversation(params)
+        if held is not None:
+            held.clear()
 
     def raw(self, text: str | bytes) -> None:
         """Send something exactly as it is."""

@@ -91,6 +91,8 @@ class ServerSession:
     calls: dict[str, ServerCall] = attrs.field(factory=dict)
     pending_functions: dict[str, str] = attrs.field(factory=dict)
     last_item_id: str | None = None
+    held: list[dict[str, Any]] = attrs.field(factory=list)
+    """What was said in its calls while its client was away; sent when that is back."""
     expires_at: float | None = None
 
     def find_call(self, call_id: object) -> ServerCall | None:

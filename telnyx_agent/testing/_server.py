@@ -29,6 +29,10 @@ from .scenario import Scenario
 
 logger = logging.getLogger("telnyx_agent.testing")
 
+# At DEBUG level `websockets` logs what is in the frames; whoever wants that sets this logger's level.
+_sockets_logger = logging.getLogger("telnyx_agent.testing.websockets")
+_sockets_logger.setLevel(logging.WARNING)
+
 MAX_FRAME = 32 * 2**20
 # A client that reads nothing is cut off when so many frames wait for it.
 MAX_WAITING = 20_000
@@ -95,6 +99,7 @@ class AgentServer:
             ping_interval=None,
             compression=None,
             close_timeout=CLOSE_TIMEOUT,
+            logger=_sockets_logger,
             create_connection=self._sockets.connection_class,
         )
         return int(next(iter(self._server.sockets)).getsockname()[1])

@@ -101,6 +101,9 @@ class LoginDesk:
         session.voice_sdk_id = self._outbox.voice_sdk_id
         session.target_id = str(params.get("target_id") or params.get("login") or "")
         self.session = session
+        if session.calls or session.held:
+            # Attach first (S15): a client that has not been offered its call again could make nothing of its words.
+            self._outbox.hold_conversation(session.held)
         self._reattach(session)
         public = {name: value for name, value in params.items() if name not in _SECRETS}
         public["userVariables"] = kept_variables(params.get("userVariables"))
@@ -138,6 +141,7 @@ class LoginDesk:
             self._send_widget_settings()
         reattached = [call.call_id for call in session.calls.values() if call.detached]
         self._outbox.request("telnyx_rtc.clientReady", {"reattached_sessions": reattached})
+        self._outbox.release_conversation()
         self._outbox.reached("client_ready", now)
 
     # -- gateway -------------------------------------------------------------------------------------------------------
@@ -165,6 +169,7 @@ class LoginDesk:
             if scenario.gateway_close_code is not None:
                 outbox.emit(CloseSocket(scenario.gateway_close_code, "gateway down"))
         elif not self.registered:
+            self._outbox.release_conversation()  # where there is no clientReady
             self.registered = True
             outbox.emit(Registered(outbox.session_id))
             if not scenario.widget_settings_early:

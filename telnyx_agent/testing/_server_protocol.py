@@ -192,6 +192,7 @@ class ServerConnection:
         session = self.session
         if session is None or session.connection is not self:
             return
+        self._outbox.hold_conversation(session.held)
         for call in self._registry.detach(session, now, self.scenario.detach_timeout):
             call.phase = CallPhase.ENDED
             self._outbox.emit(CallEnded(call.call_id, "ORIGINATOR_CANCEL", by_client=True))

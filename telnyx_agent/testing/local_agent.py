@@ -10,7 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
+from .._runtime.proxies import is_loopback
+from .._runtime.third_party_logs import hide_secrets
 from ..config import TxServerConfiguration
 from ._frames import FrameLog, FrameRecord
 from ._worker import Worker
@@ -172,6 +175,7 @@ class LocalAgent:
     async def _serve(self, started: concurrent.futures.Future[int]) -> None:
         from ._dialogue import Faculties
 
+        hide_secrets()  # the agent's side of a call logs as the client's does, also without a client in this process
         try:
             from ._server import AgentServer, Settings, to_scenarios
         except ModuleNotFoundError as exc:
@@ -234,7 +238,9 @@ class LocalAgent:
     @property
     def configuration(self) -> TxServerConfiguration:
         """What to give to `TxClient.anonymous_login(server_configuration=...)`: this server, no STUN, no TURN."""
-        return TxServerConfiguration(signaling_server=self.url, webrtc_ice_servers=())
+        # Whoever has an agent listen to other machines means it.
+        is_elsewhere = not is_loopback(urlsplit(self.url).hostname or "")
+        return TxServerConfiguration(signaling_server=self.url, webrtc_ice_servers=(), allow_insecure=is_elsewhere)
 
     # -- what happened -------------------------------------------------------------------------------------------------
 
@@ -368,7 +374,7 @@ class LocalAgent:
         self._with_core(connection, lambda core, now: core.fall_silent())
 
     def drop_connection(self, *, connection: int | None = None) -> None:
-        """Cut the TCP connection without a close frame (G).
+        """Cut the TCP connection without a close frame (G). What the agent says until the client is back, waits for it.
 
         Raises:
             LookupError: There is no such connection.

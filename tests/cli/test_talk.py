@@ -169,6 +169,7 @@ def test_duration_ends_the_call(agent: LocalAgent, tmp_path: Path) -> None:
         (("a", "--record", "missing/r.wav"), "folder does not exist"),
         (("a", "--duration", "-1"), "not a number of seconds"),
         (("a", "--server", "http://example.invalid", "--text-only"), "WebSocket URL"),
+        (("a", "--server", "ws://example.invalid", "--text-only"), "not encrypted"),
         (("a", "--log-level", "loud"), "not a log level"),
     ],
 )

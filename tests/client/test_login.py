@@ -232,14 +232,18 @@ def test_a_call_waits_for_the_login_and_shares_its_failure(
 
 
 def test_the_server_goes_away(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
-    """A cut connection is told as an error and a disconnection, once each."""
+    """A cut connection is told as a disconnection, once, and is made again; that is no error."""
     login(client, agent)
     agent.drop_connection()
-    delegate.wait_for("on_socket_disconnected")
+    attempt, delay, error = delegate.wait_for("on_reconnecting")
+    assert not client.is_connected()
+    assert not client.is_ready
     client.disconnect().result(5)
 
-    assert isinstance(delegate.calls_of("on_client_error")[0][0], NetworkError)
-    assert delegate.names.count("on_client_error") == delegate.names.count("on_socket_disconnected") == 1
+    assert (attempt, isinstance(error, NetworkError)) == (1, True)
+    assert 0.75 <= delay <= 1.25
+    assert delegate.names.count("on_socket_disconnected") == 1
+    assert "on_client_error" not in delegate.names
     assert not client.is_connected()
 
 

@@ -25,6 +25,9 @@ ANSWER = "v=0\r\nm=audio 16952 RTP/SAVPF 9\r\n"
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="utf-8"))
 
+ONE_CONNECTION = SessionSettings(reconnect_timeout=0.0)
+"""For tests of how a session ends: a lost connection is not replaced."""
+
 
 def vector(name: str) -> dict[str, Any]:
     """The frame of a vector."""
@@ -150,12 +153,19 @@ class Script:
         """The user has enough."""
         self.session.hangup(CALL_ID, self.now, **cause)
 
-    def wait(self, seconds: float) -> None:
-        """Time goes by, and the driver serves every timer in time."""
+    def wait(self, seconds: float, *, answer_probes: bool = True) -> None:
+        """Time goes by, and the driver serves every timer in time. A server that lives answers probes (R20)."""
         end = self.now + seconds
         while (deadline := self.session.get_timer()) is not None and deadline <= end:
             self.now = max(self.now, deadline)
+            before = self.sent()
             self.session.handle_timer(self.now)
+            after = self.sent()
+            if answer_probes:
+                for probe in [frame for frame in after if frame.get("method") == "telnyx_rtc.ping"]:
+                    after.remove(probe)
+                    self.frame({"jsonrpc": "2.0", "id": probe["id"], "result": {"message": "PONG"}})
+            self._sent = before + after
         self.now = end
 
     def lose_connection(self, error: Any = None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from telnyx_agent._protocol import requests
 from telnyx_agent._protocol.jsonrpc import encode
 from telnyx_agent._protocol.redact import redact, redacted_text
@@ -106,3 +108,17 @@ def test_members_that_nobody_knows_are_hidden() -> None:
 def test_batches_are_shown_in_a_row() -> None:
     """One after the other."""
     assert redacted_text('[{"method":"a"},{"method":"b"}]') == '{"method":"a"} {"method":"b"}'
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"method": ["canary"]},
+        {"id": ["canary"], "params": {"callID": ["canary"], "message": ["canary"]}},
+        {"method": "ai_conversation", "params": {"type": "new", "message": "canary", "data": "canary"}},
+        {"method": "ai_conversation", "params": {"item": {"message": "canary"}, "response": {"data": "canary"}}},
+    ],
+)
+def test_shown_members_in_the_wrong_place_are_hidden(frame: dict[str, Any]) -> None:
+    """A list where a text is expected, and the assistant's words under a name that holds the server's elsewhere."""
+    assert "canary" not in str(redact(frame))

@@ -17,7 +17,7 @@ from telnyx_agent.errors import (
     SocketConnectionError,
     TxError,
 )
-from tests.protocol.script import CALL_ID, SERVER_SESSION, VOICE_SDK_ID, Script
+from tests.protocol.script import CALL_ID, ONE_CONNECTION, SERVER_SESSION, VOICE_SDK_ID, Script
 
 NOT_YET = ["UNREGED", "TRYING", "REGISTER", "UNREGISTER", "NOREG"]
 LOST = ["FAILED", "FAIL_WAIT", "EXPIRED", "TIMEOUT", "DOWN"]
@@ -277,8 +277,8 @@ def test_once_registered_older_states_are_no_news(state: str) -> None:
 
 @pytest.mark.parametrize("state", LOST)
 def test_a_registration_can_be_lost(state: str) -> None:
-    """After `Ready` it is a `ClientFailed`; calls are dropped, with the server as the reason, and end (R14)."""
-    script = Script.talking()
+    """After `Ready` it is a `ClientFailed`, where there is to be no further connection; calls are dropped and end."""
+    script = Script.talking(settings=ONE_CONNECTION)
     script.say("telnyx_rtc.gatewayState", state=state)
     assert isinstance(script.event(outcomes.ClientFailed).error, GatewayError)
     dropped, done = script.events(outcomes.CallStateChanged)
@@ -384,10 +384,10 @@ def test_the_connection_is_never_made() -> None:
 
 @pytest.mark.parametrize("error", [None, NetworkError("network is down")])
 def test_the_connection_is_lost_later(error: TxError | None) -> None:
-    """An error is reported; an orderly end is none."""
-    script = Script.ready()
+    """Where it is not replaced, an error is reported; an orderly end is none."""
+    script = Script.ready(settings=ONE_CONNECTION)
     script.lose_connection(error)
-    assert script.events() == ([] if error is None else [outcomes.ClientFailed(error)])
+    assert script.events() == ([] if error is None else [outcomes.ClientFailed(error, is_final=True)])
 
 
 # -- the end by our own will -------------------------------------------------------------------------------------------

@@ -229,8 +229,7 @@ def test_replies_that_never_come_are_not_waited_for_for_ever() -> None:
     script = Script.ready()
     for _ in range(100):
         script.say("telnyx_rtc.ping", serno=1)
-        script.wait(30)
-    assert script.session.get_timer() is None
+        script.wait(15)
     assert not script.session._channel._pending
 
 

@@ -30,7 +30,16 @@ S, E, K, C = SessionState, SessionInput, CallStateKind, CallInput
 
 # The arrows, written down a second time and in another form than in the code.
 SESSION_ARROWS: dict[tuple[SessionState, SessionInput], SessionState] = {
-    **dict.fromkeys([(S.IDLE, E.OPENED), (S.REGISTERING, E.LOGIN_REQUIRED), (S.READY, E.LOGIN_REQUIRED)], S.LOGGING_IN),
+    **dict.fromkeys(
+        [
+            (S.IDLE, E.OPENED),
+            (S.RECONNECTING, E.OPENED),
+            (S.REGISTERING, E.LOGIN_REQUIRED),
+            (S.READY, E.LOGIN_REQUIRED),
+        ],
+        S.LOGGING_IN,
+    ),
+    **{(state, E.LOST): S.RECONNECTING for state in (S.LOGGING_IN, S.REGISTERING, S.READY, S.RECONNECTING)},
     (S.LOGGING_IN, E.LOGIN_ACCEPTED): S.REGISTERING,
     (S.REGISTERING, E.REGISTERED): S.READY,
     **{(state, E.ENDED): S.CLOSING for state in S if state is not S.CLOSED},

@@ -9,7 +9,7 @@ import pytest
 from telnyx_agent.testing import _events as ev
 from telnyx_agent.testing.scenario import FunctionCall, HangUp, Scenario
 
-from .script import ANSWER, CALL_ID, OFFER, SESSION_ID, Server, is_uuid
+from .script import ANSWER, CALL_ID, OFFER, SESSION_ID, Server, is_uuid, name_of
 
 ENDED = {"callID": CALL_ID, "message": "CALL ENDED", "causeCode": 16, "cause": "NORMAL_CLEARING", "sessid": SESSION_ID}
 
@@ -485,6 +485,31 @@ def test_variants_of_reattach(reattach: str, frames: list[str], reattached: list
     assert [frame["method"].split(".")[-1] for frame in seen if "method" in frame] == frames
     ready = next(frame for frame in seen if frame.get("method") == "telnyx_rtc.clientReady")
     assert ready["params"]["reattached_sessions"] == reattached
+
+
+@pytest.mark.parametrize("client_ready", [True, False])
+def test_what_is_said_while_the_client_is_away_is_sent_when_it_is_back(client_ready: bool) -> None:
+    """In order, once, and not before the call has been offered again."""
+    server = Server(Scenario(client_ready=client_ready))
+    first = server.logged_in()
+    first.invite()
+    first.lose()
+    for text in ("one", "two"):
+        first.core.user_item(f"item-{text}", text, completed=True)
+    assert [name for name in first.names() if name == "conversation.item.created"] == []
+    second = server.connect(voice_sdk_id=first.core.voice_sdk_id)
+    second.login(reconnection=True)
+    second.core.user_item("item-three", "three", completed=True)
+    second.core.set_local_description(CALL_ID, "v=0 offer", server.now)
+    second.request("telnyx_rtc.gatewayState", {})
+    server.pass_time(0.1)
+    frames = second.take()
+    items = [frame["params"]["item"]["id"] for frame in frames if name_of(frame) == "conversation.item.created"]
+    assert items == ["item-one", "item-two", "item-three"]
+    names = [name_of(frame) for frame in frames]
+    assert names.index("attach") < names.index("conversation.item.created")
+    second.core.user_item("item-four", "four", completed=True)
+    assert second.names() == ["conversation.item.created"]
 
 
 def test_attach_for_another_call() -> None:

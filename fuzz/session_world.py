@@ -1,0 +1,189 @@
+"""A pure `Session` among hostile frames: a driver, a server that sometimes is honest, and what must hold throughout."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import random
+from collections import deque
+from typing import Any
+
+from telnyx_agent._protocol import outcomes
+from telnyx_agent._protocol.budget import MAX_ITEMS
+from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
+from telnyx_agent._protocol.session import Session
+from telnyx_agent._protocol.states import SessionState
+from telnyx_agent.errors import NetworkError, TxError
+
+__all__ = ["SessionWorld"]
+
+SDP = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
+_MOST_EVENTS = 5000
+"""Of one frame, the largest batches included."""
+
+
+class SessionWorld:
+    """One session after the other. `frame` is what a server says; everything else happens by chance.
+
+    Args:
+        dice: Decides.
+        lasting: Whether to keep to a session until a frame ends it.
+    """
+
+    def __init__(self, dice: random.Random, *, lasting: bool = False) -> None:
+        self._dice = dice
+        self._lasting = lasting
+        self._ids = itertools.count(1)
+        self.sessions = 0
+        self.events = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A new session; the old one is forgotten."""
+        self.sessions += 1
+        self.now = 1000.0
+        self.session = Session(AnonymousLogin(target_id="assistant-1"), new_id=self._new_id, random=self._dice.random)
+        self.known: dict[str, list[Any]] = {"id": [], "callID": [], "item": []}
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=50)
+        self._done: set[str] = set()
+        self._logins = 0
+        self.session.connection_opened(self.now)
+        self._pump()
+
+    def _new_id(self) -> str:
+        return f"00000000-0000-4000-8000-{next(self._ids):012}"
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def frame(self, text: str | bytes) -> None:
+        """A hostile frame, after something by chance: an honest answer, a command, time."""
+        chance = self._dice.random()
+        if chance < 0.3:
+            self._answer_honestly()
+        elif chance < 0.4:
+            self._command()
+        elif chance < 0.45:
+            self._wait(self._dice.choice((0.1, 1.0, 5.0, 40.0)))
+        elif chance < 0.452:
+            self.session.connection_closed(NetworkError("lost"), self.now)
+            self._pump()
+        self.session.receive_text(text, self.now)
+        self._pump()
+        self.now += 0.001
+        is_over = self.session.state in (SessionState.CLOSING, SessionState.CLOSED)
+        if is_over or (not self._lasting and self._dice.random() < 0.002):
+            self._check_end()
+            self.begin()
+
+    def say(self, frame: dict[str, Any]) -> None:
+        """An honest frame."""
+        self.session.receive_text(json.dumps({"jsonrpc": "2.0", **frame}), self.now)
+        self._pump()
+
+    def _answer_honestly(self) -> None:
+        if not self._waiting:
+            return
+        request = self._waiting.popleft()
+        method, request_id = request.get("method"), request.get("id")
+        if method == "telnyx_rtc.gatewayState":
+            self.say({"id": request_id, "result": {"params": {"state": "REGED"}, "sessid": "s"}})
+        elif method == "telnyx_rtc.invite":
+            call_id = request["params"]["dialogParams"]["callID"]
+            self.say({"id": request_id, "result": {"callID": call_id, "message": "CALL CREATED"}})
+            self.say({"id": "a", "method": "telnyx_rtc.answer", "params": {"callID": call_id, "sdp": SDP}})
+        else:
+            self.say({"id": request_id, "result": {"message": "logged in", "sessid": "s"}})
+        if method == "anonymous_login":
+            self.say({"id": "r", "method": "telnyx_rtc.clientReady", "params": {"reattached_sessions": []}})
+
+    def _command(self) -> None:
+        session, call_id = self.session, self._new_id()
+        calls = self.known["callID"] or [call_id]
+        try:
+            action = self._dice.randrange(6)
+            if action <= 1 and len(self.known["callID"]) < 5:
+                session.create_call(CallOptions(call_id), self.now)
+                self.known["callID"].append(call_id)
+                session.set_local_description(call_id, SDP, self.now)
+            elif action == 2:
+                session.send_message("hello", (), self.now, may_wait=self._dice.random() < 0.5)
+            elif action == 3 and self._dice.random() < 0.1:
+                session.hangup(self._dice.choice(calls), self.now)
+            elif action == 4 and self._dice.random() < 0.1:
+                session.media_lost(self._dice.choice(calls), NetworkError("no audio"), self.now)
+            elif action == 5 and not self._lasting and self._dice.random() < 0.02:
+                session.disconnect(self.now)
+        except TxError:
+            pass  # refused in words: that is what commands may do
+        self._pump()
+
+    def _wait(self, seconds: float) -> None:
+        end = self.now + seconds
+        for _ in range(1000):
+            deadline = self.session.get_timer()
+            if deadline is None or deadline > end:
+                break
+            self.now = max(self.now, deadline)
+            self.session.handle_timer(self.now)
+            self._pump()
+        else:
+            raise AssertionError("a timer that is due again and again")
+        self.now = end
+
+    # -- what the driver does, and what must hold ----------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        for _ in range(_MOST_EVENTS):
+            for text in self.session.texts_to_send():
+                self._sent(json.loads(text))
+            event = self.session.next_event()
+            if event is None:
+                break
+            self._happened(event)
+        else:
+            raise AssertionError("events without end")
+        deadline = self.session.get_timer()
+        assert deadline is None or math.isfinite(deadline), deadline
+        assert len(self.session.transcript) <= MAX_ITEMS
+
+    def _sent(self, frame: dict[str, Any]) -> None:
+        assert frame["jsonrpc"] == "2.0", frame
+        if "method" in frame:
+            self._waiting.append(frame)
+            self.known["id"] = [*self.known["id"][-10:], frame["id"]]
+
+    def _happened(self, event: Any) -> None:
+        self.events += 1
+        repr(event)
+        if isinstance(event, (outcomes.Ready, outcomes.LoginFailed)):
+            self._logins += 1
+            assert self._logins == 1, "both ready and failed, or one of them twice"
+        elif isinstance(event, outcomes.CallStateChanged):
+            assert event.call_id not in self._done, "something about a call after its end"
+            if event.state.is_terminal:
+                self._done.add(event.call_id)
+        elif isinstance(event, outcomes.TranscriptChanged) and event.item is not None:
+            self.known["item"] = [*self.known["item"][-6:], event.item.id, event.item.response_id or ""]
+        elif isinstance(event, outcomes.OpenConnection):
+            self.session.connection_opened(self.now)
+        elif isinstance(event, outcomes.CloseConnection):
+            self.session.connection_closed(None, self.now)
+        elif isinstance(event, outcomes.RemoteDescription):
+            self._applied(event.call_id)
+        elif isinstance(event, outcomes.MediaOffered):
+            self.session.set_answer(event.call_id, SDP, self.now)
+
+    def _applied(self, call_id: str) -> None:
+        try:
+            self.session.remote_description_applied(call_id, self.now)
+        except TxError:
+            pass  # another came before this one was taken up
+
+    def _check_end(self) -> None:
+        """However it ended: each call has its end once the session has."""
+        self.session.disconnect(self.now)
+        self._pump()
+        self._wait(120.0)
+        missing = set(self.known["callID"]) - self._done
+        assert not missing, f"calls without an end: {missing}"

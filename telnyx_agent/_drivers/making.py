@@ -1,0 +1,48 @@
+"""Makes what one login needs: a `Session` with the outside world's time and dice, and its driver."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import attrs
+
+from .._protocol.session import Session, SessionSettings
+from .listener import SessionListener
+from .session import SessionDriver
+
+if TYPE_CHECKING:
+    from .._protocol.outcomes import OpenConnection
+    from .._protocol.requests import AnonymousLogin
+    from .._runtime.log import ClientLog
+    from ..config import TxServerConfiguration
+
+__all__ = ["make_driver", "new_id"]
+
+
+def make_driver(
+    login: AnonymousLogin,
+    configuration: TxServerConfiguration,
+    reconnect_timeout: float,
+    listener: SessionListener,
+    log: ClientLog,
+) -> SessionDriver:
+    """A driver that has not started. Any thread."""
+    settings = SessionSettings(reconnect_timeout=reconnect_timeout, has_fallback=configuration.has_fallback)
+    session = Session(login, new_id=new_id, random=random.random, wall_clock=_utc_now, settings=settings)
+
+    def url_of(connection: OpenConnection) -> str:
+        return configuration.connection_url(**attrs.asdict(connection))
+
+    return SessionDriver(session, url_of, listener, log)
+
+
+def new_id() -> str:
+    """A UUID in lower case."""
+    return str(uuid.uuid4())
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,101 @@
+"""`MediaWatch`: notices within three seconds that a call's media do not come any more.
+
+aiortc alone needs about half a minute for that (it waits for six ICE consent checks to fail). Silence alone is no proof
+either: an agent may send nothing while it has nothing to say. So after a second of silence the path itself is asked,
+with the STUN request that ICE uses for consent (RFC 7675), which every ICE agent has to answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .._media.peer import MediaPeer
+
+__all__ = ["MediaWatch", "path_answers"]
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the packet counter."""
+
+SILENCE = 1.0
+"""Seconds without a packet before the path is asked."""
+
+ANSWER_WITHIN = 1.5
+"""Seconds for its answer; the request is repeated once meanwhile."""
+
+
+class MediaWatch:
+    """Watches one peer connection from `start` to `stop`. Loop thread only.
+
+    Args:
+        received: How many RTP packets have come so far.
+        path_answers: Asks the path; whether it answered within so many seconds.
+        on_lost: Called once, when neither packets nor an answer came.
+    """
+
+    def __init__(
+        self,
+        received: Callable[[], int],
+        path_answers: Callable[[float], Awaitable[bool]],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._received = received
+        self._path_answers = path_answers
+        self._on_lost = on_lost
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin. Does nothing if it has begun."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    async def stop(self) -> None:
+        """End; nothing is reported afterwards."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        count, silent_since = self._received(), loop.time()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            if self._received() == count:
+                if loop.time() - silent_since < SILENCE:
+                    continue
+                if not await self._path_answers(ANSWER_WITHIN) and self._received() == count:
+                    break
+            count, silent_since = self._received(), loop.time()
+        self._on_lost()
+
+
+async def path_answers(peer: MediaPeer, timeout: float) -> bool:
+    """Whether the other end of a peer connection's ICE path answers a STUN request within `timeout` seconds.
+
+    True also where there is no path to ask yet or any more: what becomes of that, the peer's state tells.
+    """
+    transport: Any = peer._transceiver.sender.transport
+    ice: Any = transport.transport._connection
+    pairs = list(ice._nominated.values())
+    if not pairs or ice.remote_password is None:
+        return True
+    key = ice.remote_password.encode()
+    asking = [
+        asyncio.ensure_future(
+            pair.protocol.request(ice.build_request(pair, nominate=False), pair.remote_addr, integrity_key=key)
+        )
+        for pair in pairs
+    ]
+    done, late = await asyncio.wait(asking, timeout=timeout)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    # An error response, such as "role conflict", is an answer too; aioice's own time-out has none.
+    return any(_is_answer(task.exception()) for task in done)
+
+
+def _is_answer(error: BaseException | None) -> bool:
+    return error is None or getattr(error, "response", None) is not None

@@ -1,0 +1,194 @@
+"""`SessionView`: what a session is made of, what one can see of it, and the commands that one of its parts carries out.
+
+What takes several parts to do is in `Session`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+from ..errors import TxError
+from .calls import Calls
+from .channel import Channel
+from .conversation import Conversation
+from .inbox import Inbox
+from .liveness import Liveness
+from .messages import Messages
+from .outcomes import SessionEvent
+from .recovery import Recovery
+from .registration import Registration
+from .requests import AnonymousLogin
+from .settings import SessionSettings
+from .states import AgentState, SessionState
+from .timers import Timers
+from .transcription import EPOCH, TranscriptionItem
+from .widget import WidgetSettings
+
+__all__ = ["SessionView", "no_clock"]
+
+
+def no_clock() -> datetime:
+    """For sessions whose transcript needs no times of day."""
+    return EPOCH
+
+
+class SessionView:
+    """The parts of a session, each of which has a file of its own, and its properties."""
+
+    def __init__(
+        self,
+        login: AnonymousLogin,
+        new_id: Callable[[], str],
+        random: Callable[[], float],
+        wall_clock: Callable[[], datetime],
+        settings: SessionSettings,
+    ) -> None:
+        self._login = login
+        self._settings = settings
+        self._events: deque[SessionEvent] = deque()
+        report = self._events.append
+        self._timers = Timers()
+        self._channel = Channel(new_id, self._timers)
+        self._registration = Registration(login, self._channel, self._timers, settings, random)
+        self._recovery = Recovery(self._timers, settings, random, report)
+        self._liveness = Liveness(self._timers, settings)
+        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report)
+        self._messages = Messages(self._channel, self._conversation, settings, report)
+        self._calls = Calls(
+            self._channel,
+            self._timers,
+            self._registration,
+            self._conversation,
+            self._messages,
+            settings,
+            login.sdk_version,
+            report,
+        )
+        self._inbox = Inbox(report)
+        self._was_ready = False
+        self._failure: TxError | None = None
+
+    # -- what it is ----------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """How far the connection has come."""
+        return self._registration.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can come of it any more."""
+        return self._registration.is_over
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is over, and its last socket gone."""
+        return self.state is SessionState.CLOSED
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls go through."""
+        return self._registration.is_ready
+
+    @property
+    def session_id(self) -> str:
+        """The session id: ours, until the server has confirmed or replaced it (R7, R10)."""
+        return self._registration.session_id
+
+    @property
+    def voice_sdk_id(self) -> str | None:
+        """The token that leads a reconnection back to the same server (R3)."""
+        return self._channel.voice_sdk_id
+
+    @property
+    def target_id(self) -> str:
+        """Whom the session is locked to."""
+        return self._login.target_id
+
+    @property
+    def call_report_id(self) -> str | None:
+        """The key for call reports."""
+        return self._registration.report.call_report_id
+
+    @property
+    def datacenter(self) -> str | None:
+        """Where we are connected to, such as `"ams3-prod"`."""
+        return self._registration.report.datacenter
+
+    @property
+    def region(self) -> str | None:
+        """Where that is, such as `"eu-west"`."""
+        return self._registration.report.region
+
+    @property
+    def widget_settings(self) -> WidgetSettings | None:
+        """The latest widget settings (R18)."""
+        return self._conversation.widget_settings
+
+    @property
+    def transcript(self) -> tuple[TranscriptionItem, ...]:
+        """The transcript of the current call, or of the last one until the next begins."""
+        return self._conversation.transcript
+
+    @property
+    def agent_state(self) -> AgentState:
+        """What the assistant does at the moment."""
+        return self._conversation.agent_state
+
+    def is_waiting(self, item_id: str) -> bool:
+        """Whether a message waits for the connection."""
+        return self._messages.is_waiting(item_id)
+
+    # -- what is the business of the calls alone -----------------------------------------------------------------------
+
+    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
+        """The complete offer of a call is there.
+
+        Raises:
+            LocalProtocolError: The call has one already.
+        """
+        self._calls.set_local_description(call_id, sdp, now)
+
+    def remote_description_applied(self, call_id: str, now: float) -> None:
+        """The media took what `RemoteDescription` brought.
+
+        Raises:
+            LocalProtocolError: There was none.
+        """
+        self._calls.remote_description_applied(call_id, now)
+
+    def set_answer(self, call_id: str, sdp: str, now: float) -> None:
+        """The complete answer to the latest `MediaOffered` is there."""
+        self._calls.set_answer(call_id, sdp, now)
+
+    def fail_call(self, call_id: str, error: TxError, now: float) -> None:
+        """The media of a call failed, so the call ends."""
+        self._calls.fail(call_id, error, now)
+
+    def hangup(self, call_id: str, now: float, *, cause: str | None = None, cause_code: int | None = None) -> None:
+        """End a call. One that has ended, or never was, is no error. The far end is told if it was called."""
+        self._calls.hang_up(call_id, now, cause, cause_code)
+
+    # -- what comes out ------------------------------------------------------------------------------------------------
+
+    def texts_to_send(self) -> list[str]:
+        """The frames to send, in order; each is handed out once."""
+        return self._channel.take_texts()
+
+    def next_event(self) -> SessionEvent | None:
+        """The next thing that happened; None if that was all."""
+        return self._events.popleft() if self._events else None
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` wants to be called; None for never."""
+        return self._timers.next_deadline
+
+    def clear_transcript(self, now: float) -> None:
+        """Forget the transcript."""
+        self._conversation.clear()
+
+    def add_transcription(self, item: TranscriptionItem, now: float) -> None:
+        """Put an item of the application's into the transcript, or in the place of the one with its id."""
+        self._conversation.add(item, now)

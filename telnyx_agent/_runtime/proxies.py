@@ -1,0 +1,248 @@
+"""Proxies on the way to the server: which one is used, and how it is asked for a tunnel. HTTP CONNECT and SOCKS5.
+
+Done here and not by websocket-client, whose sockets cannot be interrupted; the tunnel is asked for on the `Wire`, so
+that `close()` and the connect time-out end that wait as well. Nothing of user name and password gets into a text.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Mapping
+from typing import Literal, Protocol
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from ..errors import ClientConfigurationError, NetworkError
+
+__all__ = ["Proxy", "Stream", "choose_proxy", "is_loopback", "open_tunnel", "parse_proxy"]
+
+_PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
+_LONGEST_ANSWER = 16384
+"""Bytes of the head of a proxy's answer."""
+
+_SOCKS_ERRORS = {
+    1: "it failed",
+    2: "its rules forbid that",
+    3: "it cannot reach the network",
+    4: "it cannot reach the host",
+    5: "the host refused the connection",
+    6: "the connection took too long",
+    7: "it does not know CONNECT",
+    8: "it does not know this kind of address",
+}
+
+
+class Stream(Protocol):
+    """What a tunnel is asked for on; `Wire`."""
+
+    def send(self, data: bytes) -> int: ...
+    def recv(self, size: int) -> bytes: ...
+    def look_up(self, host: str) -> str: ...
+
+
+@attrs.frozen
+class Proxy:
+    """A proxy.
+
+    Attributes:
+        kind: `"http"`, `"socks5"` (names are looked up here) or `"socks5h"` (by the proxy).
+        host: Its name or address.
+        port: Its port.
+        username: None if it does not ask.
+        password: None if it does not ask.
+    """
+
+    kind: Literal["http", "socks5", "socks5h"]
+    host: str
+    port: int
+    username: str | None = attrs.field(default=None, repr=False)
+    password: str | None = attrs.field(default=None, repr=False)
+
+    @property
+    def where(self) -> str:
+        """For error messages."""
+        return f"{self.host}:{self.port}"
+
+
+def parse_proxy(url: str) -> Proxy:
+    """The proxy that a URL names; `http://` may be left out.
+
+    Raises:
+        ClientConfigurationError: It names none; the text does not quote it, since it may hold a password.
+    """
+    if "://" not in url:
+        url = f"http://{url}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in _PORTS:
+        raise ClientConfigurationError(
+            "that is not the URL of a proxy; expected 'http://[user:password@]host:port' or 'socks5h://...'"
+        )
+    kind: Literal["http", "socks5", "socks5h"] = parts.scheme  # type: ignore[assignment]
+    username = None if parts.username is None else unquote(parts.username)
+    password = None if parts.password is None else unquote(parts.password)
+    if kind != "http" and max(len((text or "").encode()) for text in (username, password)) > 255:
+        raise ClientConfigurationError("user name and password of a SOCKS proxy may have 255 bytes each")
+    return Proxy(kind, host, port or _PORTS[kind], username, password)
+
+
+def choose_proxy(
+    explicit: str | None, host: str, port: int, *, secure: bool, environment: Mapping[str, str]
+) -> Proxy | None:
+    """The proxy for a server; None for a direct connection.
+
+    Args:
+        explicit: What the user said: a URL, `""` for no proxy, or None for what the environment says. The environment
+            is not asked for servers on this machine.
+        host: The server's.
+        port: The server's.
+        secure: Whether it is `wss://`: then `https_proxy` is looked at, else `http_proxy`; then `all_proxy`. Names in
+            capital letters count, too, except `HTTP_PROXY`, which CGI programs let strangers set.
+        environment: `os.environ`.
+
+    Raises:
+        ClientConfigurationError: What was found is no proxy's URL, or one of a kind that is not known.
+    """
+    if explicit is not None:
+        return parse_proxy(explicit) if explicit else None
+    if is_loopback(host):
+        return None
+    names = ("https_proxy", "HTTPS_PROXY") if secure else ("http_proxy",)
+    url = next(filter(None, (environment.get(name, "").strip() for name in (*names, "all_proxy", "ALL_PROXY"))), None)
+    exceptions = environment.get("no_proxy", environment.get("NO_PROXY", ""))
+    if url is None or _is_exception(host, port, exceptions):
+        return None
+    return parse_proxy(url)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as far as its name or address tells."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _is_exception(host: str, port: int, exceptions: str) -> bool:
+    """Whether `no_proxy` names a host: by name, as one under a domain, by address, by network, or with its port."""
+    host = host.lower().rstrip(".")
+    for exception in filter(None, (part.strip().lower() for part in exceptions.split(","))):
+        if exception == "*":
+            return True
+        name, colon, number = exception.rpartition(":")
+        if colon and number.isdigit() and ":" not in name.strip("[]"):
+            if int(number) != port:
+                continue
+            exception = name
+        exception = exception.strip("[]")
+        if _is_in_network(host, exception):
+            return True
+        domain = exception.removeprefix("*").lstrip(".")
+        if domain and (host == domain or host.endswith(f".{domain}")):
+            return True
+    return False
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+# -- the tunnel --------------------------------------------------------------------------------------------------------
+
+
+def open_tunnel(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+    """Ask a proxy, to which `stream` is connected, for a tunnel. Blocks.
+
+    Raises:
+        NetworkError: The proxy refused, or does not speak this protocol.
+        OSError: The connection to the proxy failed.
+    """
+    if proxy.kind == "http":
+        _connect_by_http(stream, proxy, host, port)
+    else:
+        _connect_by_socks(stream, proxy, host, port)
+
+
+def _connect_by_http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if proxy.username is not None:
+        credentials = base64.b64encode(f"{proxy.username}:{proxy.password or ''}".encode()).decode("ascii")
+        head += f"Proxy-Authorization: Basic {credentials}\r\n"
+    stream.send(f"{head}\r\n".encode("ascii"))
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        # Byte by byte (they are buffered below): what follows the head is the server's already.
+        byte = stream.recv(1)
+        if not byte or len(answer) > _LONGEST_ANSWER:
+            raise NetworkError(f"the network proxy {proxy.where} did not answer as an HTTP proxy does")
+        answer += byte
+    words = answer.split(b"\r\n", 1)[0].split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        raise NetworkError(f"the network proxy {proxy.where} did not answer as an HTTP proxy does")
+    status = int(words[1])
+    if status == 407:
+        raise NetworkError(f"the network proxy {proxy.where} wants another user name and password (HTTP status 407)")
+    if not 200 <= status < 300:
+        raise NetworkError(f"the network proxy {proxy.where} refused the connection to {target} (HTTP status {status})")
+
+
+def _connect_by_socks(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+    """RFC 1928, with the user names of RFC 1929."""
+    has_name = proxy.username is not None
+    stream.send(b"\x05\x02\x00\x02" if has_name else b"\x05\x01\x00")
+    version, method = _exactly(stream, 2, proxy)
+    if version != 5 or method not in ((0, 2, 0xFF) if has_name else (0, 0xFF)):
+        raise NetworkError(f"the network proxy {proxy.where} did not answer as a SOCKS5 proxy does")
+    if method == 0xFF:
+        raise NetworkError(f"the network proxy {proxy.where} wants another way to log in than we have")
+    if method == 2:
+        name, password = (proxy.username or "").encode(), (proxy.password or "").encode()
+        stream.send(b"\x01" + bytes([len(name)]) + name + bytes([len(password)]) + password)
+        if _exactly(stream, 2, proxy)[1] != 0:
+            raise NetworkError(f"the network proxy {proxy.where} wants another user name and password")
+    stream.send(b"\x05\x01\x00" + _socks_address(stream, proxy, host) + port.to_bytes(2, "big"))
+    version, reply, _, kind = _exactly(stream, 4, proxy)
+    if version != 5:
+        raise NetworkError(f"the network proxy {proxy.where} did not answer as a SOCKS5 proxy does")
+    if reply != 0:
+        why = _SOCKS_ERRORS.get(reply, f"error {reply}")
+        raise NetworkError(f"the network proxy {proxy.where} did not connect to {host}:{port}: {why}")
+    size = {1: 4, 4: 16}.get(kind)
+    _exactly(stream, (_exactly(stream, 1, proxy)[0] if size is None else size) + 2, proxy)
+
+
+def _socks_address(stream: Stream, proxy: Proxy, host: str) -> bytes:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if proxy.kind == "socks5h":
+            try:
+                name = host.encode("idna")
+            except UnicodeError as exc:
+                raise NetworkError(f"{host} is not a usable host name for a network proxy") from exc
+            return b"\x03" + bytes([len(name)]) + name
+        address = ipaddress.ip_address(stream.look_up(host))
+    return (b"\x01" if address.version == 4 else b"\x04") + address.packed
+
+
+def _exactly(stream: Stream, size: int, proxy: Proxy) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = stream.recv(size - len(data))
+        if not chunk:
+            raise NetworkError(f"the network proxy {proxy.where} closed the connection")
+        data += chunk
+    return data
