@@ -16,6 +16,7 @@ _DECIMATION = 6  # the pitch is searched at 8 kHz
 _TEMPLATE = 160  # 20 ms at 8 kHz
 _SHORTEST, _LONGEST = 20, 120  # 400 Hz to 66 Hz at 8 kHz
 _CROSSFADE = 240  # 5 ms
+_SMOOTH = 120  # 2.5 ms
 
 
 class Concealer:
@@ -47,9 +48,21 @@ class Concealer:
         if self._period is None:
             self._period = self._last_period()
             self._position = 0
+            return self._begun(count)
         made = self._continue(count).astype(np.int16)
         self._position += count
         return made
+
+    def _begun(self, count: int) -> NDArray[np.int16]:
+        """The first made-up samples. Two periods never end quite alike: the step between them is spread."""
+        assert self._period is not None
+        made = self._continue(count)
+        smooth = min(_SMOOTH, count)
+        before = self._history[-1 - self._period.size]
+        step = float(self._history[-1]) - float(before)
+        made[:smooth] += step * np.linspace(1.0, 0.0, smooth, endpoint=False, dtype=np.float32)
+        self._position += count
+        return np.asarray(np.clip(made, -32768, 32767), np.int16)
 
     def _continue(self, count: int) -> NDArray[np.float32]:
         assert self._period is not None

@@ -38,11 +38,13 @@ class Place:
         number: Consecutive for consecutive packets, whatever their sequence numbers.
         start: In samples.
         first_of_stream: Whether a stream begins with it.
+        restarted: Whether its place has nothing to do with those of earlier packets: a new stream or another clock.
     """
 
     number: int
     start: int
     first_of_stream: bool
+    restarted: bool
 
 
 class PacketOrder:
@@ -88,12 +90,15 @@ class PacketOrder:
             return None
         self._expected = None
         start = self._start + distance(packet.timestamp, self._timestamp, 32) * ratio
-        if step > 0 and self._has_jumped(packet, start, None if longest_gap is None else longest_gap + step * duration):
+        jumped = False
+        if step > 0:
+            jumped = self._has_jumped(packet, start, None if longest_gap is None else longest_gap + step * duration)
+        if jumped:
             start = self.end
         number = self.newest + step
         if step > 0:
             self._remember(packet, number, start, duration)
-        return Place(number, start, False)
+        return Place(number, start, False, jumped)
 
     def _has_jumped(self, packet: ReceivedPacket, start: int, limit: int | None) -> bool:
         """Whether the sender's clock went back or far ahead, or ticks otherwise now (another codec)."""
@@ -102,7 +107,7 @@ class PacketOrder:
         return limit is not None and start - self.end > limit
 
     def _restart(self, packet: ReceivedPacket, duration: int) -> Place:
-        place = Place(0 if self.newest is None else self.newest + 1, self.end, True)
+        place = Place(0 if self.newest is None else self.newest + 1, self.end, True, True)
         self._expected = None
         self._remember(packet, place.number, place.start, duration)
         return place

@@ -1,13 +1,12 @@
 """From RTP packets to what is heard: reorder, conceal, keep the delay small. PURE: no thread, no clock, no I/O.
 
 Time is counted in samples that were asked for. `put` runs on the loop, `get` on the device's thread; between them is
-one `deque`, and everything else belongs to one of the two. The delay is fixed here (60 ms, and at most 200 ms); only
-silence is ever left out to bring it back. Names of counters are those of W3C's `getStats`.
+one `deque`, and everything else belongs to one of the two. Names of counters are those of W3C's `getStats`.
 
 How a gap is told from a pause: packets are in order of their sequence numbers, so a missing number is a loss and is
 concealed for as long as the timestamps say; consecutive numbers with a jump in the timestamps are a pause of the sender
-(DTX). When there is nothing at all, the last sound goes on and fades within 100 ms; the gap is judged by the packet
-that comes after it.
+(DTX). When there is nothing at all, the last sound goes on and fades; the gap is judged by the packet that comes after
+it. `docs/playout.md` has the whole of it.
 """
 
 from __future__ import annotations
@@ -20,34 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codecs import RATE, CodecError, Decoder
-from .ordering import JitterMeter, PacketOrder, ReceivedPacket
+from .ordering import JitterMeter, ReceivedPacket
+from .pace import Pace
+from .packets import PacketBuffer, WaitingPacket
 from .stats import PlayoutStats
+from .stretch import join
+from .synthesis import FADED, Synthesis
+from .target import TargetDelay
 
 __all__ = ["Playout", "ReceivedPacket"]
 
 _EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
-_FADE_FROM, _FADE_TO = 1920, 4800  # made-up audio is at full level for 40 ms and gone after 100 ms
-_RAMP = 120  # 2.5 ms from silence to full level
-_CHUNK = 480  # what is made up at a time when nobody knows how much it takes
-_QUIET = 160  # peak of what may be left out unheard (-46 dB)
-_SLACK = 1920  # how much over the target the delay may be before silence is left out
-_REMEMBERED = 200  # numbers of lost packets, to tell a late packet from a duplicate
+_RAMP = 120  # 2.5 ms from full level to silence
+_CHUNK = 480  # what is made up at a time
 _INBOX = 64  # packets, more than a second: nobody takes anything
-
-
-@attrs.define(slots=True)
-class _Waiting:
-    """A packet in order: where its audio belongs on our own time line, which neither wraps nor jumps back."""
-
-    start: int
-    duration: int
-    payload: bytes
-    decoder: Decoder
-    first_of_stream: bool
-
-    @property
-    def end(self) -> int:
-        return self.start + self.duration
+_FAR = 9600  # when nothing is playing, a packet so far off its usual time begins a new count of lateness
+_LATE_START = 9600  # when playing begins later than that, some is left out, all of it when it never began before
+_LOOK = 8  # packets from one that is looked at for error correction to the next
+_JOIN_RADIUS = 240  # how far from its place sound may be joined, for a better fit
 
 
 class _Flush:
@@ -58,32 +47,29 @@ class _Flush:
 class _Counts:
     """Counters of the getting side."""
 
-    lost: int = 0
-    late: int = 0
-    duplicated: int = 0
-    discarded: int = 0
     recovered: int = 0
     concealed: int = 0
     silent: int = 0
     events: int = 0
     removed: int = 0
+    inserted: int = 0
     total: int = 0
     emitted: int = 0
     delay: float = 0.0
+    target_delay: float = 0.0
 
 
 class Playout:
-    """A playout buffer with a fixed target delay.
+    """A playout buffer whose delay follows the network.
 
     Args:
         decoder: For every payload type; or give `set_decoders` a table once the codecs are known.
-        target_delay: Samples to collect before a talk spurt is played; 60 ms.
-        max_delay: Samples that may wait at most; 200 ms. What is older is thrown away and counted.
+        least_delay: Samples that packets which are not late should wait at least, however good the network.
+        max_delay: Samples that may wait over the target delay at most; 300 ms. What is older is thrown away.
     """
 
-    def __init__(self, decoder: Decoder | None = None, *, target_delay: int = 2880, max_delay: int = 9600) -> None:
-        self._target = target_delay
-        self._bound = max_delay
+    def __init__(self, decoder: Decoder | None = None, *, least_delay: int = 0, max_delay: int = 14400) -> None:
+        self._bound = max_delay + least_delay
         self._inbox: deque[ReceivedPacket | _Flush] = deque()
         # Of the putting side.
         self._received = 0
@@ -94,20 +80,19 @@ class Playout:
         # Of the getting side.
         self._default = decoder
         self._decoders: Mapping[int, Decoder] = {}
-        self._current = decoder
-        self._order = PacketOrder()
-        self._waiting: dict[int, _Waiting] = {}
-        self._missing: set[int] = set()
-        self._pcm = _EMPTY
-        self._started = False  # whether anything was ever played
+        self._packets = PacketBuffer(self._bound)
+        self._target = TargetDelay(least_delay)
+        self._synthesis = Synthesis(decoder)
+        self._pace = Pace()
+        self._pcm = _EMPTY  # to be heard next
+        self._time = 0  # samples handed out or in `_pcm`
         self._playing = False
-        self._waited = 0  # samples since the first packet of a talk spurt is there
-        self._next = 0  # number of the packet to be played next
-        self._head = 0  # where its audio should begin
+        self._head = 0  # where on the line the next packet's sound should begin
+        self._filled = 0  # samples made up in place of what comes from there on
+        self._unjudged = 0  # of these, samples not yet known to be a loss or a pause
         self._frame = _CHUNK * 2  # samples in the last packet played
-        self._idle = 0  # samples made up since the buffer ran empty
-        self._pending = 0  # of these, samples not yet known to be a loss or a pause
-        self._made_up = 0  # samples made up since the last real one
+        self._latest = -1  # number of the last packet that was late and played
+        self._until_look = 0  # packets until one is looked at for error correction
         self._in_event = False
         self._counts = _Counts()
 
@@ -136,26 +121,34 @@ class Playout:
 
     def stats(self) -> PlayoutStats:
         """The counters as they are now (any thread)."""
-        counts = self._counts
-        waiting = max(0, self._order.end - self._head) if self._waiting else 0
+        counts, packets, target = self._counts, self._packets, self._target
+        waiting = max(0, packets.end - self._head) if len(packets) else 0
         return PlayoutStats(
             packets_received=self._received,
             bytes_received=self._bytes,
-            packets_lost=counts.lost,
-            packets_late=counts.late,
-            packets_duplicated=counts.duplicated,
-            packets_discarded=counts.discarded + self._overflown,
+            packets_lost=packets.lost,
+            packets_late=packets.late,
+            packets_duplicated=packets.duplicated,
+            packets_discarded=packets.discarded + self._overflown,
             fec_packets_recovered=counts.recovered,
             concealed_samples=counts.concealed,
             silent_concealed_samples=counts.silent,
             concealment_events=counts.events,
             removed_samples=counts.removed,
+            inserted_samples=counts.inserted,
             total_samples=counts.total,
             jitter_buffer_delay=counts.delay,
+            jitter_buffer_target_delay=counts.target_delay,
             jitter_buffer_emitted_count=counts.emitted,
             jitter=self._jitter.seconds,
             delay=(waiting + self._pcm.size) / RATE,
+            target_delay=(target.value - target.base) / RATE,
         )
+
+    @property
+    def position(self) -> int:
+        """Where on the line of time, which begins with the first packet's audio, the next sample is (device)."""
+        return self._head + self._filled - self._pcm.size
 
     def _make_room(self) -> None:
         """Nobody gets: keep the newest packets."""
@@ -170,22 +163,31 @@ class Playout:
 
     def get(self, samples: int) -> NDArray[np.int16]:
         """The next samples to be heard, exactly that many, whatever has or has not come (device). Never blocks."""
-        self._collect()
-        self._enforce_bound()
-        out = np.zeros(samples, np.int16)
-        filled = 0
-        while filled < samples:
-            if not self._pcm.size:
-                self._pcm = self._next_chunk(samples - filled)
-            part = self._pcm[: samples - filled]
-            out[filled : filled + part.size] = part
-            self._pcm = self._pcm[part.size :]
-            filled += part.size
+        if self._inbox:
+            self._collect()
         self._counts.total += samples
-        return out
+        pcm = self._pcm
+        if pcm.size >= samples:
+            self._pcm = pcm[samples:]
+            return pcm[:samples]
+        parts = [pcm]
+        missing = samples - pcm.size
+        while missing > 0:
+            pcm = self._next_chunk(missing)
+            self._time += pcm.size
+            parts.append(pcm)
+            missing -= pcm.size
+        if missing:
+            parts[-1], self._pcm = pcm[:missing], pcm[missing:]
+        else:
+            self._pcm = _EMPTY
+        return np.concatenate(parts)
 
     def _collect(self) -> None:
         """Take what has come since the last time."""
+        packets, target = self._packets, self._target
+        now = self._time - self._pcm.size
+        restarted, newest = False, None
         while self._inbox:
             try:
                 item = self._inbox.popleft()
@@ -193,239 +195,252 @@ class Playout:
                 break
             if isinstance(item, _Flush):
                 self._throw_away()
-            else:
-                self._insert(item)
+                continue
+            packet = packets.insert(item, self._decoders, self._default, now)
+            if packet is None or not packet.duration:
+                continue
+            restarted = restarted or packet.restarted
+            # What has come before the device first asked says nothing about the network, but the newest.
+            if newest is not None and not target.is_new:
+                target.arrived(now - newest.start, newest.duration)
+            newest = packet
+        if newest is None:
+            return
+        lateness = now - newest.start
+        target.arrived(lateness, newest.duration)
+        self._until_look -= 1
+        if self._until_look <= 0:
+            self._until_look = _LOOK
+            target.protected(newest.decoder.has_fec(newest.payload))
+        if restarted or (not self._playing and abs(lateness - target.value) > _FAR):
+            target.restart(lateness)
+        if packets.end - self._head > self._bound + target.value - target.base and self._playing:
+            self._catch_up(lateness)
 
-    def _insert(self, packet: ReceivedPacket) -> None:
-        counts = self._counts
-        decoder = self._decoders.get(packet.payload_type, self._default)
-        if decoder is None:
-            counts.discarded += 1
-            return
-        try:
-            # A packet of nothing but padding takes a number and no time.
-            duration = decoder.duration(packet.payload) if packet.payload else 0
-        except CodecError:
-            counts.discarded += 1
-            return
-        # A pause of the sender lets the buffer run empty, so a long hole behind packets that still wait is none.
-        longest_gap = self._bound if self._waiting else None
-        place = self._order.place(packet, duration, RATE // decoder.clock_rate, longest_gap)
-        if place is None:
-            counts.late += 1
-        elif place.number in self._waiting:
-            counts.duplicated += 1
-        elif not self._started or place.number >= self._next:
-            self._waiting[place.number] = _Waiting(
-                place.start, duration, packet.payload, decoder, place.first_of_stream
-            )
-        elif place.number in self._missing:
-            self._missing.discard(place.number)
-            counts.lost -= 1
-            counts.late += 1
-        else:
-            counts.duplicated += 1
+    def _catch_up(self, lateness: int) -> None:
+        """Too much is waiting: nobody has asked for it for a while, or the network has held it back."""
+        self._target.restart(lateness)
+        if self._packets.drop_before(self._time - self._target.value):
+            self._head = self._packets.oldest()[1].start
+            self._synthesis.cut()
+            self._filled = self._unjudged = 0
 
     def _throw_away(self) -> None:
         """Flush."""
-        self._counts.discarded += len(self._waiting)
-        self._waiting.clear()
-        if self._order.newest is not None:
-            self._next = max(self._next, self._order.newest + 1)
-            self._started = True
+        self._packets.clear()
         # What is half played ends softly.
         tail = self._pcm[:_RAMP]
+        self._time -= self._pcm.size - tail.size
         self._pcm = (tail * np.linspace(1.0, 0.0, tail.size)).astype(np.int16)
-        self._pending = self._idle = 0
+        self._unjudged = 0
         self._pause()
 
     def _pause(self) -> None:
         """Wait for the next talk spurt."""
         self._playing = False
-        self._waited = 0
-
-    def _enforce_bound(self) -> None:
-        """Drop the oldest packets while more than the bound is waiting."""
-        waiting = self._waiting
-        dropped = 0
-        while len(waiting) > 1:
-            oldest = min(waiting)
-            if self._order.end - waiting[oldest].start + self._pcm.size <= self._bound:
-                break
-            del waiting[oldest]
-            dropped += 1
-        if dropped:
-            self._counts.discarded += dropped
-            self._next = min(waiting)
-            self._head = waiting[self._next].start
-            self._started = True
-            self._made_up = _FADE_TO
-            self._pending = self._idle = 0
+        self._filled = 0
+        self._synthesis.cut()
 
     def _next_chunk(self, wanted: int) -> NDArray[np.int16]:
         """Some samples, at least one; `wanted` would be enough."""
-        if not self._playing and not self._begin(wanted):
-            return np.zeros(wanted, np.int16)
-        if self._waiting and self._idle:
-            self._settle_idle()
-        while self._waiting:
-            waiting = self._waiting.get(self._next)
-            if waiting is None:
-                chunk = self._conceal_loss()
-            elif waiting.start > self._head:
-                chunk = self._bridge_pause(waiting.start - self._head)
+        packets = self._packets
+        if not self._playing:
+            waiting = self._begin()
+            if waiting is None or waiting > 0:
+                return self._synthesis.make_up(wanted if waiting is None else min(wanted, waiting))
+        while len(packets):
+            packet = packets.current()
+            if packet is None:
+                chunk = self._cross_loss(*packets.oldest())
+            elif packet.start > self._head:
+                chunk = self._cross_pause(packet.start - self._head)
+            elif self._filled:
+                chunk = self._play_late(packet)
             else:
-                chunk = self._play(waiting)
+                chunk = self._play()
             if chunk.size:
                 return chunk
         return self._run_dry(wanted)
 
-    def _begin(self, wanted: int) -> bool:
-        """Whether a talk spurt begins now: enough is there, or the first of it has waited long enough."""
-        if not self._waiting:
-            return False
-        oldest = min(self._waiting)
-        first = self._waiting[oldest]
-        if self._order.end - first.start < self._target and self._waited < self._target:
-            self._waited += wanted
-            return False
-        if self._pending and oldest != self._next:
-            self._count_concealed(self._pending)
-        self._pending = self._idle = 0
-        if self._started:
-            self._lose_until(oldest)
-        self._started = self._playing = True
-        self._next = oldest
-        self._head = first.start
-        self._made_up = _FADE_TO  # so that it comes up softly
-        return True
+    def _excess(self) -> int:
+        """Samples by which the delay is over its target; negative where it is under it."""
+        return self._time - self._head - self._filled - self._target.value
 
-    def _settle_idle(self) -> None:
-        """Something has come after the buffer was empty: what was made up takes the place of what did not come."""
-        oldest = min(self._waiting)
-        gap = max(0, self._waiting[oldest].start - self._head)
-        covered = min(self._idle, gap)
-        # Consecutive numbers and a jump in the timestamps: the sender had paused, nothing was missing.
-        paused = covered if oldest == self._next else 0
-        self._count_concealed(max(0, self._pending - paused))
-        self._lose_until(oldest if covered >= gap else min(oldest, self._next + covered // self._frame))
-        self._head += covered
-        self._pending = self._idle = 0
+    def _begin(self) -> int | None:
+        """Samples until a talk spurt begins, 0 when it begins now, None while there is nothing."""
+        packets = self._packets
+        if not len(packets):
+            return None
+        oldest, first = packets.oldest()
+        waiting = first.start + self._target.value - self._time
+        if 0 < waiting <= self._bound:
+            return waiting
+        if waiting < -_LATE_START:
+            kept = self._bound // 2 if packets.started else 0
+            packets.drop_before(self._time - self._target.value - kept)
+            oldest, first = packets.oldest()
+        if self._unjudged and oldest != packets.next:
+            self._count_concealed(self._unjudged)
+        self._unjudged = self._filled = 0
+        packets.begin_with(oldest)
+        self._playing = True
+        self._head = first.start
+        self._synthesis.made_up = FADED  # so that it comes up softly
+        return 0
 
     def _run_dry(self, wanted: int) -> NDArray[np.int16]:
         """Nothing is there: the last sound fades, then a new talk spurt is waited for."""
-        if self._made_up >= _FADE_TO:
+        synthesis = self._synthesis
+        if synthesis.made_up >= FADED and not synthesis.comfort:
             self._pause()
             return np.zeros(wanted, np.int16)
-        self._idle += _CHUNK
-        self._pending += _CHUNK
-        return self._make_up(_CHUNK)
+        self._filled += _CHUNK
+        self._unjudged += _CHUNK
+        return synthesis.make_up(_CHUNK)
 
-    def _conceal_loss(self) -> NDArray[np.int16]:
-        """The next packet is missing and later ones are there."""
-        oldest = min(self._waiting)
-        first = self._waiting[oldest]
-        samples = min(self._frame, first.start - self._head)
-        if samples <= 0:
+    def _cross_loss(self, oldest: int, first: WaitingPacket) -> NDArray[np.int16]:
+        """The next packet is missing and later ones are there: fill its place, as far as that is not done."""
+        gap = first.start - self._head
+        self._judge(self._unjudged)
+        if first.protected is None:
+            first.protected = first.decoder.has_fec(first.payload)
+        if self._filled >= gap:
             self._lose_until(oldest)
+            self._head, self._filled = first.start, self._filled - max(0, gap)
             return _EMPTY
-        recovered = None
-        if oldest == self._next + 1 and self._head + samples == first.start:
-            recovered = self._recover(first, samples)
-        if recovered is None:
-            self._count_concealed(samples, min(samples, max(0, self._made_up + samples - _FADE_TO)))
-            recovered = self._make_up(samples)
-        self._lose_until(self._next + 1)
-        self._head += samples
-        return recovered
+        frame = min(self._frame, gap)
+        lead = gap - frame
+        if first.protected and self._filled >= lead:
+            recovered = self._recover(oldest, first, lead, frame)
+            if recovered is not None:
+                return recovered
+        size = min(_CHUNK, (lead if self._filled < lead else gap) - self._filled)
+        self._filled += size
+        self._count_concealed(size)
+        return self._synthesis.make_up(size)
 
-    def _recover(self, following: _Waiting, samples: int) -> NDArray[np.int16] | None:
-        try:
-            recovered = following.decoder.recover(following.payload, samples)
-        except CodecError:
+    def _recover(self, oldest: int, first: WaitingPacket, lead: int, frame: int) -> NDArray[np.int16] | None:
+        """The last lost packet from the one after it."""
+        missed = self._filled - lead
+        self._synthesis.use(first.decoder, first_of_stream=False)
+        outcome = self._synthesis.recover(first.payload, lead, frame, self._filled)
+        if outcome is None:
+            first.protected = False
             return None
-        if recovered is not None:
-            self._counts.recovered += 1
-            recovered = self._join(recovered)
-        return recovered
+        self._counts.recovered += 1
+        going_on, chunk = outcome
+        if going_on.size:
+            chunk, _ = join(going_on, chunk, missed, 0)
+        self._lose_until(oldest)
+        self._head, self._filled, self._in_event = first.start, 0, False
+        return chunk
 
-    def _bridge_pause(self, gap: int) -> NDArray[np.int16]:
-        """The sender had paused for `gap` samples; part of that is left out when the delay is over the target."""
-        spare = self._order.end - self._head - self._target
-        if gap > self._bound or spare > _SLACK:
-            skipped = gap if gap > self._bound else min(gap, spare)
-            self._counts.removed += 0 if gap > self._bound else skipped
+    def _cross_pause(self, gap: int) -> NDArray[np.int16]:
+        """The sender has paused for `gap` samples: the best place to make the delay right."""
+        self._unjudged = 0
+        excess = self._excess()
+        if self._filled >= gap or gap > self._bound:
+            self._head += gap
+            self._filled = max(0, self._filled - gap)
+        elif excess > 0:
+            skipped = min(gap - self._filled, excess)
+            self._counts.removed += skipped
             self._head += skipped
-            return _EMPTY
-        samples = min(gap, _CHUNK)
-        self._head += samples
-        return self._make_up(samples)
+        elif excess < 0:
+            inserted = min(_CHUNK, -excess)
+            self._counts.inserted += inserted
+            return self._synthesis.make_up(inserted)
+        else:
+            size = min(_CHUNK, gap - self._filled)
+            self._filled += size
+            return self._synthesis.make_up(size)
+        return _EMPTY
 
-    def _play(self, waiting: _Waiting) -> NDArray[np.int16]:
+    def _play_late(self, packet: WaitingPacket) -> NDArray[np.int16]:
+        """The next packet has come when some of its place was filled already."""
+        self._judge(self._unjudged)
+        following, filled = self._packets.follower(), self._filled
+        if following is not None and filled >= packet.duration and following.end > self._head + filled:
+            # The one after it is in time, so nothing is gained by playing it.
+            self._packets.take()
+            self._packets.late += 1
+            self._synthesis.pass_over(packet.payload)
+            self._head, self._filled = packet.end, filled - packet.duration
+            return _EMPTY
+        # Sound that is late by less than itself goes on in its place, unless the delay should grow: because it is under
+        # its target, or because this is the second in a row and the network has become slower.
+        wanted, radius = filled, 0
+        if filled >= packet.duration or self._latest == self._packets.next - 1:
+            wanted = min(filled, max(0, self._time - packet.asked))
+        elif (missing := -self._excess()) > 0:
+            wanted, radius = max(0, filled - missing), _JOIN_RADIUS
+        self._latest = self._packets.next
+        self._take(packet)
+        try:
+            going_on, chunk = self._synthesis.decode_late(packet.payload)
+        except CodecError:
+            return self._undecodable(packet)
+        self._filled = 0
+        chunk, _ = join(going_on, chunk, wanted, radius)
+        self._emitted(packet, chunk.size)
+        return chunk
+
+    def _play(self) -> NDArray[np.int16]:
         """Decode the packet whose turn it is."""
+        packet = self._packets.current()
+        assert packet is not None
+        excess = self._excess()
+        self._take(packet)
+        if not packet.duration:
+            return _EMPTY
+        try:
+            chunk = self._synthesis.decode(packet.payload)
+        except CodecError:
+            return self._undecodable(packet)
+        self._emitted(packet, chunk.size)
+        changed = self._pace.keep(chunk, excess)
+        difference = changed.size - chunk.size
+        if difference > 0:
+            self._counts.inserted += difference
+        else:
+            self._counts.removed -= difference
+        return changed
+
+    def _take(self, packet: WaitingPacket) -> None:
+        self._packets.take()
+        self._target.passed(lost=False)
+        self._synthesis.use(packet.decoder, first_of_stream=packet.first_of_stream)
+        self._head = packet.end
+        if packet.duration:
+            self._frame = packet.duration
+
+    def _undecodable(self, packet: WaitingPacket) -> NDArray[np.int16]:
+        self._packets.discarded += 1
+        self._filled = 0
+        self._count_concealed(packet.duration)
+        return self._synthesis.make_up(packet.duration)
+
+    def _emitted(self, packet: WaitingPacket, samples: int) -> None:
         counts = self._counts
-        delay = self._order.end - waiting.start
-        del self._waiting[self._next]
-        self._next += 1
-        if not waiting.duration:
-            return _EMPTY
-        if waiting.first_of_stream and self._current is waiting.decoder:
-            waiting.decoder.reset()
-        self._current = waiting.decoder
-        self._head = waiting.end
-        self._frame = waiting.duration
-        try:
-            chunk = waiting.decoder.decode(waiting.payload)
-        except CodecError:
-            counts.discarded += 1
-            self._count_concealed(waiting.duration)
-            return self._make_up(waiting.duration)
-        chunk = self._join(chunk)
-        if delay > self._target + _SLACK and int(np.abs(chunk.astype(np.int32)).max(initial=0)) < _QUIET:
-            counts.removed += chunk.size
-            return _EMPTY
-        counts.delay += delay * chunk.size / RATE
-        counts.emitted += chunk.size
-        return chunk
-
-    def _join(self, chunk: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Real audio again: bring it up softly from the level to which what was made up had faded."""
-        if self._made_up > _FADE_FROM:
-            count = min(_RAMP, chunk.size)
-            faded = max(0.0, (_FADE_TO - self._made_up) / (_FADE_TO - _FADE_FROM))
-            chunk = chunk.copy()
-            chunk[:count] = (chunk[:count] * np.linspace(faded, 1.0, count)).astype(np.int16)
-        self._made_up = 0
         self._in_event = False
-        return chunk
+        counts.delay += (self._time - packet.asked) * samples / RATE
+        counts.target_delay += (self._target.value - self._target.base) * samples / RATE
+        counts.emitted += samples
 
-    def _make_up(self, samples: int) -> NDArray[np.int16]:
-        """Audio in place of what is not there, fading with the length of the gap."""
-        begin, self._made_up = self._made_up, self._made_up + samples
-        if begin >= _FADE_TO or self._current is None:
-            return np.zeros(samples, np.int16)
-        try:
-            made = self._current.conceal(samples)
-        except CodecError:
-            return np.zeros(samples, np.int16)
-        if begin + samples <= _FADE_FROM:
-            return made
-        gain = (_FADE_TO - begin - np.arange(samples)) / (_FADE_TO - _FADE_FROM)
-        return (made * np.clip(gain, 0.0, 1.0)).astype(np.int16)
+    def _judge(self, samples: int) -> None:
+        """So much of what was made up is known to have been missing."""
+        self._unjudged = 0
+        self._count_concealed(samples)
 
-    def _count_concealed(self, samples: int, silent: int = 0) -> None:
+    def _count_concealed(self, samples: int) -> None:
         if samples:
             self._counts.concealed += samples
-            self._counts.silent += silent
+            if self._synthesis.made_up >= FADED:
+                self._counts.silent += samples
             self._counts.events += not self._in_event
             self._in_event = True
 
     def _lose_until(self, number: int) -> None:
         """Packets before `number` that have not come are lost, unless they come late."""
-        for lost in range(max(self._next, number - _REMEMBERED), number):
-            if lost not in self._waiting:
-                self._counts.lost += 1
-                self._missing.add(lost)
-        self._next = number
-        if len(self._missing) > 2 * _REMEMBERED:
-            self._missing = {lost for lost in self._missing if lost > number - _REMEMBERED}
+        for _ in range(self._packets.skip_to(number)):
+            self._target.passed(lost=True)

@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 
 from telnyx_agent._media.ordering import ReceivedPacket
 from telnyx_agent._media.playout import Playout
+from telnyx_agent._media.synthesis import FADED
 from tests.media.harness import CONCEALED, FRAME, RATE, RawDecoder, Samples, packets
 
-TARGET = 2880
+LEAST = 1920
+
+
+def steady(decoder: RawDecoder | None = None, least: int = LEAST) -> Playout:
+    """A playout whose delay does not follow a good network all the way down: 40 ms, so that a test can tell places."""
+    return Playout(decoder or RawDecoder(), least_delay=least)
 
 
 def play(playout: Playout, arrivals: list[list[ReceivedPacket]], *, extra: int = 0, block: int = FRAME) -> Samples:
@@ -27,10 +33,20 @@ def play(playout: Playout, arrivals: list[list[ReceivedPacket]], *, extra: int =
     return np.concatenate(heard)
 
 
-def values(heard: Samples) -> list[int]:
-    """The packets heard, by their value; silence and ramps left out. Made-up audio shows as CONCEALED."""
-    middles = heard.reshape(-1, FRAME)[:, FRAME // 2 :]
-    return [int(m[0]) for m in middles if (m == m[0]).all() and m[0] != 0]
+def values(heard: Samples, least: int = 100) -> list[int]:
+    """What was heard one after the other: the values that stay for `least` samples, silence left out."""
+    edges = np.flatnonzero(np.diff(heard)) + 1
+    pieces = np.split(heard, edges)
+    found: list[int] = []
+    for piece in pieces:
+        if piece.size >= least and piece[0] != 0 and found[-1:] != [int(piece[0])]:
+            found.append(int(piece[0]))
+    return found
+
+
+def real(heard: Samples) -> list[int]:
+    """As `values`, without what was made up."""
+    return [value for value in values(heard) if value > 0]
 
 
 def one_each(stream: list[ReceivedPacket]) -> list[list[ReceivedPacket]]:
@@ -38,14 +54,14 @@ def one_each(stream: list[ReceivedPacket]) -> list[list[ReceivedPacket]]:
 
 
 def test_clean_stream_is_heard_whole_and_in_order() -> None:
-    """Every packet comes out once, 60 ms after it came in, and nothing is made up."""
-    playout = Playout(RawDecoder())
+    """Every packet comes out once, 40 ms after it came in, and nothing is made up."""
+    playout = steady()
     heard = play(playout, one_each(packets(50)), extra=3)
     assert values(heard)[:50] == [1000 + n for n in range(50)]
-    assert np.flatnonzero(heard)[0] in range(2 * FRAME, TARGET + 2)
+    assert np.flatnonzero(heard)[0] in range(LEAST, LEAST + 2)
     stats = playout.stats()
     assert (stats.packets_received, stats.packets_lost, stats.concealed_samples) == (50, 0, 0)
-    assert stats.jitter_buffer_delay / stats.jitter_buffer_emitted_count == pytest.approx(0.06, abs=0.02)
+    assert stats.jitter_buffer_delay / stats.jitter_buffer_emitted_count == pytest.approx(0.04, abs=0.001)
 
 
 def test_reordered_packets_are_heard_in_order() -> None:
@@ -53,8 +69,8 @@ def test_reordered_packets_are_heard_in_order() -> None:
     stream = packets(30)
     stream[10], stream[11] = stream[11], stream[10]
     stream.insert(22, stream.pop(20))
-    playout = Playout(RawDecoder())
-    heard = play(playout, one_each(stream), extra=3)
+    playout = steady(least=3840)
+    heard = play(playout, one_each(stream), extra=5)
     assert values(heard)[:30] == [1000 + n for n in range(30)]
     assert playout.stats().concealed_samples == 0
     assert playout.stats().packets_lost == 0
@@ -64,7 +80,7 @@ def test_reordering_of_the_very_first_packets_loses_nothing() -> None:
     """The stream begins with the lowest number that came before playing began."""
     stream = packets(10)
     stream[0], stream[1] = stream[1], stream[0]
-    playout = Playout(RawDecoder())
+    playout = steady()
     assert values(play(playout, one_each(stream), extra=3))[:10] == [1000 + n for n in range(10)]
 
 
@@ -74,7 +90,7 @@ def test_duplicates_are_heard_once() -> None:
     arrivals = one_each(stream)
     arrivals[5].append(stream[5])
     arrivals[15].append(stream[5])
-    playout = Playout(RawDecoder())
+    playout = steady()
     assert values(play(playout, arrivals, extra=3))[:20] == [1000 + n for n in range(20)]
     assert playout.stats().packets_duplicated == 2
     assert playout.stats().packets_late == 0
@@ -85,7 +101,7 @@ def test_a_lost_packet_is_concealed_for_exactly_its_time() -> None:
     stream = packets(20)
     arrivals = one_each(stream)
     arrivals[10] = []
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, arrivals, extra=3))
     assert heard[:20] == [*(1000 + n for n in range(10)), CONCEALED, *(1011 + n for n in range(9))]
     stats = playout.stats()
@@ -93,40 +109,40 @@ def test_a_lost_packet_is_concealed_for_exactly_its_time() -> None:
 
 
 def test_a_burst_of_losses_is_one_event_and_fades() -> None:
-    """Eight lost packets are 160 ms of made-up audio that ends in silence; the timeline holds."""
-    stream = packets(40)
-    arrivals: list[list[ReceivedPacket]] = one_each(stream)
-    playout = Playout(RawDecoder(), target_delay=9600, max_delay=19200)
-    for n in range(15, 23):
+    """Fifteen lost packets are 300 ms of made-up audio that ends in silence; the timeline holds."""
+    stream = packets(60)
+    arrivals = one_each(stream)
+    for n in range(15, 30):
         arrivals[n] = []
-    heard = play(playout, arrivals, extra=10)
+    playout = steady(least=16 * FRAME)
+    heard = play(playout, arrivals, extra=20)
     stats = playout.stats()
-    assert (stats.packets_lost, stats.concealment_events) == (8, 1)
-    assert stats.concealed_samples == 8 * FRAME
-    assert stats.silent_concealed_samples == 3 * FRAME
+    assert (stats.packets_lost, stats.concealment_events) == (15, 1)
+    assert stats.concealed_samples == 15 * FRAME
+    assert stats.silent_concealed_samples == 15 * FRAME - FADED
     begin = int(np.flatnonzero(heard == 1014)[FRAME - 1]) + 1
-    assert (heard[begin : begin + 1920] == CONCEALED).all()
-    assert (heard[begin + 4800 : begin + 8 * FRAME] == 0).all()
-    assert heard[begin + 8 * FRAME + 200] == 1023
+    assert (heard[begin : begin + FADED // 2] == CONCEALED).all()
+    assert (heard[begin + FADED : begin + 15 * FRAME] == 0).all()
+    assert heard[begin + 15 * FRAME + 200] == 1030
 
 
 def test_real_sound_joins_what_was_made_up_at_its_level() -> None:
-    """After 60 ms of fading, what comes does not begin from silence, nor at full level at once."""
-    stream = packets(20, value=lambda n: 10000)
+    """After a gap that has half faded, what comes does not begin from silence, nor at full level at once."""
+    stream = packets(30, value=lambda n: 10000)
     arrivals = one_each(stream)
-    for n in (10, 11, 12):
+    for n in range(10, 19):
         arrivals[n] = []
-    playout = Playout(RawDecoder(), target_delay=4800)
-    heard = play(playout, arrivals, extra=6)
-    at = int(np.flatnonzero(heard == CONCEALED)[0]) + 3 * FRAME
-    assert heard[at] == pytest.approx(10000 * 2 / 3, rel=0.02)
+    playout = steady(least=10 * FRAME)
+    heard = play(playout, arrivals, extra=12)
+    at = int(np.flatnonzero(heard == CONCEALED)[0]) + 9 * FRAME
+    assert heard[at] == pytest.approx(10000 / 2, rel=0.02)
     assert heard[at + 119 : at + 2000].tolist() == [10000] * 1881
 
 
 def test_numbers_without_time_between_them_are_not_concealed() -> None:
     """Telephone events share the numbers of the audio and never reach us: a hole in the numbers, none in the sound."""
     before, after = packets(10), packets(10, first=115, timestamp=5000 + 10 * FRAME, start=10)
-    playout = Playout(RawDecoder())
+    playout = steady()
     assert values(play(playout, one_each(before + after), extra=3))[:20] == [1000 + n for n in range(20)]
     assert playout.stats().concealed_samples == 0
 
@@ -136,7 +152,7 @@ def test_a_late_packet_is_thrown_away_and_no_longer_counts_as_lost() -> None:
     stream = packets(20)
     arrivals = one_each(stream)
     arrivals[14].append(arrivals[8].pop())
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, arrivals, extra=3))
     assert heard[8] == CONCEALED
     stats = playout.stats()
@@ -149,7 +165,7 @@ def test_counters_wrap_around(first: int, timestamp: int) -> None:
     stream = packets(30, first=first, timestamp=timestamp)
     arrivals = one_each(stream)
     arrivals[5] = []
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, arrivals, extra=3))
     assert heard[:30] == [1000 + n if n != 5 else CONCEALED for n in range(30)]
     assert playout.stats().packets_lost == 1
@@ -161,13 +177,13 @@ def test_a_pause_of_the_sender_is_not_a_loss() -> None:
     pause = 50
     after = packets(10, first=110, timestamp=5000 + (10 + pause) * FRAME, start=10)
     arrivals: list[list[ReceivedPacket]] = [*one_each(before), *([[]] * pause), *one_each(after)]
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = play(playout, arrivals, extra=4)
     stats = playout.stats()
     assert (stats.packets_lost, stats.concealed_samples) == (0, 0)
     assert [v for v in values(heard) if v != CONCEALED] == [1000 + n for n in range(20)]
     first_after = int(np.flatnonzero(heard > 1010 - 1)[0])
-    assert abs(first_after - ((10 + pause) * FRAME + TARGET)) <= FRAME
+    assert abs(first_after - ((10 + pause) * FRAME + LEAST)) <= FRAME
 
 
 def test_a_short_pause_inside_the_buffer_keeps_the_timeline() -> None:
@@ -175,7 +191,7 @@ def test_a_short_pause_inside_the_buffer_keeps_the_timeline() -> None:
     before = packets(10)
     after = packets(10, first=110, timestamp=5000 + 12 * FRAME, start=10)
     arrivals: list[list[ReceivedPacket]] = [*one_each(before), [], [], *one_each(after)]
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = play(playout, arrivals, extra=3)
     assert playout.stats().packets_lost == 0
     assert playout.stats().concealed_samples == 0
@@ -189,7 +205,7 @@ def test_another_ssrc_is_another_stream() -> None:
     arrivals = one_each(old) + one_each(new)
     arrivals[12].append(old[9])
     decoder = RawDecoder()
-    playout = Playout(decoder)
+    playout = steady(decoder)
     heard = [v for v in values(play(playout, arrivals, extra=3)) if v != CONCEALED]
     assert heard == [1000 + n for n in [*range(10), *range(20, 30)]]
     assert playout.stats().packets_lost == 0
@@ -201,7 +217,7 @@ def test_back_to_the_former_ssrc() -> None:
     """A call that is put through and back again is heard both times."""
     first, second = packets(6), packets(6, first=9000, ssrc=2, start=10)
     third = packets(6, first=106, timestamp=5000 + 6 * FRAME, start=20)
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, one_each(first + second + third), extra=3))
     assert [v for v in heard if v != CONCEALED] == [1000 + n for n in [*range(6), *range(10, 16), *range(20, 26)]]
 
@@ -210,7 +226,7 @@ def test_a_jump_of_the_sequence_number_is_a_restart_when_the_next_packet_confirm
     """RFC 3550 A.1: the same sender began to count anew; one packet is not enough to believe it."""
     old = packets(10)
     new = packets(10, first=30000, timestamp=77, start=20)
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, one_each(old) + one_each(new), extra=4))
     # The first packet of the new count is not believed yet; 20 ms are the price of that.
     assert [v for v in heard if v != CONCEALED] == [1000 + n for n in [*range(10), *range(21, 30)]]
@@ -223,7 +239,7 @@ def test_a_stray_packet_is_not_a_restart() -> None:
     stream = packets(20)
     arrivals = one_each(stream)
     arrivals[10].append(packets(1, first=45000, value=lambda n: 31000)[0])
-    playout = Playout(RawDecoder())
+    playout = steady()
     assert values(play(playout, arrivals, extra=3))[:20] == [1000 + n for n in range(20)]
 
 
@@ -232,20 +248,20 @@ def test_a_jump_of_the_timestamp_alone_is_not_waited_for(jump: int) -> None:
     """A sender whose clock jumps while its numbers go on (FreeSWITCH, when it bridges) is heard without a hole."""
     before = packets(10)
     after = packets(10, first=110, timestamp=(5000 + 10 * FRAME + jump) % 2**32, start=10)
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, one_each(before) + one_each(after), extra=3))
     assert heard[:20] == [1000 + n for n in range(20)]
 
 
 def test_no_more_than_the_bound_is_ever_waiting() -> None:
-    """Half a second that came before the first `get`: the newest 200 ms are heard, the rest is counted."""
-    playout = Playout(RawDecoder())
+    """Half a second that came before the first `get`: what would be in time now is heard, the rest is counted."""
+    playout = steady()
     for packet in packets(25):
         playout.put(packet)
     heard = play(playout, [], extra=15)
-    assert [v for v in values(heard) if v != CONCEALED] == [1000 + n for n in range(15, 25)]
+    assert real(heard) == [1022, 1023, 1024]
     stats = playout.stats()
-    assert (stats.packets_discarded, stats.packets_lost) == (15, 0)
+    assert (stats.packets_discarded, stats.packets_lost) == (22, 0)
 
 
 def test_memory_is_bounded_when_nobody_listens() -> None:
@@ -257,10 +273,10 @@ def test_memory_is_bounded_when_nobody_listens() -> None:
         playout.put(packet)
     assert len(playout._inbox) <= 64
     heard = play(playout, [], extra=15)
-    assert 1999 in values(heard)
+    assert real(heard) == [1999]
     stats = playout.stats()
     assert stats.packets_received == 1000
-    assert stats.packets_discarded == 990
+    assert stats.packets_discarded == 999
 
 
 def test_a_burst_after_a_stall_is_bounded_and_silence_brings_the_delay_back() -> None:
@@ -269,7 +285,7 @@ def test_a_burst_after_a_stall_is_bounded_and_silence_brings_the_delay_back() ->
     arrivals = one_each(stream)
     for n in range(20, 40):
         arrivals[40].append(arrivals[n].pop())
-    playout = Playout(RawDecoder())
+    playout = steady()
     play(playout, arrivals[:45])
     assert 0.1 < playout.stats().delay <= 0.2
     play(playout, arrivals[45:])
@@ -282,7 +298,7 @@ def test_a_delay_that_grows_is_followed_not_fought() -> None:
     """From one packet on all come 100 ms later: one gap, then everything is heard, nothing is thrown away."""
     stream = packets(60)
     arrivals: list[list[ReceivedPacket]] = [*one_each(stream[:20]), *([[]] * 5), *one_each(stream[20:])]
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, arrivals, extra=6))
     assert [v for v in heard if v != CONCEALED] == [1000 + n for n in range(60)]
     assert playout.stats().packets_lost == 0
@@ -291,18 +307,18 @@ def test_a_delay_that_grows_is_followed_not_fought() -> None:
 
 def test_when_packets_stop_the_last_sound_fades_to_silence() -> None:
     """No tail that goes on for ever, no hard cut."""
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = play(playout, one_each(packets(10)), extra=20)
     end = int(np.flatnonzero(heard == 1009)[-1]) + 1
-    assert (heard[end : end + 1920] == CONCEALED).all()
-    assert (np.diff(np.abs(heard[end : end + 4800].astype(int))) <= 0).all()
-    assert (heard[end + 4800 :] == 0).all()
+    assert (heard[end : end + FADED // 2] == CONCEALED).all()
+    assert (np.diff(np.abs(heard[end : end + FADED].astype(int))) <= 0).all()
+    assert (heard[end + FADED :] == 0).all()
 
 
 def test_flush_is_heard_at_once() -> None:
     """Barge-in: what was waiting is gone, what comes afterwards is heard, its numbers are no losses."""
     stream = packets(40)
-    playout = Playout(RawDecoder())
+    playout = steady()
     play(playout, one_each(stream[:20]))
     playout.flush()
     rest = play(playout, one_each(stream[20:]), extra=3)
@@ -314,7 +330,7 @@ def test_flush_is_heard_at_once() -> None:
 
 def test_flush_before_anything_and_twice() -> None:
     """It never does harm."""
-    playout = Playout(RawDecoder())
+    playout = steady()
     playout.flush()
     playout.flush()
     assert values(play(playout, one_each(packets(10)), extra=3))[:10] == [1000 + n for n in range(10)]
@@ -323,12 +339,18 @@ def test_flush_before_anything_and_twice() -> None:
 @pytest.mark.parametrize("block", [1, 7, 160, 441, 480, 512, 960, 1024, 4800])
 def test_any_block_size_gives_the_same_sound(block: int) -> None:
     """What a device asks for at a time does not change what is heard."""
-    playout = Playout(RawDecoder())
-    for packet in packets(10):
-        playout.put(packet)
-    heard = np.concatenate([playout.get(block) for _ in range(-(-9600 // block))])[:9600]
-    assert heard.size == 9600
-    assert [int(v) for v in heard.reshape(-1, FRAME)[:, -1]] == [1000 + n for n in range(10)]
+    playout = steady()
+    stream = packets(100)
+    heard, time = [], 0
+    while time < 110 * FRAME:
+        while stream and round(stream[0].arrival * RATE) <= time:
+            playout.put(stream.pop(0))
+        heard.append(playout.get(block))
+        assert heard[-1].size == block
+        time += block
+    # That blocks are long, and packets late for them, has to be found out.
+    assert real(np.concatenate(heard))[-85:] == [1000 + n for n in range(15, 100)]
+    assert playout.stats().packets_lost == playout.stats().packets_discarded == 0
 
 
 @pytest.mark.parametrize("milliseconds", [10, 20, 40, 60])
@@ -336,12 +358,12 @@ def test_any_packet_length(milliseconds: int) -> None:
     """10 to 60 ms a packet, with a loss that is concealed for that long."""
     samples = milliseconds * RATE // 1000
     stream = packets(20, samples=samples)
-    playout = Playout(RawDecoder())
+    playout = steady()
     arrivals = one_each(stream)
     arrivals[8] = []
     heard = play(playout, arrivals, extra=6, block=samples)
-    steady = heard[np.isin(heard, [1000 + n for n in range(20)])]
-    assert sorted(set(steady.tolist())) == [1000 + n for n in range(20) if n != 8]
+    whole = heard[np.isin(heard, [1000 + n for n in range(20)])]
+    assert sorted(set(whole.tolist())) == [1000 + n for n in range(20) if n != 8]
     assert playout.stats().concealed_samples == samples
     assert playout.stats().packets_lost == 1
 
@@ -356,7 +378,7 @@ def test_garbage_and_padding_do_no_harm() -> None:
         ReceivedPacket(p.sequence_number, p.timestamp - FRAME, p.payload, p.arrival, p.ssrc) for p in stream[13:]
     ]
     arrivals = [*arrivals[:12], [padding], *one_each(shifted)]
-    playout = Playout(RawDecoder())
+    playout = steady()
     heard = values(play(playout, arrivals, extra=3))
     assert heard[5] == CONCEALED
     assert [v for v in heard if v != CONCEALED] == [1000 + n for n in range(21) if n not in (5, 12)]
@@ -391,11 +413,11 @@ def test_another_codec_in_mid_stream() -> None:
 
 def test_jitter_is_rfc_3550s() -> None:
     """Steady arrivals give none, alternating ones the RFC's value, a wrapped timestamp is not jitter."""
-    playout = Playout(RawDecoder())
+    playout = steady()
     for packet in packets(100, timestamp=2**32 - 10 * FRAME):
         playout.put(packet)
     assert playout.stats().jitter < 1e-6
-    playout = Playout(RawDecoder())
+    playout = steady()
     for n, p in enumerate(packets(300)):
         playout.put(ReceivedPacket(p.sequence_number, p.timestamp, p.payload, p.arrival + (n % 2) * 0.01, 1))
     assert playout.stats().jitter == pytest.approx(0.01, rel=0.01)
@@ -403,7 +425,7 @@ def test_jitter_is_rfc_3550s() -> None:
 
 def test_two_threads_without_a_lock() -> None:
     """A network thread and a device thread at full speed: nothing is lost, nothing is heard twice or out of order."""
-    playout = Playout(RawDecoder(), target_delay=960, max_delay=2**40)
+    playout = Playout(RawDecoder(), max_delay=2**40)
     stream = packets(5000)
     heard: list[int] = []
 
@@ -415,14 +437,17 @@ def test_two_threads_without_a_lock() -> None:
 
     thread = threading.Thread(target=network)
     thread.start()
-    while thread.is_alive() or playout._inbox or playout._waiting:
+    while thread.is_alive() or playout._inbox or len(playout._packets):
         last = int(playout.get(FRAME)[-1])
         if last > 0:
             heard.append(last)
     thread.join()
-    assert heard == list(range(1000, 6000))
+    # The device is faster than any network, so there are holes, and what would only add to the delay is left out.
+    assert all(1000 <= value < 6000 for value in heard)
+    assert heard == sorted(heard)
     stats = playout.stats()
-    assert (stats.packets_received, stats.packets_lost, stats.packets_discarded) == (5000, 0, 0)
+    assert (stats.packets_received, stats.packets_lost, stats.packets_duplicated) == (5000, 0, 0)
+    assert len(set(heard)) >= 5000 - stats.packets_late - stats.packets_discarded - stats.removed_samples // FRAME - 1
 
 
 @settings(max_examples=200, deadline=None)
@@ -439,7 +464,7 @@ def test_two_threads_without_a_lock() -> None:
 )
 def test_whatever_comes_the_device_gets_its_samples(steps: list[tuple[str, int, int, int]]) -> None:
     """Any packets in any order: exactly as many samples as asked for, bounded delay, no negative counter."""
-    playout = Playout(RawDecoder())
+    playout = steady()
     sequence, timestamp = 500, 7000
     for what, a, b, ssrc in steps:
         if what == "put":
@@ -451,7 +476,7 @@ def test_whatever_comes_the_device_gets_its_samples(steps: list[tuple[str, int, 
             playout.flush()
         else:
             assert playout.get(a).size == a
-            assert len(playout._waiting) <= 11
+            assert len(playout._packets) <= 20
     stats = playout.stats()
     assert min(stats.packets_lost, stats.packets_late, stats.packets_duplicated, stats.packets_discarded) >= 0
     assert stats.packets_late + stats.packets_duplicated + stats.packets_discarded <= stats.packets_received

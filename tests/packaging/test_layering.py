@@ -35,10 +35,8 @@ ONLY_INSIDE_FUNCTIONS = ("espeakng_loader", "livekit", "pocketsphinx", "sounddev
 
 PURE = (
     "_protocol",
-    *(
-        f"_media/{name}"
-        for name in ("alignment", "noise", "ordering", "playout", "settings", "stretch", "target", "turns")
-    ),
+    *(f"_media/{name}" for name in ("alignment", "noise", "ordering", "pace", "packets", "playout", "settings")),
+    *(f"_media/{name}" for name in ("stretch", "synthesis", "target", "turns")),
 )
 
 IMPURE = {

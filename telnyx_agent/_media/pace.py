@@ -1,0 +1,50 @@
+"""Sound a little shorter or longer so that the delay becomes right: silence first, then speech. PURE."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .noise import SilenceMeter
+from .stretch import lengthen, lengthen_silence, shorten, shorten_silence
+
+__all__ = ["Pace"]
+
+_OVER = 480  # samples that the delay may be over its target in speech, 10 ms
+_UNDER = 240
+_OVER_IN_SILENCE = 60
+# How alike two pitch periods must be for one of them to be left out, by how much the delay is over its target.
+_EAGERNESS = ((4800, 0.5), (2400, 0.7), (960, 0.85), (_OVER, 0.92))
+_ALIKE = 0.85  # and for one to be repeated
+_REST = 3  # packets between two changes of speech while the delay is nearly right
+_MUCH = 960  # more than this is not nearly right
+
+
+class Pace:
+    """Decides, packet by packet, whether its sound is to be changed, and does it."""
+
+    def __init__(self) -> None:
+        self._silence = SilenceMeter()
+        self._rest = 0  # packets until speech may be changed again
+
+    def keep(self, chunk: NDArray[np.int16], excess: int) -> NDArray[np.int16]:
+        """The next packet's sound, the same or changed.
+
+        Args:
+            chunk: Real sound.
+            excess: Samples by which the delay is over its target; negative where it is under it.
+        """
+        silent = self._silence.is_silence(chunk)
+        if self._rest:
+            self._rest -= 1
+        if silent:
+            if excess > _OVER_IN_SILENCE:
+                return shorten_silence(chunk, excess)
+            return lengthen_silence(chunk, -excess) if excess < 0 else chunk
+        if excess > _OVER and (excess > _MUCH or not self._rest):
+            self._rest = _REST
+            return shorten(chunk, next(alike for over, alike in _EAGERNESS if excess > over))
+        if excess < -_UNDER and not self._rest:
+            self._rest = _REST
+            return lengthen(chunk, _ALIKE)
+        return chunk
