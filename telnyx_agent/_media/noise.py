@@ -29,5 +29,5 @@ class SilenceMeter:
         # Every other sample will do, and for more than 500 numpy would give up the GIL and have to wait for it.
         values = samples[:: 1 + samples.size // 500].astype(np.float32)
         power = float(values @ values) / values.size
-        self._floor = max(1.0, min(power, self._floor * _RISE))
+        self._floor = max(_SILENT / _MARGIN, min(power, self._floor * _RISE))
         return power <= min(_LOUD, max(_SILENT, self._floor * _MARGIN))

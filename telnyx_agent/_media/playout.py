@@ -31,7 +31,7 @@ __all__ = ["Playout", "ReceivedPacket"]
 
 _EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
 _RAMP = 120  # 2.5 ms from full level to silence
-_CHUNK = 480  # what is made up at a time
+_CHUNK, _LEAST_CHUNK = 480, 60  # what is made up at a time: no more than is asked for, if that is not too little
 _INBOX = 64  # packets, more than a second: nobody takes anything
 _FAR = 9600  # when nothing is playing, a packet so far off its usual time begins a new count of lateness
 _LATE_START = 9600  # when playing begins later than that, some is left out, all of it when it never began before
@@ -244,6 +244,7 @@ class Playout:
     def _next_chunk(self, wanted: int) -> NDArray[np.int16]:
         """Some samples, at least one; `wanted` would be enough."""
         packets = self._packets
+        size = min(_CHUNK, max(_LEAST_CHUNK, wanted))
         if not self._playing:
             waiting = self._begin()
             if waiting is None or waiting > 0:
@@ -251,16 +252,16 @@ class Playout:
         while len(packets):
             packet = packets.current()
             if packet is None:
-                chunk = self._cross_loss(*packets.oldest())
+                chunk = self._cross_loss(*packets.oldest(), size)
             elif packet.start > self._head:
-                chunk = self._cross_pause(packet.start - self._head)
+                chunk = self._cross_pause(packet.start - self._head, size)
             elif self._filled:
                 chunk = self._play_late(packet)
             else:
                 chunk = self._play()
             if chunk.size:
                 return chunk
-        return self._run_dry(wanted)
+        return self._run_dry(size)
 
     def _excess(self) -> int:
         """Samples by which the delay is over its target; negative where it is under it."""
@@ -288,17 +289,17 @@ class Playout:
         self._synthesis.made_up = FADED  # so that it comes up softly
         return 0
 
-    def _run_dry(self, wanted: int) -> NDArray[np.int16]:
+    def _run_dry(self, size: int) -> NDArray[np.int16]:
         """Nothing is there: the last sound fades, then a new talk spurt is waited for."""
         synthesis = self._synthesis
         if synthesis.made_up >= FADED and not synthesis.comfort:
             self._pause()
-            return np.zeros(wanted, np.int16)
-        self._filled += _CHUNK
-        self._unjudged += _CHUNK
-        return synthesis.make_up(_CHUNK)
+            return np.zeros(size, np.int16)
+        self._filled += size
+        self._unjudged += size
+        return synthesis.make_up(size)
 
-    def _cross_loss(self, oldest: int, first: WaitingPacket) -> NDArray[np.int16]:
+    def _cross_loss(self, oldest: int, first: WaitingPacket, size: int) -> NDArray[np.int16]:
         """The next packet is missing and later ones are there: fill its place, as far as that is not done."""
         gap = first.start - self._head
         self._judge(self._unjudged)
@@ -314,7 +315,7 @@ class Playout:
             recovered = self._recover(oldest, first, lead, frame)
             if recovered is not None:
                 return recovered
-        size = min(_CHUNK, (lead if self._filled < lead else gap) - self._filled)
+        size = min(size, (lead if self._filled < lead else gap) - self._filled)
         self._filled += size
         self._count_concealed(size)
         return self._synthesis.make_up(size)
@@ -335,7 +336,7 @@ class Playout:
         self._head, self._filled, self._in_event = first.start, 0, False
         return chunk
 
-    def _cross_pause(self, gap: int) -> NDArray[np.int16]:
+    def _cross_pause(self, gap: int, size: int) -> NDArray[np.int16]:
         """The sender has paused for `gap` samples: the best place to make the delay right."""
         self._unjudged = 0
         excess = self._excess()
@@ -347,11 +348,11 @@ class Playout:
             self._counts.removed += skipped
             self._head += skipped
         elif excess < 0:
-            inserted = min(_CHUNK, -excess)
+            inserted = min(size, -excess)
             self._counts.inserted += inserted
             return self._synthesis.make_up(inserted)
         else:
-            size = min(_CHUNK, gap - self._filled)
+            size = min(size, gap - self._filled)
             self._filled += size
             return self._synthesis.make_up(size)
         return _EMPTY

@@ -19,7 +19,8 @@ _WINDOW = 400  # packets that count: 8 s at 20 ms
 _RECENT = 64  # packets after which a spike is forgotten entirely
 _MILLISECOND = 48
 _LATE_COST = 2000.0  # one packet in a hundred late is as bad as 20 ms of delay
-_LOSS_COST = 3000.0  # and one that is not recovered, though it could be, more so: its sound is gone
+_LOSS_COST = 2250.0  # and one that is not recovered, though it could be, more so: its sound is gone
+_WAIT = 0.75  # of a packet's length: what waiting for the next one is worth; the rest of it is made up
 _PATIENCE = 2.0  # so much cheaper must it be not to wait for recovery any more, once that was worth it
 _SETTLING = 50  # packets until the first guess is dropped
 _GUESS = 720  # the first guess: the first packet may have been early by 15 ms
@@ -109,7 +110,7 @@ class TargetDelay:
         total = len(self._values)
         enough = max(total, _ENOUGH)
         sums = list(itertools.accumulate(self._counts[value] for value in ordered))
-        half = self._duration // 2
+        half, wait = self._duration // 2, round(self._duration * _WAIT)
 
         def late(delay: int) -> float:
             """The share that is late at this delay; those late by less than half their length count half."""
@@ -120,18 +121,18 @@ class TargetDelay:
         worth_waiting = _LOSS_COST * self._loss * self._fec * (_PATIENCE if self._waits else 1.0)
         candidates = ordered
         if worth_waiting > 1.0:
-            candidates = sorted({value + more for value in ordered for more in (0, half, self._duration)})
+            candidates = sorted({value + more for value in ordered for more in (0, wait)})
         best, least = ordered[-1], float("inf")
         for delay in candidates:
             cost = (delay - self.base) / _MILLISECOND + _LATE_COST * late(delay)
             if worth_waiting > 1.0:
-                cost += worth_waiting * late(delay - self._duration) * enough / total
+                cost += worth_waiting * late(delay - wait) * enough / total
             if cost < least:
                 best, least = delay, cost
         # A spike that is over is forgotten soon.
         newest = max(itertools.islice(reversed(self._values), _RECENT))
-        best = min(best, newest + (self._duration if worth_waiting > 1.0 else 0))
-        self._waits = worth_waiting > 1.0 and best >= self.base + self._duration
+        best = min(best, newest + (wait if worth_waiting > 1.0 else 0))
+        self._waits = worth_waiting > 1.0 and best >= self.base + wait
         if self._packets < _SETTLING:
             best = max(best, self.base + _GUESS)
         self.value = max(best, self.base + self._least)

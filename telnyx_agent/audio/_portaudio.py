@@ -26,7 +26,7 @@ __all__ = [
     "lock",
     "look_again",
 ]
-__all__ += ["NOT_FOUND", "translate"]
+__all__ += ["NOT_FOUND", "find", "translate"]
 
 Direction = Literal["input", "output"]
 
@@ -196,6 +196,14 @@ def choose(known: list[DeviceInfo], wanted: int | str | None, direction: Directi
     raise MediaError(
         f"{problem}; choose by index or by a longer part of the name. Candidates: {candidates}", code=NOT_FOUND
     )
+
+
+def find(known: list[DeviceInfo], lost: DeviceInfo, direction: Direction) -> DeviceInfo | None:
+    """The same device in a newer list, where its index may be another; None when it is not there any more."""
+    for info in known:
+        if (info.name, info.host_api) == (lost.name, lost.host_api) and info.channels(direction) > 0:
+            return info
+    return None
 
 
 def _is_default(info: DeviceInfo, direction: Direction) -> bool:

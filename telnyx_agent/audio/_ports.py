@@ -74,25 +74,33 @@ class Callbacks:
     """What PortAudio calls during one call, for one duplex stream or for one stream each way.
 
     Args:
-        discard: Called for each block of the microphone when there is no loudspeaker, so that the agent's voice is
-            taken at its pace all the same.
         on_failure: Called, once, when `failure` is set; must return at once.
     """
 
-    def __init__(self, discard: Callable[[], object], on_failure: Callable[[], None]) -> None:
-        self._discard = discard
+    def __init__(self, on_failure: Callable[[], None]) -> None:
         self._on_failure = on_failure
+        self.discard: Callable[[], object] | None = None
+        """Called for each block of the microphone when the call has no loudspeaker: the agent's voice is taken all the
+        same, at the microphone's pace."""
+        self.fill: Callable[[], object] | None = None
+        """Called for each block of the loudspeaker when the call has no microphone: what is sent is silence, and what
+        the program plays into the call."""
         self.capture: CapturePort | None = None
         """Where the microphone's blocks go; None without a microphone."""
         self.render: RenderPort | None = None
         """Where the loudspeaker's blocks come from; None without a loudspeaker."""
-        self.stopping = False
-        """Set from outside; from then on the call is not touched and the loudspeaker gets silence."""
+        self.stopping = True
+        """Set from outside; while it is set the call is not touched and the loudspeaker gets silence."""
+        self.ending: type[Exception] | None = None
+        """Set from outside: what PortAudio wants to be raised when the stream is to end."""
         self.failure: BaseException | None = None
         """The first exception from the call's side."""
+        self.input_age: float | None = None
+        """Seconds since the newest block of a duplex stream was recorded, by the driver's clock."""
         self.input_blocks = self.output_blocks = 0
         self.input_overflows = self.output_underflows = 0
         self._inside_put = self._inside_get = 0  # thread numbers
+        self._zeros = b""
 
     @property
     def is_current_thread(self) -> bool:
@@ -101,12 +109,15 @@ class Callbacks:
 
     def duplex(self, indata: Any, outdata: Any, frames: int, time: Any, status: Any) -> None:
         """A block of each."""
+        self.input_age = time.currentTime - time.inputBufferAdcTime
         self.input(indata, frames, time, status)
         self.output(outdata, frames, time, status)
 
     def input(self, indata: Any, frames: int, time: Any, status: Any) -> None:
         """A block from the microphone."""
         self.input_blocks += 1
+        if self.ending is not None:
+            raise self.ending
         if status:
             self.input_overflows += status.input_overflow
         if self.stopping or self.capture is None:
@@ -114,8 +125,8 @@ class Callbacks:
         self._inside_put = threading.get_ident()
         try:
             self.capture.put(indata[:])  # a copy: afterwards the memory is PortAudio's again
-            if self.render is None:
-                self._discard()
+            if self.discard is not None:
+                self.discard()
         except BaseException as exc:  # noqa: BLE001 - the watching thread logs it; from here it would end the stream
             self._keep(exc)
         self._inside_put = 0
@@ -123,16 +134,29 @@ class Callbacks:
     def output(self, outdata: Any, frames: int, time: Any, status: Any) -> None:
         """A block for the loudspeaker."""
         self.output_blocks += 1
+        if self.ending is not None:
+            outdata[:] = self._silence(len(outdata))
+            raise self.ending
         if status:
             self.output_underflows += status.output_underflow
         self._inside_get = threading.get_ident()
         try:
             render = None if self.stopping else self.render
-            outdata[:] = bytes(len(outdata)) if render is None else render.get(frames)
+            if render is None:
+                outdata[:] = self._silence(len(outdata))
+            else:
+                outdata[:] = render.get(frames)
+                if self.fill is not None:
+                    self.fill()
         except BaseException as exc:  # noqa: BLE001 - as above
             self._keep(exc)
-            outdata[:] = bytes(len(outdata))
+            outdata[:] = self._silence(len(outdata))
         self._inside_get = 0
+
+    def _silence(self, size: int) -> bytes:
+        if len(self._zeros) != size:
+            self._zeros = bytes(size)
+        return self._zeros
 
     def _keep(self, exc: BaseException) -> None:
         if self.failure is None:

@@ -1,108 +1,127 @@
-"""One call's use of the sound card: its PortAudio streams, and the thread that watches over them.
+"""One call's use of the sound card: its streams, and the thread that watches over them.
 
-Three kinds of thread: the caller's opens the streams; PortAudio's call `Callbacks` every 10 ms; and one of the SDK's,
-`telnyx-agent-audio`, does what a callback must not: it logs, notices a device that has died, and closes the streams at
-the end, because a stream cannot be closed from its own callback.
+Three kinds of thread: the caller's opens and exchanges the streams; PortAudio's call `Callbacks` every 10 ms; and one
+of the SDK's, `telnyx-agent-audio`, does what a callback must not: it logs, notices a device that has died, opens
+another one, and closes the streams at the end, because a stream cannot be closed from its own callback.
+
+What it does about a device that dies: open it again, because drivers give up on what the device itself survives; else
+go on with the system's default; else keep the call's pace in silence, and look for devices until there is one.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..errors import MediaError
 from . import _portaudio
+from ._complaints import Complaints
+from ._lines import Latency, Line, complete, open_lines
+from ._pacing import Pacer
 from ._portaudio import DeviceInfo, Direction
-from ._ports import Callbacks, CapturePort, RenderPort
-from ._samples import BLOCK, SAMPLE_RATE
-from .device import AudioStream
+from ._samples import BLOCK, SILENCE
+from ._stall import CHECK_SECONDS, Progress
+from .device import AudioDeviceChange, AudioDeviceChangeReason, AudioStream
 
-__all__ = ["Latency", "SoundRun"]
+__all__ = ["SoundRun", "Wanted"]
 
 logger = logging.getLogger("telnyx_agent.audio")
 
-Latency = Literal["low", "high"] | float
+Wanted = Mapping[Direction, "int | str | None"]
 
-_CHECK_SECONDS = 1.0
-_STALLED_CHECKS = 5  # Bluetooth takes seconds to wake up; a dead device is silent for ever
-_SILENT_SECONDS = 3.0
+_RETRY_SECONDS = 3.0  # between two looks for a device when there is none
 _REOPEN_LIMIT, _REOPEN_SECONDS = 3, 30.0  # so often in so many seconds; what dies more often is broken
-_STALL_WEIGHT = 2  # a second stall is one too many: each costs five seconds of silence
+_STALL_WEIGHT = 2  # a second stall is one too many
+_REOPENED_LIMIT = 1.0  # seconds in which what was opened again must bring its first block
+_SETTLE_SECONDS = 0.1
 _JOIN_TIMEOUT = 5.0
-
-_SILENCE_ADVICE = {
-    "darwin": "allow it: System Settings > Privacy & Security > Microphone, switch on the program that runs Python "
-    "(your terminal or editor), then restart that program",
-    "win32": "allow it: Settings > Privacy & security > Microphone > Let desktop apps access your microphone; "
-    "also look for a mute switch",
-}
-_OTHER_SILENCE_ADVICE = "is it muted, by a switch or in the system's sound settings, or is another input the right one?"
+_DIRECTIONS: tuple[Direction, ...] = ("input", "output")
 
 
 class SoundRun:
-    """Open streams from construction until `stop()`, or until the device dies.
+    """Runs from construction until `stop()`, whatever becomes of the devices.
 
     Raises:
         MediaError: The devices cannot be opened; the message says what to do.
     """
 
-    def __init__(
-        self, stream: AudioStream, input: DeviceInfo | None, output: DeviceInfo | None, latency: Latency
-    ) -> None:
+    def __init__(self, stream: AudioStream, wanted: Wanted, latency: Latency) -> None:
         self._stream = stream
-        self._input = input
-        self._output = output
+        self._wanted = dict(wanted)
         self._wanted_latency = latency
-        self._sounddevice = _portaudio.load()
-        self._streams: list[Any] = []
+        self._hands = threading.Lock()  # of whoever opens and closes; taken before `_portaudio.lock`
+        self._lines: list[Line] = []
+        self._meant: dict[Direction, DeviceInfo] = {}  # what `_wanted` was when it was opened
+        self._silence: Pacer | None = None  # keeps the pace while there is no device
+        self._retry_at = 0.0
+        self._lost: MediaError | None = None  # a change has failed and left nothing behind
         self._wake = threading.Event()
-        self._died = False
         self._reopened: list[float] = []
-        self._warned: set[str] = set()
+        self._complaints = Complaints()
+        self._overflows = self._underflows = 0  # of streams that are closed
         self.stopping = False
         """Whether it has ended or is about to."""
-        self.latency: dict[Direction, float] = {"input": 0.0, "output": 0.0}
-        """Seconds, as the driver estimates them."""
-        self.callbacks = Callbacks(functools.partial(stream.pull_render, BLOCK), self._wake.set)
         self._watcher = threading.Thread(target=self._watch, name="telnyx-agent-audio", daemon=True)
         with _portaudio.lock:
+            self._open_first()
             try:
-                self._open_streams()
                 self._watcher.start()
-                logger.info("opened %s at %s Hz", self.name, " and ".join(f"{s.samplerate:.0f}" for s in self._streams))
             except BaseException:
-                self.stopping = self.callbacks.stopping = True
-                self._close_streams()
+                self.stopping = True
+                self._close(self._lines)
                 raise
 
     @property
     def name(self) -> str:
         """The names of the devices in use."""
-        names = [info.name for info in (self._input, self._output) if info is not None]
-        return " and ".join(dict.fromkeys(names))
+        return " and ".join(dict.fromkeys(info.name for info in self._in_use().values())) or "no sound device"
+
+    @property
+    def latency(self) -> dict[Direction, float]:
+        """Seconds, as the driver estimates them; 0.0 for a direction without a device."""
+        result: dict[Direction, float] = {"input": 0.0, "output": 0.0}
+        for line in tuple(self._lines):
+            result.update(line.latency)
+        return result
+
+    @property
+    def input_overflows(self) -> int:
+        """How often sound of the microphone was lost."""
+        return self._overflows + sum(line.callbacks.input_overflows for line in tuple(self._lines))
+
+    @property
+    def output_underflows(self) -> int:
+        """How often the loudspeaker had a gap."""
+        return self._underflows + sum(line.callbacks.output_underflows for line in tuple(self._lines))
 
     @property
     def is_current_thread(self) -> bool:
-        """Whether the caller was called from here: from a callback, or by `device_failed`."""
-        return self.callbacks.is_current_thread or threading.current_thread() is self._watcher
+        """Whether the caller was called from here: from a callback, or to be told of a change."""
+        silence = self._silence
+        return (
+            threading.current_thread() is self._watcher
+            or any(line.callbacks.is_current_thread for line in tuple(self._lines))
+            or (silence is not None and silence.is_current_thread)
+        )
 
     def stop(self) -> bool:
         """Close the streams; the call is not touched any more once this has returned. Idempotent, any thread.
 
-        From inside a callback, or from `device_failed`, it returns at once, and the watching thread closes the streams.
+        From inside a callback, or from `device_changed`, it returns at once, and the watching thread closes them.
 
         Returns:
             Whether the streams are closed.
         """
-        self.stopping = self.callbacks.stopping = True
+        self.stopping = True
+        for line in tuple(self._lines):
+            line.disconnect()
         self._wake.set()
         if self.is_current_thread:
-            return not self._streams
+            if threading.current_thread() is self._watcher:  # it is telling of a change, and holds no lock
+                self._end_silence()
+            return not self._lines and self._silence is None
         self._watcher.join(_JOIN_TIMEOUT)
         if self._watcher.is_alive():
             logger.warning(
@@ -111,168 +130,321 @@ class SoundRun:
             return False
         return True
 
-    # -- opening -------------------------------------------------------------------------------------------------------
+    # -- what the program wants ----------------------------------------------------------------------------------------
 
-    def _open_streams(self) -> None:
-        if self._input is None or self._output is None or not self._open_duplex(self._input, self._output):
-            if self._input is not None:
-                self._open_one_way("input", self._input)
-            if self._output is not None:
-                self._open_one_way("output", self._output)
-        try:
-            for opened in self._streams:
-                opened.start()
-        except self._sounddevice.PortAudioError as exc:
-            raise _portaudio.translate(exc, self.name) from exc
+    def switch(self, changes: Wanted) -> None:
+        """Go on with other devices; see `SoundDeviceAudio.switch`.
 
-    def _open_duplex(self, input: DeviceInfo, output: DeviceInfo) -> bool:
-        """One stream for both, if the devices agree to it: microphone and loudspeaker then share a clock."""
-        self.callbacks.capture = CapturePort(self._stream, SAMPLE_RATE, 1)
-        self.callbacks.render = RenderPort(self._stream, SAMPLE_RATE, 1)
+        Raises:
+            MediaError: They cannot be used; those in use before still are.
+        """
+        with self._hands:
+            if self.stopping:
+                return
+            with _portaudio.lock:
+                try:
+                    self._exchange(self._choose(changes, changes))
+                except MediaError as exc:
+                    logger.info("looking for sound devices again, because %s", exc)
+                    if not self._exchange_after_looking_again(changes):
+                        raise
+                self._wanted.update(changes)
+                if self._silence is not None:  # there was nothing in the other direction either
+                    self._open_missing(())
+            self._end_silence()
+
+    def tell_switched(self) -> None:
+        """After `switch`, with no lock held: the call may stop the device when it hears of it."""
+        self._tell(AudioDeviceChangeReason.SWITCHED, None)
+
+    def _exchange(self, chosen: dict[Direction, DeviceInfo]) -> None:
+        """Open first and close afterwards, so that there is no gap; the other way round where hardware admits one."""
+        old = [line for line in self._lines if any(line.devices.get(d, chosen[d]) != chosen[d] for d in chosen)]
+        served = {direction for line in self._lines for direction in line.devices}
+        devices = {d: info for d, info in chosen.items() if d not in served}
+        for line in old:
+            devices.update({d: chosen.get(d, info) for d, info in line.devices.items()})
+        if devices:
+            try:
+                new = self._open(devices)
+            except MediaError:
+                if not old:
+                    raise
+                self._close(old)
+                new = self._open_or_go_back(devices, old)
+            self._replace(old, new)
+        self._meant.update(chosen)
+
+    def _open_or_go_back(self, devices: dict[Direction, DeviceInfo], old: Sequence[Line]) -> list[Line]:
         try:
-            opened = self._open(
-                self._sounddevice.RawStream, (input.index, output.index), SAMPLE_RATE, 1, self.callbacks.duplex
-            )
-        except self._sounddevice.PortAudioError as exc:
-            logger.info("%s cannot be opened as one stream (%s); opening one each way", self.name, exc)
-            return False
-        self.latency["input"], self.latency["output"] = opened.latency
+            return self._open(devices)
+        except MediaError:
+            self._go_back(old)
+            raise
+
+    def _go_back(self, old: Sequence[Line]) -> None:
+        known = _portaudio.list_devices()
+        for line in old:
+            back = {d: _portaudio.find(known, info, d) for d, info in line.devices.items()}
+            try:
+                self._replace((), self._open({d: info for d, info in back.items() if info is not None}))
+            except MediaError as exc:
+                self._lost = exc  # the watching thread finds another
+                self._wake.set()
+
+    def _exchange_after_looking_again(self, changes: Wanted) -> bool:
+        """PortAudio sees what was plugged in since only when nothing is open: a gap of a tenth of a second or so."""
+        old = list(self._lines)
+        self._close(old)
+        try:
+            if not _portaudio.look_again():
+                self._go_back(old)
+                return False
+            chosen = self._choose({**self._wanted, **changes}, changes)
+            self._replace((), self._open(chosen))
+        except MediaError:
+            self._go_back(old)
+            raise
+        self._meant.update(chosen)
         return True
 
-    def _open_one_way(self, direction: Direction, info: DeviceInfo) -> None:
-        kind = self._sounddevice.RawInputStream if direction == "input" else self._sounddevice.RawOutputStream
-        callback = self.callbacks.input if direction == "input" else self.callbacks.output
-        problem: Exception | None = None
-        for rate, channels in _formats(info, direction):
-            if direction == "input":
-                self.callbacks.capture = CapturePort(self._stream, rate, channels)
-            else:
-                self.callbacks.render = RenderPort(self._stream, rate, channels)
-            try:
-                opened = self._open(kind, info.index, rate, channels, callback)
-            except self._sounddevice.PortAudioError as exc:
-                problem = exc
-                if _portaudio.error_code(exc) == _portaudio.UNAVAILABLE:
-                    break  # busy, whatever the format; and every attempt may take a second
-                continue
-            self.latency[direction] = opened.latency
-            return
-        assert problem is not None
-        raise _portaudio.translate(problem, f"the {direction} device {info.name}") from problem
+    # -- opening and closing, with `_portaudio.lock` held --------------------------------------------------------------
 
-    def _open(self, kind: Any, device: Any, rate: int, channels: int, callback: Any) -> Any:
-        opened = kind(
-            samplerate=rate,
-            blocksize=rate // 100,
-            device=device,
-            channels=channels,
-            dtype="int16",
-            latency=self._wanted_latency,
-            callback=callback,
-            finished_callback=self._finished,
-        )
-        self._streams.append(opened)
-        return opened
+    def _open_first(self) -> None:
+        try:
+            chosen = self._choose(self._wanted)
+            new = self._open(chosen)
+        except MediaError as exc:
+            # PortAudio's picture of the machine is as old as the process: a headset may have come since, or the sound
+            # server may have been restarted.
+            logger.info("looking for sound devices again, because %s", exc)
+            if not _portaudio.look_again():
+                raise
+            chosen = self._choose(self._wanted)
+            new = self._open(chosen)
+        self._meant = chosen
+        self._replace((), new)
+        for direction in _DIRECTIONS:
+            if direction not in chosen:
+                logger.warning("this machine has no %s device; the call goes on without one", direction)
+
+    def _choose(self, wanted: Wanted, required: Collection[Direction] = ()) -> dict[Direction, DeviceInfo]:
+        known = _portaudio.list_devices()
+        chosen = {direction: _portaudio.choose(known, value, direction) for direction, value in wanted.items()}
+        for direction in required:
+            if chosen[direction] is None:
+                raise MediaError(f"this machine has no {direction} device; connect one", code=_portaudio.NOT_FOUND)
+        if not any(chosen.values()):
+            raise MediaError(
+                "this machine has no sound device; connect one, or use WaveAudio, PcmAudio or NullAudio",
+                code=_portaudio.NOT_FOUND,
+            )
+        return {direction: info for direction, info in chosen.items() if info is not None}
+
+    def _open(self, devices: Mapping[Direction, DeviceInfo]) -> list[Line]:
+        return open_lines(self._stream, devices, self._wanted_latency, self._wake.set)
+
+    def _replace(self, old: Sequence[Line], new: Sequence[Line]) -> None:
+        lines = [line for line in self._lines if line not in old] + list(new)
+        for line in old:
+            line.disconnect()
+        complete(self._stream, lines)
+        self._lines = lines
+        for line in new:
+            line.connect()
+        if self.stopping:  # `stop` may have seen the old ones only
+            for line in lines:
+                line.disconnect()
+        self._close(old)
+        for line in new:
+            logger.info("opened %s at %d Hz", line.name, line.rate)
+
+    def _close(self, lines: Sequence[Line]) -> None:
+        for line in tuple(lines):
+            line.close()
+            self._overflows += line.callbacks.input_overflows
+            self._underflows += line.callbacks.output_underflows
+            if line in self._lines:
+                self._lines = [other for other in self._lines if other is not line]
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
-    def _finished(self) -> None:
-        """PortAudio's thread: a stream has ended, by our will or not."""
-        if not self.stopping:
-            self._died = True
-            self._wake.set()
-
     def _watch(self) -> None:
-        error = None
         try:
-            error = self._wait_for_end()
-            while error is not None and self._reopen():
-                error = self._wait_for_end()
+            while not self.stopping:
+                self._wake.wait(CHECK_SECONDS)
+                self._wake.clear()
+                self._complaints.look(tuple(self._lines))
+                self._look()
+        except Exception as exc:
+            logger.exception("the sound device %s cannot be used any more", self.name)
+            self._stream.device_failed(MediaError(f"the sound device failed: {type(exc).__name__}: {exc}"))
         finally:
-            self.stopping = self.callbacks.stopping = True
-            with _portaudio.lock:
-                self._close_streams()
-        if error is None:
-            return
-        try:
-            self._stream.device_failed(error)  # which may well start another device at once
-        except Exception:
-            logger.exception("the call could not be told that its sound device failed")
+            self.stopping = True
+            with self._hands:
+                with _portaudio.lock:
+                    self._close(self._lines)
+                self._end_silence()
 
-    def _reopen(self) -> bool:
-        """Whether streams that have died or stalled are open again.
+    def _look(self) -> None:
+        with self._hands:
+            if self.stopping:
+                return
+            outcome = self._look_for_device() if self._silence is not None else self._look_at_lines()
+        if outcome is not None:
+            self._tell(*outcome)
 
-        Drivers give up on what the device itself survives: with four busy processes on two cores, PortAudio's ALSA
-        driver ended every tenth stream before its first block.
-        """
+    def _look_at_lines(self) -> tuple[AudioDeviceChangeReason, MediaError | None] | None:
         now = time.monotonic()
-        self._reopened = [moment for moment in self._reopened if now - moment < _REOPEN_SECONDS]
-        self._reopened += [now] if self._died else [now] * _STALL_WEIGHT
+        behind = [line for line in self._lines if not line.ended and line.is_behind()]
+        if behind:
+            with _portaudio.lock:
+                before = self._in_use()
+                self._close(behind)
+                if not self._reopen(behind, 0):
+                    return self._go_on(before, behind, MediaError(f"{behind[0].name} cannot be opened again"))
+            logger.info("sound had piled up in the microphone's driver; the stream was opened again")
+            return None
+        ended = [line for line in self._lines if line.ended]
+        stalled = [line for line in self._lines if line.progress.has_stalled(now, line.blocks) and not line.ended]
+        if ended and len(ended) < len(self._lines):
+            # What ended one ends the other in a moment; a stream must not be aborted while it ends.
+            self._wake.wait(_SETTLE_SECONDS)
+            ended = [line for line in self._lines if line.ended]
+            stalled = [line for line in stalled if not line.ended]
+        lost, self._lost = self._lost, None
+        if not ended and not stalled and lost is None:
+            return None
+        broken = ended + stalled
+        what = " and ".join(dict.fromkeys(line.name for line in broken)) or "in use"
+        if ended:
+            lost = MediaError(
+                f"the sound device {what} stopped by itself; it was unplugged, or the system's sound ended"
+            )
+        elif stalled:
+            lost = MediaError(f"the sound device {what} is open but does not move; reconnect it or choose another one")
+        assert lost is not None
+        with _portaudio.lock:
+            before = self._in_use()
+            self._close(broken)
+            if broken and self._reopen(broken, 1 if ended else _STALL_WEIGHT):
+                logger.warning("the sound device %s broke down and was opened again", what)
+                return None
+            return self._go_on(before, broken, lost)
+
+    def _reopen(self, broken: Sequence[Line], weight: int) -> bool:
+        """Whether what has died is open again: drivers give up on what the device itself survives."""
+        now = time.monotonic()
+        self._reopened = [moment for moment in self._reopened if now - moment < _REOPEN_SECONDS] + [now] * weight
         if len(self._reopened) > _REOPEN_LIMIT:
             return False
-        with _portaudio.lock:
-            self._close_streams()
-            self._died = False
+        known = _portaudio.list_devices()
+        for line in broken:
+            found = {d: _portaudio.find(known, info, d) for d, info in line.devices.items()}
+            if None in found.values():
+                return False
             try:
-                self._open_streams()
+                new = self._open({d: info for d, info in found.items() if info is not None})
             except MediaError as exc:
                 logger.info("the sound device cannot be opened again: %s", exc)
                 return False
-        logger.warning("the sound device %s broke down and was opened again", self.name)
+            for opened in new:
+                opened.progress = Progress(_REOPENED_LIMIT)
+            self._replace((), new)
         return True
 
-    def _wait_for_end(self) -> MediaError | None:
-        """What the device died of, or None when it was stopped."""
-        blocks = (-1, -1)
-        stalled_checks = 0
-        while True:
-            woken = self._wake.wait(_CHECK_SECONDS)
-            self._wake.clear()
-            if self.stopping:
-                return None
-            self._report()
-            if self._died:
-                return MediaError(
-                    f"the sound device {self.name} stopped by itself; it was unplugged, or the system's sound ended"
-                )
-            if not woken:
-                before, blocks = blocks, (self.callbacks.input_blocks, self.callbacks.output_blocks)
-                stalled_checks = stalled_checks + 1 if self._has_stalled(before, blocks) else 0
-                if stalled_checks >= _STALLED_CHECKS:
-                    return MediaError(
-                        f"the sound device {self.name} is open but does not move; reconnect it or choose another one"
-                    )
+    def _go_on(
+        self, before: Mapping[Direction, DeviceInfo], broken: Sequence[Line], error: MediaError
+    ) -> tuple[AudioDeviceChangeReason, MediaError]:
+        """Without what is broken: with the default, or in silence."""
+        avoid = [(info.name, info.host_api) for line in broken for info in line.devices.values()]
+        missing = [d for d in _DIRECTIONS if d in before and d not in self._in_use()]
+        known = _portaudio.list_devices()
+        try:
+            defaults = {d: _portaudio.choose(known, None, d) for d in missing}
+            other = {d: i for d, i in defaults.items() if i is not None and (i.name, i.host_api) not in avoid}
+            if not missing or len(other) < len(missing):
+                raise MediaError("PortAudio's list is too old to know another default")
+            self._replace((), self._open(other))
+        except MediaError:
+            # Whatever still runs has to be closed for PortAudio to see which devices there are now. And a moment is
+            # needed: PortAudio opens each device to look at it, and may crash if it is taken away meanwhile.
+            self._close(self._lines)
+            self._wake.wait(_SETTLE_SECONDS)
+            self._look_and_open(avoid)
+        self._reopened.clear()
+        if self._lines:
+            logger.warning("%s; the call goes on with %s", error.message, self.name)
+            return AudioDeviceChangeReason.UNPLUGGED, error
+        logger.warning("%s; no other works, and the call goes on without sound until one does", error.message)
+        self._retry_at = time.monotonic() + _RETRY_SECONDS
+        self._silence = Pacer((self._play_silence,), lambda: None)
+        self._silence.start()
+        return AudioDeviceChangeReason.FAILED, error
 
-    def _has_stalled(self, before: tuple[int, int], now: tuple[int, int]) -> bool:
-        return (self._input is not None and before[0] == now[0]) or (self._output is not None and before[1] == now[1])
+    def _look_for_device(self) -> tuple[AudioDeviceChangeReason, None] | None:
+        if time.monotonic() < self._retry_at:
+            return None
+        with _portaudio.lock:
+            self._look_and_open(())
+        self._retry_at = time.monotonic() + _RETRY_SECONDS
+        if not self._lines:
+            return None
+        self._end_silence()
+        logger.warning("there is sound again: the call goes on with %s", self.name)
+        return AudioDeviceChangeReason.RECOVERED, None
 
-    def _report(self) -> None:
-        if self.callbacks.failure is not None and self._is_first("failure"):
-            logger.error(
-                "the call failed to take or give a block of sound; the sound device goes on, and further failures are "
-                "not logged",
-                exc_info=self.callbacks.failure,
-            )
-        capture = self.callbacks.capture
-        if capture is not None and capture.silent_seconds > _SILENT_SECONDS and self._is_first("silence"):
-            advice = _SILENCE_ADVICE.get(sys.platform, _OTHER_SILENCE_ADVICE)
-            logger.warning("the microphone %s delivers nothing but zeros; %s", self._input and self._input.name, advice)
+    def _play_silence(self) -> None:
+        self._stream.pull_render(BLOCK)
+        self._stream.push_capture(SILENCE)
 
-    def _is_first(self, what: str) -> bool:
-        first = what not in self._warned
-        self._warned.add(what)
-        return first
+    def _end_silence(self) -> None:
+        if self._silence is not None:
+            self._silence.stop()
+            self._silence = None
 
-    def _close_streams(self) -> None:
-        for opened in self._streams:
-            opened.abort()  # without it, closing can hang in some versions of PortAudio
-            opened.close()
-        self._streams.clear()
+    def _look_and_open(self, avoid: Collection[tuple[str, str]]) -> None:
+        try:
+            _portaudio.look_again()  # with streams of other calls open it cannot; the list that is there must do
+        except MediaError as exc:
+            logger.info("there are no sound devices: %s", exc)
+            return
+        self._open_missing(avoid)
 
+    def _open_missing(self, avoid: Collection[tuple[str, str]]) -> None:
+        """Open whatever works, what the program wants before the default, in each direction that has nothing."""
+        known = _portaudio.list_devices()
+        for direction in _DIRECTIONS:
+            if direction in self._in_use():
+                continue
+            meant = self._meant.get(direction)
+            default = _portaudio.choose(known, None, direction)
+            wanted = None
+            if meant is not None and self._wanted[direction] is not None:
+                wanted = _portaudio.find(known, meant, direction)
+            for info in dict.fromkeys((wanted, default)):
+                if info is None or (info.name, info.host_api) in avoid:
+                    continue
+                try:
+                    self._replace((), self._open({direction: info}))
+                    break
+                except MediaError as exc:
+                    logger.info("%s", exc)
 
-def _formats(info: DeviceInfo, direction: Direction) -> Iterator[tuple[int, int]]:
-    """Rates and channels to try, the best first. Many cards know only their own rate, or only stereo."""
-    for rate in dict.fromkeys((SAMPLE_RATE, info.default_sample_rate)):
-        yield rate, 1
-        if info.channels(direction) >= 2:
-            yield rate, 2
+    def _in_use(self) -> dict[Direction, DeviceInfo]:
+        found = {d: info for line in tuple(self._lines) for d, info in line.devices.items()}
+        return {d: found[d] for d in _DIRECTIONS if d in found}
+
+    def _tell(self, reason: AudioDeviceChangeReason, error: MediaError | None) -> None:
+        if self.stopping:
+            return
+        names = {direction: info.name for direction, info in self._in_use().items()}
+        change = AudioDeviceChange(reason, names.get("input"), names.get("output"), error)
+        changed: Callable[[AudioDeviceChange], None] | None = getattr(self._stream, "device_changed", None)
+        try:
+            if changed is not None:
+                changed(change)
+            elif reason is AudioDeviceChangeReason.FAILED and error is not None:
+                self._stream.device_failed(error)  # which may well start another device at once
+        except Exception:
+            logger.exception("the call could not be told of its sound device")

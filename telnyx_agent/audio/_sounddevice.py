@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
+from typing import Final
 
 from ..errors import ClientConfigurationError, MediaError
-from . import _portaudio
+from ._lines import Latency
 from ._portaudio import Direction
-from ._sound_run import Latency, SoundRun
+from ._sound_run import SoundRun
 from .device import AudioStream
 
 __all__ = ["SoundDeviceAudio"]
 
-logger = logging.getLogger("telnyx_agent.audio")
+
+class _Keep:
+    """What a direction is switched to when nothing is said of it."""
+
+    def __repr__(self) -> str:
+        return "unchanged"
+
+
+_KEEP: Final = _Keep()
 
 
 class SoundDeviceAudio:
@@ -35,10 +43,7 @@ class SoundDeviceAudio:
     def __init__(
         self, input: int | str | None = None, output: int | str | None = None, *, latency: Latency = "low"
     ) -> None:
-        for name, value in (("input", input), ("output", output)):
-            if not (value is None or isinstance(value, (int, str))):
-                raise ClientConfigurationError(f"{name} must be a device's index or a part of its name; got {value!r}")
-        self._wanted: dict[Direction, int | str | None] = {"input": input, "output": output}
+        self._wanted: dict[Direction, int | str | None] = _checked({"input": input, "output": output})
         self._latency = latency
         self._lock = threading.Lock()  # of start and stop only
         self._run: SoundRun | None = None
@@ -58,7 +63,7 @@ class SoundDeviceAudio:
         with self._lock:
             if self._run is not None and not (self._run.stopping and self._run.stop()):
                 raise MediaError("these sound devices already serve a call; give each simultaneous call its own object")
-            self._run = self._open_or_look_again(stream)
+            self._run = SoundRun(stream, self._wanted, self._latency)
             self.name = self._run.name
             # Before sounddevice's own handler, which has registered earlier and ends PortAudio.
             atexit.register(self.stop)
@@ -74,10 +79,43 @@ class SoundDeviceAudio:
                 self._run.stop()
                 atexit.unregister(self.stop)
 
+    def switch(self, *, input: int | str | _Keep | None = _KEEP, output: int | str | _Keep | None = _KEEP) -> None:
+        """Go on with another microphone, another loudspeaker, or both; in mid-call, or for the next one.
+
+        What is not given stays as it is. Blocks until the new device plays, on any thread but the sound card's own. The
+        new one is opened before the old one is closed, so hardly a block is lost; a device that was connected after the
+        program first used sound costs a gap of some tenths of a second, because PortAudio must look for devices again.
+
+        Args:
+            input: As for the constructor; None is the system's default.
+            output: The same.
+
+        Raises:
+            MediaError: It cannot be used; the message says why, and the devices in use before still are.
+            ClientConfigurationError: An argument has an unusable type.
+        """
+        changes: dict[Direction, int | str | None] = {}
+        if not isinstance(input, _Keep):
+            changes["input"] = input
+        if not isinstance(output, _Keep):
+            changes["output"] = output
+        _checked(changes)
+        with self._lock:
+            run = self._run
+            if changes and run is not None and not run.stopping:
+                run.switch(changes)
+                self.name = run.name
+            self._wanted = {**self._wanted, **changes}
+        if changes and run is not None:
+            run.tell_switched()
+
+    has_loudspeaker: Final = True
+    """What is rendered may come back by the microphone: see `AudioDevice`."""
+
     @property
-    def has_loudspeaker(self) -> bool:
-        """Whether the microphone may hear what is played: both are in use (before the first start: they may be)."""
-        return True
+    def latency(self) -> float:
+        """Seconds from the call to the loudspeaker and back from the microphone, as the driver estimates them."""
+        return self.input_latency + self.output_latency
 
     @property
     def input_latency(self) -> float:
@@ -92,34 +130,16 @@ class SoundDeviceAudio:
     @property
     def input_overflows(self) -> int:
         """How often, in the present or last call, sound of the microphone was lost because this process was busy."""
-        return 0 if self._run is None else self._run.callbacks.input_overflows
+        return 0 if self._run is None else self._run.input_overflows
 
     @property
     def output_underflows(self) -> int:
         """How often, in the present or last call, the loudspeaker had a gap because this process was busy."""
-        return 0 if self._run is None else self._run.callbacks.output_underflows
+        return 0 if self._run is None else self._run.output_underflows
 
-    def _open_or_look_again(self, stream: AudioStream) -> SoundRun:
-        try:
-            return self._open(stream)
-        except MediaError as exc:
-            # PortAudio's picture of the machine is as old as the process: a headset may have come since, or the sound
-            # server may have been restarted.
-            logger.info("looking for sound devices again, because %s", exc)
-            if not _portaudio.look_again():
-                raise
-        return self._open(stream)
 
-    def _open(self, stream: AudioStream) -> SoundRun:
-        known = _portaudio.list_devices()
-        chosen = {direction: _portaudio.choose(known, wanted, direction) for direction, wanted in self._wanted.items()}
-        if not any(chosen.values()):
-            raise MediaError(
-                "this machine has no sound device; connect one, or use WaveAudio, PcmAudio or NullAudio",
-                code=_portaudio.NOT_FOUND,
-            )
-        run = SoundRun(stream, chosen["input"], chosen["output"], self._latency)
-        for direction, info in chosen.items():
-            if info is None:
-                logger.warning("this machine has no %s device; the call goes on without one", direction)
-        return run
+def _checked(wanted: dict[Direction, int | str | None]) -> dict[Direction, int | str | None]:
+    for direction, value in wanted.items():
+        if isinstance(value, bool) or not (value is None or isinstance(value, (int, str))):
+            raise ClientConfigurationError(f"{direction} must be a device's index or a part of its name; got {value!r}")
+    return wanted

@@ -44,13 +44,13 @@ class AudioDeviceChangeReason(enum.Enum):
     """The program wanted it: `SoundDeviceAudio.switch`."""
 
     UNPLUGGED = "unplugged"
-    """What was in use is gone; the call goes on with the system's default device."""
+    """What was in use is gone or broken; the call goes on with the system's default device."""
 
     FAILED = "failed"
     """There is no device left that works; the call goes on without sound until one comes back."""
 
     RECOVERED = "recovered"
-    """A device that the program had asked for, or any at all after `FAILED`, is back and in use."""
+    """After `FAILED`: there is a device again, and it is in use."""
 
 
 @attrs.frozen

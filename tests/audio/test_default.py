@@ -116,7 +116,7 @@ def test_without_a_sound_card_calls_are_silent(
     devices[0].start(stream)
     stream.wait_pulled(4800)
     devices[0].stop()
-    assert len(stream.captured) == 0
+    assert not stream.captured.any()
 
 
 def test_the_requirements_are_known() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import attrs
 import numpy as np
@@ -35,7 +36,10 @@ class Card:
     def __init__(self, stream: MemoryStream, *, capture: bool = True, render: bool = True) -> None:
         self.failed = threading.Event()
         self.discarded = 0
-        self.callbacks = Callbacks(self._discard, self.failed.set)
+        self.clock = SimpleNamespace(currentTime=2.5, inputBufferAdcTime=2.25)
+        self.callbacks = Callbacks(self.failed.set)
+        self.callbacks.stopping = False
+        self.callbacks.discard = None if render else self._discard
         self.callbacks.capture = CapturePort(stream, 48000, 1) if capture else None
         self.callbacks.render = RenderPort(stream, 48000, 1) if render else None
 
@@ -48,7 +52,7 @@ class Card:
         indata, outdata = (ffi.new("char[]", b"\x55" * 2 * len(heard)) for _ in range(2))
         into, out = (ffi.buffer(data, 2 * len(heard)) for data in (indata, outdata))
         into[:] = heard.tobytes()
-        self.callbacks.duplex(into, out, len(heard), None, status)
+        self.callbacks.duplex(into, out, len(heard), self.clock, status)
         into[:] = bytes(len(into))  # the memory is the card's again
         return np.frombuffer(out[:], np.int16)
 

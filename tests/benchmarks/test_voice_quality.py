@@ -182,11 +182,17 @@ class TestSummary:
         ours = next(row for row in report.rows if row[2] == "ours")
         assert ours[3:6] == ["70", "70", "4.10"]
         assert ours[-2:] == ["0.70", "+0.10"]
-        assert any("met in all 1 conditions" in note for note in report.notes)
+        assert any("met in all 1 conditions." in note for note in report.notes)
 
     def test_what_is_missed_is_said(self) -> None:
         report = voice_quality.summarise([self.figure("chromium", 0.1, 4.0), self.figure("ours", 0.09, 3.9)])
         assert any("missed in clean: delay 0.90; clean: PESQ -0.10" in note for note in report.notes)
+
+    def test_what_is_met_narrowly_is_said(self) -> None:
+        report = voice_quality.summarise([self.figure("chromium", 0.1, 4.0), self.figure("ours", 0.079, 4.0)])
+        assert any(
+            "met in all 1 conditions; narrowly, less than takes differ, in clean (0.79)" in n for n in report.notes
+        )
 
     def test_it_can_be_drawn(self, tmp_path: Any) -> None:
         pytest.importorskip("matplotlib")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.media import traces
-from tests.support.requirements import require
 
 TRACES = sorted(traces.FOLDER.glob("*.txt"))
 

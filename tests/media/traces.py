@@ -8,10 +8,10 @@ A trace has a line for each thing; `#` begins a comment. Times in seconds, lengt
     jitter 20 (0..20 late, each for itself)     late 100-110 by 60 (numbers)          step 4 by 80 (from then on)
     hold 3-3.2 (all that is sent then comes together at its end)                      spike 5 by 150 (a hold every 5 s)
     duplicate 20 (every 20th)     drift 200 (ppm by which the sender is faster)       ssrc 4        wrap
-    silent 4-6 (the sender sends nothing, its clock goes on)                          stall 3-3.4 (the device does not ask)
-    flush 4
+    silent 4-6 (the sender sends nothing, its clock goes on)                          stall 3-3.4 (the device sleeps)
+    flush 4                       after 3.2 (from then on `recovery` counts)
 
-    expect <figure> <= <limit>    figures of `Outcome`; also `after 3.2` for `recovery`
+    expect <figure> <=|>=|== <limit>                                                  figures of `Outcome`
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Outcome:
 
 def read(path: Path) -> Trace:
     """A trace from its file; the first comment is its title."""
-    title, words, limits = "", {}, []
+    title, words, limits = "", dict[str, list[list[str]]](), list[tuple[str, str, float]]()
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and not title:
             title = line.lstrip("# ")
@@ -154,8 +154,8 @@ def _arrivals(trace: Trace, payloads: list[bytes], length: float) -> list[tuple[
     for numbers, _, late in trace.words.get("late", []):
         first, last = _range(numbers)
         times[int(first) : int(last) + 1] += float(late) / 1000
-    for begin_at, _, late in trace.words.get("step", []):
-        times[sent >= float(begin_at)] += float(late) / 1000
+    for moment, _, late in trace.words.get("step", []):
+        times[sent >= float(moment)] += float(late) / 1000
     holds = trace.ranges("hold")
     if "spike" in trace.words:
         every, _, by = trace.words["spike"][-1]
@@ -184,7 +184,11 @@ def _numbers(trace: Trace, payloads: list[bytes], length: float) -> list[int]:
 
 def run(trace: Trace) -> Outcome:
     """Play it."""
-    codec, seconds, size = trace.text("codec", "opus"), int(trace.number("seconds", 10)), int(trace.number("packet", 20))
+    codec, seconds, size = (
+        trace.text("codec", "opus"),
+        int(trace.number("seconds", 10)),
+        int(trace.number("packet", 20)),
+    )
     payloads = _payloads(codec, int(trace.number("fec", 0)), "dtx" in trace.words, size, seconds)
     length = size / 1000
     arrivals, numbers = _arrivals(trace, payloads, length), _numbers(trace, payloads, length)

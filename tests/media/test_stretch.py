@@ -1,0 +1,125 @@
+"""Shorter, longer, joined: by whole periods, without a step, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from telnyx_agent._media import stretch
+from telnyx_agent._media.concealment import Concealer
+from telnyx_agent._media.noise import SilenceMeter
+from telnyx_agent._media.pace import Pace
+from tests.media.harness import FRAME, RATE, Samples, tone
+
+
+def voice(pitch: float, samples: int = FRAME, phase: float = 0.3) -> Samples:
+    """Some harmonics."""
+    time = np.arange(samples) / RATE
+    sound = sum(np.sin(2 * np.pi * pitch * k * time + phase * k) / k for k in range(1, 8))
+    return np.asarray(3000.0 * sound, np.int16)
+
+
+def noise(level: float, samples: int = FRAME, seed: int = 1) -> Samples:
+    return np.random.default_rng(seed).normal(0.0, level, samples).astype(np.int16)
+
+
+def steepest(samples: Samples) -> float:
+    return float(np.abs(np.diff(samples.astype(float))).max())
+
+
+@pytest.mark.parametrize("pitch", [110.0, 140.0, 220.0, 333.0])
+@pytest.mark.parametrize("change", [stretch.shorten, stretch.lengthen])
+def test_a_voice_changes_by_whole_periods_and_nobody_hears_where(change: object, pitch: float) -> None:
+    """The result is the same voice: its period is what it was at every place, and no step is steeper."""
+    samples = voice(pitch)
+    changed = change(samples, 0.9)  # type: ignore[operator]
+    period = RATE / pitch
+    periods = abs(changed.size - samples.size) / period
+    assert round(periods) >= 1
+    assert periods == pytest.approx(round(periods), abs=3 / period)
+    assert steepest(changed) <= 1.05 * steepest(samples)
+    lag = round(period)
+    assert np.corrcoef(changed[:-lag], changed[lag:])[0, 1] > 0.99
+    assert changed[0] == pytest.approx(samples[0], abs=300)
+    assert changed[-1] == samples[-1]
+
+
+def test_noise_is_left_alone() -> None:
+    """What has no period is not changed when likeness is asked for."""
+    samples = noise(3000.0)
+    assert stretch.shorten(samples, 0.9) is samples
+    assert stretch.lengthen(samples, 0.9) is samples
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 239, 480])
+def test_short_pieces_do_no_harm(size: int) -> None:
+    """Too little to find a period in is given back."""
+    samples = noise(1000.0, size)
+    for changed in (stretch.shorten(samples, 0.5), stretch.lengthen(samples, 0.5)):
+        assert changed.size in range(size - 240, size + 241)
+    assert stretch.shorten_silence(samples, 1000).size <= size
+    assert stretch.lengthen_silence(samples, 1000).size >= size
+
+
+def test_silence_changes_by_any_amount() -> None:
+    """Exactly as much as asked for, as far as there is so much."""
+    samples = noise(20.0)
+    assert stretch.shorten_silence(samples, 333).size == FRAME - 333
+    assert stretch.lengthen_silence(samples, 333).size == FRAME + 333
+    assert stretch.shorten_silence(samples, 5000).size == stretch.OVERLAP
+    assert stretch.lengthen_silence(samples, 5000).size == 2 * FRAME - stretch.OVERLAP
+
+
+def test_join_finds_the_place_where_the_sound_goes_on() -> None:
+    """Made-up sound that is 3 ms off is met where it is most alike, without a step."""
+    whole = voice(150.0, 4 * FRAME)
+    made, real = whole[1000 + 144 : 1000 + 144 + stretch.OVERLAP], whole[1000 : 1000 + FRAME]
+    joined, place = stretch.join(made, real, 240, 240)
+    period = RATE / 150.0
+    assert (place - 144 + period / 2) % period - period / 2 == pytest.approx(0.0, abs=8)
+    assert joined.size == FRAME - place
+    assert steepest(joined) <= 1.1 * steepest(whole)
+
+
+def test_join_goes_where_it_is_told_when_nothing_is_alike() -> None:
+    """Silence is like nothing."""
+    joined, place = stretch.join(np.zeros(240, np.int16), noise(2000.0), 480, 0)
+    assert place == 480
+    assert abs(int(joined[0])) < 100
+    assert joined.size == FRAME - 480
+
+
+def test_concealment_begins_without_a_step() -> None:
+    """The voice goes on from where it was, with its period."""
+    whole = voice(147.0, 5 * FRAME)
+    concealer = Concealer()
+    concealer.heard(whole[: 4 * FRAME])
+    made = concealer.conceal(FRAME)
+    assert steepest(np.concatenate((whole[: 4 * FRAME], made))) <= 1.3 * steepest(whole)
+    assert np.corrcoef(made, whole[4 * FRAME :])[0, 1] > 0.9
+
+
+def test_silence_is_what_is_not_above_the_noise() -> None:
+    """Noise becomes silence once it has been there for a while; speech never does."""
+    meter = SilenceMeter()
+    assert meter.is_silence(np.zeros(FRAME, np.int16))
+    assert not meter.is_silence(noise(150.0))
+    for seed in range(600):
+        meter.is_silence(noise(150.0, seed=seed))
+    assert meter.is_silence(noise(150.0))
+    assert not meter.is_silence(voice(150.0))
+    for _ in range(3000):
+        assert not meter.is_silence(tone(200.0, 0.02))
+
+
+def test_pace_prefers_silence() -> None:
+    """In silence all that is over goes at once, in speech a period now and then, and nothing when it is right."""
+    pace = Pace()
+    quiet, loud = np.zeros(FRAME, np.int16), voice(150.0)
+    assert pace.keep(quiet, 700).size == FRAME - 700
+    assert pace.keep(quiet, -300).size == FRAME + 300
+    assert pace.keep(quiet, 30) is quiet
+    assert pace.keep(loud, 400) is loud
+    sizes = [pace.keep(loud, 700).size for _ in range(9)]
+    assert sum(size < FRAME for size in sizes) == 3
+    assert all(pace.keep(loud, 3000).size < FRAME for _ in range(5))

@@ -1,0 +1,85 @@
+"""The target delay from the lateness of packets: what is covered, what is not, and how soon."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from telnyx_agent._media.target import TargetDelay
+
+FRAME = 960
+
+
+def after(lateness: list[int], *, lost: float = 0.0, protected: bool = False, least: int = 0) -> TargetDelay:
+    """The target after packets of this lateness, with this share of others lost evenly."""
+    target = TargetDelay(least)
+    owed = 0.0
+    for value in lateness:
+        target.arrived(value, FRAME)
+        target.passed(lost=False)
+        target.protected(protected)
+        owed += lost
+        if owed >= 1.0:
+            owed -= 1.0
+            target.passed(lost=True)
+    return target
+
+
+def test_a_perfect_network_needs_nothing() -> None:
+    """All packets alike: none waits, once the first second is over."""
+    assert after([480] * 10).value > 480
+    target = after([480] * 100)
+    assert (target.value, target.base) == (480, 480)
+
+
+def test_jitter_is_covered_whole() -> None:
+    """Packets evenly 0 to 40 ms late: nearly all of them are in time."""
+    lateness = np.random.default_rng(1).integers(0, 1920, 500).tolist()
+    assert 1560 <= after(lateness).value <= 1920
+
+
+def test_rare_spikes_are_not_covered() -> None:
+    """Eight packets in five seconds, up to 150 ms late, are not worth 150 ms for all the others."""
+    lateness = ([0] * 242 + [7200 - 960 * n for n in range(8)]) * 4
+    assert after(lateness).value == 0
+    assert after([*lateness, *[0] * 20]).value == 0
+
+
+def test_a_spike_that_is_over_is_forgotten() -> None:
+    """Two seconds of a bad network raise the target; a second and a half later it is down again."""
+    target = after([0] * 100 + [4800, 0] * 50)
+    assert target.value == 4800
+    for _ in range(75):
+        target.arrived(0, FRAME)
+    assert target.value == 0
+
+
+def test_a_longer_way_is_learnt_from_a_few_packets() -> None:
+    """From one packet on all are 100 ms later."""
+    target = after([0] * 400)
+    needed = 0
+    while target.value < 4800 and needed < 60:
+        target.arrived(4800, FRAME)
+        needed += 1
+    assert needed <= 25
+
+
+@pytest.mark.parametrize(("lost", "protected", "waits"), [(0.05, True, 720), (0.05, False, 0), (0.0, True, 0)])
+def test_the_packet_after_a_lost_one_is_waited_for_when_that_helps(lost: float, protected: bool, waits: int) -> None:
+    """Loss and error correction together are worth one packet of delay; either alone is not."""
+    assert after([0] * 800, lost=lost, protected=protected).value == waits
+
+
+def test_restart_keeps_the_spread() -> None:
+    """A new stream begins anywhere on the line; what is known of the jitter holds."""
+    lateness = np.random.default_rng(1).integers(0, 1920, 500).tolist()
+    target = after(lateness)
+    spread = target.value - target.base
+    target.restart(5_000_040)
+    assert target.value - target.base == spread
+    assert abs(target.base - 5_000_000) <= 1920
+
+
+def test_the_least_delay_holds() -> None:
+    """Whatever the network is like."""
+    assert after([0] * 500, least=2400).value == 2400
