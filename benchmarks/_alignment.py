@@ -146,7 +146,7 @@ def pesq_wide_band(said: Samples, heard: Samples, delay: float, *, first: int, l
         first: Sample of `said` with which the part begins.
         last: With which it ends.
     """
-    from pesq import NoUtterancesError, pesq  # type: ignore[import-untyped]
+    from pesq import NoUtterancesError, pesq
 
     shift = round(delay * RATE)
     piece = heard[max(0, first + shift) : last + shift]
