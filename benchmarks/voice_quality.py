@@ -47,7 +47,7 @@ _MOUTHS: Mapping[Mouth, str] = {
 _LEGEND = (
     "Delay is from the moment a sound is made to the moment the null sink plays it (median and 95th percentile over "
     "windows of 0.8 s); the gap is the longest silence where there should be speech; concealed and buffer are what the "
-    "receiver itself counts (`concealedSamples`, mean `jitterBufferDelay`). Means over the seeds."
+    "receiver itself counts (`concealedSamples`, mean `jitterBufferDelay`)."
 )
 _MEANS = ("delay", "p95", "pesq", "gap", "concealed", "buffer")
 
