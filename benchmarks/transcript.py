@@ -97,7 +97,7 @@ def without_socket(client: TxClient, response: str, deltas: int) -> Callable[[],
 
     def send() -> None:
         for text in texts:
-            session.loop.post(session.driver._text_received, text)
+            session.loop.post(session.driver.text_received, text)
 
     return send
 
