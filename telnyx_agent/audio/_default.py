@@ -23,7 +23,8 @@ def default_audio() -> AudioDevice:
     Why there is no sound is logged as one warning per process.
     """
     try:
-        if list_devices():
+        # What PortAudio knows is as old as the process; a headset may have come since.
+        if list_devices() or list_devices(refresh=True):
             return SoundDeviceAudio()
         reason = "this machine has no sound device"
     except MediaError as exc:

@@ -119,6 +119,19 @@ def test_without_a_sound_card_calls_are_silent(
     assert not stream.captured.any()
 
 
+def test_a_sound_card_that_came_after_the_program_had_started_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PortAudio is asked to look again where it knows of none."""
+    asked: list[bool] = []
+
+    def devices(*, refresh: bool = False) -> list[str]:
+        asked.append(refresh)
+        return ["a headset"] if refresh else []
+
+    monkeypatch.setattr("telnyx_agent.audio._default.list_devices", devices)
+    assert isinstance(default_audio(), SoundDeviceAudio)
+    assert asked == [False, True]
+
+
 def test_the_requirements_are_known() -> None:
     """Where one is missing, the tests above are skipped and say what to install."""
     require("portaudio", "pulseaudio", "pactl", "alsa-pulse")
