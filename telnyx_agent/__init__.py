@@ -9,10 +9,10 @@ no thread, opens nothing and needs no sound library.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import typing
 
+from . import _lazy
 from ._media.settings import OpusSettings
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
@@ -98,25 +98,14 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> object:
-    home = _LAZY.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = _public(getattr(importlib.import_module(f".{home}", __name__), name))
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
 def _public(value: object) -> object:
     """Tracebacks, reprs and documentation show where users import this from."""
     if getattr(value, "__module__", "").startswith(__name__):
         value.__module__ = __name__
     return value
 
+
+__getattr__, __dir__ = _lazy.exports(globals(), _LAZY, _public)
 
 for _name in __all__:
     _public(globals().get(_name))

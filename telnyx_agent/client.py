@@ -27,6 +27,7 @@ from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
+from ._runtime.switch_interval import DEFAULT_INTERVAL
 from ._runtime.waiting import Watch
 from ._signaling import SignalingConnection
 from .assistant import AIAssistantManager, AssistantPort
@@ -97,7 +98,7 @@ class TxClient:
         callbacks: Literal["thread", "pump"] | Executor = "thread",
         audio_constraints: AudioConstraints | None = None,
         opus: OpusSettings | None = None,
-        switch_interval: float | None = 0.0005,
+        switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
     ) -> None:
         self._number = next(_client_numbers)

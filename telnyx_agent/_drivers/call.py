@@ -18,7 +18,7 @@ import attrs
 from .. import _media
 from .._runtime import switch_interval
 from ..errors import CallError, MediaError, TxError
-from .media_watch import MediaWatch, path_answers
+from .media_watch import MediaWatch
 from .sound import CallSound
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class CallDriver:
         bridge = self._media.bridge
         self._watch = MediaWatch(
             lambda: bridge.playout.stats().packets_received,
-            functools.partial(path_answers, peer),
+            peer.path_answers,
             functools.partial(self._lose, self._peer_number),
         )
         self._watch.start()

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .._media.peer import MediaPeer
-
-__all__ = ["MediaWatch", "path_answers"]
+__all__ = ["MediaWatch"]
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the packet counter."""
@@ -69,33 +65,3 @@ class MediaWatch:
                     break
             count, silent_since = self._received(), loop.time()
         self._on_lost()
-
-
-async def path_answers(peer: MediaPeer, timeout: float) -> bool:
-    """Whether the other end of a peer connection's ICE path answers a STUN request within `timeout` seconds.
-
-    True also where there is no path to ask yet or any more: what becomes of that, the peer's state tells.
-    """
-    transport: Any = peer._transceiver.sender.transport
-    ice: Any = transport.transport._connection
-    pairs = list(ice._nominated.values())
-    if not pairs or ice.remote_password is None:
-        return True
-    key = ice.remote_password.encode()
-    asking = [
-        asyncio.ensure_future(
-            pair.protocol.request(ice.build_request(pair, nominate=False), pair.remote_addr, integrity_key=key)
-        )
-        for pair in pairs
-    ]
-    done, late = await asyncio.wait(asking, timeout=timeout)
-    for task in late:
-        task.cancel()
-    if late:
-        await asyncio.wait(late)
-    # An error response, such as "role conflict", is an answer too; aioice's own time-out has none.
-    return any(_is_answer(task.exception()) for task in done)
-
-
-def _is_answer(error: BaseException | None) -> bool:
-    return error is None or getattr(error, "response", None) is not None

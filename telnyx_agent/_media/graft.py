@@ -26,7 +26,7 @@ from typing import Any
 import aioice
 import aioice.ice
 import aiortc
-from aiortc import RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
+from aiortc import RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
@@ -35,7 +35,8 @@ from ..config import IceServer
 from ..errors import MediaError
 from . import rtp
 
-__all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "release_decoder", "used_servers"]
+__all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "path_answers", "release_decoder"]
+__all__ += ["used_servers"]
 
 _log = logging.getLogger("telnyx_agent.media")
 
@@ -79,6 +80,8 @@ def _differences() -> list[str]:
         ("aioice.Connection does not call it", "get_component_candidates" in _inner_names(ice.gather_candidates)),
         ("aioice.Connection has no stun_server", {"stun_server", "turn_server"} <= _names(ice.__init__)),
         ("aioice.Connection has no _protocols", "_protocols" in _names(ice.__init__)),
+        ("aioice.Connection has no build_request", _takes(ice.build_request, {"pair", "nominate"})),
+        ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )
     return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
 
@@ -357,3 +360,32 @@ def _owner(task: asyncio.Task[Any]) -> object:
     """The object whose method a task runs."""
     frame = getattr(task.get_coro(), "cr_frame", None)
     return None if frame is None else frame.f_locals.get("self")
+
+
+async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
+    """Whether the other end of the ICE path answers a STUN request within `timeout` seconds.
+
+    True also where there is no path to ask yet or any more: what becomes of that, the peer's state tells.
+    """
+    ice: Any = sender.transport.transport._connection
+    pairs = list(ice._nominated.values())
+    if not pairs or ice.remote_password is None:
+        return True
+    key = ice.remote_password.encode()
+    asking = [
+        asyncio.ensure_future(
+            pair.protocol.request(ice.build_request(pair, nominate=False), pair.remote_addr, integrity_key=key)
+        )
+        for pair in pairs
+    ]
+    done, late = await asyncio.wait(asking, timeout=timeout)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    # An error response, such as "role conflict", is an answer too; aioice's own time-out has none.
+    return any(_is_answer(task.exception()) for task in done)
+
+
+def _is_answer(error: BaseException | None) -> bool:
+    return error is None or getattr(error, "response", None) is not None

@@ -173,6 +173,10 @@ class MediaPeer:
         self._start_watchdog()
         return answer
 
+    async def path_answers(self, timeout: float) -> bool:
+        """Whether the other end answers on the ICE path within `timeout` seconds; see `graft.path_answers`."""
+        return await graft.path_answers(self._transceiver.sender, timeout)
+
     async def stats(self) -> MediaStats:
         """One snapshot."""
         playout = self._bridge.playout.stats()

@@ -244,11 +244,6 @@ class Player:
         self._queue: deque[Playback] = deque()
         self._stopped = False
 
-    @property
-    def is_active(self) -> bool:
-        """Whether something is being played or waits for it."""
-        return bool(self._queue)
-
     def play(
         self,
         source: PlaySource,

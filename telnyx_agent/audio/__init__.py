@@ -17,9 +17,9 @@ first sound device.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from .. import _lazy
 from . import _log
 from .device import AudioDevice, AudioDeviceChange, AudioDeviceChangeReason, AudioStream, PcmLike
 from .processing import AudioConstraints, AudioProcessor
@@ -66,14 +66,4 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = _lazy.exports(globals(), _HOMES)

@@ -6,7 +6,7 @@ from ._paced import PacedDevice
 from ._samples import BLOCK, SILENCE
 from .device import AudioStream
 
-__all__ = ["NullAudio"]
+__all__ = ["NullAudio", "SilentRun"]
 
 
 class NullAudio(PacedDevice):
@@ -18,19 +18,23 @@ class NullAudio(PacedDevice):
     def __init__(self) -> None:
         super().__init__("no sound")
 
-    def _open(self, stream: AudioStream) -> _NullRun:
-        return _NullRun(stream)
+    def _open(self, stream: AudioStream) -> SilentRun:
+        return SilentRun(stream)
 
 
-class _NullRun:
+class SilentRun:
+    """A call without sound: both directions keep moving."""
+
     def __init__(self, stream: AudioStream) -> None:
         self._stream = stream
 
     def capture(self) -> None:
+        """Push 10 ms of silence."""
         self._stream.push_capture(SILENCE)
 
     def render(self) -> None:
+        """Pull 10 ms, for nobody."""
         self._stream.pull_render(BLOCK)
 
     def close(self) -> None:
-        pass
+        """Nothing is open."""

@@ -19,9 +19,9 @@ from ..errors import MediaError
 from . import _portaudio
 from ._complaints import Complaints
 from ._lines import Latency, Line, complete, open_lines
+from ._null import SilentRun
 from ._pacing import Pacer
 from ._portaudio import DeviceInfo, Direction
-from ._samples import BLOCK, SILENCE
 from ._stall import CHECK_SECONDS, Progress
 from .device import AudioDeviceChange, AudioDeviceChangeReason, AudioStream
 
@@ -378,7 +378,8 @@ class SoundRun:
             return AudioDeviceChangeReason.UNPLUGGED, error
         logger.warning("%s; no other works, and the call goes on without sound until one does", error.message)
         self._retry_at = time.monotonic() + _RETRY_SECONDS
-        self._silence = Pacer((self._play_silence,), lambda: None)
+        silent = SilentRun(self._stream)
+        self._silence = Pacer((silent.render, silent.capture), silent.close)
         self._silence.start()
         return AudioDeviceChangeReason.FAILED, error
 
@@ -393,10 +394,6 @@ class SoundRun:
         self._end_silence()
         logger.warning("there is sound again: the call goes on with %s", self.name)
         return AudioDeviceChangeReason.RECOVERED, None
-
-    def _play_silence(self) -> None:
-        self._stream.pull_render(BLOCK)
-        self._stream.push_capture(SILENCE)
 
     def _end_silence(self) -> None:
         if self._silence is not None:

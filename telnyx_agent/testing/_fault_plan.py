@@ -10,7 +10,7 @@ import attrs
 
 from ._wire_frames import WireFrame
 
-__all__ = ["Action", "Direction", "Fault", "FaultPlan", "FaultRates", "FaultRecord", "damaged"]
+__all__ = ["Action", "Direction", "Fault", "FaultPlan", "FaultRates", "FaultRecord", "damaged", "probability"]
 
 Direction = Literal["to_client", "to_server"]
 """Which way a frame goes."""
@@ -34,7 +34,8 @@ ENDING = frozenset({"tear", "cut", "reset", "close", "stall"})
 """After these nothing more comes through."""
 
 
-def _rate(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+def probability(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+    """Validates a field of attrs: from 0.0 to 1.0."""
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"{attribute.name} is a probability, from 0.0 to 1.0, not {value!r}")
 
@@ -62,11 +63,11 @@ class FaultRates:
         ValueError: A probability or a time is none.
     """
 
-    drop: float = attrs.field(default=0.0, validator=_rate)
-    duplicate: float = attrs.field(default=0.0, validator=_rate)
-    reorder: float = attrs.field(default=0.0, validator=_rate)
-    corrupt: float = attrs.field(default=0.0, validator=_rate)
-    truncate: float = attrs.field(default=0.0, validator=_rate)
+    drop: float = attrs.field(default=0.0, validator=probability)
+    duplicate: float = attrs.field(default=0.0, validator=probability)
+    reorder: float = attrs.field(default=0.0, validator=probability)
+    corrupt: float = attrs.field(default=0.0, validator=probability)
+    truncate: float = attrs.field(default=0.0, validator=probability)
     delay: float = attrs.field(default=0.0, validator=_seconds)
     jitter: float = attrs.field(default=0.0, validator=_seconds)
     pace: float = attrs.field(default=0.0, validator=_seconds)

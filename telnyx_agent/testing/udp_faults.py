@@ -6,12 +6,9 @@ import random
 
 import attrs
 
+from ._fault_plan import probability
+
 __all__ = ["GilbertElliott", "UdpFaults", "UdpImpairment"]
-
-
-def _rate(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{attribute.name} is a probability, from 0.0 to 1.0, not {value!r}")
 
 
 def _not_negative(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
@@ -33,10 +30,10 @@ class GilbertElliott:
         ValueError: One of them is no probability.
     """
 
-    to_bad: float = attrs.field(default=0.01, validator=_rate)
-    to_good: float = attrs.field(default=0.3, validator=_rate)
-    good_loss: float = attrs.field(default=0.0, validator=_rate)
-    bad_loss: float = attrs.field(default=1.0, validator=_rate)
+    to_bad: float = attrs.field(default=0.01, validator=probability)
+    to_good: float = attrs.field(default=0.3, validator=probability)
+    good_loss: float = attrs.field(default=0.0, validator=probability)
+    bad_loss: float = attrs.field(default=1.0, validator=probability)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,14 +55,14 @@ class UdpFaults:
         ValueError: A probability or a time is none.
     """
 
-    loss: float = attrs.field(default=0.0, validator=_rate)
+    loss: float = attrs.field(default=0.0, validator=probability)
     burst: GilbertElliott | None = None
     delay: float = attrs.field(default=0.0, validator=_not_negative)
     jitter: float = attrs.field(default=0.0, validator=_not_negative)
-    duplicate: float = attrs.field(default=0.0, validator=_rate)
-    reorder: float = attrs.field(default=0.0, validator=_rate)
+    duplicate: float = attrs.field(default=0.0, validator=probability)
+    reorder: float = attrs.field(default=0.0, validator=probability)
     reorder_by: float = attrs.field(default=0.05, validator=_not_negative)
-    corrupt: float = attrs.field(default=0.0, validator=_rate)
+    corrupt: float = attrs.field(default=0.0, validator=probability)
     blackout: bool = False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from telnyx_agent._drivers import media_watch
-from telnyx_agent._drivers.media_watch import MediaWatch, path_answers
+from telnyx_agent._drivers.media_watch import MediaWatch
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.peer import MediaPeer
 
@@ -109,11 +109,11 @@ def test_the_path_is_asked_for_real() -> None:
     async def story() -> None:
         one, other = await pair()
         try:
-            assert await path_answers(one, 5.0)
-            assert await path_answers(other, 5.0)
+            assert await one.path_answers(5.0)
+            assert await other.path_answers(5.0)
             for protocol in other._transceiver.sender.transport.transport._connection._protocols:
                 protocol.transport.abort()
-            assert not await path_answers(one, 0.7)
+            assert not await one.path_answers(0.7)
         finally:
             await one.close()
             await other.close()
@@ -127,7 +127,7 @@ def test_without_a_path_nothing_is_concluded() -> None:
     async def story() -> None:
         peer = MediaPeer(ice_servers=(), bridge=AudioBridge(), on_state=lambda state: None, loopback=True)
         try:
-            assert await path_answers(peer, 0.1)
+            assert await peer.path_answers(0.1)
         finally:
             await peer.close()
 

@@ -47,6 +47,8 @@ def _changed(*args: Any, **kwargs: Any) -> None:
         (aioice.Connection, "gather_candidates", "does not call it"),
         (aioice.ice, "relayed_candidate", "relayed_candidate has changed"),
         (aioice.ice, "server_reflexive_candidate", "server_reflexive_candidate has changed"),
+        (aioice.Connection, "build_request", "aioice.Connection has no build_request"),
+        (aioice.ice.StunProtocol, "request", "aioice's StunProtocol has no request"),
         (RTCRtpReceiver, "_handle_rtp_packet", "RTCRtpReceiver keeps other statistics"),
         (StreamStatistics, "add", "StreamStatistics takes other packets"),
         (RTCRtpSender, "send", "RTCRtpSender.send does not use _run_rtp"),
