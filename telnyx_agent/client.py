@@ -7,41 +7,34 @@ what that reports comes back through a `Hub`.
 from __future__ import annotations
 
 import functools
-import itertools
-import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-import attrs
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _exit
 from ._calling import MediaChoices, make_media
-from ._checks import checked_call, checked_level, checked_login, checked_timeout
+from ._checks import checked_call, checked_level, checked_login
+from ._client_base import ClientBase, LoginLink, not_connected
 from ._drivers.making import make_driver, new_id
-from ._drivers.session import SessionDriver
-from ._hub import Audience, Hub, Link, LinkStatus
+from ._hub import Hub, Link, LinkStatus
 from ._images import ImageSource
-from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
+from ._runtime.dispatch import Dispatcher
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
 from ._runtime.switch_interval import DEFAULT_INTERVAL
-from ._runtime.waiting import Watch
 from ._signaling import SignalingConnection
-from .assistant import AIAssistantManager, AssistantPort
+from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
 from .config import LogLevel, TxServerConfiguration
-from .errors import ClientConfigurationError, LocalProtocolError, SocketConnectionError
+from .errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from ._drivers.sound import CallSound
     from ._media.bridge import AudioBridge
-    from ._media.peer import MediaStats
     from ._media.settings import OpusSettings
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
@@ -49,20 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TxClient"]
 
-_C = TypeVar("_C", bound="TxClient")
-_client_numbers = itertools.count(1)
 
-
-@attrs.frozen(eq=False)
-class _Link:
-    """What one login holds: driver, dispatcher, loop."""
-
-    driver: SessionDriver
-    dispatcher: Dispatcher
-    loop: LoopThread
-
-
-class TxClient:
+class TxClient(ClientBase):
     """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -101,33 +82,8 @@ class TxClient:
         switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
     ) -> None:
-        self._number = next(_client_numbers)
-        self._media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
-        self._audience = Audience(delegate)
-        self._make_dispatcher = dispatcher_factory(callbacks)
-        self._reconnect_timeout = checked_timeout(reconnect_timeout)
-        self._watch = Watch(Link())
-        self._calls: dict[uuid.UUID, Call] = {}
-        # Guards the change of login against itself (two threads logging in, or one in and one out); never held while
-        # waiting.
-        self._lock = threading.Lock()
-        self._link: _Link | None = None
-        self._last_dispatcher: Dispatcher | None = None
-        self._configuration = TxServerConfiguration()
-        self._assistant = AIAssistantManager(AssistantPort(self._send_message, self._clear_transcript))
-
-    def __repr__(self) -> str:
-        return f"<TxClient {self._number} {self._watch.get().status.value}>"
-
-    def __enter__(self: _C) -> _C:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        future = self.disconnect()
-        if not self._on_delegate_thread():
-            future.result(timeout=5.0)
+        media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
+        super().__init__(delegate, media, callbacks, reconnect_timeout)
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -202,21 +158,13 @@ class TxClient:
                 on_release=functools.partial(_release, dispatcher, loop, log),
             )
             driver = make_driver(login, configuration, self._reconnect_timeout, hub, log)
-            self._link = _Link(driver, dispatcher, loop)
+            self._link = LoginLink(driver, dispatcher, loop)
             _exit.LIVE.add(self)
         self._audience.tell_taps(dispatcher, "connecting")
         future: CommandFuture[None] = CommandFuture(dispatcher, loop)
         connect = functools.partial(SignalingConnection, sslopt=configuration.tls_options, proxy=configuration.proxy)
         loop.post(driver.start, connect, loop.post, future)
         return future
-
-    def disconnect(self) -> CommandFuture[None]:
-        """End all calls, log out and close the connection. Idempotent, from any thread, inside any callback.
-
-        Returns:
-            A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
-        """
-        return self._command(None, lambda driver: driver.disconnect)
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Block until the login is complete. One Ctrl-C interrupts.
@@ -229,12 +177,12 @@ class TxClient:
             TxTimeoutError: The time was up; the login goes on.
         """
         if self._link is None and self._watch.get().status is not LinkStatus.FAILED:
-            raise _not_connected()
+            raise not_connected()
         link = self._watch.wait(lambda now: now.status in _SETTLED, timeout)
         if link.error is not None:
             raise link.error
         if link.status is not LinkStatus.READY:
-            raise _not_connected()
+            raise not_connected()
 
     def is_connected(self) -> bool:
         """Whether the WebSocket is open."""
@@ -310,21 +258,28 @@ class TxClient:
         """
         link = self._link
         if link is None:
-            raise self._watch.get().error or _not_connected()
+            raise self._watch.get().error or not_connected()
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
         choices = self._media.but(audio, audio_constraints, audio_processor, opus)
         media = make_media(choices, self._configuration, options.call_id, link.driver, link.loop)
         media.bridge.muted = muted
-        port = CallPort(self._hangup, self._call_stats, self._with_sound, self._watch_levels, self._on_delegate_thread)
+        port = CallPort(
+            self._hangup,
+            self._call_stats,
+            self._with_sound,
+            self._watch_levels,
+            self._perform,
+            self._on_delegate_thread,
+        )
         call = self._make_call(options, media.bridge, port)
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)
         except RuntimeError:
             self._calls.pop(call.call_id, None)
-            raise self._watch.get().error or _not_connected() from None
+            raise self._watch.get().error or not_connected() from None
         return call
 
     @property
@@ -354,80 +309,11 @@ class TxClient:
         """Send typed text and images to the assistant; see `AIAssistantManager.send_ai_assistant_message`."""
         return self._assistant.send_ai_assistant_message(message, images, wait=wait)
 
-    # -- callbacks on the caller's thread ----------------------------------------------------------------------------
-
-    def process_events(self, timeout: float = 0.0) -> int:
-        """Run the callbacks that are due, on this thread. Only for `TxClient(callbacks="pump")`.
-
-        Call it from your own loop: a Tk `after`, a Qt timer, a pygame frame. Exceptions of callbacks are logged, as
-        always.
-
-        Args:
-            timeout: Seconds to wait for the first callback; 0.0 returns at once.
-
-        Returns:
-            How many callbacks ran.
-
-        Raises:
-            ClientConfigurationError: The client runs its callbacks otherwise.
-        """
-        dispatcher = self._make_dispatcher() if self._last_dispatcher is None else self._last_dispatcher
-        if not isinstance(dispatcher, PumpDispatcher):
-            raise ClientConfigurationError('process_events() is for clients made with TxClient(callbacks="pump")')
-        return dispatcher.process_events(timeout)
-
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _make_call(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> Call:
         """What `compat` replaces to return calls with further spellings."""
         return Call(options, bridge, port)
-
-    def _finished(self) -> None:
-        """Everything of a login is gone; the next may come. Loop thread."""
-        with self._lock:
-            self._link = None
-            _exit.LIVE.discard(self)
-
-    def _command(
-        self, refusal: Exception | None, command: Callable[[SessionDriver], Callable[..., None]], *args: Any
-    ) -> CommandFuture[Any]:
-        """Run a driver's command on the loop; its last argument is the future that it settles.
-
-        `refusal` is the outcome where there is no connection (any more): to end what has ended is no error.
-        """
-        link = self._link
-        if link is None:
-            return CommandFuture.settled(error=refusal)
-        future: CommandFuture[Any] = CommandFuture(link.dispatcher, link.loop)
-        try:
-            link.loop.post(command(link.driver), *args, future)
-        except RuntimeError:  # the loop has ended since
-            future.settle(error=refusal)
-        return future
-
-    def _hangup(self, call_id: str, cause: str | None, cause_code: int | None) -> CommandFuture[None]:
-        return self._command(None, lambda driver: driver.hangup, call_id, cause, cause_code)
-
-    def _call_stats(self, call_id: str) -> CommandFuture[MediaStats | None]:
-        return self._command(_not_connected(), lambda driver: driver.call_stats, call_id)
-
-    def _with_sound(self, call_id: str, job: Callable[[CallSound], None]) -> CommandFuture[None]:
-        return self._command(_not_connected(), lambda driver: driver.with_sound, call_id, job)
-
-    def _watch_levels(self, call_id: str) -> CommandFuture[None]:
-        return self._command(None, lambda driver: driver.watch_levels, call_id)
-
-    def _send_message(self, text: str, urls: tuple[str, ...], may_wait: bool) -> CommandFuture[str]:
-        return self._command(_not_connected(), lambda driver: driver.send_message, text, urls, may_wait)
-
-    def _clear_transcript(self) -> CommandFuture[None]:
-        if self._link is None:
-            self._assistant._forget()
-        return self._command(None, lambda driver: driver.clear_transcript)
-
-    def _on_delegate_thread(self) -> bool:
-        dispatcher = self._last_dispatcher
-        return dispatcher is not None and dispatcher.is_current_thread()
 
 
 _SETTLED = frozenset({LinkStatus.READY, LinkStatus.FAILED, LinkStatus.CLOSED})
@@ -438,7 +324,3 @@ def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
     dispatcher.submit(log.close)
     dispatcher.close()
     loop.release()
-
-
-def _not_connected() -> SocketConnectionError:
-    return SocketConnectionError("not connected: call anonymous_login() first")

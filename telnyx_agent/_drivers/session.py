@@ -18,6 +18,7 @@ from .._protocol.states import AgentState
 from .._signaling import Closed, SignalingConnection
 from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
+from .forwards import FORWARDS
 from .listener import SessionListener
 from .sockets import Sockets
 
@@ -114,9 +115,15 @@ class SessionDriver:
             self._step()
             done.settle_after_callbacks(item_id)
 
-    def clear_transcript(self, done: CommandFuture[None]) -> None:
-        """Forget the transcript so far."""
-        self._attempt(done, functools.partial(self._session.clear_transcript, self._loop.time()))
+    def perform(self, action: Callable[[Session, float], Any], done: CommandFuture[Any]) -> None:
+        """Run a command of the core. `done` settles with what it returns or with the `TxError` that it raises."""
+        try:
+            result = action(self._session, self._loop.time())
+        except TxError as error:
+            done.settle(error=error)
+            return
+        self._step()
+        done.settle_after_callbacks(result)
 
     def call_stats(self, call_id: str, done: CommandFuture[Any]) -> None:
         """`done` settles with the call's media statistics."""
@@ -242,7 +249,11 @@ class SessionDriver:
                 event = self._session.next_event()
                 if event is None:
                     break
-                self._HANDLERS[type(event)](self, event)
+                forward = FORWARDS.get(type(event))
+                if forward is not None:
+                    forward(self._listener, event)
+                else:
+                    self._HANDLERS[type(event)](self, event)
         finally:
             self._stepping = False
         self._arm_timer()
@@ -292,9 +303,6 @@ class SessionDriver:
         self._log.info("reconnected: session %s", self._session.session_id)
         self._listener.reconnected()
 
-    def _on_session_updated(self, event: outcomes.SessionUpdated) -> None:
-        self._listener.session_updated(event.session_id)
-
     def _on_open_connection(self, event: outcomes.OpenConnection) -> None:
         self._sockets.open(self._url_of(event))
 
@@ -318,9 +326,6 @@ class SessionDriver:
         if event.state.is_terminal:
             self._close_media(event.call_id)
 
-    def _on_call_updated(self, event: outcomes.CallUpdated) -> None:
-        self._listener.call_updated(event.call_id, event.details)
-
     def _on_remote_description(self, event: outcomes.RemoteDescription) -> None:
         driver = self._calls.get(event.call_id)
         if driver is not None:
@@ -341,24 +346,12 @@ class SessionDriver:
         if future is not None:
             future.settle(error=event.error)
 
-    def _on_ringing(self, event: outcomes.RingingReceived) -> None:
-        self._listener.ringing(event.call_id)
-
-    def _on_transcript(self, event: outcomes.TranscriptChanged) -> None:
-        self._listener.transcript_changed(event)
-
     def _on_agent_state(self, event: outcomes.AgentStateChanged) -> None:
         if self._agent_state is AgentState.SPEAKING and event.state in _INTERRUPTING:
             for driver in self._calls.values():
                 driver.flush()
         self._agent_state = event.state
         self._listener.agent_state_changed(event.state)
-
-    def _on_widget_settings(self, event: outcomes.WidgetSettingsChanged) -> None:
-        self._listener.widget_settings_changed(event.settings)
-
-    def _on_ai_message(self, event: outcomes.AiMessage) -> None:
-        self._listener.ai_message(event.params)
 
     def _on_malformed(self, event: outcomes.Malformed) -> None:
         self._log.warning("ignored a frame from the server: %s", event.error)
@@ -372,21 +365,15 @@ class SessionDriver:
         outcomes.ClientFailed: _on_client_failed,
         outcomes.Reconnecting: _on_reconnecting,
         outcomes.Reconnected: _on_reconnected,
-        outcomes.SessionUpdated: _on_session_updated,
         outcomes.OpenConnection: _on_open_connection,
         outcomes.DropConnection: _on_drop_connection,
         outcomes.CloseConnection: _on_close_connection,
         outcomes.CallStateChanged: _on_call_state,
-        outcomes.CallUpdated: _on_call_updated,
         outcomes.RemoteDescription: _on_remote_description,
         outcomes.MediaOffered: _on_media_offered,
         outcomes.MessageSent: _on_message_sent,
         outcomes.MessageFailed: _on_message_failed,
-        outcomes.RingingReceived: _on_ringing,
-        outcomes.TranscriptChanged: _on_transcript,
         outcomes.AgentStateChanged: _on_agent_state,
-        outcomes.WidgetSettingsChanged: _on_widget_settings,
-        outcomes.AiMessage: _on_ai_message,
         outcomes.Malformed: _on_malformed,
         outcomes.FunctionCallReceived: _ignore,
         outcomes.MessageReceived: _ignore,
@@ -422,16 +409,6 @@ class SessionDriver:
         for future in self._ready_futures:
             future.settle_after_callbacks(error=error)
         self._ready_futures.clear()
-
-    def _attempt(self, done: CommandFuture[Any], action: Callable[[], Any]) -> None:
-        """Run a command of the core; what it raises is the future's error."""
-        try:
-            result = action()
-        except TxError as error:
-            done.settle(error=error)
-            return
-        self._step()
-        done.settle_after_callbacks(result)
 
     def _settle_after(self, done: CommandFuture[None], gone: asyncio.Future[None] | None) -> None:
         if gone is None or gone.done():
