@@ -62,10 +62,11 @@ if STATE == "dropped":
     print("up", flush=True)
     assert app.events["on_reconnecting"].wait(20)
 print("there", flush=True)
+sys.stdin.readline()
 {end}
 """
 
-WAIT = "time.sleep(60)"
+WAIT = "print('waiting', flush=True)\ntime.sleep(60)"
 
 FORK = """
 child = os.fork()
@@ -104,7 +105,7 @@ ENDS = {
     "SIGTERM": End(WAIT, -signal.SIGTERM, signal.SIGTERM, polite=False),
     # docs/ending.md
     "SIGTERM with a handler": End(
-        f"signal.signal(signal.SIGTERM, lambda *args: sys.exit(143))\nprint('set', flush=True)\n{WAIT}",
+        f"signal.signal(signal.SIGTERM, lambda *args: sys.exit(143))\n{WAIT}",
         143,
         signal.SIGTERM,
     ),
@@ -162,10 +163,18 @@ def expect(stream: IO[str], text: str, process: subprocess.Popen[str]) -> None:
         pytest.fail(process.communicate(timeout=PATIENCE)[1])
 
 
+def go_on(process: subprocess.Popen[str]) -> None:
+    """Let the program, which waits in its state, come to its end."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
 def run(state: str, end: End, agent: LocalAgent, url: str, lose: Callable[[], None]) -> tuple[float, str]:
     """Run the program to its end: how long that took from when it began to end, and what it wrote to stderr."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(end=end.code), url, state],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -177,9 +186,13 @@ def run(state: str, end: End, agent: LocalAgent, url: str, lose: Callable[[], No
             expect(process.stdout, "up", process)
             lose()
         expect(process.stdout, "there", process)
-        if "'set'" in end.code:
-            expect(process.stdout, "set", process)
+        if state == "call connecting":
+            agent.wait_for_frame("telnyx_rtc.invite", PATIENCE, direction="received")
         begin = time.monotonic()
+        go_on(process)
+        if end.signal is not None:
+            expect(process.stdout, "waiting", process)
+            begin = time.monotonic()
         if end.signal is not None:
             process.send_signal(end.signal)
         output, errors = process.communicate(timeout=PATIENCE)
@@ -245,6 +258,7 @@ def test_a_forked_child_has_calls_of_its_own(state: str) -> None:
     ):
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM.format(end=end.code), url, state, other.url],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -256,6 +270,7 @@ def test_a_forked_child_has_calls_of_its_own(state: str) -> None:
                 expect(process.stdout, "up", process)
                 lose()
             expect(process.stdout, "there", process)
+            go_on(process)
             expect(process.stdout, "7", process)
             _, errors = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0, errors
