@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import logging
 import os
 import sys
 import time
@@ -258,8 +259,13 @@ def leaving_no_descriptor() -> Iterator[None]:
 
 
 @pytest.fixture
-def rig(state: Callable[[Rig], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+def rig(
+    state: Callable[[Rig], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Rig]:
     """In the state."""
+    # pytest keeps what is logged, with the media libraries' objects as arguments: they would hold the client.
+    for name in ("aiortc", "aioice"):
+        caplog.set_level(logging.WARNING, name)
     monkeypatch.setattr("telnyx_agent._drivers.making.SessionSettings", QUICK)
     with (
         leaving_no_descriptor(),
