@@ -18,6 +18,7 @@ __all__ = ["TurnLatency", "TurnMeter"]
 _RATE = 48000
 _FRAME = 480  # samples; the unit in which speech is told from noise, and so the resolution of all times
 _FRAME_SECONDS = _FRAME / _RATE
+_ONES: NDArray[np.float32] = np.ones(_FRAME, np.float32)
 _AT_ONCE = 4800  # samples that are looked at together: code that is run for each block is never in the caches
 
 _LOUDEST_FLOOR = 3000.0**2  # a "noise" louder than that is speech without pauses
@@ -196,7 +197,7 @@ class _Side:
             part = samples[position : position + _FRAME - self._count].astype(np.float32)
             position += part.size
             self._squares += float(part @ part)
-            self._sum += float(part.sum())
+            self._sum += float(part @ _ONES[: part.size])  # a third of what `sum` costs
             self._count += part.size
             if self._count == _FRAME:
                 mean = self._sum / _FRAME  # microphones have an offset, which is no sound
