@@ -185,7 +185,7 @@ class Playout:
         else:
             self._pcm = _EMPTY
         # Not by numpy: for more than 500 samples it gives up the GIL, and waits for it in a busy process.
-        return np.frombuffer(bytearray().join([part.data for part in parts]), np.int16)
+        return np.frombuffer(bytearray().join([part.tobytes() for part in parts]), np.int16)
 
     def _collect(self) -> None:
         """Take what has come since the last time."""
