@@ -366,6 +366,9 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
     """Whether the other end of the ICE path answers a STUN request within `timeout` seconds.
 
     True also where there is no path to ask yet or any more: what becomes of that, the peer's state tells.
+
+    Where it is ours to choose the path, the request says so again (RFC 8445 8.1.1): when a router on the way has given us
+    another address since, the other end learns it from the request and sends there from now on.
     """
     ice: Any = sender.transport.transport._connection
     pairs = list(ice._nominated.values())
@@ -374,7 +377,9 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
     key = ice.remote_password.encode()
     asking = [
         asyncio.ensure_future(
-            pair.protocol.request(ice.build_request(pair, nominate=False), pair.remote_addr, integrity_key=key)
+            pair.protocol.request(
+                ice.build_request(pair, nominate=ice.ice_controlling), pair.remote_addr, integrity_key=key
+            )
         )
         for pair in pairs
     ]

@@ -65,7 +65,7 @@ def main() -> None:
     if "log" in settings:
         logging.basicConfig(level=settings["log"])
     with LocalAgent(
-        lambda text: f"You said {text}.",
+        lambda text: f"You said {text}." if len(text) < 50 else f"You said {len(text)} characters.",
         host=settings["host"],
         voice="tones",
         ears="energy",

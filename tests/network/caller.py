@@ -46,11 +46,14 @@ def plain(value: object) -> Any:
     return value if isinstance(value, (int, float, type(None))) else str(value)
 
 
+_TOO_MANY = ("on_audio_level", "on_ai_conversation_message", "on_transcription_updated")
+
+
 class Printer:
-    """A delegate that prints every callback but the levels."""
+    """A delegate that prints every callback but those that come all the time."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        if not name.startswith("on_") or name == "on_audio_level":
+        if not name.startswith("on_") or name in _TOO_MANY:
             raise AttributeError(name)
         return lambda *args: report(name, args=[plain(value) for value in args])
 

@@ -157,7 +157,7 @@ class Side:
                 if left <= 0 or self._ended:
                     break
                 self._changed.wait(left)
-        listed = "\n".join(str(event) for event in self.events if event["event"] != "sound")
+        listed = "\n".join(str(event) for event in self.events if event["event"] != "sound" and "'final': False" not in str(event))
         raise AssertionError(f"no {name} within {timeout} s; what happened:\n{listed}\n{self._said()}")
 
     def ask(self, do: str, within: float = 10.0, /, **arguments: Any) -> Any:
@@ -204,7 +204,7 @@ class Internet:
     Args:
         ipv4: Whether there is IPv4.
         ipv6: Whether there is IPv6.
-        nat: Whether the router hides the caller behind an address of its own (IPv4).
+        nat: Whether the router hides the caller behind an address of its own (IPv4); the server has no way to it then.
     """
 
     def __init__(self, *, ipv4: bool = True, ipv6: bool = False, nat: bool = False) -> None:
@@ -223,7 +223,8 @@ class Internet:
             self._address(self.caller, "wan0", CALLER, CALLER_6)
             self._address(self.server, "lan0", SERVER, SERVER_6)
             self.route_caller()
-            self._route(self.server, "lan0", _OUTSIDE, _OUTSIDE_6)
+            if not nat:
+                self._route(self.server, "lan0", _OUTSIDE, _OUTSIDE_6)
             self.router.run("nft", "add table inet wall; add chain inet wall forward { type filter hook forward priority 0 ; }")
             self.router.run("nft", "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100 ; }")
             if nat:
