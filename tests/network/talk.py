@@ -89,11 +89,16 @@ class Talk:
         self.check_ended()
         assert len(self.caller.named("on_client_error")) == errors
 
+    def leave(self, timeout: float = 10.0) -> None:
+        """Disconnect; returns when nothing is left of the connection."""
+        begin = time.monotonic()
+        self.caller.ask("leave")
+        self.caller.wait_for("settled", timeout, after=begin, where=lambda event: event["what"] == "leave")
+
     def check_ended(self, timeout: float = 10.0) -> None:
         """One `DONE`, which is the last that is said of the call; the transcript is whole."""
         self.caller.wait_for("on_call_state_updated", timeout, where=lambda event: event["args"][0].startswith("DONE"))
-        self.caller.ask("leave")
-        self.caller.wait_for("settled", timeout, where=lambda event: event["what"] == "leave")
+        self.leave()
         assert [state.split()[0] for state in self.states].count("DONE") == 1
         assert self.states[-1].startswith("DONE")
         self.check_transcript()
