@@ -170,6 +170,7 @@ def test_a_login_while_the_network_is_down(internet: Internet, how: str) -> None
         assert settled["error"] == error
         assert error["type"] == "NetworkError"
         assert call.caller.named("on_client_ready") == []
+        call.leave()
 
         internet.router.run("ip", "link", "set", "inside0", "up")
         internet.caller.run("ip", "link", "set", "wan0", "up")
