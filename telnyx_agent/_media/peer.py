@@ -28,6 +28,7 @@ from . import graft, rtp
 from .bridge import AudioBridge
 from .codecs import SUPPORTED, create_decoder, create_encoder
 from .description import UNUSABLE, OpusWishes, only_host_candidates, opus_wishes, prepare_local, prepare_remote
+from .ice_servers import usable_servers
 from .loss import LossAdvisor, Protection
 from .opus import OpusEncoder, library
 from .ordering import ReceivedPacket
@@ -72,7 +73,7 @@ class MediaPeer:
     """Sends what the bridge captures and gives the bridge what comes.
 
     Args:
-        ice_servers: STUN and TURN servers in order of preference.
+        ice_servers: STUN and TURN servers in order of preference; the first of each kind that answers is used.
         bridge: The call's audio.
         on_state: Called on the loop with `"connecting"`, `"connected"`, `"failed"` and `"closed"`, each at most once;
             `"closed"` comes last, whoever closed.
@@ -114,7 +115,7 @@ class MediaPeer:
         self._watchdog: asyncio.TimerHandle | None = None
         self._decoder_released = False
         self._asks_servers = bool(ice_servers)
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=graft.used_servers(ice_servers)))
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pc.on("connectionstatechange", self._connection_state_changed)
         self._sender = FrameSender(bridge)
         self._payload_types: set[int] = set()
@@ -126,7 +127,9 @@ class MediaPeer:
             self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
         graft.intercept(self._transceiver.receiver, self._first_packet_received)
         rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
-        graft.bound_gathering(self._transceiver.receiver, gather_timeout, loopback=loopback)
+        graft.bound_gathering(
+            self._transceiver.receiver, usable_servers(ice_servers), gather_timeout, loopback=loopback
+        )
 
     @property
     def state(self) -> str:
