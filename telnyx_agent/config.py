@@ -177,7 +177,8 @@ class TxServerConfiguration:
         port: The port that belongs to `host`; 443 unless given.
         turn: Android: one TURN URL in place of Telnyx's (with Telnyx's public user name).
         stun: Android: one STUN URL in place of Telnyx's.
-        ca_file: A file of CA certificates (PEM) that are trusted in place of the system's.
+        ca_file: A file of CA certificates (PEM) that are trusted in place of the system's. TURN servers with TLS may be
+            verified with either.
         ssl_context: An `ssl.SSLContext` of your own, in place of `ca_file`. It has to verify and to insist on TLS 1.2.
         check_certificate: Pinning: is given the server's certificate (DER), once it is verified, on a thread of the
             SDK's for each connection, and refuses it by returning False or raising.

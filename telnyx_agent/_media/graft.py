@@ -30,7 +30,7 @@ from aiortc.rtp import RtpPacket
 
 from ..errors import MediaError
 from . import rtp
-from .ice_servers import GRACE, Server, address_towards, first_answer, resolve
+from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, turn_tls_context
 
 __all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "path_answers", "release_decoder"]
 
@@ -169,7 +169,12 @@ def negotiated_codecs(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParamet
 
 
 def bound_gathering(
-    receiver: RTCRtpReceiver, servers: Sequence[Server], timeout: float, *, loopback: bool
+    receiver: RTCRtpReceiver,
+    servers: Sequence[Server],
+    timeout: float,
+    *,
+    loopback: bool,
+    ca_file: str | None = None,
 ) -> None:
     """Make the receiver's ICE connection gather for at most `timeout` seconds, and stop at once when it is cancelled.
 
@@ -183,6 +188,7 @@ def bound_gathering(
         servers: STUN and TURN servers in order of preference; the first of each kind that answers is used.
         timeout: Seconds. Host candidates are there in any case.
         loopback: Offer 127.0.0.1 too; it is offered anyway where there is no other address.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
     """
     check()
     connection = receiver.transport.transport.iceGatherer._connection
@@ -198,7 +204,8 @@ def bound_gathering(
             await binding
             raise
         stun = [functools.partial(_ask_stun, connection, server) for server in servers if not server.is_turn]
-        turn = [functools.partial(_ask_turn, connection, component, server) for server in servers if server.is_turn]
+        ask_turn = functools.partial(_ask_turn, connection, component, ca_file)
+        turn = [functools.partial(ask_turn, server) for server in servers if server.is_turn]
         return found + await _answers(first_answer(stun), first_answer(turn), timeout)
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign, assignment]
@@ -237,9 +244,14 @@ async def _ask_stun(connection: aioice.Connection, server: Server) -> aioice.Can
     return None
 
 
-async def _ask_turn(connection: aioice.Connection, component: int, server: Server) -> aioice.Candidate:
+async def _ask_turn(
+    connection: aioice.Connection, component: int, ca_file: str | None, server: Server
+) -> aioice.Candidate:
     """An address at the server that passes everything on."""
     address = await resolve(server.host, ipv6=True)
+    tls: Any = False
+    if server.tls:
+        tls = await asyncio.get_running_loop().run_in_executor(None, turn_tls_context, ca_file)
     options: dict[str, Any] = {"hide_related_address": False}  # since aioice 0.12
     known = inspect.signature(aioice.ice.relayed_candidate).parameters
     candidate, protocol = await aioice.ice.relayed_candidate(
@@ -249,7 +261,7 @@ async def _ask_turn(connection: aioice.Connection, component: int, server: Serve
         turn_server=(server.host if server.tls else address, server.port),
         turn_username=server.username,
         turn_password=server.password,
-        turn_ssl=server.tls,
+        turn_ssl=tls,  # asyncio takes a context as well
         turn_transport=server.transport,
         **{name: value for name, value in options.items() if name in known},
     )

@@ -12,15 +12,18 @@ import ipaddress
 import logging
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
+from .._runtime.tls import tls_context
 from ..config import IceServer
 
-__all__ = ["GRACE", "HEAD_START", "Server", "address_towards", "first_answer", "resolve", "usable_servers"]
+__all__ = ["GRACE", "HEAD_START", "Server", "address_towards", "first_answer", "resolve"]
+__all__ += ["turn_tls_context", "usable_servers"]
 
 _log = logging.getLogger("telnyx_agent.media")
 
@@ -127,6 +130,21 @@ async def first_answer(attempts: Sequence[Callable[[], Coroutine[Any, Any, _T | 
     finally:
         for task in running:
             task.cancel()
+
+
+def turn_tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """What TURN over TLS is verified with: the system's CAs and, if given, those in a file. Reads files.
+
+    The file is for a signalling server of one's own in the first place, and Telnyx's TURN servers go with any; so, other
+    than there, it does not take the place of the system's CAs.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    context = tls_context({})
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
 
 
 async def resolve(host: str, *, ipv6: bool = False) -> str:

@@ -83,6 +83,7 @@ class MediaPeer:
         preferred_codecs: W3C's codec dictionaries (`{"mimeType": "audio/opus", ...}`); these come first in the offer,
             in this order. Unknown ones are ignored.
         opus: How Opus is encoded.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
 
     Raises:
         MediaError: The installed aiortc cannot be used.
@@ -99,6 +100,7 @@ class MediaPeer:
         loopback: bool = False,
         preferred_codecs: Sequence[Mapping[str, Any]] = (),
         opus: OpusSettings = _DEFAULT_OPUS,
+        ca_file: str | None = None,
     ) -> None:
         graft.check()
         self._loop = asyncio.get_running_loop()
@@ -128,7 +130,11 @@ class MediaPeer:
         graft.intercept(self._transceiver.receiver, self._first_packet_received)
         rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
         graft.bound_gathering(
-            self._transceiver.receiver, usable_servers(ice_servers), gather_timeout, loopback=loopback
+            self._transceiver.receiver,
+            usable_servers(ice_servers),
+            gather_timeout,
+            loopback=loopback,
+            ca_file=ca_file,
         )
 
     @property

@@ -88,6 +88,7 @@ class Caller:
             settings["url"],
             [IceServer(url, "tester", "secret") for url in settings.get("ice", ())],
             allow_insecure=True,
+            ca_file=settings.get("ca_file"),
         )
 
     def login(self) -> None:
