@@ -178,10 +178,10 @@ def bound_gathering(
 ) -> None:
     """Make the receiver's ICE connection gather for at most `timeout` seconds, and stop at once when it is cancelled.
 
-    aioice binds the sockets; we ask the servers. aioice alone knows one server of each kind; asks from each address of the
-    machine and waits 5 s for all to answer, which those of containers and virtual machines never do; its queries go on
-    when gathering is cancelled; and it resolves names on the loop's executor, where one that hangs holds up the end of
-    the process.
+    aioice binds the sockets; we ask the servers. aioice alone knows one server of each kind; it asks from each address
+    of the machine and waits 5 s for all to answer, which those of containers and virtual machines never do; its queries
+    go on when gathering is cancelled; and it resolves names on the loop's executor, where one that hangs holds up the
+    end of the process.
 
     Args:
         receiver: Of the peer connection's only transceiver. The connection itself must have no servers.
@@ -231,7 +231,8 @@ async def _answers(
             task.cancel()
     if late:
         _log.debug("%d of 2 kinds of ICE servers did not answer in time", len(late))
-    return [task.result() for task in tasks if task not in late and task.result() is not None]
+    answers = [task.result() for task in tasks if task not in late]
+    return [answer for answer in answers if answer is not None]
 
 
 async def _ask_stun(connection: aioice.Connection, server: Server) -> aioice.Candidate | None:
@@ -308,8 +309,8 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
 
     True also where there is no path to ask yet or any more: what becomes of that, the peer's state tells.
 
-    Where it is ours to choose the path, the request says so again (RFC 8445 8.1.1): when a router on the way has given us
-    another address since, the other end learns it from the request and sends there from now on.
+    Where it is ours to choose the path, the request says so again (RFC 8445 8.1.1): when a router on the way has given
+    us another address since, the other end learns it from the request and sends there from now on.
     """
     ice: Any = sender.transport.transport._connection
     pairs = list(ice._nominated.values())

@@ -1,7 +1,7 @@
 """STUN and TURN servers: which of them can be used, where they are, and which one is asked when.
 
-Only one STUN and one TURN server serve a call, but which one works shows only when it is asked: where UDP is blocked, TURN
-over UDP is silent, and TURN over TCP or TLS answers. So they are asked in the user's order, each with a head start
+Only one STUN and one TURN server serve a call, but which one works shows only when it is asked: where UDP is blocked,
+TURN over UDP is silent, and TURN over TCP or TLS answers. So they are asked in the user's order, each with a head start
 before the next, and the first that answers is taken, as in RFC 8305 ("happy eyeballs").
 """
 
@@ -135,8 +135,8 @@ async def first_answer(attempts: Sequence[Callable[[], Coroutine[Any, Any, _T | 
 def turn_tls_context(ca_file: str | None) -> ssl.SSLContext:
     """What TURN over TLS is verified with: the system's CAs and, if given, those in a file. Reads files.
 
-    The file is for a signalling server of one's own in the first place, and Telnyx's TURN servers go with any; so, other
-    than there, it does not take the place of the system's CAs.
+    The file is for a signalling server of one's own in the first place, and Telnyx's TURN servers go with any; so here,
+    other than there, it does not take the place of the system's CAs.
 
     Raises:
         OSError: The file cannot be read.

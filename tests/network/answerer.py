@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from telnyx_agent.testing import LocalAgent, Scenario  # noqa: E402
+from telnyx_agent.testing import LocalAgent, Scenario
 
 
 def report(event: str, **details: Any) -> None:
@@ -67,6 +67,7 @@ def main() -> None:
     with LocalAgent(
         lambda text: f"You said {text}." if len(text) < 50 else f"You said {len(text)} characters.",
         host=settings["host"],
+        greeting="Hello there, caller.",
         voice="tones",
         ears="energy",
         scenario=Scenario.fast(),

@@ -1,4 +1,4 @@
-"""The SDK's side of a network test: `caller.py '{"url": ...}'`, commands from standard input, events to standard output.
+"""The SDK's side of a network test: `caller.py '{"url": ...}'`, commands from standard input, events to its output.
 
 A user's program as any other: a `TxClient`, a delegate that prints, an audio device that listens. Run by
 `tests.support.netns.Side`; it leaves when its input ends.
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from telnyx_agent import IceServer, TranscriptionItem, TxClient, TxError, TxServerConfiguration  # noqa: E402
-from telnyx_agent.audio import PcmAudio  # noqa: E402
+from telnyx_agent import IceServer, TranscriptionItem, TxClient, TxError, TxServerConfiguration
+from telnyx_agent.audio import PcmAudio
 
 LOUD = 1000
 """Amplitude from which a sample is sound."""

@@ -3,9 +3,9 @@
     caller wan0 10.77.1.2 --- 10.77.1.1 inside0 | router | outside0 10.77.2.1 --- 10.77.2.2 lan0 server
            fd77:1::2          fd77:1::1                             fd77:2::1     fd77:2::2
 
-Nothing of it has a name that others could see: each namespace exists as long as one process of it, `cat`, which ends when
-our end of its pipe is closed. So all of it is gone with the test's process, however that ends; everything that a test starts
-inside reads its standard input as well, and ends with it.
+Nothing of it has a name that others could see: each namespace exists as long as one process of it, `cat`, which ends
+when our end of its pipe is closed. So all of it is gone with the test's process, however that ends; everything that a
+test starts inside reads its standard input as well, and ends with it.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ class Side:
                 if left <= 0 or self._ended:
                     break
                 self._changed.wait(left)
-        listed = "\n".join(str(event) for event in self.events if event["event"] != "sound" and "'final': False" not in str(event))
+        listed = "\n".join(
+            str(event) for event in self.events if event["event"] != "sound" and "'final': False" not in str(event)
+        )
         raise AssertionError(f"no {name} within {timeout} s; what happened:\n{listed}\n{self._said()}")
 
     def ask(self, do: str, within: float = 10.0, /, **arguments: Any) -> Any:
@@ -225,8 +227,12 @@ class Internet:
             self.route_caller()
             if not nat:
                 self._route(self.server, "lan0", _OUTSIDE, _OUTSIDE_6)
-            self.router.run("nft", "add table inet wall; add chain inet wall forward { type filter hook forward priority 0 ; }")
-            self.router.run("nft", "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100 ; }")
+            self.router.run(
+                "nft", "add table inet wall; add chain inet wall forward { type filter hook forward priority 0 ; }"
+            )
+            self.router.run(
+                "nft", "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100 ; }"
+            )
             if nat:
                 self.router.run("nft", "add rule ip nat out oifname outside0 masquerade")
             self._cleanup = begun.pop_all()
@@ -262,7 +268,7 @@ class Internet:
         self._route(self.caller, "wan0", _INSIDE, _INSIDE_6)
 
     def block(self, what: str) -> None:
-        """Drop what matches an nft expression, such as `"meta l4proto udp"`, from now on; connections that are up, too."""
+        """Drop what matches an nft expression, such as `"meta l4proto udp"`, from now on; also of what is up."""
         self.router.run("nft", f"add rule inet wall forward {what} drop")
 
     def unblock(self) -> None:
@@ -309,7 +315,9 @@ class Internet:
         assert process.stdout is not None
         lines: queue.Queue[str] = queue.Queue()
         output = process.stdout
-        reader = threading.Thread(target=lambda: [lines.put(line) for line in output], name="netns-service", daemon=True)
+        reader = threading.Thread(
+            target=lambda: [lines.put(line) for line in output], name="netns-service", daemon=True
+        )
         reader.start()
         said: list[str] = []
         try:
