@@ -9,7 +9,8 @@ import pytest
 from tests.network.talk import talk
 from tests.support.netns import CALLER, CALLER_6, CALLER_MOVED, ROUTER_MOVED, SERVER_6, Internet
 
-pytestmark = pytest.mark.netns
+# Real time-outs in real time: the longest case has one of 40 s, and waits for what comes after it.
+pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(150)]
 
 
 def test_a_call_between_two_networks(internet: Internet) -> None:
@@ -41,7 +42,6 @@ def test_the_link_is_down_for_ten_seconds(internet: Internet) -> None:
         print(f"noticed {noticed - down:.1f} back {back - up:.1f} heard {heard - up:.1f}")
 
 
-@pytest.mark.slow
 def test_the_interface_is_down_for_forty_seconds(internet: Internet) -> None:
     """Aeroplane mode: the routes are gone as well, every attempt fails at once. The call comes back."""
     with talk(internet) as call:

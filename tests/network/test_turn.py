@@ -14,7 +14,7 @@ from tests.network.talk import Talk, talk
 from tests.support.netns import SERVER, Internet
 from tests.support.requirements import require, which
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(150)]
 
 STUN = f"stun:{SERVER}:3478"
 UDP, TCP = f"turn:{SERVER}:3478?transport=udp", f"turn:{SERVER}:3478?transport=tcp"
