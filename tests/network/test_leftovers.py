@@ -51,7 +51,7 @@ def inhabited(namespaces: set[str]) -> set[str]:
 @pytest.mark.parametrize("how", ["returns", "raises", "is killed"])
 def test_nothing_is_left(how: str) -> None:
     """No process and so no namespace, no interface and no rule: not even when there was no time to clean up."""
-    require("netns", "nft", "conntrack", "unshare")
+    require("netns", "nat")
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, how],
         stdin=subprocess.PIPE,

@@ -210,7 +210,7 @@ class Internet:
     """
 
     def __init__(self, *, ipv4: bool = True, ipv6: bool = False, nat: bool = False) -> None:
-        require("netns", "nft", "conntrack", "unshare")
+        require("netns", "nat")
         self._ipv4, self._ipv6 = ipv4, ipv6
         self._cleanup = contextlib.ExitStack()
         self._sides = 0
