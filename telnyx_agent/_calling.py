@@ -100,6 +100,7 @@ def make_media(
         loopback=configuration.is_local,
         opus=choices.opus,
         switch_interval=choices.switch_interval,
+        ca_file=configuration.ca_file,
     )
 
 

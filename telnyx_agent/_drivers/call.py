@@ -78,6 +78,7 @@ class CallMedia:
         loopback: Whether the other side is on this machine.
         opus: How Opus is encoded.
         switch_interval: Seconds; Python's switch interval while the call is up. None leaves it alone.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
     """
 
     bridge: AudioBridge
@@ -86,6 +87,7 @@ class CallMedia:
     loopback: bool
     opus: OpusSettings
     switch_interval: float | None
+    ca_file: str | None = None
 
 
 class CallDriver:
@@ -202,6 +204,7 @@ class CallDriver:
             on_state=functools.partial(self._peer_state_changed, self._peer_number),
             loopback=self._media.loopback,
             opus=self._media.opus,
+            ca_file=self._media.ca_file,
         )
         return self._peer
 

@@ -36,7 +36,7 @@ def make_driver(
     def url_of(connection: OpenConnection) -> str:
         return configuration.connection_url(**attrs.asdict(connection))
 
-    return SessionDriver(session, url_of, listener, log)
+    return SessionDriver(session, url_of, listener, log, is_local=configuration.is_local)
 
 
 def new_id() -> str:

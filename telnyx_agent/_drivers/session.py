@@ -20,6 +20,7 @@ from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
 from .forwards import FORWARDS
 from .listener import SessionListener
+from .route_watch import RouteWatch
 from .sockets import Sockets
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class SessionDriver:
         url_of: The URL of a connection.
         listener: Is told.
         log: Logs.
+        is_local: Whether the server is on this machine.
     """
 
     def __init__(
@@ -53,8 +55,12 @@ class SessionDriver:
         url_of: Callable[[outcomes.OpenConnection], str],
         listener: SessionListener,
         log: ClientLog,
+        *,
+        is_local: bool = True,
     ) -> None:
         self._session = session
+        # A server on this machine needs no network.
+        self._routes = None if is_local else RouteWatch(self._network_changed)
         self._url_of = url_of
         self._listener = listener
         self._log = log
@@ -270,6 +276,12 @@ class SessionDriver:
         deadline = self._session.get_timer()
         if deadline is not None and not self._finished:
             self._timer = self._loop.call_at(deadline, self._timer_fired)
+        if self._routes is not None:
+            self._routes.run(self._session.awaits_attempt and not self._finished)
+
+    def _network_changed(self) -> None:
+        self._session.network_changed(self._loop.time())
+        self._step()
 
     def _timer_fired(self) -> None:
         self._timer = None

@@ -28,6 +28,7 @@ from . import graft, rtp
 from .bridge import AudioBridge
 from .codecs import SUPPORTED, create_decoder, create_encoder
 from .description import UNUSABLE, OpusWishes, only_host_candidates, opus_wishes, prepare_local, prepare_remote
+from .ice_servers import usable_servers
 from .loss import LossAdvisor, Protection
 from .opus import OpusEncoder, library
 from .ordering import ReceivedPacket
@@ -72,7 +73,7 @@ class MediaPeer:
     """Sends what the bridge captures and gives the bridge what comes.
 
     Args:
-        ice_servers: STUN and TURN servers in order of preference.
+        ice_servers: STUN and TURN servers in order of preference; the first of each kind that answers is used.
         bridge: The call's audio.
         on_state: Called on the loop with `"connecting"`, `"connected"`, `"failed"` and `"closed"`, each at most once;
             `"closed"` comes last, whoever closed.
@@ -82,6 +83,7 @@ class MediaPeer:
         preferred_codecs: W3C's codec dictionaries (`{"mimeType": "audio/opus", ...}`); these come first in the offer,
             in this order. Unknown ones are ignored.
         opus: How Opus is encoded.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
 
     Raises:
         MediaError: The installed aiortc cannot be used.
@@ -98,6 +100,7 @@ class MediaPeer:
         loopback: bool = False,
         preferred_codecs: Sequence[Mapping[str, Any]] = (),
         opus: OpusSettings = _DEFAULT_OPUS,
+        ca_file: str | None = None,
     ) -> None:
         graft.check()
         self._loop = asyncio.get_running_loop()
@@ -114,7 +117,7 @@ class MediaPeer:
         self._watchdog: asyncio.TimerHandle | None = None
         self._decoder_released = False
         self._asks_servers = bool(ice_servers)
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=graft.used_servers(ice_servers)))
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pc.on("connectionstatechange", self._connection_state_changed)
         self._sender = FrameSender(bridge)
         self._payload_types: set[int] = set()
@@ -126,7 +129,13 @@ class MediaPeer:
             self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
         graft.intercept(self._transceiver.receiver, self._first_packet_received)
         rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
-        graft.bound_gathering(self._transceiver.receiver, gather_timeout, loopback=loopback)
+        graft.bound_gathering(
+            self._transceiver.receiver,
+            usable_servers(ice_servers),
+            gather_timeout,
+            loopback=loopback,
+            ca_file=ca_file,
+        )
 
     @property
     def state(self) -> str:

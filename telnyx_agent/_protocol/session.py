@@ -163,6 +163,15 @@ class Session(SessionView):
             self._calls.session_renewed(now)
         self._recovery.attempt_due(self.voice_sdk_id)
 
+    @property
+    def awaits_attempt(self) -> bool:
+        """Whether another connection is wanted, but not yet."""
+        return self._recovery.is_planned
+
+    def network_changed(self, now: float) -> None:
+        """This machine has a network again, or another one: a planned attempt is made now."""
+        self._recovery.hurry(now)
+
     def receive_text(self, text: str | bytes, now: float) -> None:
         """A frame came. Never raises for what the server sends."""
         if not self._registration.has_connection:

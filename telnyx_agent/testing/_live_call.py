@@ -166,6 +166,8 @@ class LiveCall:
             try:
                 sdp = await negotiate(peer)
             except Exception as exc:  # noqa: BLE001
+                if peer.state == "closed":
+                    return  # the client is gone again; when it comes back there will be another peer
                 # Whatever aiortc thinks of the client's SDP: the call ends, the server does not.
                 logger.warning("call %s: the SDP cannot be used: %r", self.call_id, exc)
             if self.state != "ended":
