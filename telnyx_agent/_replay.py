@@ -10,8 +10,8 @@ classes, and of nothing else.
 from __future__ import annotations
 
 import enum
+import functools
 import json
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,13 +27,13 @@ import telnyx_agent
 from . import audio
 from ._flight import SCHEMA
 from ._protocol.transcription import EPOCH, TranscriptionItem
+from ._runtime.dispatch import PumpDispatcher
 from .errors import ClientConfigurationError, TxError
 
 __all__ = ["Recording", "ReplayResult", "ReplayedCall", "ReplayedCallback", "Unknown", "paced", "replay"]
 
-_log = logging.getLogger("telnyx_agent.delegate")
-
 FORMAT = "telnyx-agent session"
+_LONGEST_LINE = 64 * 2**20
 _MASK = "*"
 
 
@@ -158,7 +158,7 @@ class Recording:
             timing = self._timings.get(line["number"])
             try:
                 args = tuple(decoder.value(value) for value in line["args"])
-            except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as exc:
                 raise self._bad(f"is broken: callback {line['number']} cannot be read ({exc!r})", _AGAIN) from exc
             yield ReplayedCallback(
                 line["name"],
@@ -172,11 +172,11 @@ class Recording:
     def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             with open(self._path, "rb") as file:
-                for number, line in enumerate(file, 1):
-                    whole = line.endswith(b"\n")
+                for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
+                    whole = line.endswith(b"\n") or len(line) == _LONGEST_LINE
                     try:
                         value = json.loads(line)
-                    except ValueError as exc:
+                    except (ValueError, RecursionError) as exc:
                         if not whole and number > 1:
                             return  # the program died in the middle of it
                         raise self._not_ours(number) from exc
@@ -232,8 +232,8 @@ def replay(path: str | os.PathLike[str], delegate: object, *, speed: float | Non
     """Tell a delegate everything that a recording has: the same arguments in the same order, every time.
 
     The delegate is called on this thread, and only where it has a method of that name. An exception that escapes a
-    callback is logged with its traceback to the logger `telnyx_agent.delegate`, as in a real session, is in the result,
-    and the next callback comes.
+    callback is reported as in a real session (to the logger `telnyx_agent.delegate`, or to stderr where logging is not
+    set up), is in the result, and the next callback comes.
 
     Args:
         path: What `TxClient.record_session` wrote.
@@ -247,15 +247,21 @@ def replay(path: str | os.PathLike[str], delegate: object, *, speed: float | Non
     recording = Recording(path)
     recording.check()
     errors: list[tuple[str, BaseException]] = []
-    for callback in paced(recording.callbacks(), speed):
-        method = getattr(delegate, callback.name, None)
-        if method is None:
-            continue
+    # What reports the exceptions of callbacks in a real session does it here, too.
+    pump = PumpDispatcher()
+
+    def tell(callback: ReplayedCallback, method: Callable[..., object]) -> None:
         try:
             method(*callback.args)
-        except Exception as exc:  # noqa: BLE001 - the user's code; reported, as in a real session
-            _log.error("%s raised %s; the replay goes on", callback.name, type(exc).__name__, exc_info=exc)
+        except Exception as exc:
             errors.append((callback.name, exc))
+            raise
+
+    for callback in paced(recording.callbacks(), speed):
+        method = getattr(delegate, callback.name, None)
+        if method is not None:
+            pump.submit(functools.partial(tell, callback, method), callback.name)
+            pump.process_events()
     return ReplayResult(len(recording), tuple(errors), recording.is_complete, recording.lines_left_out)
 
 
@@ -378,7 +384,7 @@ _VALUES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 
 
 _EMPTY: Mapping[str, Callable[[], Any]] = {"number": int, "object": dict, "list": list, "bytes": bytes}
-_LONGEST_TEXT = 64 * 2**20
+_LONGEST_TEXT = 5 * 2**20
 
 
 def _asterisks(mask: Mapping[str, Any]) -> Any:

@@ -13,11 +13,14 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from types import CodeType
 
 __all__ = ["own_words"]
 
 _PHRASE = re.compile(r"\S+ \S+.*", re.DOTALL)
+_HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[a-z]")
+"""Where a template takes in something else."""
 _SHORTEST = 8
 """Characters. A single word of ours may be found in anybody's text by chance; two or more in a row are ours."""
 
@@ -40,22 +43,34 @@ def own_words(message: str, keyword: str | None = None) -> str:
     return "".join(char if seen else "*" for char, seen in zip(message, shown, strict=True))
 
 
-@functools.cache
-def _phrases() -> tuple[str, ...]:
+def _phrases() -> Iterator[str]:
     """The SDK's texts of several words, and the system's for its errors."""
+    yield from _of_the_system()
     package = __name__.partition(".")[0]
-    found = {os.strerror(number) for number in errno.errorcode}
+    # Modules that are imported later bring their own.
     for name in tuple(sys.modules):
         if name.partition(".")[0] == package:
-            found.update(_texts_in(_code_of(name)))
-    return tuple(text for text in found if len(text) >= _SHORTEST and _PHRASE.fullmatch(text.strip()))
+            yield from _of_module(name)
+
+
+@functools.cache
+def _of_the_system() -> tuple[str, ...]:
+    return tuple(os.strerror(number) for number in errno.errorcode)
+
+
+@functools.cache
+def _of_module(name: str) -> tuple[str, ...]:
+    parts = {part for text in _texts_in(_code_of(name)) for part in _HOLE.split(text)}
+    return tuple(part for part in parts if len(part) >= _SHORTEST and _PHRASE.fullmatch(part.strip()))
 
 
 def _code_of(name: str) -> CodeType | None:
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    get_code = getattr(getattr(spec, "loader", None), "get_code", None)
+    module = sys.modules.get(name)
+    get_code = getattr(getattr(getattr(module, "__spec__", None), "loader", None), "get_code", None)
+    if get_code is None:  # under pytest, which has loaders of its own for packages with plugins
+        get_code = SourceFileLoader(name, str(getattr(module, "__file__", ""))).get_code
     try:
-        code = None if get_code is None else get_code(name)
+        code = get_code(name)
     except (ImportError, OSError):  # frozen in a way that keeps no code: its texts are masked like everybody's
         return None
     return code if isinstance(code, CodeType) else None
