@@ -123,7 +123,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     options.add_debug(group)
 
 
-_EVENTS = "ready, call_state, transcript, agent_state, error and, always last, ended"
+_EVENTS = "ready, reconnecting, reconnected, call_state, transcript, agent_state, error and, always last, ended"
 
 
 @attrs.frozen
