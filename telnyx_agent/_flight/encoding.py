@@ -73,6 +73,12 @@ class Encoder:
         padded = [*names, *[""] * max(0, len(values) - len(names))]
         return [self.value(value, name) for name, value in zip(padded, values, strict=False)]
 
+    def forget(self) -> None:
+        """The last values did not get into the file: nothing may refer to them."""
+        self._items.clear()
+        self._texts.clear()
+        self._transcript = ()
+
     def value(self, value: Any, name: str = "") -> Any:
         """One value, which is called `name` where it comes from."""
         if isinstance(value, enum.Enum):
@@ -147,8 +153,7 @@ class Encoder:
             keep += 1
         self._transcript = items
         if not items:
-            self._items.clear()
-            self._texts.clear()
+            self.forget()
         return {"$": "transcript", "keep": keep, "then": [self._item(item) for item in items[keep:]]}
 
     def _item(self, item: TranscriptionItem) -> dict[str, Any]:

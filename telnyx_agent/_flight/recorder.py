@@ -148,9 +148,8 @@ class FlightRecorder:
             raise
         finally:
             took = round((time.monotonic() - began) * 1000, 3)
-            self._put(
-                lambda: {"type": "called", "number": number, "began": self._ms(began), "took": took, "raised": raised}
-            )
+            members = {"type": "called", "number": number, "began": self._ms(began), "took": took}
+            self._put(lambda: members if raised is None else {**members, "raised": raised})
 
     def media(self, call_id: str, stats: Any) -> None:
         """The statistics of a call's media."""
@@ -262,12 +261,14 @@ class FlightRecorder:
 
     def _lines(self, entries: Sequence[_Entry], left_out: int, *, is_last: bool) -> Iterator[bytes]:
         for entry in entries:
+            ms = self._ms(entry.time)
             try:
-                made = entry.make()
+                line = _line(ms, entry.make())
             except Exception as exc:  # noqa: BLE001 - a user's object in a callback may raise anything
                 _log.warning("something could not be recorded: %s", type(exc).__name__)
-                made = {"type": "unrecordable", "error": type(exc).__name__}
-            yield _line(self._ms(entry.time), made)
+                line = _line(ms, {"type": "unrecordable", "error": type(exc).__name__})
+                self._encoder.forget()
+            yield line
         now = self._ms(time.monotonic())
         if left_out:
             yield _line(now, {"type": "left_out", "lines": left_out})

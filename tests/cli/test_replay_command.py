@@ -167,3 +167,17 @@ def test_speed(recorded: dict[bool, Path], tmp_path: Path) -> None:
     for bad in ("0", "-1", "fast"):
         with Command("replay", str(recorded[True]), "--speed", bad, cwd=tmp_path) as command:
             assert command.wait() == 2
+
+
+def test_talk_records_for_a_bug_report(tmp_path: Path) -> None:
+    """`--record-session`: what happened is in the file, what was said is not; it can be replayed."""
+    with LocalAgent(voice="silent", ears="deaf", scenario=Scenario.fast()) as agent:
+        options = ("--server", agent.url, "--text-only", "--record-session", "session.ndjson")
+        with Command("talk", "a", *options, cwd=tmp_path, stdin="What is your name?\n") as command:
+            assert command.wait() == 0, command.err.text
+    text = (tmp_path / "session.ndjson").read_text()
+    assert "What is" not in text
+    assert json.loads(text.splitlines()[-1])["type"] == "end"
+    with Command("replay", "session.ndjson", cwd=tmp_path) as command:
+        assert command.wait() == 0
+    assert "on_call_state_updated(DONE" in command.out.text

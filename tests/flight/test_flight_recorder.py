@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import ClientConfigurationError, LocalProtocolError, TxClient, TxError
+from telnyx_agent import ClientConfigurationError, LocalProtocolError, TranscriptionItem, TxClient, TxError
 from telnyx_agent._flight import FlightSlot, recorder
 from telnyx_agent._flight.recorder import FlightRecorder
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, replay
@@ -244,11 +244,17 @@ def test_what_cannot_be_recorded_costs_one_line(tmp_path: Path) -> None:
         def call_id(self) -> str:
             raise RuntimeError("canary")
 
-    one = make(tmp_path / "session.ndjson")
+    one, item = make(tmp_path / "session.ndjson"), TranscriptionItem("i", "user", "canary")
     one.callback("on_incoming_call", (Odd(),))
-    one.callback("on_client_ready", ())
+    one.callback("on_transcription_updated", ((item,), Odd()))
+    one.callback("on_transcription_updated", ((item,),))
     assert one.close()
-    assert [line["type"] for line in lines_of(tmp_path / "session.ndjson")][1:] == ["unrecordable", "callback", "end"]
+    assert [line["type"] for line in lines_of(tmp_path / "session.ndjson")][1:] == [
+        *("unrecordable", "unrecordable", "callback", "end"),
+    ]
+    delegate = RecordingDelegate()
+    replay(tmp_path / "session.ndjson", delegate)
+    assert delegate.calls_of("on_transcription_updated")[0][0][0].content == "******"
     assert "canary" not in (tmp_path / "session.ndjson").read_text()
 
 
