@@ -182,11 +182,18 @@ class FlightRecorder:
             # A child that was forked: the file is its parent's, and the thread has stayed there, too.
             return True
         with self._state:
+            if self._ended:
+                return True
             self._closing = True
             self._serve_soon()
             self._state.notify_all()
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+            if thread is None:
+                # Since 3.12 no thread can be started while the interpreter ends: then it is done here.
+                self._thread = threading.current_thread()
+        if thread is None:
+            self._serve()
+        elif thread is not threading.current_thread():
             thread.join(timeout)
         return self._ended
 

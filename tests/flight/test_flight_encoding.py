@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
+from uuid import UUID
 
 import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telnyx_agent import TranscriptionItem
+from telnyx_agent import AgentState, TranscriptionItem
 from telnyx_agent._flight.encoding import Encoder
-from telnyx_agent._replay import Recording
+from telnyx_agent._replay import Recording, ReplayedCall, Unknown
 from telnyx_agent.testing import RecordingDelegate, replay
 from tests.flight.test_replay_files import HEADER
 
@@ -74,6 +76,31 @@ def test_transcripts_come_back(tmp_path_factory: object, changes: list[tuple[str
 def _folder(factory: object) -> Path:
     made: Path = factory.getbasetemp()  # type: ignore[attr-defined]
     return made
+
+
+def test_values_of_all_kinds_come_back(tmp_path: Path) -> None:
+    """What delegates may be given, now or one day: calls, times, batches, bytes, things of the user's own."""
+    call_id = UUID("11111111-2222-4333-8444-555555555555")
+
+    class Incoming:
+        def __init__(self) -> None:
+            self.call_id = call_id
+
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    item = TranscriptionItem("+15550001111222", "user", "x", image_urls=("data:x",), metadata={"canary": 1})
+    values = [Incoming(), moment, [AgentState.SPEAKING, 1], b"canary", {"canary": 1}, object(), float("nan"), "canary"]
+    path, encoder = tmp_path / "session.ndjson", Encoder(with_texts=True)
+    line = {"t": 0, "type": "callback", "number": 1, "name": "on_x", "args": encoder.arguments((), [*values, item])}
+    path.write_text(f"{json.dumps(HEADER)}\n{json.dumps(line, allow_nan=False)}\n")
+    assert "canary" not in path.read_text()
+    assert "5550001" not in path.read_text()
+    (callback,) = Recording(path).callbacks()
+    *told, number, text, again = callback.args
+    assert told == [ReplayedCall(call_id), moment, (AgentState.SPEAKING, 1), b"", {}, Unknown("builtins.object")]
+    assert number != number
+    assert text == "******"
+    assert (again.id, again.image_urls, dict(again.metadata)) == ("*" * 15, ("******",), {})
+    assert again.timestamp == item.timestamp
 
 
 def test_a_thousand_replays_are_one(tmp_path: Path) -> None:

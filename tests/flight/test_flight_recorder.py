@@ -223,6 +223,46 @@ def test_a_slow_disk_costs_lines_and_no_time(tmp_path: Path, monkeypatch: pytest
     assert replay(path, object()).lines_left_out == 90
 
 
+def test_a_disk_that_hangs_does_not_hang_stop(
+    client: TxClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that the file is not complete, after a time."""
+    free, recording = threading.Event(), client.record_session(tmp_path / "session.ndjson")
+    write = os.write
+
+    def slow(descriptor: int, data: bytes) -> int:
+        assert free.wait(20)
+        return write(descriptor, data)
+
+    close = FlightRecorder.close
+    monkeypatch.setattr(os, "write", slow)
+    monkeypatch.setattr(FlightRecorder, "close", lambda one: close(one, 0.1))
+    with pytest.raises(TxError, match="is not complete: it has taken no more data"):
+        recording.stop()
+    free.set()
+    monkeypatch.undo()
+    recording.stop()
+    assert lines_of(tmp_path / "session.ndjson")[-1]["type"] == "end"
+
+
+def test_without_threads_it_writes_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the interpreter ends, and no thread can be started any more: nothing is lost."""
+    one = make(tmp_path / "session.ndjson")
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        one.state("x", "before")
+        assert one.close(1)
+        assert one.close(1)
+    assert "the recording waits" in caplog.text
+    assert [line.get("state") for line in lines_of(tmp_path / "session.ndjson")] == [None, "before", None]
+
+
 def test_frames_that_wait_have_a_limit_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few frames may have megabytes."""
     monkeypatch.setattr(recorder, "MOST_CHARACTERS", 1000)
