@@ -53,7 +53,7 @@ class MediaChoices:
                 raise ClientConfigurationError(f"{name} must be {kind.__name__}(...); got {type(given).__name__}")
         interval = self.switch_interval
         if interval is not None and not 1e-6 <= interval <= 1.0:
-            raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0005, or None; got {interval!r}")
+            raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0002, or None; got {interval!r}")
 
     def but(
         self,
