@@ -13,6 +13,7 @@ import logging
 import typing
 
 from . import _lazy
+from ._client_recording import SessionRecording
 from ._media.settings import OpusSettings
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
@@ -72,6 +73,7 @@ __all__ = [
     "Region",
     "RemoteProtocolError",
     "ServerError",
+    "SessionRecording",
     "SocketConnectionError",
     "TranscriptCancellable",
     "TranscriptionItem",

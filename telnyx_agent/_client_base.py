@@ -20,6 +20,7 @@ from ._call_base import CallPort
 from ._calling import MediaChoices
 from ._checks import checked_timeout
 from ._drivers.session import SessionDriver
+from ._flight import FlightSlot
 from ._hub import Audience, Link
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
@@ -65,7 +66,8 @@ class ClientBase:
     ) -> None:
         self._number = next(_client_numbers)
         self._media = media
-        self._audience = Audience(delegate)
+        self._flight = FlightSlot()
+        self._audience = Audience(delegate, self._flight)
         self._make_dispatcher = dispatcher_factory(callbacks)
         self._reconnect_timeout = checked_timeout(reconnect_timeout)
         self._watch = Watch(Link())

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ._runtime.futures import CommandFuture
 
-__all__ = ["LIVE"]
+__all__ = ["LIVE", "RECORDERS"]
 
 _LIMIT = 2.0
 _ENDING_THREADS = frozenset(
@@ -25,8 +25,15 @@ class _Connected(Protocol):
     def disconnect(self) -> CommandFuture[None]: ...
 
 
+class _Recorder(Protocol):
+    def close(self, timeout: float) -> bool: ...
+
+
 LIVE: weakref.WeakSet[_Connected] = weakref.WeakSet()
 """The clients that have a connection."""
+
+RECORDERS: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+"""The recorders of sessions whose files may not be complete."""
 
 
 @atexit.register
@@ -40,3 +47,5 @@ def _say_goodbye() -> None:
     for thread in threading.enumerate():
         if thread.name in _ENDING_THREADS and thread is not threading.current_thread():
             thread.join(max(0.0, deadline - time.monotonic()))
+    for recorder in tuple(RECORDERS):
+        recorder.close(max(0.0, deadline - time.monotonic()))

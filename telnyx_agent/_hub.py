@@ -22,6 +22,8 @@ from .delegate import TxClientDelegate
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._flight import FlightSlot
+    from ._flight.recorder import FlightRecorder
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
     from ._runtime.dispatch import Dispatcher
@@ -37,8 +39,9 @@ Tap = Callable[[str, tuple[Any, ...]], None]
 class Audience:
     """Who listens: the delegate and the taps. Lives as long as the client; read on the loop and on the dispatcher."""
 
-    def __init__(self, delegate: object | None) -> None:
+    def __init__(self, delegate: object | None, flight: FlightSlot) -> None:
         self.delegate = delegate
+        self.flight = flight
         self.taps: tuple[Tap, ...] = ()
         self._listening: dict[tuple[type, str], bool] = {}
 
@@ -47,8 +50,19 @@ class Audience:
         if self.taps:
             self.tell_taps(dispatcher, name, *args)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
-        if self.delegate is None or self.listens(name):
+        if self.flight.recorder is not None:
+            self._send_recorded(dispatcher, self.flight.recorder, name, args)
+        elif self.delegate is None or self.listens(name):
             dispatcher.submit(functools.partial(self.call_delegate, name, args), name)
+
+    def _send_recorded(
+        self, dispatcher: Dispatcher, recorder: FlightRecorder, name: str, args: tuple[Any, ...]
+    ) -> None:
+        """As `send`. What the delegate has no method for is recorded as well: another one may be replayed it to."""
+        number = recorder.callback(name, args)
+        if self.delegate is None or self.listens(name):
+            call = functools.partial(self.call_delegate, name, args)
+            dispatcher.submit(functools.partial(recorder.run, number, call), name)
 
     def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver an event that delegates have no method for."""
@@ -176,6 +190,7 @@ class Hub:
         if call is None:
             return
         call._apply_state(state)
+        self._record("call", state.value, call_id=call_id)
         reason = state.termination_reason
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
@@ -188,11 +203,15 @@ class Hub:
         call = self._calls.get(UUID(call_id))
         if call is not None:
             call._apply_details(details)
+            self._record(
+                "call", "details", call_id=call_id, session=details.telnyx_session_id, leg=details.telnyx_leg_id
+            )
 
     def call_media_connected(self, call_id: str) -> None:
         call = self._calls.get(UUID(call_id))
         if call is not None:
             call._apply_media_connected()
+            self._record("call", "media connected", call_id=call_id)
 
     def audio_device_changed(self, call_id: str, change: AudioDeviceChange) -> None:
         self._emit("on_audio_device_changed", change, UUID(call_id))
@@ -214,7 +233,11 @@ class Hub:
         # Levels that nobody has fetched yet are out of date: while a callback blocks, they do not queue up.
         if uuid not in self._levels_on_their_way:
             self._levels_on_their_way.add(uuid)
+            recorder = self._audience.flight.recorder if wanted else None
             deliver = functools.partial(self._deliver_level, own, wanted, inbound, outbound, uuid)
+            if recorder is not None:
+                number = recorder.callback("on_audio_level", (inbound, outbound, uuid))
+                deliver = functools.partial(recorder.run, number, deliver)
             self._dispatcher.submit(deliver, name="on_audio_level")
         return True
 
@@ -246,6 +269,7 @@ class Hub:
 
     def agent_state_changed(self, state: AgentState) -> None:
         self._assistant._apply_agent_state(state)
+        self._record("agent", state.value)
         self._emit("on_agent_state_changed", state)
 
     def widget_settings_changed(self, settings: WidgetSettings) -> None:
@@ -261,4 +285,12 @@ class Hub:
         self._audience.send(self._dispatcher, name, *args)
 
     def _update(self, **changes: Any) -> None:
-        self._link.set(attrs.evolve(self._link.get(), **changes))
+        before = self._link.get()
+        now = attrs.evolve(before, **changes)
+        self._link.set(now)
+        if now.status is not before.status:
+            self._record("client", now.status.value)
+
+    def _record(self, what: str, state: str, **more: str | None) -> None:
+        if (recorder := self._audience.flight.recorder) is not None:
+            recorder.state(what, state, **more)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import _exit
 from ._calling import MediaChoices, make_media
 from ._checks import checked_call, checked_level, checked_login
-from ._client_base import ClientBase, LoginLink, not_connected
+from ._client_base import LoginLink, not_connected
+from ._client_recording import ClientRecording
 from ._drivers.making import make_driver, new_id
 from ._hub import Hub, Link, LinkStatus
 from ._images import ImageSource
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientBase):
+class TxClient(ClientRecording):
     """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -144,7 +145,7 @@ class TxClient(ClientBase):
                 # What the last login still has to tell comes first.
                 dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
             self._last_dispatcher = dispatcher
-            log = ClientLog(level, self._number)
+            log = ClientLog(level, self._number, self._flight)
             self._configuration = configuration
             self._watch.set(Link(status=LinkStatus.CONNECTING))
             self._assistant._apply_widget_settings(None)

@@ -11,6 +11,7 @@ import logging
 import sys
 from typing import Any, Literal
 
+from .._flight import FlightSlot
 from .._protocol.redact import redacted_text
 from ..config import LogLevel
 from .third_party_logs import hide_secrets
@@ -24,10 +25,12 @@ class ClientLog:
     Args:
         level: What goes to stderr; `LogLevel.NONE` is nothing at all.
         client_number: Which client of the process; part of the logger's name.
+        flight: Whose recorder gets the frames.
     """
 
-    def __init__(self, level: LogLevel, client_number: int) -> None:
+    def __init__(self, level: LogLevel, client_number: int, flight: FlightSlot | None = None) -> None:
         self._level = level
+        self._flight = FlightSlot() if flight is None else flight
         self._logger = logging.getLogger(f"telnyx_agent.client.{client_number}")
         self._stderr: _StderrHandler | None = None
         hide_secrets()
@@ -69,6 +72,8 @@ class ClientLog:
             direction: `"<"` for received, `">"` for sent.
             text: The frame.
         """
+        if (recorder := self._flight.recorder) is not None:
+            recorder.frame(direction, text)
         if self._level < LogLevel.VERTO:
             return
         self._log(LogLevel.VERTO, logging.DEBUG, "%s %s", (direction, redacted_text(text)))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from .. import _lazy
 
 if TYPE_CHECKING:
+    from .._replay import ReplayResult, replay
     from ._dialogue import Line
     from ._frames import FrameRecord
     from ._live_call import CallRecord
@@ -49,6 +50,7 @@ _HOMES = {
     "PocketsphinxEars": "ears",
     "RecordedEvent": "recording",
     "RecordingDelegate": "recording",
+    "ReplayResult": "._replay",
     "Reply": "brain",
     "Scenario": "scenario",
     "ScriptedBrain": "brain",
@@ -57,6 +59,7 @@ _HOMES = {
     "ToneVoice": "voice",
     "UdpFaults": "udp_faults",
     "Voice": "voice",
+    "replay": "._replay",
     "synthesize": "voice",
 }
 
@@ -81,6 +84,7 @@ __all__ = [
     "PocketsphinxEars",
     "RecordedEvent",
     "RecordingDelegate",
+    "ReplayResult",
     "Reply",
     "Scenario",
     "ScriptedBrain",
@@ -89,6 +93,7 @@ __all__ = [
     "ToneVoice",
     "UdpFaults",
     "Voice",
+    "replay",
     "synthesize",
 ]
 
