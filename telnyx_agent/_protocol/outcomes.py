@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from ..errors import CallError, RemoteProtocolError, TxError
+from .requests import CallOptions
 from .states import AgentState, CallState, CallTerminationReason
 from .transcription import TranscriptionItem
 from .widget import WidgetSettings
@@ -20,8 +21,11 @@ __all__ = [
     "CallUpdated",
     "ClientFailed",
     "CloseConnection",
+    "CredentialsRefused",
+    "CredentialsUpdated",
     "DropConnection",
     "FunctionCallReceived",
+    "IncomingCall",
     "LoginFailed",
     "Malformed",
     "MediaOffered",
@@ -128,7 +132,26 @@ class CloseConnection:
     reason: str = ""
 
 
+@attrs.frozen
+class CredentialsUpdated:
+    """The server has accepted other credentials; every later login uses them."""
+
+
+@attrs.frozen
+class CredentialsRefused:
+    """It has not; the session goes on with those that it had."""
+
+    error: TxError
+
+
 # -- calls -------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class IncomingCall:
+    """Somebody calls: the first event about that call. Take it with `Session.answer_call`, or hang up."""
+
+    options: CallOptions
 
 
 @attrs.frozen
@@ -290,6 +313,9 @@ SessionEvent = (
     | OpenConnection
     | DropConnection
     | CloseConnection
+    | CredentialsUpdated
+    | CredentialsRefused
+    | IncomingCall
     | CallStateChanged
     | CallUpdated
     | RemoteDescription
