@@ -56,7 +56,7 @@ class CallPort:
     watch_levels: Callable[[str], CommandFuture[None]]
     perform: Callable[[Callable[[Session, float], Any]], CommandFuture[Any]]
     on_delegate_thread: Callable[[], bool]
-    answer: Callable[[Any, tuple[tuple[str, str], ...], bool, tuple[Any, ...]], CommandFuture[None]]
+    answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
 
 
 class CallBase:

@@ -33,7 +33,7 @@ class CallAnswering(CallBase):
         debug: bool = False,
         *,
         audio: AudioDevice | None = None,
-        muted: bool = False,
+        muted: bool | None = None,
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
@@ -45,7 +45,7 @@ class CallAnswering(CallBase):
             debug: iOS's switch for quality metrics; here they do not depend on it.
             audio: The audio device of this call, in place of the client's. Each call opens its own: two calls at once
                 are two microphones and loudspeakers, or one card that mixes.
-            muted: Start muted.
+            muted: Start muted, or not; when not given, as it is: `mute_audio()` may be called while it rings.
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.

@@ -170,7 +170,7 @@ class ClientBase:
         )
 
     def _answer(
-        self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool, own_choices: tuple[Any, ...]
+        self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool | None, own_choices: tuple[Any, ...]
     ) -> CommandFuture[None]:
         raise NotImplementedError  # in `ClientLogin`
 

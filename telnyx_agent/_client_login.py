@@ -20,6 +20,7 @@ from .errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from ._call_base import CallPort
+    from ._drivers.call import CallMedia
     from ._media.bridge import AudioBridge
     from ._protocol.credentials import Login
     from ._protocol.requests import CallOptions
@@ -94,23 +95,27 @@ class ClientLogin(ClientBase):
 
     # -- calls that come in ------------------------------------------------------------------------------------------
 
-    def _make_incoming(self, options: CallOptions) -> Call:
-        """The call that the delegate is given. Its device is opened when it is answered. Loop thread."""
+    def _make_incoming(self, options: CallOptions) -> tuple[Call, CallMedia]:
+        """The call that the delegate is given; its device is opened when it is answered, and may be another one then.
+
+        Loop thread.
+        """
         link = self._link
         assert link is not None  # it is the one that reports the call
         media = make_media(self._media, self._configuration, options.call_id, link.driver, link.loop)
-        return self._make_call(options, media.bridge, self._call_port())
+        return self._make_call(options, media.bridge, self._call_port()), media
 
     def _answer(
-        self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool, own_choices: tuple[Any, ...]
+        self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool | None, own_choices: tuple[Any, ...]
     ) -> CommandFuture[None]:
         link = self._link
         if link is None:
             return CommandFuture.settled(error=not_connected())
         choices: MediaChoices = self._media.but(*own_choices)
         media = make_media(choices, self._configuration, str(call.call_id), link.driver, link.loop, bridge=call._bridge)
-        media.bridge.muted = muted
-        return self._command(not_connected(), lambda driver: driver.answer_call, str(call.call_id), headers, media)
+        return self._command(
+            not_connected(), lambda driver: driver.answer_call, str(call.call_id), headers, media, muted
+        )
 
 
 def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:

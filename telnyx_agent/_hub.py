@@ -22,6 +22,7 @@ from .delegate import TxClientDelegate
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._drivers.call import CallMedia
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
     from ._protocol.requests import CallOptions
@@ -109,7 +110,7 @@ class Hub:
         link: Watch[Link],
         calls: dict[UUID, Call],
         assistant: AIAssistantManager,
-        make_incoming: Callable[[CallOptions], Call],
+        make_incoming: Callable[[CallOptions], tuple[Call, CallMedia]],
         on_finished: Callable[[], None],
         on_release: Callable[[], None],
     ) -> None:
@@ -174,10 +175,11 @@ class Hub:
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
-    def incoming_call(self, options: CallOptions) -> None:
-        call = self._make_incoming(options)
+    def incoming_call(self, options: CallOptions) -> CallMedia:
+        call, media = self._make_incoming(options)
         self._calls[call.call_id] = call
         self._emit("on_incoming_call", call)
+        return media
 
     def call_state_changed(self, call_id: str, state: CallState) -> None:
         uuid = UUID(call_id)

@@ -33,14 +33,18 @@ class IncomingDriver:
         _log: ClientLog
         _loop: asyncio.AbstractEventLoop
         _calls: dict[str, CallDriver]
+        _closing_media: set[asyncio.Future[None]]
 
         def _step(self) -> None: ...
         def _check_finished(self) -> None: ...
+        def _media_closed(self, closed: asyncio.Future[None]) -> None: ...
         def _keep(self, task: asyncio.Task[None]) -> None: ...
         def _new_call_driver(self, call_id: str, media: CallMedia, offer: str | None = None) -> CallDriver: ...
 
     def __init__(self) -> None:
         self._answers: dict[str, CommandFuture[None]] = {}
+        # What their users may have begun to record or to play on calls that were not answered yet.
+        self._ringing: dict[str, CallMedia] = {}
         self._credentials_futures: list[CommandFuture[None]] = []
         # While the media libraries are imported for the first call that comes in, what happened waits to be told.
         self._is_pausing = False
@@ -48,7 +52,12 @@ class IncomingDriver:
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def answer_call(
-        self, call_id: str, headers: tuple[tuple[str, str], ...], media: CallMedia, done: CommandFuture[None]
+        self,
+        call_id: str,
+        headers: tuple[tuple[str, str], ...],
+        media: CallMedia,
+        muted: bool | None,
+        done: CommandFuture[None],
     ) -> None:
         """Take an incoming call. `done` settles when it is active, or with what it ended with."""
         try:
@@ -56,7 +65,10 @@ class IncomingDriver:
         except TxError as error:
             done.settle(error=error)
             return
+        if muted is not None:
+            media.bridge.muted = muted
         self._answers[call_id] = done
+        self._ringing.pop(call_id, None)
         self._calls[call_id] = self._new_call_driver(call_id, media, offer)
         self._step()
 
@@ -75,16 +87,19 @@ class IncomingDriver:
     def _on_incoming_call(self, event: outcomes.IncomingCall) -> None:
         self._log.info("call %s: comes in", event.options.call_id)
         if _media.is_loaded():
-            self._listener.incoming_call(event.options)
+            self._announce(event)
         else:
             # Importing would block the loop; a call can only come so early in a process' first second.
             self._is_pausing = True
             self._keep(self._loop.create_task(self._load_and_go_on(event)))
 
+    def _announce(self, event: outcomes.IncomingCall) -> None:
+        self._ringing[event.options.call_id] = self._listener.incoming_call(event.options)
+
     async def _load_and_go_on(self, event: outcomes.IncomingCall) -> None:
         try:
             await _media.load()
-            self._listener.incoming_call(event.options)
+            self._announce(event)
         except ImportError as exc:
             call_id = event.options.call_id
             error = MediaError(f"the call cannot be taken: {exc}", call_id=call_id)
@@ -104,6 +119,14 @@ class IncomingDriver:
                 done.settle(error=_not_answered(call_id, state.termination_reason))
             elif done is not None:
                 done.settle_after_callbacks()
+
+    def _put_away(self, call_id: str) -> None:
+        """A call is over; if it never was answered, nobody else closes what was made for it."""
+        media = self._ringing.pop(call_id, None)
+        if media is not None:
+            closing = asyncio.ensure_future(self._loop.run_in_executor(None, media.sound.stop))
+            self._closing_media.add(closing)
+            closing.add_done_callback(self._media_closed)
 
     def _on_credentials_updated(self, event: outcomes.CredentialsUpdated) -> None:
         self._log.info("logged in with other credentials")

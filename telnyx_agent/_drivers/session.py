@@ -330,6 +330,7 @@ class SessionDriver(IncomingDriver):
         self._listener.call_state_changed(event.call_id, event.state)
         self._answer_settled(event.call_id, event.state)
         if event.state.is_terminal:
+            self._put_away(event.call_id)
             self._close_media(event.call_id)
 
     def _on_remote_description(self, event: outcomes.RemoteDescription) -> None:

@@ -174,6 +174,10 @@ class Registration:
         if self.state is SessionState.REGISTERING and not self._asked:
             self._ask(now)
 
+    def ask_again(self, now: float) -> None:
+        """Whether other credentials are registered, too; a state that leads nowhere ends in another connection."""
+        self._ask(now)
+
     def gateway_reported(self, report: GatewayReport, now: float) -> Ready | LoginFailed | None:
         """The gateway's state came, as result or as push."""
         if not self.is_logged_in:

@@ -298,7 +298,9 @@ class Session(Connection):
     # -- the server's requests; those about calls and the conversation go straight there -------------------------------
 
     def _on_client_ready(self, event: events.ClientReady, now: float) -> None:
-        if event.reattached_calls is not None and not self._relogin.explains_announcement():
+        if self._relogin.explains_announcement():
+            self._registration.ask_again(now)
+        elif event.reattached_calls is not None:
             self._calls.reattached(event.reattached_calls, now)
         self._registration.client_ready(now)
 
