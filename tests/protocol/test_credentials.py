@@ -118,7 +118,6 @@ def test_secrets_are_in_no_repr_and_in_no_log() -> None:
             repr(login),
             repr(script.session),
             redacted_text(text),
-            repr(attrs.asdict(login, recurse=False).keys()),
         ):
             assert PASSWORD not in shown
             assert TOKEN not in shown
@@ -192,7 +191,8 @@ def test_the_retry_may_succeed(state: str) -> None:
     assert script.event(OpenConnection) == OpenConnection(VOICE_SDK_ID, elsewhere=True)
     fail_gateway(script, "REGED")
     assert len(script.events(Ready)) == 1
-    assert script.events(Reconnected) == script.events(LoginFailed) == []
+    assert not script.events(Reconnected)
+    assert not script.events(LoginFailed)
     assert script.session.is_ready
 
 
@@ -288,10 +288,14 @@ def test_calls_survive_other_credentials() -> None:
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])
     assert script.states() == []
     script.gateway("REGED")
-    assert script.events(Ready) == script.events(Reconnected) == []
+    assert not script.events(Ready)
+    assert not script.events(Reconnected)
     # The next one is about a lost session again (R38).
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])
-    assert script.end().termination_reason.error.code == 48501
+    reason = script.end().termination_reason
+    assert reason is not None
+    assert reason.error is not None
+    assert reason.error.code == 48501
 
 
 def test_a_gateway_that_does_not_know_the_new_credentials_is_a_reason_for_another_connection() -> None:
