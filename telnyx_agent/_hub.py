@@ -175,8 +175,10 @@ class Hub:
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
-    def incoming_call(self, options: CallOptions) -> CallMedia:
+    def incoming_call(self, options: CallOptions, details: CallDetails) -> CallMedia:
         call, media = self._make_incoming(options)
+        call._apply_details(details)
+        call._apply_state(CallState.RINGING)
         self._calls[call.call_id] = call
         self._emit("on_incoming_call", call)
         return media

@@ -94,7 +94,7 @@ class IncomingDriver:
             self._keep(self._loop.create_task(self._load_and_go_on(event)))
 
     def _announce(self, event: outcomes.IncomingCall) -> None:
-        self._ringing[event.options.call_id] = self._listener.incoming_call(event.options)
+        self._ringing[event.options.call_id] = self._listener.incoming_call(event.options, event.details)
 
     async def _load_and_go_on(self, event: outcomes.IncomingCall) -> None:
         try:

@@ -64,7 +64,8 @@ def _work() -> None:
     error: BaseException | None = None
     try:
         importlib.import_module(_PEER).warm_up()
-        importlib.import_module(f"{__name__}.turns")  # with the bridge all that an incoming call is made of, on the loop
+        # With the bridge all that an incoming call is made of, which is made on the loop.
+        importlib.import_module(f"{__name__}.turns")
         _loaded.set()
     except BaseException as exc:  # noqa: BLE001 - handed to the waiting coroutines, whatever it is
         error = exc

@@ -63,8 +63,9 @@ class IncomingDialog(Dialog):
 
     def ring(self, event: events.Invite) -> None:
         """The call is announced."""
-        self._report(IncomingCall(self.options))
-        self.learn(event.ids)
+        known = {name: value for name, value in attrs.asdict(event.ids).items() if value is not None}
+        self.details = attrs.evolve(self.details, **known)
+        self._report(IncomingCall(self.options, self.details))
         self._enter(CallInput.OFFERED)
 
     def take(self, headers: tuple[tuple[str, str], ...]) -> str:

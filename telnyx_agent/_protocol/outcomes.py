@@ -148,13 +148,6 @@ class CredentialsRefused:
 
 
 @attrs.frozen
-class IncomingCall:
-    """Somebody calls: the first event about that call. Take it with `Session.answer_call`, or hang up."""
-
-    options: CallOptions
-
-
-@attrs.frozen
 class CallDetails:
     """What the server told about a call so far. Texts are as the server sent them.
 
@@ -173,6 +166,14 @@ class CallDetails:
     answer_custom_headers: tuple[tuple[str, str], ...] = ()
     datacenter: str | None = None
     client_state: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class IncomingCall:
+    """Somebody calls: the first event about that call, which rings. Take it with `Session.answer_call`, or hang up."""
+
+    options: CallOptions
+    details: CallDetails
 
 
 @attrs.frozen

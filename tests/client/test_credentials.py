@@ -270,7 +270,7 @@ def test_a_token_is_replaced_during_a_call(delegate: RecordingDelegate) -> None:
     with guarded(media=True) as agent, TxClient(delegate, audio=NullAudio()) as client:
         client.connect(BY_TOKEN, agent.configuration).result(10)
         call = client.new_call(destination_number="+15550100")
-        call.wait_until_active(15)
+        delegate.wait_for("on_call_state_updated", 15, predicate=lambda state, _: state == CallState.ACTIVE)
         delegate.clear()
 
         client.update_credentials(token=NEXT_TOKEN).result(5)
