@@ -8,10 +8,13 @@ Rules of this file:
    when the server has confirmed that (JavaScript; the mobile SDKs do not wait).
 4. Until then the server ends the call with the connection (S14), and so do we; from then on it is as any other.
 5. To turn a call down is a bye with 17 (`hang_up`); the caller's giving up is a bye of the server's.
+6. An invite that nobody could answer is refused and makes no call: without an offer, with an id that is none, or when
+   too many calls ring already.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -30,10 +33,14 @@ from .timers import Timer, TimerKind
 
 __all__ = ["AllCalls", "IncomingDialog"]
 
-_REMEMBERED = 100
-"""Of how many incoming calls a repeated invite is recognised."""
+_REMEMBERED = 1000
+"""Of how many calls an invite with their id is recognised as a repetition, so that none comes back after its end."""
 
-_UNUSABLE = "MANDATORY_IE_MISSING"
+MOST_RINGING = 20
+"""Calls that may ring at the same time; further ones get a busy tone. A server must not be able to fill the memory."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UNUSABLE, _BUSY = "MANDATORY_IE_MISSING", "USER_BUSY"
 
 
 class IncomingDialog(Dialog):
@@ -116,17 +123,28 @@ class AllCalls(Calls):
             return
         if event.call_id in self._dialogs or event.call_id in self._known:
             return
-        self._known[event.call_id] = None
-        if len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
+        self._remember(event.call_id)
         if event.sdp is None:
             self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite without a description of its audio (SDP)")))
-            self._send_bye(event.call_id, (_UNUSABLE, CAUSE_CODES[_UNUSABLE]), now)
+            self._refuse(event.call_id, _UNUSABLE, now)
+            return
+        if not _UUID.fullmatch(event.call_id):
+            # The server's are (protocol.md 1.4), and users get the id as a `UUID`.
+            self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite with a callID that is not a UUID")))
+            self._refuse(event.call_id, _UNUSABLE, now)
+            return
+        if sum(_is_new(dialog) for dialog in self._dialogs.values()) >= MOST_RINGING:
+            self._refuse(event.call_id, _BUSY, now)
             return
         dialog = IncomingDialog(event, self._report)
         self._dialogs[event.call_id] = dialog
         self._timers.set(Timer(TimerKind.SETUP, event.call_id), now + self._settings.setup_timeout)
         dialog.ring(event)
+
+    def _refuse(self, call_id: str, cause: str, now: float) -> None:
+        request_id = self._channel.expect(Pending(RequestKind.BYE, call_id), now + self._settings.request_timeout)
+        session_id = self._registration.session_id
+        self._channel.send(requests.bye(request_id, call_id, session_id, cause, CAUSE_CODES[cause]))
 
     def reattached(self, call_ids: tuple[str, ...], now: float) -> None:
         """As for other calls; one that rings is new, so the server does not count it among them."""
@@ -163,6 +181,16 @@ class AllCalls(Calls):
             dialog.is_answer_sent = False
 
     # -- our side ------------------------------------------------------------------------------------------------------
+
+    def create(self, options: CallOptions) -> None:
+        """A call is wanted."""
+        super().create(options)
+        self._remember(options.call_id)
+
+    def _remember(self, call_id: str) -> None:
+        self._known[call_id] = None
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
 
     def answer_call(self, call_id: str, headers: tuple[tuple[str, str], ...], now: float) -> str:
         """The user takes a call.

@@ -130,6 +130,41 @@ def test_an_invite_without_an_offer_is_turned_down(members: dict[str, Any]) -> N
     assert [type(event) for event in script.events()] == [Malformed]
 
 
+def test_an_invite_whose_id_is_none_is_turned_down() -> None:
+    """Ids are UUIDs (protocol.md 1.4), in either case of letters."""
+    script = idle()
+    script.say("telnyx_rtc.invite", callID="call 1", sdp=OFFER)
+    assert script.expect("telnyx_rtc.bye")["params"]["dialogParams"]["callID"] == "call 1"
+    assert [type(event) for event in script.events()] == [Malformed]
+    ring(script, THEIRS.upper())
+    assert script.event(IncomingCall).options.call_id == THEIRS
+
+
+def test_an_invite_with_the_id_of_a_call_of_ours() -> None:
+    """While it lasts and after its end: no second call gets its name."""
+    script = idle()
+    script.place_call(destination_number="+15550100")
+    ring(script, CALL_ID)
+    script.hang_up()
+    ring(script, CALL_ID, sdp=OFFER + "a=another\r\n")
+    assert script.events(IncomingCall) == []
+    assert script.states() == ["NEW", "CONNECTING", "DONE"]
+
+
+def test_too_many_callers() -> None:
+    """Twenty ring; the next one gets a busy tone, until one of them is answered or gone."""
+    script = idle()
+    ids = [f"00000000-0000-4000-9000-{number:012}" for number in range(23)]
+    for call_id in ids[:21]:
+        ring(script, call_id)
+    assert len(script.events(IncomingCall)) == 20
+    bye = script.expect("telnyx_rtc.bye")["params"]
+    assert (bye["cause"], bye["dialogParams"]["callID"]) == ("USER_BUSY", ids[20])
+    script.session.hangup(ids[0], script.now)
+    ring(script, ids[21])
+    assert len(script.events(IncomingCall)) == 1
+
+
 def test_an_invite_before_reged_rings_and_its_answer_waits() -> None:
     """The server may be faster than the gateway."""
     script = Script.logged_in(credentials=ALICE)
