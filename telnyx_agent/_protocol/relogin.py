@@ -63,6 +63,7 @@ class Relogin:
             self._wanted = attrs.evolve(login, reconnection=True)
             request_id = self._channel.expect(Pending(RequestKind.RELOGIN), now + self._settings.login_timeout)
             self._channel.send(login_frame(request_id, self._wanted, self._registration.session_id))
+            self._quiet_announcements += 1
         else:
             raise SocketConnectionError("not logged in at the moment: the credentials cannot be exchanged now")
 
@@ -70,7 +71,6 @@ class Relogin:
         """The server took them."""
         if self._wanted is not None:
             self._registration.login, self._wanted = self._wanted, None
-            self._quiet_announcements += 1
             self._report(CredentialsUpdated())
 
     def refused(self, refusal: Refusal | None) -> None:
@@ -80,8 +80,10 @@ class Relogin:
             return
         error: TxError
         if refusal is None:
+            # The server may still take them, and announce that.
             error = SocketConnectionError("no answer to the new credentials; the session keeps those that it had")
         else:
+            self._quiet_announcements -= 1
             error = AuthenticationError(
                 f"authentication failed: {refusal}; {login_hint(login)}; the session keeps the credentials that it had",
                 server_message=refusal.message,
@@ -92,8 +94,8 @@ class Relogin:
 
     def connection_lost(self) -> None:
         """No answer will come."""
-        self._quiet_announcements = 0
         self.refused(None)
+        self._quiet_announcements = 0
 
     def explains_announcement(self) -> bool:
         """Whether a `clientReady` is the one that follows such a login; asked once for each."""

@@ -324,6 +324,18 @@ def test_refused_credentials_change_nothing() -> None:
     assert script.expect("login")["params"]["passwd"] == PASSWORD
 
 
+def test_calls_survive_an_answer_that_comes_too_late() -> None:
+    """The server takes the new credentials when we have given up: what it announces then is not about calls either."""
+    script = Script.talking(credentials=ALICE)
+    script.session.update_credentials(OTHER, script.now)
+    login = script.expect("login")
+    script.wait(11)
+    script.frame({"jsonrpc": "2.0", "id": login["id"], "result": {"message": "logged in", "sessid": SERVER_SESSION}})
+    script.say("telnyx_rtc.clientReady", reattached_sessions=[])
+    assert script.states() == []
+    assert script.events(CredentialsUpdated) == []
+
+
 @pytest.mark.parametrize("loss", [False, True], ids=["silence", "loss"])
 def test_no_answer_to_other_credentials(loss: bool) -> None:
     """After ten seconds, or with the connection: the old ones stay. The next change may come."""
