@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import TYPE_CHECKING, Any
 
 from . import _exit
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientLogin"]
 
+_CLOSING_PATIENCE = 2.0
+"""Seconds; a server that lives answers a close frame in milliseconds."""
+
 
 class ClientLogin(ClientBase):
     """Logging in. Any thread, unless it says otherwise."""
@@ -40,6 +44,10 @@ class ClientLogin(ClientBase):
 
     _login: Login | None = None
     _tx_config: TxConfig | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_free = threading.Event()
 
     def _log_in(
         self,
@@ -55,6 +63,7 @@ class ClientLogin(ClientBase):
             LocalProtocolError: The client is logged in already.
         """
         configuration = TxServerConfiguration() if configuration is None else configuration
+        self._let_failed_login_go()
         with self._lock:
             if self._link is not None:
                 raise LocalProtocolError(f"this client is logged in {self._whereto()}already; call disconnect() first")
@@ -80,12 +89,23 @@ class ClientLogin(ClientBase):
             )
             driver = make_driver(login, configuration, reconnect_timeout, hub, log)
             self._link = LoginLink(driver, dispatcher, loop)
+            self._is_free.clear()
             _exit.LIVE.add(self)
         self._audience.tell_taps(dispatcher, "connecting")
         future: CommandFuture[None] = CommandFuture(dispatcher, loop)
         connect = functools.partial(SignalingConnection, sslopt=configuration.tls_options, proxy=configuration.proxy)
         loop.post(driver.start, connect, loop.post, future)
         return future
+
+    def _let_failed_login_go(self) -> None:
+        """A login that has failed only closes its socket: whoever tries other credentials need not wait for that."""
+        if self._link is not None and self._watch.get().status is LinkStatus.FAILED:
+            self._is_free.wait(_CLOSING_PATIENCE)
+
+    def _finished(self) -> None:
+        """Loop thread."""
+        super()._finished()
+        self._is_free.set()
 
     def _whereto(self) -> str:
         """For a message: with a space behind, or empty."""

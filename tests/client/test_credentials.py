@@ -17,10 +17,12 @@ from telnyx_agent import (
     NetworkError,
     SocketConnectionError,
     TxClient,
+    TxClientDelegate,
     TxConfig,
     TxError,
     TxServerConfiguration,
 )
+from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
@@ -81,6 +83,26 @@ def test_who_is_not_let_in(delegate: RecordingDelegate, config: TxConfig, text: 
     assert (error.code, error.server_code, error.server_message) == (46001, -32001, text)
     assert delegate.calls_of("on_client_error") == [(error,)]
     assert "on_client_ready" not in delegate.names
+
+
+def test_another_try_right_after_a_refusal(client: TxClient) -> None:
+    """Whoever types the password again need not disconnect first; from the main thread and inside the callback."""
+    with guarded() as agent:
+        for wrong, _ in REFUSED:
+            with pytest.raises(AuthenticationError):
+                client.connect(wrong, agent.configuration).result(10)
+        client.connect(ALICE, agent.configuration).result(10)
+        assert client.is_ready
+
+    class Stubborn(TxClientDelegate):
+        def on_client_error(self, error: TxError) -> None:
+            again.append(stubborn.connect(ALICE, agent.configuration))
+
+    again: list[CommandFuture[None]] = []
+    with guarded() as agent, TxClient(Stubborn()) as stubborn:
+        assert isinstance(stubborn.connect(REFUSED[0][0], agent.configuration).exception(10), AuthenticationError)
+        again[0].result(10)
+        assert stubborn.is_ready
 
 
 @pytest.mark.parametrize(
