@@ -11,6 +11,7 @@ from typing import Any
 
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.budget import MAX_ITEMS
+from telnyx_agent._protocol.credentials import CredentialLogin, Login
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
 from telnyx_agent._protocol.session import Session
 from telnyx_agent._protocol.states import SessionState
@@ -43,7 +44,10 @@ class SessionWorld:
         """A new session; the old one is forgotten."""
         self.sessions += 1
         self.now = 1000.0
-        self.session = Session(AnonymousLogin(target_id="assistant-1"), new_id=self._new_id, random=self._dice.random)
+        login: Login = AnonymousLogin(target_id="assistant-1")
+        if self._dice.random() < 0.4:
+            login = CredentialLogin(sip_user="alice", password="secret")
+        self.session = Session(login, new_id=self._new_id, random=self._dice.random)
         self.known: dict[str, list[Any]] = {"id": [], "callID": [], "item": []}
         self._waiting: deque[dict[str, Any]] = deque(maxlen=50)
         self._done: set[str] = set()
@@ -94,14 +98,14 @@ class SessionWorld:
             self.say({"id": "a", "method": "telnyx_rtc.answer", "params": {"callID": call_id, "sdp": SDP}})
         else:
             self.say({"id": request_id, "result": {"message": "logged in", "sessid": "s"}})
-        if method == "anonymous_login":
+        if method in ("anonymous_login", "login"):
             self.say({"id": "r", "method": "telnyx_rtc.clientReady", "params": {"reattached_sessions": []}})
 
     def _command(self) -> None:
         session, call_id = self.session, self._new_id()
         calls = self.known["callID"] or [call_id]
         try:
-            action = self._dice.randrange(6)
+            action = self._dice.randrange(9)
             if action <= 1 and len(self.known["callID"]) < 5:
                 session.create_call(CallOptions(call_id), self.now)
                 self.known["callID"].append(call_id)
@@ -114,6 +118,14 @@ class SessionWorld:
                 session.media_lost(self._dice.choice(calls), NetworkError("no audio"), self.now)
             elif action == 5 and not self._lasting and self._dice.random() < 0.02:
                 session.disconnect(self.now)
+            elif action == 6:
+                self.say({"id": "i", "method": "telnyx_rtc.invite", "params": {"callID": call_id, "sdp": SDP}})
+            elif action == 7:
+                answered = self._dice.choice(calls)
+                session.answer_call(answered, (), self.now)
+                session.set_local_description(answered, SDP, self.now)
+            elif action == 8:
+                session.update_credentials(CredentialLogin(token="another"), self.now)
         except TxError:
             pass  # refused in words: that is what commands may do
         self._pump()
@@ -159,6 +171,9 @@ class SessionWorld:
         if isinstance(event, (outcomes.Ready, outcomes.LoginFailed)):
             self._logins += 1
             assert self._logins == 1, "both ready and failed, or one of them twice"
+        elif isinstance(event, outcomes.IncomingCall):
+            assert event.options.call_id not in self.known["callID"], "it rings twice"
+            self.known["callID"].append(event.options.call_id)
         elif isinstance(event, outcomes.CallStateChanged):
             assert event.call_id not in self._done, "something about a call after its end"
             if event.state.is_terminal:

@@ -16,7 +16,7 @@ from . import _lazy
 from ._client_recording import SessionRecording
 from ._media.settings import OpusSettings
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
-from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
@@ -38,6 +38,7 @@ from .errors import (
     TxError,
     TxTimeoutError,
 )
+from .tx_config import TxConfig
 
 if typing.TYPE_CHECKING:
     from ._media.player import Playback, PlaybackState
@@ -52,6 +53,7 @@ __all__ = [
     "AudioVisualizerConfig",
     "AuthenticationError",
     "Call",
+    "CallDirection",
     "CallError",
     "CallState",
     "CallStateKind",
@@ -81,6 +83,7 @@ __all__ = [
     "TxCallInfo",
     "TxClient",
     "TxClientDelegate",
+    "TxConfig",
     "TxError",
     "TxServerConfiguration",
     "TxTimeoutError",

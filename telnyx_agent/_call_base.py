@@ -56,13 +56,14 @@ class CallPort:
     watch_levels: Callable[[str], CommandFuture[None]]
     perform: Callable[[Callable[[Session, float], Any]], CommandFuture[Any]]
     on_delegate_thread: Callable[[], bool]
+    answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
 
 
 class CallBase:
     """The state of a call. Any thread, unless it says otherwise."""
 
     def __init__(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> None:
-        """Calls are made by `TxClient.new_call`."""
+        """Calls are made by `TxClient.new_call`, or come in."""
         self._options = options
         self._bridge = bridge
         self._port = port
@@ -98,7 +99,7 @@ class CallBase:
 
     @property
     def call_info(self) -> TxCallInfo:
-        """Id, caller and destination as they were given to `new_call`."""
+        """Id, caller and destination as they were given to `new_call`, or as the server gave them."""
         options = self._options
         return TxCallInfo(self.call_id, options.caller_name, options.caller_number, options.destination_number)
 
@@ -134,12 +135,12 @@ class CallBase:
 
     @property
     def invite_custom_headers(self) -> Mapping[str, str]:
-        """The custom headers that were given to `new_call`."""
+        """The custom headers that were given to `new_call`, or that came with the call."""
         return MappingProxyType(dict(self._options.custom_headers))
 
     @property
     def answer_custom_headers(self) -> Mapping[str, str]:
-        """The custom headers that came with the answer."""
+        """The custom headers that came with the answer, or that were given to `answer`."""
         return MappingProxyType(dict(self._details.answer_custom_headers))
 
     @property
@@ -149,12 +150,12 @@ class CallBase:
 
     @property
     def setup_time(self) -> float | None:
-        """Seconds from `new_call` to `ACTIVE`; None before."""
+        """Seconds from `new_call`, or from `answer`, to `ACTIVE`; None before."""
         return self._active_after
 
     @property
     def media_setup_time(self) -> float | None:
-        """Seconds from `new_call` until audio could flow; None before."""
+        """Seconds from `new_call`, or from `answer`, until audio could flow; None before."""
         return self._media_after
 
     # -- the end -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from ._drivers.session import SessionDriver
+    from ._media.bridge import AudioBridge
     from ._media.turns import TurnLatency
     from ._runtime.loop import LoopThread
     from .audio import AudioDevice, AudioDeviceChange, AudioProcessor
@@ -73,9 +74,14 @@ class MediaChoices:
 
 
 def make_media(
-    choices: MediaChoices, configuration: TxServerConfiguration, call_id: str, driver: SessionDriver, loop: LoopThread
+    choices: MediaChoices,
+    configuration: TxServerConfiguration,
+    call_id: str,
+    driver: SessionDriver,
+    loop: LoopThread,
+    bridge: AudioBridge | None = None,
 ) -> CallMedia:
-    """One call's media; nothing is opened yet."""
+    """One call's media; nothing is opened yet. `bridge` is that of a call which came in, and got one to begin with."""
     from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
     from ._media.turns import TurnMeter
 
@@ -88,8 +94,9 @@ def make_media(
     def turned(turn: TurnLatency) -> None:
         loop.post(driver.turn_measured, call_id, turn)
 
-    bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
-    bridge.turns = TurnMeter(turned)
+    if bridge is None:
+        bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
+        bridge.turns = TurnMeter(turned)
     sound = CallSound(
         bridge, functools.partial(_open_device, choices.device), functools.partial(_make_processor, choices)
     )

@@ -167,8 +167,14 @@ class ClientBase:
             with_sound=self._with_sound,
             watch_levels=self._watch_levels,
             perform=self._perform,
+            answer=self._answer,
             on_delegate_thread=self._on_delegate_thread,
         )
+
+    def _answer(
+        self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool | None, own_choices: tuple[Any, ...]
+    ) -> CommandFuture[None]:
+        raise NotImplementedError  # in `ClientLogin`
 
     def _hangup(self, call_id: str, cause: str | None, cause_code: int | None) -> CommandFuture[None]:
         return self._command(None, lambda driver: driver.hangup, call_id, cause, cause_code)
@@ -197,4 +203,4 @@ class ClientBase:
 
 def not_connected() -> SocketConnectionError:
     """The refusal of a command where there is no connection."""
-    return SocketConnectionError("not connected: call anonymous_login() first")
+    return SocketConnectionError("not connected: call anonymous_login() or connect() first")

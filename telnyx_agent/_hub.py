@@ -22,10 +22,12 @@ from .delegate import TxClientDelegate
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._drivers.call import CallMedia
     from ._flight import FlightSlot
     from ._flight.recorder import FlightRecorder
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
+    from ._protocol.requests import CallOptions
     from ._runtime.dispatch import Dispatcher
     from .assistant import AIAssistantManager
     from .audio import AudioDeviceChange
@@ -122,6 +124,7 @@ class Hub:
         link: Watch[Link],
         calls: dict[UUID, Call],
         assistant: AIAssistantManager,
+        make_incoming: Callable[[CallOptions], tuple[Call, CallMedia]],
         on_finished: Callable[[], None],
         on_release: Callable[[], None],
     ) -> None:
@@ -130,6 +133,7 @@ class Hub:
         self._link = link
         self._calls = calls
         self._assistant = assistant
+        self._make_incoming = make_incoming
         self._on_finished = on_finished
         self._on_release = on_release
         self._levels_on_their_way: set[UUID] = set()
@@ -151,10 +155,11 @@ class Hub:
         self._update(status=LinkStatus.READY)
         self._emit("on_reconnected")
 
-    def ready(self, target_id: str) -> None:
+    def ready(self, target_id: str | None) -> None:
         self._update(status=LinkStatus.READY, target_id=target_id)
         self._emit("on_client_ready")
-        self._emit("on_ai_assistant_connection_state_changed", True, target_id)
+        if target_id is not None:
+            self._emit("on_ai_assistant_connection_state_changed", True, target_id)
 
     def login_failed(self, error: TxError) -> None:
         self._update(status=LinkStatus.FAILED, error=error)
@@ -183,6 +188,14 @@ class Hub:
         self._on_release()
 
     # -- calls -------------------------------------------------------------------------------------------------------
+
+    def incoming_call(self, options: CallOptions, details: CallDetails) -> CallMedia:
+        call, media = self._make_incoming(options)
+        call._apply_details(details)
+        call._apply_state(CallState.RINGING)
+        self._calls[call.call_id] = call
+        self._emit("on_incoming_call", call)
+        return media
 
     def call_state_changed(self, call_id: str, state: CallState) -> None:
         uuid = UUID(call_id)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._call_base import CallPort, TxCallInfo
+from ._call_incoming import CallAnswering
 from ._call_recording import CallRecording
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallRecording):
-    """One call with the assistant. Every method may be called from any thread and inside any callback.
+class Call(CallRecording, CallAnswering):
+    """One call, with the assistant or with anybody. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._protocol.conversation import TranscriptionItem, WidgetSettings
     from ._protocol.states import AgentState, CallState, CallTerminationReason
     from .audio import AudioDeviceChange
+    from .call import Call
 
 __all__ = ["TxClientDelegate"]
 
@@ -65,6 +66,8 @@ class TxClientDelegate:
 
     def on_reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
         """The connection was lost after `on_client_ready`, and is being made again. Comes again for each attempt.
+
+        Of a login with credentials also before that, when the gateway has failed and is tried on another connection.
 
         It ends in `on_reconnected` or, after `TxClient(reconnect_timeout=...)`, in one `on_client_error`; in neither if
         you call `disconnect()`. Active calls are `DROPPED` meanwhile, and come back with what they had: mute, hold,
@@ -119,8 +122,16 @@ class TxClientDelegate:
             reason: The server's cause, codes and SIP fields, or the error that ended the call.
         """
 
-    def on_incoming_call(self, call: Any) -> None:
-        """Somebody calls. Never happens on an anonymous session."""
+    def on_incoming_call(self, call: Call) -> None:
+        """Somebody calls: the first callback about a call, which is `RINGING`. Never happens on an anonymous session.
+
+        Take it with `call.answer()`, here or later and on any thread, or turn it down with `call.reject()`. If you do
+        neither it rings until the caller gives up, and for two minutes at most. It comes during other calls, too; each
+        has media of its own.
+
+        Args:
+            call: Who calls is in `call.call_info`, the invite's headers are in `call.invite_custom_headers`.
+        """
 
     # -- the voice ---------------------------------------------------------------------------------------------------
 

@@ -93,8 +93,12 @@ class CallMedia:
 class CallDriver:
     """Drives one call's media from offer to close. Loop thread only."""
 
-    def __init__(self, call_id: str, media: CallMedia, reports: CallReports, log: ClientLog) -> None:
+    def __init__(
+        self, call_id: str, media: CallMedia, reports: CallReports, log: ClientLog, offer: str | None = None
+    ) -> None:
+        """`offer` is the other side's, of a call that came in; without one, ours is made."""
         self._call_id = call_id
+        self._offer = offer
         self._media = media
         self._reports = reports
         self._log = log
@@ -109,7 +113,7 @@ class CallDriver:
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
         self._closing = False
-        self._offer_made = False
+        self._described = False
         self._held_interval: float | None = None
         self._levels: asyncio.TimerHandle | None = None
         self._task = self._loop.create_task(self._run())
@@ -163,13 +167,7 @@ class CallDriver:
 
     async def _run(self) -> None:
         try:
-            offer = await self._make_offer()
-            self._offer_made = True
-            self._reports.local_description(self._call_id, offer)
-            sdp = await self._remote_sdp
-            assert self._peer is not None
-            await self._peer.accept_answer(sdp)
-            self._reports.remote_description_applied(self._call_id)
+            await self._negotiate()
             await self._connected.wait()
             self._hold_interval()
             self._reports.media_connected(self._call_id)
@@ -183,12 +181,18 @@ class CallDriver:
             self._log.error("call %s: media set-up failed", self._call_id, exc_info=exc)
             self._fail(_unexpected(self._call_id, exc))
 
-    async def _make_offer(self) -> str:
+    async def _negotiate(self) -> None:
         # aiortc takes a quarter of a second to import; the loop must go on serving other calls meanwhile.
         await _media.load()
         from .._media.peer import MediaPeer
 
-        return await self._new_peer(MediaPeer).create_offer()
+        peer = self._new_peer(MediaPeer)
+        description = await (peer.create_offer() if self._offer is None else peer.create_answer(self._offer))
+        self._described = True
+        self._reports.local_description(self._call_id, description)
+        if self._offer is None:
+            await peer.accept_answer(await self._remote_sdp)
+            self._reports.remote_description_applied(self._call_id)
 
     def _new_peer(self, make: type[MediaPeer]) -> MediaPeer:
         """A peer connection in the place of the last one, whose end nobody waits for but `close`."""
@@ -286,7 +290,7 @@ class CallDriver:
         if self._levels is not None:
             self._levels.cancel()
         try:
-            if self._peer is not None and not self._offer_made:
+            if self._peer is not None and not self._described:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()
             tasks = [task for task in (self._task, self._answering) if task is not None]

@@ -19,6 +19,7 @@ from .._signaling import Closed, SignalingConnection
 from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
 from .forwards import FORWARDS
+from .incoming import IncomingDriver
 from .listener import SessionListener
 from .route_watch import RouteWatch
 from .sockets import Sockets
@@ -38,7 +39,7 @@ __all__ = ["SessionDriver"]
 _INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
 
 
-class SessionDriver:
+class SessionDriver(IncomingDriver):
     """Drives one `Session`. Loop thread only, but for the constructor.
 
     Args:
@@ -58,6 +59,7 @@ class SessionDriver:
         *,
         is_local: bool = True,
     ) -> None:
+        super().__init__()
         self._session = session
         # A server on this machine needs no network.
         self._routes = None if is_local else RouteWatch(self._network_changed)
@@ -96,8 +98,11 @@ class SessionDriver:
             self._listener.call_state_changed(options.call_id, outcomes.ended_by(error))
             return
         if not self._finished:
-            self._calls[options.call_id] = CallDriver(options.call_id, media, self, self._log)
+            self._calls[options.call_id] = self._new_call_driver(options.call_id, media)
         self._step()
+
+    def _new_call_driver(self, call_id: str, media: CallMedia, offer: str | None = None) -> CallDriver:
+        return CallDriver(call_id, media, self, self._log, offer)
 
     def hangup(self, call_id: str, cause: str | None, cause_code: int | None, done: CommandFuture[None]) -> None:
         """End a call. `done` settles when its media is gone; a call that has ended already is not an error."""
@@ -252,7 +257,7 @@ class SessionDriver:
         try:
             while True:
                 self._send_pending()
-                event = self._session.next_event()
+                event = None if self._is_pausing else self._session.next_event()
                 if event is None:
                     break
                 forward = FORWARDS.get(type(event))
@@ -335,7 +340,9 @@ class SessionDriver:
     def _on_call_state(self, event: outcomes.CallStateChanged) -> None:
         self._log.info("call %s: %s", event.call_id, event.state)
         self._listener.call_state_changed(event.call_id, event.state)
+        self._answer_settled(event.call_id, event.state)
         if event.state.is_terminal:
+            self._put_away(event.call_id)
             self._close_media(event.call_id)
 
     def _on_remote_description(self, event: outcomes.RemoteDescription) -> None:
@@ -380,6 +387,9 @@ class SessionDriver:
         outcomes.OpenConnection: _on_open_connection,
         outcomes.DropConnection: _on_drop_connection,
         outcomes.CloseConnection: _on_close_connection,
+        outcomes.IncomingCall: IncomingDriver._on_incoming_call,
+        outcomes.CredentialsUpdated: IncomingDriver._on_credentials_updated,
+        outcomes.CredentialsRefused: IncomingDriver._on_credentials_refused,
         outcomes.CallStateChanged: _on_call_state,
         outcomes.RemoteDescription: _on_remote_description,
         outcomes.MediaOffered: _on_media_offered,
@@ -407,7 +417,7 @@ class SessionDriver:
 
     def _check_finished(self) -> None:
         is_gone = self._session.is_closed and self._sockets.are_gone
-        if self._finished or not is_gone or self._closing_media or self._calls:
+        if self._finished or not is_gone or self._closing_media or self._calls or self._is_pausing:
             return
         self._finished = True
         self._arm_timer()

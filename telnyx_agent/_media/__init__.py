@@ -11,7 +11,7 @@ import importlib
 import threading
 from collections.abc import Callable
 
-__all__ = ["load"]
+__all__ = ["is_loaded", "load"]
 
 _PEER = f"{__name__}.peer"
 _loaded = threading.Event()
@@ -19,6 +19,11 @@ _loaded = threading.Event()
 # Who waits for the one import that is under way; the lock is for the first and the last of them.
 _lock = threading.Lock()
 _waiting: list[Callable[[BaseException | None], None]] = []
+
+
+def is_loaded() -> bool:
+    """Whether `load` has done its work, so that importing the rest costs nothing. Any thread."""
+    return _loaded.is_set()
 
 
 async def load() -> None:
@@ -59,6 +64,8 @@ def _work() -> None:
     error: BaseException | None = None
     try:
         importlib.import_module(_PEER).warm_up()
+        # With the bridge all that an incoming call is made of, which is made on the loop.
+        importlib.import_module(f"{__name__}.turns")
         _loaded.set()
     except BaseException as exc:  # noqa: BLE001 - handed to the waiting coroutines, whatever it is
         error = exc

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from ..errors import CallError, RemoteProtocolError, TxError
+from .requests import CallOptions
 from .states import AgentState, CallState, CallTerminationReason
 from .transcription import TranscriptionItem
 from .widget import WidgetSettings
@@ -20,8 +21,11 @@ __all__ = [
     "CallUpdated",
     "ClientFailed",
     "CloseConnection",
+    "CredentialsRefused",
+    "CredentialsUpdated",
     "DropConnection",
     "FunctionCallReceived",
+    "IncomingCall",
     "LoginFailed",
     "Malformed",
     "MediaOffered",
@@ -128,6 +132,18 @@ class CloseConnection:
     reason: str = ""
 
 
+@attrs.frozen
+class CredentialsUpdated:
+    """The server has accepted other credentials; every later login uses them."""
+
+
+@attrs.frozen
+class CredentialsRefused:
+    """It has not; the session goes on with those that it had."""
+
+    error: TxError
+
+
 # -- calls -------------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +166,14 @@ class CallDetails:
     answer_custom_headers: tuple[tuple[str, str], ...] = ()
     datacenter: str | None = None
     client_state: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class IncomingCall:
+    """Somebody calls: the first event about that call, which rings. Take it with `Session.answer_call`, or hang up."""
+
+    options: CallOptions
+    details: CallDetails
 
 
 @attrs.frozen
@@ -290,6 +314,9 @@ SessionEvent = (
     | OpenConnection
     | DropConnection
     | CloseConnection
+    | CredentialsUpdated
+    | CredentialsRefused
+    | IncomingCall
     | CallStateChanged
     | CallUpdated
     | RemoteDescription

@@ -8,7 +8,8 @@ Rules of this file:
    machine has a network again: it was not the server.
 3. From the first loss until `REGED` it may take `reconnect_timeout` seconds, and all attempts together end then.
 4. A gateway that fails again and again ends it sooner (R14); the next attempt asks for another server (R3). That is for
-   sessions that were `Ready`: a first login ends with its first failure, since its user waits for an answer.
+   sessions that were `Ready`, and for first logins with credentials; one to an assistant ends with its first failure,
+   since its user waits for an answer.
 5. With a region, the first attempt goes there, where the session lives, and every second one to the host without a
    region (R2).
 """
@@ -83,6 +84,11 @@ class Recovery:
         self._tried_fallback = True
         self._report(OpenConnection(voice_sdk_id, without_region=True))
         return True
+
+    def may_retry_login(self, error: TxError, retries: int) -> bool:
+        """Whether a first login that ended like this is tried again."""
+        is_worth_it = isinstance(error, GatewayError) and error.server_message in _FAILURES
+        return self.is_allowed and is_worth_it and self._gateway_failures < retries
 
     # -- a lost connection ---------------------------------------------------------------------------------------------
 

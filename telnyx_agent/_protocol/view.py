@@ -10,16 +10,17 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ..errors import TxError
-from .calls import Calls
 from .channel import Channel
 from .conversation import Conversation
+from .credentials import CredentialLogin, Login, target_of
 from .inbox import Inbox
+from .incoming import AllCalls
 from .liveness import Liveness
 from .messages import Messages
 from .outcomes import SessionEvent
 from .recovery import Recovery
 from .registration import Registration
-from .requests import AnonymousLogin
+from .relogin import Relogin
 from .settings import SessionSettings
 from .states import AgentState, SessionState
 from .timers import Timers
@@ -39,13 +40,12 @@ class SessionView:
 
     def __init__(
         self,
-        login: AnonymousLogin,
+        login: Login,
         new_id: Callable[[], str],
         random: Callable[[], float],
         wall_clock: Callable[[], datetime],
         settings: SessionSettings,
     ) -> None:
-        self._login = login
         self._settings = settings
         self._events: deque[SessionEvent] = deque()
         report = self._events.append
@@ -56,7 +56,8 @@ class SessionView:
         self._liveness = Liveness(self._timers, settings)
         self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report)
         self._messages = Messages(self._channel, self._conversation, settings, report)
-        self._calls = Calls(
+        self._relogin = Relogin(self._channel, self._registration, settings, report)
+        self._calls = AllCalls(
             self._channel,
             self._timers,
             self._registration,
@@ -69,6 +70,8 @@ class SessionView:
         self._inbox = Inbox(report)
         self._was_ready = False
         self._failure: TxError | None = None
+        # What the first login failed with that is being tried again.
+        self._login_error: TxError | None = None
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
@@ -103,9 +106,9 @@ class SessionView:
         return self._channel.voice_sdk_id
 
     @property
-    def target_id(self) -> str:
-        """Whom the session is locked to."""
-        return self._login.target_id
+    def target_id(self) -> str | None:
+        """Whom the session is locked to; None if calls go where they are dialled to."""
+        return target_of(self._registration.login)
 
     @property
     def call_report_id(self) -> str | None:
@@ -141,13 +144,34 @@ class SessionView:
         """Whether a message waits for the connection."""
         return self._messages.is_waiting(item_id)
 
-    # -- what is the business of the calls alone -----------------------------------------------------------------------
-
-    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
-        """The complete offer of a call is there.
+    def update_credentials(self, login: CredentialLogin, now: float) -> None:
+        """Log in with other credentials on the same connection; `CredentialsUpdated` or `CredentialsRefused` follows.
 
         Raises:
-            LocalProtocolError: The call has one already.
+            LocalProtocolError: The session is an assistant's, or such a change is under way.
+            SocketConnectionError: The session is over, or its login is under way.
+        """
+        self._relogin.start(login, now)
+
+    # -- what is the business of the calls alone -----------------------------------------------------------------------
+
+    def answer_call(self, call_id: str, custom_headers: tuple[tuple[str, str], ...], now: float) -> str:
+        """Take an incoming call.
+
+        Returns:
+            The offer. Make an answer to it, then call `set_local_description`.
+
+        Raises:
+            CallError: There is no such call (any more).
+            LocalProtocolError: It is not an incoming one, or was taken already.
+        """
+        return self._calls.answer_call(call_id, custom_headers, now)
+
+    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
+        """The complete offer of a call is there, or the answer to that of an incoming one.
+
+        Raises:
+            LocalProtocolError: The call has one already, or wants none.
         """
         self._calls.set_local_description(call_id, sdp, now)
 

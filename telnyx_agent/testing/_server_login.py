@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._credentials import Credentials
 from ._events import CallEnded, CloseSocket, LoggedIn, Registered, Superseded
 from ._outbox import Outbox
 from ._registry import CallPhase, Connection, Registry, ServerSession
@@ -24,6 +25,7 @@ class LoginDesk:
         registry: Where sessions live.
         calls: Calls of this connection, for those that are re-attached.
         accept: Says whether a target id (or, for `login`, a user name) is welcome.
+        credentials: Says whether a user with a password, or a token, is welcome.
         knows_voice_sdk_id: Whether the URL carried a `voice_sdk_id` that this server gave out.
     """
 
@@ -35,6 +37,7 @@ class LoginDesk:
         calls: CallDesk,
         *,
         accept: Callable[[str], bool],
+        credentials: Credentials,
         knows_voice_sdk_id: bool,
     ) -> None:
         self.session: ServerSession | None = None
@@ -44,6 +47,7 @@ class LoginDesk:
         self._registry = registry
         self._calls = calls
         self._accept = accept
+        self._credentials = credentials
         self._knows_voice_sdk_id = knows_voice_sdk_id
         self._queries = 0
 
@@ -83,7 +87,8 @@ class LoginDesk:
             return LOGIN_ERROR, "Missing or improper credentials"
         if self._scenario.login == "reject" or not self._accept(name):
             return self._scenario.login_error
-        return None
+        wrong = self._credentials.refusal(params) if method == "login" else None
+        return None if wrong is None else (LOGIN_ERROR, wrong)
 
     def _enter(self, method: str, params: Mapping[str, Any], now: float, connection: Connection) -> None:
         """The session begins, or begins again on this socket."""
@@ -100,6 +105,7 @@ class LoginDesk:
         session.connection, session.expires_at = connection, None
         session.voice_sdk_id = self._outbox.voice_sdk_id
         session.target_id = str(params.get("target_id") or params.get("login") or "")
+        session.has_credentials = method == "login"
         self.session = session
         if session.calls or session.held:
             # Attach first (S15): a client that has not been offered its call again could make nothing of its words.
@@ -179,7 +185,7 @@ class LoginDesk:
 
     def _send_widget_settings(self) -> None:
         settings = self._scenario.widget_settings
-        if settings is not None:
+        if settings is not None and self.session is not None and not self.session.has_credentials:
             self._outbox.conversation({"type": "widget_settings", "widget_settings": dict(settings)})
 
     def punt(self, now: float) -> None:

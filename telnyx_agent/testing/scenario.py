@@ -151,6 +151,8 @@ class Scenario:
         sdp_in: Which frame carries the SDP: `"media"`, `"answer"` (no media frame), `"both"`, or `"none"`.
         answer_before_media: Send A11 before A10.
         codecs: Codecs in the answer, such as `("G722",)`; None for all in common.
+        client_answer: What becomes of a client's answer to a call of ours (`LocalAgent.call_client`): `"accept"`,
+            `"reject"` or `"silent"`.
         greeting_delay: * from the invite to the agent's first words (A12).
         reply_delay: * thinking time between the user's words and the agent's.
 
@@ -206,6 +208,7 @@ class Scenario:
     sdp_in: str = attrs.field(default="media", validator=attrs.validators.in_(("media", "answer", "both", "none")))
     answer_before_media: bool = False
     codecs: tuple[str, ...] | None = None
+    client_answer: str = attrs.field(default="accept", validator=attrs.validators.in_(("accept", "reject", "silent")))
     greeting_delay: float = 0.5
     reply_delay: float = 0.2
 
