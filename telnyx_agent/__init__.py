@@ -14,8 +14,10 @@ import typing
 
 from . import _lazy
 from ._media.settings import OpusSettings
+from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._tools import Tool
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
@@ -24,6 +26,7 @@ from .client import TxClient
 from .config import Environment, IceServer, LogLevel, Region, TxServerConfiguration
 from .delegate import TxClientDelegate
 from .errors import (
+    AnswerInterruptedError,
     AuthenticationError,
     CallError,
     ClientConfigurationError,
@@ -46,6 +49,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "AIAssistantManager",
     "AgentState",
+    "AnswerInterruptedError",
     "AudioConstraints",
     "AudioProcessor",
     "AudioVisualizerConfig",
@@ -57,6 +61,7 @@ __all__ = [
     "CallTerminationReason",
     "ClientConfigurationError",
     "Environment",
+    "FunctionCall",
     "GatewayError",
     "IceServer",
     "LocalProtocolError",
@@ -73,6 +78,7 @@ __all__ = [
     "RemoteProtocolError",
     "ServerError",
     "SocketConnectionError",
+    "Tool",
     "TranscriptCancellable",
     "TranscriptionItem",
     "TurnLatency",

@@ -21,13 +21,14 @@ from ._calling import MediaChoices
 from ._checks import checked_timeout
 from ._drivers.session import SessionDriver
 from ._hub import Audience, Link
+from ._protocol.outcomes import QuestionSettled
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.loop import LoopThread
 from ._runtime.waiting import Watch
 from .assistant import AIAssistantManager, AssistantPort
 from .config import TxServerConfiguration
-from .errors import ClientConfigurationError, SocketConnectionError
+from .errors import ClientConfigurationError, SocketConnectionError, TxError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -76,7 +77,7 @@ class ClientBase:
         self._link: LoginLink | None = None
         self._last_dispatcher: Dispatcher | None = None
         self._configuration = TxServerConfiguration()
-        self._assistant = AIAssistantManager(AssistantPort(self._send_message, self._clear_transcript))
+        self._assistant = AIAssistantManager(AssistantPort(self._send_message, self._clear_transcript, self._perform))
 
     def __repr__(self) -> str:
         return f"<TxClient {self._number} {self._watch.get().status.value}>"
@@ -166,6 +167,8 @@ class ClientBase:
             watch_levels=self._watch_levels,
             perform=self._perform,
             on_delegate_thread=self._on_delegate_thread,
+            ask=self._ask,
+            forget_question=self._forget_question,
         )
 
     def _hangup(self, call_id: str, cause: str | None, cause_code: int | None) -> CommandFuture[None]:
@@ -187,6 +190,23 @@ class ClientBase:
         if self._link is None:
             self._assistant._forget()
         return self._command(None, lambda driver: driver.perform, lambda session, now: session.clear_transcript(now))
+
+    def _ask(self, text: str) -> CommandFuture[str]:
+        """Ask the agent; the future gets the answer (see `Call.ask`)."""
+        link = self._link
+        if link is None:
+            return CommandFuture.settled(error=not_connected())
+        future: CommandFuture[str] = CommandFuture(link.dispatcher, link.loop)
+        self._assistant._questions[future] = future
+        sent = self._perform(lambda session, now: session.ask(future, text, now))
+        if sent.done() and isinstance(error := sent.exception(0), TxError):
+            self._assistant._settle_question(QuestionSettled(future, "", error))
+        return future
+
+    def _forget_question(self, question: CommandFuture[str]) -> None:
+        """Nobody waits for this answer any more."""
+        if self._assistant._questions.pop(question, None) is not None:
+            self._perform(lambda session, now: session.forget_question(question, now))
 
     def _on_delegate_thread(self) -> bool:
         dispatcher = self._last_dispatcher

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ._call_asking import CallAsking
 from ._call_base import CallPort, TxCallInfo
 from ._call_recording import CallRecording
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallRecording):
+class Call(CallRecording, CallAsking):
     """One call with the assistant. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:

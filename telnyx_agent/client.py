@@ -16,6 +16,8 @@ from . import _exit
 from ._calling import MediaChoices, make_media
 from ._checks import checked_call, checked_level, checked_login
 from ._client_base import ClientBase, LoginLink, not_connected
+from ._client_events import ClientEvents
+from ._client_tools import ClientTools
 from ._drivers.making import make_driver, new_id
 from ._hub import Hub, Link, LinkStatus
 from ._images import ImageSource
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientBase):
+class TxClient(ClientTools, ClientEvents, ClientBase):
     """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -147,7 +149,7 @@ class TxClient(ClientBase):
             log = ClientLog(level, self._number)
             self._configuration = configuration
             self._watch.set(Link(status=LinkStatus.CONNECTING))
-            self._assistant._apply_widget_settings(None)
+            self._assistant._begin_login(conversation_id)
             hub = Hub(
                 self._audience,
                 dispatcher,
@@ -265,15 +267,7 @@ class TxClient(ClientBase):
         choices = self._media.but(audio, audio_constraints, audio_processor, opus)
         media = make_media(choices, self._configuration, options.call_id, link.driver, link.loop)
         media.bridge.muted = muted
-        port = CallPort(
-            self._hangup,
-            self._call_stats,
-            self._with_sound,
-            self._watch_levels,
-            self._perform,
-            self._on_delegate_thread,
-        )
-        call = self._make_call(options, media.bridge, port)
+        call = self._make_call(options, media.bridge, self._call_port())
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)

@@ -232,6 +232,11 @@ class SessionDriver:
         """A call's device goes on with other hardware."""
         self._listener.audio_device_changed(call_id, change)
 
+    def agent_voice(self, call_id: str, audible: bool, at: float) -> None:
+        """The agent's voice begins, or has ended, to be heard; `at` is on the clock that the loop's is, too."""
+        self._session.agent_voice(audible, at, self._loop.time())
+        self._step()
+
     def turn_measured(self, call_id: str, turn: TurnLatency) -> None:
         """The agent has answered."""
         self._listener.turn_measured(call_id, turn)
@@ -375,7 +380,6 @@ class SessionDriver:
         outcomes.MessageFailed: _on_message_failed,
         outcomes.AgentStateChanged: _on_agent_state,
         outcomes.Malformed: _on_malformed,
-        outcomes.FunctionCallReceived: _ignore,
         outcomes.MessageReceived: _ignore,
     }
 

@@ -16,14 +16,12 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ..errors import (
     AuthenticationError,
-    CallError,
-    ClientConfigurationError,
     GatewayError,
     LocalProtocolError,
     NetworkError,
@@ -32,6 +30,7 @@ from ..errors import (
 )
 from . import events, requests
 from .ai_events import AiConversation
+from .assistant import SessionAssistant
 from .channel import Pending, RequestKind
 from .inbox import Inbound
 from .jsonrpc import RequestId
@@ -49,7 +48,7 @@ from .requests import AnonymousLogin, CallOptions, Frame
 from .settings import SessionSettings
 from .states import NetworkReason, SessionState
 from .timers import TimerKind
-from .view import SessionView, no_clock
+from .view import no_clock
 
 __all__ = ["Session", "SessionSettings"]
 
@@ -57,7 +56,7 @@ _LOGIN_REQUIRED = -32000
 """What the server answers on a connection whose login it does not know (S2)."""
 
 
-class Session(SessionView):
+class Session(SessionAssistant):
     """One login. Not thread-safe; times are seconds on any clock that does not go back.
 
     Args:
@@ -184,6 +183,8 @@ class Session(SessionView):
                 self._open_another(now)
             elif timer.kind is TimerKind.RECONNECT:
                 self._fail(self._recovery.exhausted(), now, lost=NetworkReason.NETWORK_LOST)
+            elif timer.kind in (TimerKind.AGENT, TimerKind.ANSWER):
+                self.conversation_timer_due(timer.kind, now)
             elif timer.about:
                 self._calls.timer_due(timer, now)
             else:
@@ -229,54 +230,6 @@ class Session(SessionView):
         """
         if self._calls.media_lost(call_id, error, now, can_repair=was_up and self._recovery.is_allowed):
             self._replace(error, now, NetworkReason.NETWORK_LOST, deliberate=True, at_once=True)
-
-    # -- the assistant -------------------------------------------------------------------------------------------------
-
-    def send_message(self, text: str, image_urls: Sequence[str], now: float, *, may_wait: bool = False) -> str:
-        """Send typed text, images (`data:` or `https:` URLs) or both; the transcript has it at once (R45, R48).
-
-        Args:
-            text: The text.
-            image_urls: The images.
-            now: The time.
-            may_wait: Whether to keep the message while a call is being set up or taken up again. What became of it is
-                then told by `MessageSent` or `MessageFailed`.
-
-        Returns:
-            The id of the transcript item.
-
-        Raises:
-            ClientConfigurationError: There is nothing to send.
-            CallError: No call is active; nothing was sent.
-            SocketConnectionError: A call is active, but its connection is lost at the moment; nothing was sent.
-        """
-        if not text.strip() and not image_urls:
-            raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
-        if self.is_ready and self._calls.has_active:
-            return self._messages.send(text, tuple(image_urls), now, may_wait=may_wait)
-        if may_wait and self._calls.has_any:
-            return self._messages.keep(text, tuple(image_urls))
-        if self._calls.has_lost or self._calls.has_active:
-            raise SocketConnectionError(
-                "the connection is lost at the moment and being made again; the message was not sent"
-            )
-        raise CallError("no call is active; messages reach the assistant only during a call")
-
-    def send_function_call_output(self, call_id: str, output: str, now: float) -> None:
-        """Answer a `FunctionCallReceived`.
-
-        Raises:
-            SocketConnectionError: Not connected; an answer that comes late is worth nothing, so it is not kept (R49).
-        """
-        self._notify(requests.function_call_output(call_id, output))
-
-    def subscribe_audio_stream(self, now: float) -> None:
-        """Ask for events about audio before it is played; they come as `AiMessage`.
-
-        Raises:
-            SocketConnectionError: Not connected.
-        """
-        self._notify(requests.audio_stream_subscribe())
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -413,11 +366,6 @@ class Session(SessionView):
     def _request(self, kind: RequestKind, about: str, now: float, build: Callable[..., Frame], *args: Any) -> None:
         request_id = self._channel.expect(Pending(kind, about), now + self._settings.request_timeout)
         self._channel.send(build(request_id, *args))
-
-    def _notify(self, frame: Frame) -> None:
-        if not self.is_ready:
-            raise SocketConnectionError("not connected; the message was not sent")
-        self._channel.send(frame)
 
     # -- the server's requests; those about calls and the conversation go straight there -------------------------------
 
