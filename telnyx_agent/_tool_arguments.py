@@ -23,7 +23,7 @@ import attrs
 
 from .errors import ClientConfigurationError
 
-__all__ = ["Signature", "ToolArgumentError", "to_output"]
+__all__ = ["Signature", "ToolArgumentError", "convert"]
 
 _NONE = type(None)
 _TEXT_FORMS: dict[type, tuple[Callable[[str], Any], str]] = {
@@ -342,45 +342,45 @@ def _hints(owner: Any) -> dict[str, Any]:
     return typing.get_type_hints(owner, include_extras=True)
 
 
-def _check_hint(hint: Any, where: str) -> None:
-    """Refuse at registration what no JSON value can become."""
+def _check_hint(hint: Any, where: str, around: tuple[Any, ...] = ()) -> None:
+    """Refuse at registration what no JSON value can become. `around` are the records that it is in."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal or hint in _SIMPLE or hint in _TEXT_FORMS or hint in (Any, object):
         return
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return
     if origin is typing.Annotated:
-        _check_hint(inner[0], where)
+        _check_hint(inner[0], where, around)
         return
     kind = origin or hint
     if kind in (Union, types.UnionType) or kind in _SEQUENCES or kind in _MAPPINGS:
         for one in inner:
             if one is not Ellipsis:
-                _check_hint(one, where)
+                _check_hint(one, where, around)
         return
     fields = _record_fields(hint)
     if fields is None:
         raise ClientConfigurationError(f"the tool's argument {where} has the type {_names([hint])}, which JSON has not")
-    for name, (one, _) in fields.items():
-        if one is not hint:
-            _check_hint(one, f"{where}.{name}")
+    if hint not in around:
+        for name, (one, _) in fields.items():
+            _check_hint(one, f"{where}.{name}", (*around, hint))
 
 
 # -- JSON Schema -------------------------------------------------------------------------------------------------------
 
 
-def _schema(hint: Any) -> dict[str, Any]:
+def _schema(hint: Any, around: tuple[Any, ...] = ()) -> dict[str, Any]:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         notes = [note for note in inner[1:] if isinstance(note, str)]
-        return {**_schema(inner[0]), **({"description": notes[0]} if notes else {})}
+        return {**_schema(inner[0], around), **({"description": notes[0]} if notes else {})}
     simple = {str: "string", int: "integer", float: "number", bool: "boolean", None: "null", _NONE: "null"}
     if hint in simple:
         return {"type": simple[hint]}
     if hint in _TEXT_FORMS:
         return {"type": "string", "format": _TEXT_FORMS[hint][1]}
     if origin in (Union, types.UnionType):
-        members = [_schema(one) for one in inner if one is not _NONE]
+        members = [_schema(one, around) for one in inner if one is not _NONE]
         return members[0] if len(members) == 1 else {"anyOf": members}
     if origin is Literal:
         return {"enum": list(inner)}
@@ -388,49 +388,19 @@ def _schema(hint: Any) -> dict[str, Any]:
         return {"enum": [member.value for member in hint]}
     kind = origin or hint
     if kind in _SEQUENCES:
-        return {"type": "array", **({"items": _schema(inner[0])} if inner else {})}
+        return {"type": "array", **({"items": _schema(inner[0], around)} if inner else {})}
     if kind in _MAPPINGS:
-        return {"type": "object", **({"additionalProperties": _schema(inner[1])} if inner else {})}
+        return {"type": "object", **({"additionalProperties": _schema(inner[1], around)} if inner else {})}
     fields = _record_fields(hint)
     if fields is None:
         return {}
-    properties = {name: {} if one is hint else _schema(one) for name, (one, _) in fields.items()}
+    if hint in around:
+        return {"type": "object"}
+    properties = {name: _schema(one, (*around, hint)) for name, (one, _) in fields.items()}
     return {"type": "object", "properties": properties, "required": [n for n, (_, needed) in fields.items() if needed]}
 
 
-# -- results -----------------------------------------------------------------------------------------------------------
-
-
-def to_output(result: object) -> str:
-    """A tool's result as the text that the agent gets: a text as it is, everything else as JSON.
-
-    Raises:
-        TypeError: JSON cannot express it.
-        ValueError: It contains itself, or a number that JSON has not.
-    """
-    if isinstance(result, str):
-        return result
-    return json.dumps(result, ensure_ascii=False, allow_nan=False, default=_simple)
-
-
-def _simple(value: Any) -> Any:
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, type):
-        raise TypeError(f"{value.__name__} is a class")
-    if dataclasses.is_dataclass(value):
-        return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-    if attrs.has(type(value)):
-        return {one.name: getattr(value, one.name) for one in attrs.fields(type(value))}
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, (uuid.UUID, decimal.Decimal)):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=repr)
-    raise TypeError(f"{type(value).__name__} is nothing that JSON can express")
+# -- texts ----------------------------------------------------------------------------------------------------------
 
 
 def _is_hashable(value: object) -> bool:

@@ -21,7 +21,8 @@ import attrs
 
 from ._runtime.dispatch import report
 from ._runtime.workers import DaemonPool
-from ._tool_arguments import Signature, ToolArgumentError, to_output
+from ._tool_arguments import Signature, ToolArgumentError
+from ._tool_results import to_output
 from .errors import ClientConfigurationError, TxError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`Spoken`: what is known of the transcript's items beyond their text - what was heard of them, and what tools they want.
+"""`Spoken`: what is known of the items beyond their text - what was heard of them, and which tools they want.
 
 Rules of this file:
 
