@@ -159,7 +159,7 @@ def test_no_answer_in_time(client: TxClient) -> None:
 
     with LocalAgent(brain, voice="silent", ears="deaf", greeting="", scenario=Scenario.fast(), media=False) as agent:
         call = begin(client, agent)
-        with pytest.raises(TxTimeoutError, match="did not answer completely within 0.2 s"):
+        with pytest.raises(TxTimeoutError, match=r"did not answer completely within 0\.2 s"):
             call.ask("please wait", timeout=0.2)
         silent.set()
         assert call.ask("this", timeout=PATIENCE) == "To this"

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from telnyx_agent import CallError, FunctionCall, SocketConnectionError, TxClient
+from telnyx_agent import CallError, FunctionCall, LocalProtocolError, SocketConnectionError, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from telnyx_agent.testing.scenario import FunctionCall as ToolRequest
@@ -223,15 +223,14 @@ def test_a_tool_may_use_the_client(client: TxClient, agent: LocalAgent, delegate
     @client.tool
     def busy() -> str:
         outcome.append(client.send_ai_assistant_message("from the tool").result(PATIENCE))
-        try:
+        with pytest.raises(LocalProtocolError, match="waits for the tool's result") as caught:
             next(iter(client.calls.values())).ask("what now")
-        except Exception as exc:
-            outcome.append(type(exc).__name__)
+        outcome.append(caught.value)
         return "done"
 
     begin(client, agent)
     assert output(agent, agent.call_function("busy")) == "done"
-    assert outcome[1] == "LocalProtocolError"
+    assert len(outcome) == 2
 
 
 def test_a_coroutine_function(client: TxClient, agent: LocalAgent) -> None:
