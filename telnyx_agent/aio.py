@@ -18,7 +18,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._event_stream import DEFAULT_SIZE, EventStream
 from ._protocol.states import CallState, CallStateKind, CallTerminationReason
@@ -221,6 +221,14 @@ class AsyncTxClient:
     def ai_assistant_manager(self) -> AIAssistantManager:
         """See `TxClient.ai_assistant_manager`."""
         return self.sync.ai_assistant_manager
+
+    @overload
+    def tool(self, function: _F, /) -> _F: ...
+
+    @overload
+    def tool(
+        self, function: None = None, /, *, name: str | None = None, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> Callable[[_F], _F]: ...
 
     def tool(
         self,

@@ -99,6 +99,7 @@ class Asks:
             question.earlier = self._conversation.response_ids
             try:
                 question.item_id = self._send(question.text, now)
+                question.is_typed = self._conversation.find(question.item_id) is not None
             except TxError as error:
                 self._settle(question, error=error)
 

@@ -136,7 +136,7 @@ class Conversation(Spoken):
         self.agent.user_turn(AgentState.PROCESSING_IMAGE if image_urls else AgentState.THINKING, now)
         self.observer(now)
 
-    def refused(self, item_id: str, refusal: Refusal) -> None:
+    def refused(self, item_id: str, refusal: Refusal, now: float) -> None:
         """The server did not take a message, so it was not said."""
         self._unconfirmed.pop(item_id, None)
         if item_id in self._places:
@@ -151,6 +151,7 @@ class Conversation(Spoken):
             data=dict(refusal.data),
         )
         self._report(ClientFailed(error))
+        self.observer(now)
 
     def add(self, item: TranscriptionItem, now: float) -> None:
         """Put an item of the application's in, or in the place of the one with its id."""

@@ -321,7 +321,7 @@ class Session(SessionAssistant):
         elif pending.kind is RequestKind.ATTACH:
             self._calls.attach_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.MESSAGE:
-            self._conversation.refused(pending.about, refusal)
+            self._conversation.refused(pending.about, refusal, now)
 
     def _log_in_again(self, pending: Pending, refusal: events.Refusal, now: float) -> None:
         """The server does not know our login any more (R16). An invite goes out again after the next one."""
@@ -330,7 +330,7 @@ class Session(SessionAssistant):
         if pending.kind is RequestKind.INVITE:
             self._calls.invite_later(pending.about)
         elif pending.kind is RequestKind.MESSAGE and not self._registration.is_over:
-            self._conversation.refused(pending.about, refusal)
+            self._conversation.refused(pending.about, refusal, now)
 
     def _adopt_session_id(self, reply: events.Reply, pending: Pending) -> None:
         """The server's word counts (R10); the login's result is news even if it says what we said."""

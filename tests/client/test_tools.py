@@ -37,7 +37,7 @@ def output(agent: LocalAgent, call_id: str) -> str:
 
     def fits(frame: Any) -> bool:
         item = frame.get("params", {}).get("item", {})
-        return item.get("type") == "function_call_output" and item.get("call_id") == call_id
+        return bool(item.get("type") == "function_call_output" and item.get("call_id") == call_id)
 
     frame = agent.wait_for_frame("ai_conversation", PATIENCE, direction="received", predicate=fits)
     assert "id" not in frame.message  # a notification (R49)
