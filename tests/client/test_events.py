@@ -130,13 +130,16 @@ def test_a_full_buffer_drops_the_oldest() -> None:
 def test_two_streams_and_one_that_is_left(client: TxClient, agent: LocalAgent) -> None:
     """Each gets everything; leaving a loop, or the block of a stream, ends one and not the other."""
     first = client.events(timeout=PATIENCE)
+    third = client.events(timeout=PATIENCE, maxsize=1)
     with client.events(timeout=PATIENCE) as second:
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
         assert isinstance(next(first), ev.SocketConnected)
         assert isinstance(next(second), ev.SocketConnected)
     assert list(second) == []
-    for _ in client.events(timeout=PATIENCE, maxsize=1):
+    for event in third:
+        assert isinstance(event, ev.EventsDropped)
         break
+    del third
     gc.collect()
     client.disconnect().result(PATIENCE)
     assert any(isinstance(event, ev.SocketDisconnected) for event in first)
