@@ -18,6 +18,7 @@ from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
 from ._tools import Tool
+from ._variables import dynamic_variable_headers
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
@@ -90,6 +91,7 @@ __all__ = [
     "TxTimeoutError",
     "WidgetSettings",
     "__version__",
+    "dynamic_variable_headers",
 ]
 
 logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())

@@ -27,6 +27,7 @@ from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
 from ._runtime.switch_interval import DEFAULT_INTERVAL
 from ._signaling import SignalingConnection
+from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
@@ -232,6 +233,7 @@ class TxClient(ClientTools, ClientEvents, ClientBase):
         *,
         audio: AudioDevice | None = None,
         muted: bool = False,
+        dynamic_variables: Mapping[str, str | int | float | bool] | None = None,
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
@@ -248,6 +250,8 @@ class TxClient(ClientTools, ClientEvents, ClientBase):
                 variable `account_number`.
             audio: The audio device of this call, in place of the client's.
             muted: Start muted.
+            dynamic_variables: The assistant's dynamic variables, by name: `{"account_number": 1}` goes as the header
+                `X-Account-Number`; see `dynamic_variable_headers`.
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
@@ -261,6 +265,8 @@ class TxClient(ClientTools, ClientEvents, ClientBase):
         link = self._link
         if link is None:
             raise self._watch.get().error or not_connected()
+        if dynamic_variables:
+            custom_headers = dynamic_variable_headers(dynamic_variables, custom_headers)
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
