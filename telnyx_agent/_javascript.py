@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._images import ImageSource
+from ._runtime.dispatch import report
 from .call import Call, CallPort
 from .client import TxClient
 from .config import Environment, LogLevel, TxServerConfiguration
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from ._runtime.futures import CommandFuture
 
 __all__ = ["Notification", "RtcCall", "TelnyxRTC"]
+
+_logger = logging.getLogger("telnyx_agent.delegate")
 
 Listener = Callable[..., object]
 
@@ -228,10 +232,10 @@ class TelnyxRTC:
             if not isinstance(call, RtcCall):  # there is none any more
                 return
             arguments = (Notification("callUpdate", call),)
-        # Each on its own, so that one's exception does not cost the others theirs.
-        dispatcher = self.client._last_dispatcher
-        assert dispatcher is not None  # which runs this
-        dispatcher.submit(lambda: listener(*arguments), _EVENTS[name])
+        try:
+            listener(*arguments)
+        except Exception as exc:  # noqa: BLE001 - one's exception must not cost the others the event
+            report(_logger, f"{_EVENTS[name]} raised {type(exc).__name__}; the call goes on", exc)
 
 
 _EVENTS = {

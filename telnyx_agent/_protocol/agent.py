@@ -28,6 +28,9 @@ PAUSE = 0.45
 YIELD = 1.0
 """Seconds that an interrupted voice may still be heard; later it is not interrupted after all."""
 
+TAIL = 0.2
+"""Seconds that the rest of an interrupted voice is heard when the next response has begun already."""
+
 VOICE_WAIT = 1.5
 """Seconds for the voice to begin after its text is complete."""
 
@@ -107,6 +110,8 @@ class Agent:
         if not self._is_responding:
             self._is_responding = True
             self._was_heard = self.hearing.is_audible and not self._is_stale
+            if self._stale_until is not None:
+                self._stale_until = min(self._stale_until, now + TAIL)
         self._is_expected = False
         self._voice_due = None
         self._quiet_at = now + QUIET

@@ -15,7 +15,7 @@ from datetime import datetime
 import attrs
 
 from ..errors import CallError
-from .agent import YIELD, Agent
+from .agent import Agent
 from .items import Items
 from .outcomes import SessionEvent
 from .states import AgentState
@@ -23,6 +23,9 @@ from .timers import Timers
 from .transcription import TranscriptionItem
 
 __all__ = ["Spoken"]
+
+_GIVES_WAY = 1.5
+"""Seconds after the user began in which a voice that ends was interrupted; as `TurnLatency.interrupted` has it."""
 
 _ALL = 0.9
 """The share of an item that is taken for all of it: what was heard is an estimate."""
@@ -97,7 +100,7 @@ class Spoken(Items):
         if not audible and last is not None and last.response_id == self._response_id:
             suspect, self._suspect = self._suspect, None
             share = self._share(last, now)
-            yielded = suspect is not None and suspect[0] == last.id and at - suspect[1] <= YIELD
+            yielded = suspect is not None and suspect[0] == last.id and at - suspect[1] <= _GIVES_WAY
             is_interrupted = last.interrupted or (yielded and share is not None and share < _ALL)
             if is_interrupted and (share != last.heard_share or not last.interrupted):
                 self._put(attrs.evolve(last, interrupted=True, heard_share=share))
