@@ -13,6 +13,7 @@ import logging
 import typing
 
 from . import _lazy
+from ._client_logging import TxLogger
 from ._media.settings import OpusSettings
 from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
@@ -87,6 +88,7 @@ __all__ = [
     "TxClient",
     "TxClientDelegate",
     "TxError",
+    "TxLogger",
     "TxServerConfiguration",
     "TxTimeoutError",
     "WidgetSettings",

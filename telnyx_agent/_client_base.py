@@ -24,6 +24,7 @@ from ._hub import Audience, Link
 from ._protocol.outcomes import QuestionSettled
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
+from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
 from ._runtime.waiting import Watch
 from .assistant import AIAssistantManager, AssistantPort
@@ -77,6 +78,8 @@ class ClientBase:
         self._link: LoginLink | None = None
         self._last_dispatcher: Dispatcher | None = None
         self._configuration = TxServerConfiguration()
+        self._log: ClientLog | None = None
+        self._logger: object | None = None
         self._assistant = AIAssistantManager(AssistantPort(self._send_message, self._clear_transcript, self._perform))
 
     def __repr__(self) -> str:

@@ -17,6 +17,7 @@ from ._calling import MediaChoices, make_media
 from ._checks import checked_call, checked_level, checked_login
 from ._client_base import ClientBase, LoginLink, not_connected
 from ._client_events import ClientEvents
+from ._client_logging import ClientLogging, TxLogger, checked_logger, sink_of
 from ._client_tools import ClientTools
 from ._drivers.making import make_driver, new_id
 from ._hub import Hub, Link, LinkStatus
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientTools, ClientEvents, ClientBase):
+class TxClient(ClientTools, ClientEvents, ClientLogging, ClientBase):
     """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -69,6 +70,7 @@ class TxClient(ClientTools, ClientEvents, ClientBase):
             program do not make the call stutter (see docs/performance.md). None leaves it alone.
         reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
             `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
+        logger: Takes the log that `log_level` asks for, in the place of stderr; see `TxLogger`.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -84,9 +86,11 @@ class TxClient(ClientTools, ClientEvents, ClientBase):
         opus: OpusSettings | None = None,
         switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
+        logger: TxLogger | None = None,
     ) -> None:
         media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
         super().__init__(delegate, media, callbacks, reconnect_timeout)
+        self._logger = checked_logger(logger)
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -147,7 +151,7 @@ class TxClient(ClientTools, ClientEvents, ClientBase):
                 # What the last login still has to tell comes first.
                 dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
             self._last_dispatcher = dispatcher
-            log = ClientLog(level, self._number)
+            log = self._log = ClientLog(level, self._number, sink_of(self._logger, dispatcher))
             self._configuration = configuration
             self._watch.set(Link(status=LinkStatus.CONNECTING))
             self._assistant._begin_login(conversation_id)
