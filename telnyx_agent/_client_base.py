@@ -27,7 +27,8 @@ from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
 from ._runtime.waiting import Watch
-from .assistant import AIAssistantManager, AssistantPort
+from ._transcript_edits import AssistantPort, Items
+from .assistant import AIAssistantManager
 from .config import TxServerConfiguration
 from .errors import ClientConfigurationError, SocketConnectionError, TxError
 
@@ -80,7 +81,9 @@ class ClientBase:
         self._configuration = TxServerConfiguration()
         self._log: ClientLog | None = None
         self._logger: object | None = None
-        self._assistant = AIAssistantManager(AssistantPort(self._send_message, self._clear_transcript, self._perform))
+        self._assistant = AIAssistantManager(
+            AssistantPort(self._send_message, self._edit_transcript, self._perform, lambda: self._watch.get().target_id)
+        )
 
     def __repr__(self) -> str:
         return f"<TxClient {self._number} {self._watch.get().status.value}>"
@@ -189,10 +192,12 @@ class ClientBase:
     def _send_message(self, text: str, urls: tuple[str, ...], may_wait: bool) -> CommandFuture[str]:
         return self._command(not_connected(), lambda driver: driver.send_message, text, urls, may_wait)
 
-    def _clear_transcript(self) -> CommandFuture[None]:
+    def _edit_transcript(
+        self, action: Callable[[Session, float], None], offline: Callable[[Items], Items]
+    ) -> CommandFuture[None]:
         if self._link is None:
-            self._assistant._forget()
-        return self._command(None, lambda driver: driver.perform, lambda session, now: session.clear_transcript(now))
+            self._assistant._replace(offline)
+        return self._command(None, lambda driver: driver.perform, action)
 
     def _ask(self, text: str) -> CommandFuture[str]:
         """Ask the agent; the future gets the answer (see `Call.ask`)."""

@@ -22,9 +22,9 @@ from ._protocol.outcomes import QuestionSettled, TranscriptChanged
 from ._protocol.states import AgentState
 from ._runtime.waiting import Watch
 from ._tools import ToolRunner
+from ._transcript_edits import AssistantPort, Items, TranscriptEdits
 
 if TYPE_CHECKING:
-    from ._protocol.session import Session
     from ._runtime.dispatch import Dispatcher
     from ._runtime.futures import CommandFuture
 
@@ -54,15 +54,6 @@ class TranscriptCancellable:
 
 
 @attrs.frozen
-class AssistantPort:
-    """The commands of the assistant, as the client hands them over."""
-
-    send_message: Callable[[str, tuple[str, ...], bool], CommandFuture[str]]
-    clear_transcript: Callable[[], CommandFuture[None]]
-    perform: Callable[[Callable[[Session, float], None]], CommandFuture[None]]
-
-
-@attrs.frozen
 class _Observer:
     """One subscription; compared by identity of its key."""
 
@@ -70,19 +61,18 @@ class _Observer:
     notify: Callable[[TranscriptChanged], object]
 
 
-class AIAssistantManager:
+class AIAssistantManager(TranscriptEdits):
     """The assistant's side of a client. Every method may be called from any thread and inside any callback."""
 
     def __init__(self, port: AssistantPort) -> None:
         """Made by `TxClient`; use `client.ai_assistant_manager`."""
-        self._port = port
+        super().__init__(port)
         self._tools = ToolRunner(self.send_function_call_output)
         self._conversation_id: str | None = None
         # The questions that somebody waits for, by what was given as their key.
         self._questions: dict[object, CommandFuture[str]] = {}
-        self._transcript: tuple[TranscriptionItem, ...] = ()
+        self._transcript: Items = ()
         self._agent_state = Watch(AgentState.IDLE)
-        self._widget_settings: WidgetSettings | None = None
         # Subscriptions come and go on any thread while the loop reads them: a tuple that is replaced under a lock.
         self._lock = threading.Lock()
         self._observers: tuple[_Observer, ...] = ()
@@ -121,10 +111,6 @@ class AIAssistantManager:
         """Only the items that are complete."""
         return tuple(item for item in self.transcript if not item.is_partial)
 
-    def clear_transcriptions(self) -> CommandFuture[None]:
-        """Forget the transcript. `Call.transcript` of earlier calls stays."""
-        return self._port.clear_transcript()
-
     def subscribe_to_transcript_updates(
         self, handler: Callable[[Sequence[TranscriptionItem]], object]
     ) -> TranscriptCancellable:
@@ -142,6 +128,17 @@ class AIAssistantManager:
         def notify(change: TranscriptChanged) -> None:
             if change.item is not None:
                 handler(change.item)
+
+        return self._subscribe(notify)
+
+    def subscribe_to_transcript_deltas(
+        self, handler: Callable[[TranscriptionItem, str], object]
+    ) -> TranscriptCancellable:
+        """Call `handler` with an item and the text by which it has just grown. Otherwise as the other subscriptions."""
+
+        def notify(change: TranscriptChanged) -> None:
+            if change.item is not None and change.delta is not None:
+                handler(change.item, change.delta)
 
         return self._subscribe(notify)
 
@@ -283,8 +280,9 @@ class AIAssistantManager:
         if future is not None:
             future.settle(question.text, question.error)
 
-    def _forget(self) -> None:
-        self._transcript = ()
+    def _replace(self, edit: Callable[[Items], Items]) -> None:
+        """Without a session."""
+        self._transcript = edit(self._transcript)
 
     def _notify(self, dispatcher: Dispatcher, change: TranscriptChanged) -> None:
         for observer in self._observers:

@@ -32,6 +32,7 @@ from ._protocol.ai_events import (
     ResponseDone,
     TextDelta,
     TextDone,
+    Transcripts,
 )
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallTerminationReason
@@ -76,6 +77,7 @@ __all__ = [
     "TextDone",
     "TranscriptItemUpdated",
     "TranscriptionUpdated",
+    "Transcripts",
     "TurnLatencyMeasured",
     "WidgetSettingsUpdated",
     "event_of",

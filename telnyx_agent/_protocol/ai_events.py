@@ -30,7 +30,9 @@ __all__ = [
     "ResponseDone",
     "TextDelta",
     "TextDone",
+    "Transcripts",
     "parse_ai_conversation",
+    "parse_transcription",
 ]
 
 
@@ -137,6 +139,13 @@ class ResponseDone:
 
 
 @attrs.frozen
+class Transcripts:
+    """Items in one of the other forms that iOS reads (`transcript`, `transcriptions`, `conversation`)."""
+
+    items: tuple[MessageItem, ...]
+
+
+@attrs.frozen
 class OtherAi:
     """A type that is of no consequence to us, or unknown."""
 
@@ -153,6 +162,7 @@ AiEvent = (
     | TextDelta
     | TextDone
     | ResponseDone
+    | Transcripts
     | OtherAi
 )
 
@@ -185,13 +195,45 @@ def parse_ai_conversation(fields: Fields) -> AiConversation:
     settings = fields.object("widget_settings")
     return AiConversation(
         fields.values,
-        OtherAi(kind) if parser is None else parser(fields),
+        _other(kind, fields) if parser is None else parser(fields),
         None if settings is None else WidgetSettings.from_wire(settings.values),
         # Where the login has it (R8), and as the realtime protocol that these frames follow spells it.
         fields.loose_text("conversation_id")
         or fields.loose_object("target_params").loose_text("conversation_id")
         or fields.loose_object("conversation").loose_text("id"),
     )
+
+
+def parse_transcription(fields: Fields) -> AiConversation:
+    """A `telnyx_rtc.transcription` frame, which only iOS's tests know."""
+    return AiConversation(fields.values, _other("transcription", fields))
+
+
+def _other(kind: str, fields: Fields) -> AiEvent:
+    """Items in iOS's other forms, if there are any. None of these was ever captured."""
+    conversation = fields.loose_object("conversation")
+    found = [fields.loose_object("transcript"), fields.loose_object("transcription"), conversation]
+    found += [conversation.loose_object("transcript"), *fields.loose_objects("transcriptions")]
+    found += [*conversation.loose_objects("events"), *conversation.loose_objects("messages")]
+    items = [item for one in found if (item := _transcript(one)) is not None]
+    if (text := fields.loose_text("transcription")) is not None:
+        items.append(MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), text))
+    return Transcripts(tuple(items)) if items else OtherAi(kind)
+
+
+def _transcript(fields: Fields) -> MessageItem | None:
+    text = fields.loose_text("content", "text")
+    if text is None:
+        return None
+    return MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), whole(text))
+
+
+def _role(fields: Fields) -> str:
+    return (fields.loose_text("role", "speaker") or "user").lower()
+
+
+def _is_partial(fields: Fields) -> bool:
+    return fields.raw("isPartial") is True or fields.raw("isFinal") is False
 
 
 def _item_created(fields: Fields) -> AiEvent:

@@ -80,6 +80,10 @@ class SessionAssistant(SessionView):
         self._conversation.tool_answered(call_id, now)
         self._notify(requests.function_call_output(call_id, output))
 
+    def clear_role(self, role: str, now: float) -> None:
+        """Forget the items of one role."""
+        self._conversation.clear(role)
+
     def ask(self, key: object, text: str, now: float) -> None:
         """Send a typed question and wait for the answer: `QuestionSettled` follows, also if it cannot be sent.
 

@@ -159,8 +159,11 @@ class Conversation(Spoken):
             item = attrs.evolve(item, timestamp=self._wall_clock())
         self._put(attrs.evolve(item, at=now, call_id=item.call_id or self._call_id))
 
-    def clear(self) -> None:
-        """Forget all items."""
+    def clear(self, role: str | None = None) -> None:
+        """Forget all items, or those of one role."""
+        if role is not None:
+            self._clear_role(role)
+            return
         had_items = bool(self._items)
         self._response_id = self._suspect = None
         self._budget.clear()
@@ -171,6 +174,19 @@ class Conversation(Spoken):
         self._open = None
         if had_items:
             self._report(TranscriptChanged(None, ()))
+
+    def _clear_role(self, role: str) -> None:
+        left = [item for item in self._items if item.role != role]
+        if len(left) == len(self._items):
+            return
+        for item in self._items:
+            if item.role == role:
+                self._budget.forget(item.id)
+        if role == TranscriptionItem.ROLE_ASSISTANT:
+            self._open = self._suspect = None
+        self._items[:] = left
+        self._places = {item.id: place for place, item in enumerate(left)}
+        self._report(TranscriptChanged(None, self.transcript))
 
     # -- the assistant's side ------------------------------------------------------------------------------------------
 
@@ -199,6 +215,10 @@ class Conversation(Spoken):
             self._on_user_message(message, now)
         elif message.role == TranscriptionItem.ROLE_ASSISTANT:
             self._on_assistant_message(message, now)
+
+    def _on_transcripts(self, transcripts: ai_events.Transcripts, now: float) -> None:
+        for message in transcripts.items:
+            self._on_message(message, now)
 
     def _on_user_message(self, message: ai_events.MessageItem, now: float) -> None:
         known = self._find_user_item(message, now)
@@ -341,6 +361,7 @@ class Conversation(Spoken):
 
     _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = {
         ai_events.MessageItem: _on_message,
+        ai_events.Transcripts: _on_transcripts,
         ai_events.FunctionCall: _on_function_call,
         ai_events.ResponseCreated: _on_response_created,
         ai_events.TextDelta: _on_delta,
