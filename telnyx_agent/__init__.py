@@ -13,10 +13,14 @@ import logging
 import typing
 
 from . import _lazy
+from ._client_logging import TxLogger
 from ._client_recording import SessionRecording
 from ._media.settings import OpusSettings
+from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._tools import Tool
+from ._variables import dynamic_variable_headers
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
@@ -25,6 +29,7 @@ from .client import TxClient
 from .config import Environment, IceServer, LogLevel, Region, TxServerConfiguration
 from .delegate import TxClientDelegate
 from .errors import (
+    AnswerInterruptedError,
     AuthenticationError,
     CallError,
     ClientConfigurationError,
@@ -48,6 +53,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "AIAssistantManager",
     "AgentState",
+    "AnswerInterruptedError",
     "AudioConstraints",
     "AudioProcessor",
     "AudioVisualizerConfig",
@@ -60,6 +66,7 @@ __all__ = [
     "CallTerminationReason",
     "ClientConfigurationError",
     "Environment",
+    "FunctionCall",
     "GatewayError",
     "IceServer",
     "LocalProtocolError",
@@ -77,6 +84,7 @@ __all__ = [
     "ServerError",
     "SessionRecording",
     "SocketConnectionError",
+    "Tool",
     "TranscriptCancellable",
     "TranscriptionItem",
     "TurnLatency",
@@ -85,10 +93,12 @@ __all__ = [
     "TxClientDelegate",
     "TxConfig",
     "TxError",
+    "TxLogger",
     "TxServerConfiguration",
     "TxTimeoutError",
     "WidgetSettings",
     "__version__",
+    "dynamic_variable_headers",
 ]
 
 logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())

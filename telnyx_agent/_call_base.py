@@ -57,6 +57,8 @@ class CallPort:
     perform: Callable[[Callable[[Session, float], Any]], CommandFuture[Any]]
     on_delegate_thread: Callable[[], bool]
     answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
+    ask: Callable[[str], CommandFuture[str]]
+    forget_question: Callable[[CommandFuture[str]], None]
 
 
 class CallBase:
@@ -191,17 +193,26 @@ class CallBase:
             CallError: The call ended and will not get there; its text says why.
             TxTimeoutError: The time was up; the call goes on.
         """
+        reached, settle = self._reaches(state)
+        return settle(self._state.wait(reached, timeout))
+
+    def _reaches(
+        self, state: CallState | Iterable[CallState]
+    ) -> tuple[Callable[[CallState], bool], Callable[[CallState], CallState]]:
+        """Whether a state ends the wait for `state`; and what the wait comes to with it, or which error it raises."""
         wanted = frozenset(s.kind for s in ([state] if isinstance(state, CallState) else state))
         passed = wanted <= _SETTING_UP
 
         def reached(now: CallState) -> bool:
             return now.kind in wanted or now.is_terminal or (passed and now.kind not in _SETTING_UP)
 
-        found = self._state.wait(reached, timeout)
-        if found.is_terminal and CallStateKind.DONE not in wanted:
-            names = " or ".join(sorted(kind.name for kind in wanted))
-            raise _ended_too_early(self, found.termination_reason, names)
-        return found
+        def settle(found: CallState) -> CallState:
+            if found.is_terminal and CallStateKind.DONE not in wanted:
+                names = " or ".join(sorted(kind.name for kind in wanted))
+                raise _ended_too_early(self, found.termination_reason, names)
+            return found
+
+        return reached, settle
 
     def wait_until_active(self, timeout: float | None = None) -> None:
         """Block until the assistant has answered; `wait_for_state(CallState.ACTIVE, timeout)`."""
@@ -218,6 +229,10 @@ class CallBase:
         """
         found = self._state.wait(lambda now: now.is_terminal, timeout)
         return found.termination_reason or CallTerminationReason()
+
+    def _over(self) -> Exception:
+        """The refusal of a command that needs a call that is up."""
+        return CallError("the call is over", call_id=str(self.call_id))
 
     # -- fed by the hub, on the loop thread --------------------------------------------------------------------------
 

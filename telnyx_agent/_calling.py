@@ -94,9 +94,12 @@ def make_media(
     def turned(turn: TurnLatency) -> None:
         loop.post(driver.turn_measured, call_id, turn)
 
+    def voiced(audible: bool, at: float) -> None:
+        loop.post(driver.agent_voice, call_id, audible, at)
+
     if bridge is None:
         bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
-        bridge.turns = TurnMeter(turned)
+        bridge.turns = TurnMeter(turned, voiced)
     sound = CallSound(
         bridge, functools.partial(_open_device, choices.device), functools.partial(_make_processor, choices)
     )

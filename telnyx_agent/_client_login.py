@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from . import _exit
 from ._calling import MediaChoices, make_media
 from ._client_base import ClientBase, LoginLink, not_connected
+from ._client_logging import sink_of
 from ._drivers.making import make_driver
 from ._hub import Hub, Link, LinkStatus
-from ._protocol.credentials import is_anonymous
+from ._protocol.credentials import conversation_of, is_anonymous
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
@@ -73,10 +74,11 @@ class ClientLogin(ClientBase):
                 # What the last login still has to tell comes first.
                 dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
             self._last_dispatcher = dispatcher
-            log = ClientLog(level, self._number, self._flight)
+            sink = sink_of(self._logger, dispatcher)
+            log = self._log = ClientLog(level, self._number, self._flight, sink)
             self._configuration, self._login, self._tx_config = configuration, login, tx_config
             self._watch.set(Link(status=LinkStatus.CONNECTING))
-            self._assistant._apply_widget_settings(None)
+            self._assistant._begin_login(conversation_of(login))
             hub = Hub(
                 self._audience,
                 dispatcher,

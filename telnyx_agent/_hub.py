@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Callable, Mapping
+import threading
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import attrs
 
-from ._protocol.outcomes import CallDetails, TranscriptChanged
+from ._event_stream import EventStream
+from ._protocol.ai_events import FunctionCall
+from ._protocol.outcomes import AiMessage, CallDetails, FunctionCallReceived, QuestionSettled, TranscriptChanged
 from ._protocol.states import AgentState, CallState
 from ._runtime.waiting import Watch
 from .delegate import TxClientDelegate
 from .errors import TxError
+from .events import event_of
 
 if TYPE_CHECKING:
     from ._drivers.call import CallMedia
@@ -45,10 +50,14 @@ class Audience:
         self.delegate = delegate
         self.flight = flight
         self.taps: tuple[Tap, ...] = ()
+        # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
+        self._lock = threading.Lock()
+        self._streams: tuple[weakref.ref[EventStream], ...] = ()
         self._listening: dict[tuple[type, str], bool] = {}
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
+        self.stream(name, *args)
         if self.taps:
             self.tell_taps(dispatcher, name, *args)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
@@ -65,6 +74,31 @@ class Audience:
         if self.delegate is None or self.listens(name):
             call = functools.partial(self.call_delegate, name, args)
             dispatcher.submit(functools.partial(recorder.run, number, call), name)
+
+    def add_stream(self, stream: EventStream) -> None:
+        """A stream gets the events from here on (any thread)."""
+        with self._lock:
+            living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
+            self._streams = (*living, weakref.ref(stream))
+
+    def stream(self, name: str, *args: Any) -> bool:
+        """Put an event into the streams, at once; whether there is one that wants it."""
+        wanted = False
+        for reference in self._streams:
+            stream = reference()
+            if stream is not None and not stream.is_over and (name != "on_audio_level" or stream.wants_levels):
+                stream.put(event_of(name, args))
+                wanted = True
+        return wanted
+
+    def end_streams(self) -> None:
+        """The login is over."""
+        with self._lock:
+            streams, self._streams = self._streams, ()
+        for reference in streams:
+            stream = reference()
+            if stream is not None:
+                stream.end()
 
     def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver an event that delegates have no method for."""
@@ -182,7 +216,9 @@ class Hub:
             self._emit("on_ai_assistant_connection_state_changed", False, None)
         status = LinkStatus.FAILED if link.status is LinkStatus.FAILED else LinkStatus.CLOSED
         self._update(status=status, target_id=None)
+        self._assistant._tools.finished()
         self._on_finished()
+        self._audience.end_streams()
 
     def release(self) -> None:
         self._on_release()
@@ -204,6 +240,8 @@ class Hub:
             return
         call._apply_state(state)
         self._record("call", state.value, call_id=call_id)
+        if state.is_terminal and all(other.state.is_terminal for other in tuple(self._calls.values())):
+            self._assistant._tools.call_over()
         reason = state.termination_reason
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
@@ -241,8 +279,9 @@ class Hub:
         call = self._calls.get(uuid)
         own = None if call is None else call.on_audio_level
         wanted = self._audience.listens("on_audio_level")
+        streamed = self._audience.stream("on_audio_level", inbound, outbound, uuid)
         if own is None and not wanted:
-            return False
+            return streamed
         # Levels that nobody has fetched yet are out of date: while a callback blocks, they do not queue up.
         if uuid not in self._levels_on_their_way:
             self._levels_on_their_way.add(uuid)
@@ -289,8 +328,19 @@ class Hub:
         self._assistant._apply_widget_settings(settings)
         self._emit("on_widget_settings_updated", settings)
 
-    def ai_message(self, params: Mapping[str, Any]) -> None:
-        self._emit("on_ai_conversation_message", params)
+    def ai_message(self, message: AiMessage) -> None:
+        self._assistant._apply_conversation_id(message.conversation_id)
+        self._emit("on_ai_conversation_message", message.params)
+        if message.event is not None:
+            self._emit("on_ai_conversation_event", message.event)
+
+    def function_call(self, call: FunctionCallReceived) -> None:
+        request = FunctionCall(call.call_id, call.name, call.arguments)
+        self._emit("on_function_call", request)
+        self._assistant._tools.requested(request)
+
+    def question_settled(self, question: QuestionSettled) -> None:
+        self._assistant._settle_question(question)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

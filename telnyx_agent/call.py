@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ._call_asking import CallAsking
 from ._call_base import CallPort, TxCallInfo
 from ._call_incoming import CallAnswering
 from ._call_recording import CallRecording
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallRecording, CallAnswering):
+class Call(CallRecording, CallAnswering, CallAsking):
     """One call, with the assistant or with anybody. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:

@@ -15,12 +15,16 @@ from ._calling import MediaChoices, make_media
 from ._checks import checked_call, checked_level, checked_login
 from ._client_base import not_connected
 from ._client_credentials import ClientCredentials
+from ._client_events import ClientEvents
+from ._client_logging import ClientLogging, TxLogger, checked_logger
 from ._client_recording import ClientRecording
+from ._client_tools import ClientTools
 from ._drivers.making import new_id
 from ._hub import LinkStatus
 from ._images import ImageSource
 from ._runtime.futures import CommandFuture
 from ._runtime.switch_interval import DEFAULT_INTERVAL
+from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientCredentials, ClientRecording):
+class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientLogging, ClientRecording):
     """A connection to Telnyx: to an AI assistant, or with credentials. Opens nothing and has no thread before a login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -62,6 +66,7 @@ class TxClient(ClientCredentials, ClientRecording):
             program do not make the call stutter (see docs/performance.md). None leaves it alone.
         reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
             `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
+        logger: Takes the log that `log_level` asks for, in the place of stderr; see `TxLogger`.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -77,9 +82,11 @@ class TxClient(ClientCredentials, ClientRecording):
         opus: OpusSettings | None = None,
         switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
+        logger: TxLogger | None = None,
     ) -> None:
         media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
         super().__init__(delegate, media, callbacks, reconnect_timeout)
+        self._logger = checked_logger(logger)
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -195,6 +202,7 @@ class TxClient(ClientCredentials, ClientRecording):
         *,
         audio: AudioDevice | None = None,
         muted: bool = False,
+        dynamic_variables: Mapping[str, str | int | float | bool] | None = None,
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
@@ -212,6 +220,8 @@ class TxClient(ClientCredentials, ClientRecording):
                 variable `account_number`.
             audio: The audio device of this call, in place of the client's.
             muted: Start muted.
+            dynamic_variables: The assistant's dynamic variables, by name: `{"account_number": 1}` goes as the header
+                `X-Account-Number`; see `dynamic_variable_headers`.
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
@@ -233,6 +243,8 @@ class TxClient(ClientCredentials, ClientRecording):
             caller_number = caller_number or config.caller_id_number or ""
             if not destination_number:
                 raise CallError("destination_number is required: only a session with an assistant knows whom to call")
+        if dynamic_variables:
+            custom_headers = dynamic_variable_headers(dynamic_variables, custom_headers)
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )

@@ -243,6 +243,11 @@ class SessionDriver(IncomingDriver):
         """A call's device goes on with other hardware."""
         self._listener.audio_device_changed(call_id, change)
 
+    def agent_voice(self, call_id: str, audible: bool, at: float) -> None:
+        """The agent's voice begins, or has ended, to be heard; `at` is on the clock that the loop's is, too."""
+        self._session.agent_voice(audible, at, self._loop.time())
+        self._step()
+
     def turn_measured(self, call_id: str, turn: TurnLatency) -> None:
         """The agent has answered."""
         self._listener.turn_measured(call_id, turn)
@@ -375,9 +380,6 @@ class SessionDriver(IncomingDriver):
     def _on_malformed(self, event: outcomes.Malformed) -> None:
         self._log.warning("ignored a frame from the server: %s", event.error)
 
-    def _ignore(self, event: Any) -> None:
-        """Events that nobody listens to yet."""
-
     _HANDLERS: ClassVar[dict[type, Callable[[SessionDriver, Any], None]]] = {
         outcomes.Ready: _on_ready,
         outcomes.LoginFailed: _on_login_failed,
@@ -397,8 +399,6 @@ class SessionDriver(IncomingDriver):
         outcomes.MessageFailed: _on_message_failed,
         outcomes.AgentStateChanged: _on_agent_state,
         outcomes.Malformed: _on_malformed,
-        outcomes.FunctionCallReceived: _ignore,
-        outcomes.MessageReceived: _ignore,
     }
 
     # -- the way out -------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from .requests import AnonymousLogin, Frame, user_agent
 __all__ = [
     "CredentialLogin",
     "Login",
+    "conversation_of",
     "is_anonymous",
     "login_frame",
     "login_hint",
@@ -52,6 +53,11 @@ Login = AnonymousLogin | CredentialLogin
 def is_anonymous(login: Login) -> bool:
     """Whether the session is locked to one assistant."""
     return isinstance(login, AnonymousLogin)
+
+
+def conversation_of(login: Login) -> str | None:
+    """The existing conversation that is to be joined, if any."""
+    return login.conversation_id if isinstance(login, AnonymousLogin) else None
 
 
 def target_of(login: Login) -> str | None:

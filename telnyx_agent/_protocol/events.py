@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from .ai_events import AiConversation, parse_ai_conversation
+from .ai_events import AiConversation, parse_ai_conversation, parse_transcription
 from .fields import Fields
 from .jsonrpc import ErrorReply, Request, Result
 from .states import GatewayState
@@ -426,4 +426,5 @@ _PARSERS: Mapping[str, Callable[[Fields], Event]] = {
     "webrtc.event": lambda fields: Info("webrtc.event"),
     "telnyx_rtc.modify": lambda fields: Info("telnyx_rtc.modify"),
     "ai_conversation": parse_ai_conversation,
+    "telnyx_rtc.transcription": parse_transcription,
 }

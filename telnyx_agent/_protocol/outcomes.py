@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from ..errors import CallError, RemoteProtocolError, TxError
+from .ai_events import AiEvent
 from .requests import CallOptions
 from .states import AgentState, CallState, CallTerminationReason
 from .transcription import TranscriptionItem
@@ -33,6 +34,7 @@ __all__ = [
     "MessageReceived",
     "MessageSent",
     "OpenConnection",
+    "QuestionSettled",
     "Ready",
     "Reconnected",
     "Reconnecting",
@@ -267,9 +269,32 @@ class WidgetSettingsChanged:
 
 @attrs.frozen
 class AiMessage:
-    """The params of an `ai_conversation` frame, of whatever type (R40)."""
+    """An `ai_conversation` frame, of whatever type (R40).
+
+    Attributes:
+        params: As they came.
+        event: What they mean.
+        conversation_id: The conversation's id, if this or an earlier frame has told it.
+    """
 
     params: Mapping[str, Any] = attrs.field(repr=False)
+    event: AiEvent | None = attrs.field(default=None, eq=False)
+    conversation_id: str | None = attrs.field(default=None, eq=False)
+
+
+@attrs.frozen
+class QuestionSettled:
+    """A question has its answer, or will have none.
+
+    Attributes:
+        key: As it was given with the question.
+        text: The answer.
+        error: Why there is none.
+    """
+
+    key: object = attrs.field(repr=False)
+    text: str = attrs.field(repr=False)
+    error: TxError | None = None
 
 
 @attrs.frozen
@@ -328,6 +353,7 @@ SessionEvent = (
     | AgentStateChanged
     | WidgetSettingsChanged
     | AiMessage
+    | QuestionSettled
     | FunctionCallReceived
     | MessageReceived
     | Malformed

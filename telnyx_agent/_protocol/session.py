@@ -16,19 +16,18 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ..errors import (
-    CallError,
-    ClientConfigurationError,
     LocalProtocolError,
     SocketConnectionError,
     TxError,
 )
 from . import events, requests
 from .ai_events import AiConversation
+from .assistant import SessionAssistant
 from .channel import Pending, RequestKind
 from .connection import Connection
 from .credentials import Login
@@ -47,7 +46,7 @@ _LOGIN_REQUIRED = -32000
 """What the server answers on a connection whose login it does not know (S2)."""
 
 
-class Session(Connection):
+class Session(Connection, SessionAssistant):
     """One login. Not thread-safe; times are seconds on any clock that does not go back.
 
     Args:
@@ -115,6 +114,8 @@ class Session(Connection):
                 self._open_another(now)
             elif timer.kind is TimerKind.RECONNECT:
                 self._fail(self._login_error or self._recovery.exhausted(), now, lost=NetworkReason.NETWORK_LOST)
+            elif timer.kind in (TimerKind.AGENT, TimerKind.ANSWER):
+                self.conversation_timer_due(timer.kind, now)
             elif timer.about:
                 self._calls.timer_due(timer, now)
             else:
@@ -153,54 +154,6 @@ class Session(Connection):
         """
         if self._calls.media_lost(call_id, error, now, can_repair=was_up and self._recovery.is_allowed):
             self._replace(error, now, NetworkReason.NETWORK_LOST, deliberate=True, at_once=True)
-
-    # -- the assistant -------------------------------------------------------------------------------------------------
-
-    def send_message(self, text: str, image_urls: Sequence[str], now: float, *, may_wait: bool = False) -> str:
-        """Send typed text, images (`data:` or `https:` URLs) or both; the transcript has it at once (R45, R48).
-
-        Args:
-            text: The text.
-            image_urls: The images.
-            now: The time.
-            may_wait: Whether to keep the message while a call is being set up or taken up again. What became of it is
-                then told by `MessageSent` or `MessageFailed`.
-
-        Returns:
-            The id of the transcript item.
-
-        Raises:
-            ClientConfigurationError: There is nothing to send.
-            CallError: No call is active; nothing was sent.
-            SocketConnectionError: A call is active, but its connection is lost at the moment; nothing was sent.
-        """
-        if not text.strip() and not image_urls:
-            raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
-        if self.is_ready and self._calls.has_active:
-            return self._messages.send(text, tuple(image_urls), now, may_wait=may_wait)
-        if may_wait and self._calls.has_any:
-            return self._messages.keep(text, tuple(image_urls))
-        if self._calls.has_lost or self._calls.has_active:
-            raise SocketConnectionError(
-                "the connection is lost at the moment and being made again; the message was not sent"
-            )
-        raise CallError("no call is active; messages reach the assistant only during a call")
-
-    def send_function_call_output(self, call_id: str, output: str, now: float) -> None:
-        """Answer a `FunctionCallReceived`.
-
-        Raises:
-            SocketConnectionError: Not connected; an answer that comes late is worth nothing, so it is not kept (R49).
-        """
-        self._notify(requests.function_call_output(call_id, output))
-
-    def subscribe_audio_stream(self, now: float) -> None:
-        """Ask for events about audio before it is played; they come as `AiMessage`.
-
-        Raises:
-            SocketConnectionError: Not connected.
-        """
-        self._notify(requests.audio_stream_subscribe())
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -279,7 +232,7 @@ class Session(Connection):
         elif pending.kind is RequestKind.ANSWER:
             self._calls.answer_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.MESSAGE:
-            self._conversation.refused(pending.about, refusal)
+            self._conversation.refused(pending.about, refusal, now)
 
     def _log_in_again(self, pending: Pending, refusal: events.Refusal, now: float) -> None:
         """The server does not know our login any more (R16). An invite goes out again after the next one."""
@@ -290,7 +243,7 @@ class Session(Connection):
         elif pending.kind is RequestKind.ANSWER:
             self._calls.answer_later(pending.about)
         elif pending.kind is RequestKind.MESSAGE and not self._registration.is_over:
-            self._conversation.refused(pending.about, refusal)
+            self._conversation.refused(pending.about, refusal, now)
 
     def _adopt_session_id(self, reply: events.Reply, pending: Pending) -> None:
         """The server's word counts (R10); the login's result is news even if it says what we said."""

@@ -54,7 +54,7 @@ class SessionView:
         self._registration = Registration(login, self._channel, self._timers, settings, random)
         self._recovery = Recovery(self._timers, settings, random, report)
         self._liveness = Liveness(self._timers, settings)
-        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report)
+        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report, timers=self._timers)
         self._messages = Messages(self._channel, self._conversation, settings, report)
         self._relogin = Relogin(self._channel, self._registration, settings, report)
         self._calls = AllCalls(

@@ -13,6 +13,7 @@ from ._server_calls import CallDesk
 from .scenario import Scenario
 
 LOGIN_ERROR = -32001
+NO_CONVERSATION = 10007, "The conversation does not exist or does not belong to this user"
 _SECRETS = ("passwd", "login_token")
 
 
@@ -88,7 +89,13 @@ class LoginDesk:
         if self._scenario.login == "reject" or not self._accept(name):
             return self._scenario.login_error
         wrong = self._credentials.refusal(params) if method == "login" else None
-        return None if wrong is None else (LOGIN_ERROR, wrong)
+        if wrong is not None:
+            return LOGIN_ERROR, wrong
+        joined = joined_conversation(params)
+        known = self._scenario.conversations
+        if joined is not None and known is not None and joined not in known:
+            return NO_CONVERSATION
+        return None
 
     def _enter(self, method: str, params: Mapping[str, Any], now: float, connection: Connection) -> None:
         """The session begins, or begins again on this socket."""
@@ -111,6 +118,8 @@ class LoginDesk:
             # Attach first (S15): a client that has not been offered its call again could make nothing of its words.
             self._outbox.hold_conversation(session.held)
         self._reattach(session)
+        if self._scenario.conversation_id is not None:
+            self._outbox.conversation_id = joined_conversation(params) or self._scenario.conversation_id
         public = {name: value for name, value in params.items() if name not in _SECRETS}
         public["userVariables"] = kept_variables(params.get("userVariables"))
         self._outbox.emit(LoggedIn(session_id, session.target_id, public))
@@ -198,6 +207,13 @@ class LoginDesk:
             call.phase = CallPhase.ENDED
             del session.calls[call.key]
             self._outbox.emit(CallEnded(call.call_id, "PURGE", by_client=False))
+
+
+def joined_conversation(params: Mapping[str, Any]) -> str | None:
+    """The conversation that a login wants to join, in either of its two places (R8)."""
+    inner = params.get("target_params")
+    found = params.get("conversation_id") or (inner.get("conversation_id") if isinstance(inner, Mapping) else None)
+    return found if isinstance(found, str) else None
 
 
 def kept_variables(variables: object) -> dict[str, str | bool]:

@@ -129,6 +129,10 @@ class Scenario:
 
         login: `"accept"`, `"silent"` (never answers a login), or `"reject"` (everybody, with `login_error`).
         login_error: Code and message of a rejection, here or by `LocalAgent(accept=...)`.
+        conversations: The conversations that a login may join by `conversation_id`; another id is refused with error
+            10007, as Telnyx's API has it. None: any.
+        conversation_id: Sent with every `ai_conversation` frame (that of the login, if it joined one); None for no such
+            member, as in all captures.
         login_delay: * from the login to its result (A2).
         client_ready: Whether `clientReady` is sent.
         client_ready_delay: * from the login to `clientReady` (A3).
@@ -186,6 +190,8 @@ class Scenario:
 
     login: str = attrs.field(default="accept", validator=attrs.validators.in_(("accept", "reject", "silent")))
     login_error: tuple[int, str] = (-32001, "Login Incorrect")
+    conversations: tuple[str, ...] | None = None
+    conversation_id: str | None = None
     login_delay: float = 0.02
     client_ready: bool = True
     client_ready_delay: float = 0.03

@@ -192,6 +192,48 @@ def test_text_and_image(tmp_path: Path) -> None:
     ]
 
 
+def test_from_ios(tmp_path: Path) -> None:
+    """The page's delegate, a call and an answer."""
+    assert run("from_ios.py", tmp_path) == [
+        "Anonymous connection successful",
+        f"assistant: {GREETING}",
+        "user: What are your opening hours?",
+        f"assistant: {HOURS}",
+        "Disconnected from AI assistant",
+    ]
+
+
+def test_from_android(tmp_path: Path) -> None:
+    """The flow says that the login is through, and carries the conversation."""
+    assert run("from_android.py", tmp_path) == [
+        "Anonymous connection successful",
+        f"assistant: {GREETING}",
+        f"assistant: {HOURS}",
+    ]
+
+
+def test_from_flutter(tmp_path: Path) -> None:
+    """The awaited login, the call, the handler of the transcript."""
+    assert run("from_flutter.py", tmp_path) == [
+        f"assistant: {GREETING}",
+        "user: What are your opening hours?",
+        f"assistant: {HOURS}",
+    ]
+
+
+def test_from_javascript(tmp_path: Path) -> None:
+    """Named events, and a client-side tool whose result the agent speaks."""
+    lines = run("from_javascript.py", tmp_path)
+    assert lines[0] == "ready to call"
+    assert [line for line in lines if not line.startswith("call ")][1:] == [
+        f"assistant: {GREETING}",
+        "assistant: One moment, I will look that up.",
+        "assistant: I looked it up: state shipped.",
+    ]
+    assert "call ACTIVE" in lines
+    assert lines[-1] == "call DONE"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process alone")
 @pytest.mark.parametrize("name", NAMES)
 def test_ctrl_c_ends_a_sample_cleanly(name: str, tmp_path: Path) -> None:
