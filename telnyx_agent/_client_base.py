@@ -106,6 +106,9 @@ class ClientBase:
         Returns:
             A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
         """
+        if self._link is None:
+            # Over already, but perhaps only just: its last callbacks may still be on their way.
+            return CommandFuture.settled_after(self._last_dispatcher)
         return self._command(None, lambda driver: driver.disconnect)
 
     # -- callbacks on the caller's thread ----------------------------------------------------------------------------

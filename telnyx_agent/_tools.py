@@ -133,8 +133,9 @@ class ToolRunner:
         tool = self._tools.get(call.name)
         if tool is None:
             if self.answers_unknown:
-                _logger.warning("the agent asked for a tool that this program does not have: %r", call.name)
-                self._send(call, _error(f"there is no tool named {call.name}"))
+                # Not its name: what comes from the server is no text for a log.
+                _logger.warning("the agent asked for a tool that this program does not have")
+                self._send(call, "unknown", _error(f"there is no tool named {call.name}"))
             return
         request = _Request(call, tool)
         self._requests[call.call_id] = request
@@ -168,7 +169,7 @@ class ToolRunner:
         finally:
             _here.is_tool = False
         if self._claim(request):
-            self._send(call, output)
+            self._send(call, tool.name, output)
         else:
             _logger.info("tool %s: the result came too late and was dropped", tool.name)
 
@@ -177,7 +178,7 @@ class ToolRunner:
         tool = request.tool
         if self._claim(request):
             _logger.warning("tool %s did not answer within %g s; the agent was told so", tool.name, tool.timeout)
-            self._send(request.call, _error(f"the tool {tool.name} did not answer within {tool.timeout:g} seconds"))
+            self._send(request.call, tool.name, _error(f"the tool {tool.name} did not answer within {tool.timeout:g} seconds"))
 
     def _claim(self, request: _Request) -> bool:
         """Whether the caller is the one to answer."""
@@ -187,8 +188,8 @@ class ToolRunner:
             del self._requests[request.call.call_id]
             return True
 
-    def _send(self, call: FunctionCall, output: str) -> None:
-        self._answer(call.call_id, output).add_done_callback(functools.partial(_look_at, call.name))
+    def _send(self, call: FunctionCall, name: str, output: str) -> None:
+        self._answer(call.call_id, output).add_done_callback(functools.partial(_look_at, name))
 
 
 def is_tool_thread() -> bool:

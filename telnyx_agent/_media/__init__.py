@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import threading
 from collections.abc import Callable
 
@@ -19,6 +20,10 @@ _loaded = threading.Event()
 # Who waits for the one import that is under way; the lock is for the first and the last of them.
 _lock = threading.Lock()
 _waiting: list[Callable[[BaseException | None], None]] = []
+_importer: threading.Thread | None = None
+
+_FORK_LIMIT = 10.0
+"""Seconds that a fork waits, at most, for an import that is under way; it takes one."""
 
 
 def is_loaded() -> bool:
@@ -53,10 +58,12 @@ async def load() -> None:
         except RuntimeError:
             pass  # the loop was stopped meanwhile, so nobody waits any more
 
+    global _importer
     with _lock:
         _waiting.append(tell)
         if len(_waiting) == 1:
-            threading.Thread(target=_work, name="telnyx-agent-import", daemon=True).start()
+            _importer = threading.Thread(target=_work, name="telnyx-agent-import", daemon=True)
+            _importer.start()
     await done
 
 
@@ -74,3 +81,24 @@ def _work() -> None:
         _waiting.clear()
     for tell in waiting:
         tell(error)
+
+
+def _finish_import() -> None:
+    """Before a fork: a child that is made while a module is being imported can never import it, as it inherits the
+    module's lock, but not the thread that would release it.
+    """
+    importer = _importer
+    if importer is not None and importer is not threading.current_thread():
+        importer.join(_FORK_LIMIT)
+
+
+def _forget_parent() -> None:
+    """In the child, nobody is waiting, and no import is under way."""
+    global _lock, _importer
+    _lock = threading.Lock()
+    _importer = None
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_finish_import, after_in_child=_forget_parent)

@@ -82,6 +82,11 @@ class Dispatcher:
         """
         return True
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether, after `close`, all callbacks have run; True where that cannot be known."""
+        return True
+
     def is_current_thread(self) -> bool:
         """Whether the calling thread is running a callback of this dispatcher."""
         return self._running_on == threading.get_ident()
@@ -126,6 +131,10 @@ class ThreadDispatcher(Dispatcher):
         with self._state:
             self._closing = True
             self._state.notify_all()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._thread is None
 
     def join(self, timeout: float | None = None) -> bool:
         thread = self._thread
