@@ -1,4 +1,4 @@
-"""Nothing is left behind: threads, descriptors, tasks, objects and memory over calls, drops, starts and stops with faults.
+"""Nothing is left behind: threads, descriptors, tasks, objects and memory over calls, drops and starts with faults.
 
     python -m benchmarks.soak                                   # all three parts: 1,000 calls, 500 drops, 200 starts
     python -m benchmarks.soak --calls 1000 --at-once 4 --seed 7
