@@ -78,7 +78,7 @@ class FarEnd:
         """What the agent has said in a call."""
         for call in self._agent.calls:
             if call.call_id == call_id:
-                return [text for role, text in call.transcript if role == "assistant"]
+                return [line.text for line in call.transcript if line.role == "assistant"]
         return []
 
     def open_calls(self) -> int:

@@ -2,9 +2,9 @@
 
 Rules of this file:
 
-1. Samples are taken when nothing is going on, after a garbage collection; so what is counted was left behind.
-2. What can be counted (threads, descriptors, tasks, live objects of the SDK and of its media libraries) must not grow at
-   all; a few may be kept once, by a cache that fills, and are told apart by how many there are per round of work.
+1. Samples are taken when nothing is going on, after a garbage collection: what is counted then was left behind.
+2. What can be counted (threads, descriptors, tasks, live objects of the SDK and of its media libraries) must not grow;
+   a few may be kept once, by a cache that fills, and are told apart by how many there are per round of work.
 3. Memory cannot be counted so: an allocator keeps what was freed, and grows in steps. Its slope is the median of the
    slopes between all pairs of samples (Theil and Sen), without the first part of the run, in which pools fill. The
    interval around it is that of Sen (Kendall's tau, 95 %). Only an interval that lies below the limit is a proof, and
@@ -20,7 +20,7 @@ import os
 import statistics
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -37,7 +37,7 @@ OBJECTS_PER_CALL = 0.1
 """So many objects of one kind more per round of work are a leak; and at least `OBJECTS` of them."""
 OBJECTS = 8
 
-_WARM_UP = 0.3
+WARM_UP = 0.3
 """The first part of a run, in which pools fill."""
 
 
@@ -164,12 +164,14 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Slope | None:
     return Slope(statistics.median(slopes), slopes[low], slopes[high])
 
 
-def judge(samples: Sequence[Sample], wanted: float) -> Verdict:
+def judge(samples: Sequence[Sample], wanted: float, *, warm_up: float = WARM_UP, kept: Collection[str] = ()) -> Verdict:
     """Compare the end of a run with its beginning.
 
     Args:
         samples: In order; the first one after a first round of work, so that what is imported and kept once is there.
         wanted: Megabytes per hour of this work that memory may grow.
+        warm_up: The part of the samples, from the first on, that do not count for memory.
+        kept: Kinds of objects that are kept on purpose, such as the transcript's.
     """
     left: list[str] = []
     if len(samples) >= 2:
@@ -177,19 +179,21 @@ def judge(samples: Sequence[Sample], wanted: float) -> Verdict:
             begin, end = getattr(samples[0], name), min(getattr(sample, name) for sample in samples[-2:])
             if end - begin > KEPT_ONCE or (len(samples) == 2 and end > begin):
                 left.append(f"{end - begin} {name} ({begin} before, {end} after)")
-        left += _objects_left(samples)
-    steady = samples[math.floor(len(samples) * _WARM_UP) :]
+        left += _objects_left(samples, kept)
+    steady = samples[math.floor(len(samples) * warm_up) :]
     memory = slope([sample.at / 3600.0 for sample in steady], [sample.rss for sample in steady])
     per_round = slope([float(sample.rounds) for sample in steady], [1000.0 * sample.rss for sample in steady])
     return Verdict(tuple(left), memory, per_round, _memory_is(memory, wanted))
 
 
-def _objects_left(samples: Sequence[Sample]) -> list[str]:
+def _objects_left(samples: Sequence[Sample], kept: Collection[str]) -> list[str]:
     """Kinds of objects of which there are more and more."""
     begin, end = samples[0], samples[-1]
     rounds = max(1, end.rounds - begin.rounds)
     found = []
     for kind, count in sorted(end.objects.items()):
+        if kind in kept:
+            continue
         # The smaller of the last two: what is about to go when a sample is taken is no leak.
         more = min(count, samples[-2].objects.get(kind, 0) if len(samples) > 2 else count) - begin.objects.get(kind, 0)
         if more >= OBJECTS and more / rounds >= OBJECTS_PER_CALL:

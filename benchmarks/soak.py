@@ -7,8 +7,9 @@
     python -m benchmarks.soak --starts 200
 
 Real WebSockets and real WebRTC against a local agent in another process, through `telnyx_agent.testing.FaultProxy`:
-connections are reset, cut, closed and half open, frames and packets late or lost, all drawn from the seed. Ends with 1 if
-something was left behind, hung, or was lost. `benchmarks/README.md` says how the verdict is found.
+connections are reset, cut, closed and half open, frames and packets late or lost, all drawn from the seed. Each part
+gets a page of its own. Ends with 1 if something was left behind, hung, or was lost. `benchmarks/README.md` says how the
+verdict is found.
 """
 
 from __future__ import annotations
@@ -16,18 +17,17 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 
-from . import _soak_parts
-from ._leaks import Slope, Verdict, judge
+from . import _leaks, _soak_parts
+from ._leaks import Slope, Verdict
 from ._report import RESULTS, Report
 from ._soak_parts import Part
 
-__all__ = ["main", "report", "run"]
+__all__ = ["main", "report"]
 
 WANTED = 1.0
 """Megabytes per hour."""
@@ -35,38 +35,44 @@ WANTED = 1.0
 _CALLS, _DROPS, _STARTS, _AT_ONCE = 1000, 500, 200, 4
 
 
-def run(quick: bool = False) -> Report:
-    """All three parts."""
-    less = 25 if quick else 1
-    parts = [
-        _soak_parts.calls(_CALLS // less, _AT_ONCE, 0),
-        _soak_parts.drops(_DROPS // less, 0),
-        _soak_parts.starts(_STARTS // less, 0),
-    ]
-    return report(parts)[0]
+_TITLES = {
+    "calls": "Soak: what calls with faults leave behind",
+    "drops": "Soak: one session whose connection is lost again and again",
+    "starts": "Soak: what starts and stops leave behind",
+}
+_ABOUT = {
+    "calls": "calls without a fault, from `new_call` to ACTIVE, and to the first sound",
+    "drops": "until the call is active again (the back-off is a second)",
+    "starts": "start and stop together, and the stop alone",
+}
+_KEPT = ("telnyx_agent.TranscriptionItem", "telnyx_agent._protocol.transcription.TranscriptionItem")
+"""Grows with what is said."""
 
 
-def report(parts: Sequence[Part]) -> tuple[Report, bool]:
-    """The table, and whether everything was as it should be."""
-    rows: list[tuple[object, ...]] = []
-    notes: list[str] = []
-    passed = True
-    raw: dict[str, Any] = {}
-    for part in parts:
-        verdict = judge(part.samples, WANTED)
-        passed = passed and verdict.passed and not part.wrong
-        rows += _soak_parts.table(part)
-        notes.append(sentence(part, verdict))
-        record = attrs.asdict(part, filter=lambda attribute, value: attribute.name != "began")
-        raw[part.name] = {**record, "verdict": attrs.asdict(verdict)}
+def report(part: Part, command: str) -> tuple[Report, bool]:
+    """The table of one part, and whether everything was as it should be."""
+    is_talk = part.name == "drops"
+    warm_up = _soak_parts.TALKATIVE + 0.05 if is_talk else _leaks.WARM_UP
+    verdict = _leaks.judge(part.samples, WANTED, warm_up=warm_up, kept=_KEPT if is_talk else ())
+    record = attrs.asdict(part, filter=lambda attribute, value: attribute.name != "began")
+    notes = [sentence(part, verdict)]
+    notes.append("; ".join(f"{count} {what}" for what, count in sorted(part.outcomes.items())) + ".")
     notes.append(
-        "Samples are taken when nothing is going on, after a garbage collection. Times in ms, median / longest since the "
-        "row before: calls without a fault from `new_call` to ACTIVE and to the first sound; drops until the call is "
-        "active again (the back-off is a second); starts in all, and the stop alone."
+        "Samples are taken when nothing is going on, after a garbage collection. Times in ms, median / longest since "
+        f"the row before: {_ABOUT[part.name]}."
     )
     columns = ("part", "done", "minutes", "threads", "descriptors", "tasks", "objects", "RSS MB", "time", "time 2")
-    title = "Soak: what calls, drops, starts and stops leave behind"
-    return Report("soak", title, columns, rows, notes, raw, lambda path: draw(parts, path)), passed
+    made = Report(
+        name=f"soak_{part.name}",
+        title=_TITLES[part.name],
+        columns=columns,
+        rows=list(_soak_parts.table(part)),
+        notes=notes,
+        raw={**record, "verdict": attrs.asdict(verdict)},
+        plot=lambda path: draw(part, path),
+        command=command,
+    )
+    return made, verdict.passed and not part.wrong
 
 
 def sentence(part: Part, verdict: Verdict) -> str:
@@ -90,26 +96,24 @@ def _interval(slope: Slope, unit: str) -> str:
     return f"{slope.value:+.2f} {unit} [{slope.low:+.2f}, {slope.high:+.2f}]"
 
 
-def draw(parts: Sequence[Part], path: Path) -> None:
-    """Counts, memory and times of each part."""
+def draw(part: Part, path: Path) -> None:
+    """Counts, memory and times."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(3, len(parts), figsize=(5 * len(parts), 8), squeeze=False, sharex="col")
-    for column, part in enumerate(parts):
-        done = [sample.rounds for sample in part.samples]
-        for name in ("threads", "descriptors", "tasks"):
-            axes[0][column].plot(done, [getattr(sample, name) for sample in part.samples], label=name)
-        axes[0][column].set_title(part.name)
-        axes[0][column].set_ylim(bottom=0)
-        axes[0][column].legend()
-        axes[1][column].plot(done, [sample.rss for sample in part.samples], label="RSS, MB")
-        axes[1][column].legend()
-        for name, values in part.series.items():
-            numbers, seconds = zip(*values, strict=True)
-            axes[2][column].plot(numbers, seconds, ".", markersize=3, label=f"{name}, s")
-        axes[2][column].set_xlabel("done")
-        axes[2][column].set_ylim(bottom=0)
-        axes[2][column].legend()
+    figure, axes = pyplot.subplots(3, 1, figsize=(9, 9), sharex=True)
+    done = [sample.rounds for sample in part.samples]
+    for name in ("threads", "descriptors", "tasks"):
+        axes[0].plot(done, [getattr(sample, name) for sample in part.samples], label=name)
+    axes[0].set_title(_TITLES[part.name])
+    axes[1].plot(done, [sample.rss for sample in part.samples], label="RSS, MB")
+    for name, values in part.series.items():
+        numbers, seconds = zip(*values, strict=True)
+        axes[2].plot(numbers, seconds, ".", markersize=3, label=f"{name}, s")
+    axes[2].set_xlabel(part.name)
+    for axis in (axes[0], axes[2]):
+        axis.set_ylim(bottom=0)
+    for axis in axes:
+        axis.legend()
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)
@@ -127,20 +131,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of all faults (%(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where to write the results (%(default)s)")
     options = parser.parse_args(arguments)
-    asked = any(value is not None for value in (options.calls, options.minutes, options.drops, options.starts))
-    less = 25 if options.quick else 1
-    parts = []
-    if not asked or options.calls or options.minutes:
-        count = options.calls or _CALLS // less
-        parts.append(_soak_parts.calls(count, options.at_once, options.seed, options.minutes))
-    if not asked or options.drops:
-        parts.append(_soak_parts.drops(options.drops or _DROPS // less, options.seed))
-    if not asked or options.starts:
-        parts.append(_soak_parts.starts(options.starts or _STARTS // less, options.seed))
-    made, passed = report(parts)
-    print(made.markdown())
-    made.write(options.output)
+    passed = True
+    for make, command in _chosen(options):
+        made, good = report(make(), command)
+        print(made.markdown(), flush=True)
+        made.write(options.output)
+        passed = passed and good
     return 0 if passed else 1
+
+
+def _chosen(options: argparse.Namespace) -> Iterator[tuple[Callable[[], Part], str]]:
+    """The parts that were asked for, and the command for each; all if none was."""
+    is_all = all(value is None for value in (options.calls, options.minutes, options.drops, options.starts))
+    less = 25 if options.quick else 1
+    seed = options.seed
+    if is_all or options.calls or options.minutes:
+        count, at_once, minutes = options.calls or _CALLS // less, options.at_once, options.minutes
+        amount = f"--calls {count}" if minutes is None else f"--minutes {minutes:g}"
+        yield (
+            lambda: _soak_parts.calls(count, at_once, seed, minutes),
+            f"soak {amount} --at-once {at_once} --seed {seed}",
+        )
+    if is_all or options.drops:
+        drops = options.drops or _DROPS // less
+        yield lambda: _soak_parts.drops(drops, seed), f"soak --drops {drops} --seed {seed}"
+    if is_all or options.starts:
+        starts = options.starts or _STARTS // less
+        yield lambda: _soak_parts.starts(starts, seed), f"soak --starts {starts} --seed {seed}"
 
 
 if __name__ == "__main__":

@@ -353,7 +353,7 @@ async def stop_checks(connection: RTCPeerConnection) -> None:
 
     stopped: list[asyncio.Task[None]] = []
     for transceiver in connection.getTransceivers():
-        ice = transceiver.receiver.transport.transport.iceGatherer._connection
+        ice: Any = transceiver.receiver.transport.transport.iceGatherer._connection
         ice.check_start_task = refuse
         for pair in ice._check_list:
             if pair.task is not None and not pair.task.done():
