@@ -178,7 +178,8 @@ class ToolRunner:
         tool = request.tool
         if self._claim(request):
             _logger.warning("tool %s did not answer within %g s; the agent was told so", tool.name, tool.timeout)
-            self._send(request.call, tool.name, _error(f"the tool {tool.name} did not answer within {tool.timeout:g} seconds"))
+            error = _error(f"the tool {tool.name} did not answer within {tool.timeout:g} seconds")
+            self._send(request.call, tool.name, error)
 
     def _claim(self, request: _Request) -> bool:
         """Whether the caller is the one to answer."""

@@ -4,7 +4,7 @@
   arrival and gives aiortc nothing to decode. aiortc's decoder thread, which then has nothing to do, is sent home.
 - Candidates: an instance attribute in place of the ICE connection's `get_component_candidates`, so that gathering ends
   in time whatever the servers do, and finds loopback where there is nothing else.
-- The negotiated codecs, and the sockets when closing takes too long.
+- The negotiated codecs, the checks that still go on when a call ends, and the sockets when closing takes too long.
 - Each packet's way through aiortc, which `rtp.py` shortens.
 
 `check()` compares all of it with the installed versions before the first call.
@@ -32,7 +32,10 @@ from ..errors import MediaError
 from . import rtp
 from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, turn_tls_context
 
-__all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "path_answers", "release_decoder"]
+__all__ = [
+    *("abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "path_answers", "release_decoder"),
+    "stop_checks",
+]
 
 _log = logging.getLogger("telnyx_agent.media")
 
@@ -76,6 +79,10 @@ def _differences() -> list[str]:
         ("aioice.Connection does not call it", "get_component_candidates" in _inner_names(ice.gather_candidates)),
         ("aioice.Connection has no _protocols", "_protocols" in _names(ice.__init__)),
         ("aioice.Connection has no build_request", _takes(ice.build_request, {"pair", "nominate"})),
+        (
+            "aioice.Connection keeps other books about its checks",
+            _takes(ice.check_start_task, {"pair"}) and "_check_list" in _names(ice.__init__),
+        ),
         ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )
     return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
@@ -277,6 +284,29 @@ def _has_loopback() -> bool:
         return address_towards((_LOOPBACK, 9)) == _LOOPBACK
     except OSError:
         return False
+
+
+async def stop_checks(connection: RTCPeerConnection) -> None:
+    """End the connectivity checks of a connection that is about to be closed, and begin no more.
+
+    In versions that Python 3.10 has to live with, such as 0.10.2, aioice closes the sockets first and goes on with its
+    checks for a moment: each sends to a closed socket, and fails in a task that nobody looks at.
+    """
+
+    def refuse(pair: Any) -> None:
+        pair.state = aioice.ice.CandidatePair.State.FAILED
+
+    stopped: list[asyncio.Task[None]] = []
+    for transceiver in connection.getTransceivers():
+        ice: Any = transceiver.receiver.transport.transport.iceGatherer._connection
+        ice.check_start_task = refuse
+        for pair in ice._check_list:
+            if pair.task is not None and not pair.task.done():
+                pair.task.cancel()
+                stopped.append(pair.task)
+            refuse(pair)
+    if stopped:
+        await asyncio.wait(stopped)
 
 
 def abort(connection: RTCPeerConnection) -> None:

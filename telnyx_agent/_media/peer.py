@@ -361,6 +361,7 @@ class MediaPeer:
         if self._pc.remoteDescription is not None:
             # ICE must not wait for more candidates, or its checks would never end.
             await self._pc.addIceCandidate(None)
+        await graft.stop_checks(self._pc)
         self._release_decoder()
         await self._pc.close()
         if self._decoder_released:
