@@ -189,6 +189,11 @@ class Hub:
         if call is not None:
             call._apply_details(details)
 
+    def call_progress(self, call_id: str, step: str) -> None:
+        call = self._calls.get(UUID(call_id))
+        if call is not None:
+            call._apply_progress(step)
+
     def call_media_connected(self, call_id: str) -> None:
         call = self._calls.get(UUID(call_id))
         if call is not None:

@@ -12,10 +12,13 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
+
 from . import _exit
 from ._calling import MediaChoices, make_media
-from ._checks import checked_call, checked_level, checked_login
-from ._client_base import ClientBase, LoginLink, not_connected
+from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
+from ._client_base import LoginLink, not_connected
+from ._client_codecs import AudioCodec, ClientCodecs, checked_codecs
 from ._drivers.making import make_driver, new_id
 from ._hub import Hub, Link, LinkStatus
 from ._images import ImageSource
@@ -39,11 +42,12 @@ if TYPE_CHECKING:
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
     from .audio import AudioDevice, AudioProcessor
+    from .audio.tones import RingSource
 
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientBase):
+class TxClient(ClientCodecs):
     """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -66,6 +70,11 @@ class TxClient(ClientBase):
             program do not make the call stutter (see docs/performance.md). None leaves it alone.
         reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
             `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
+        force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
+        ringback: What you hear while the other side rings and sends no sound of its own: a `Tone`, or the path of a WAV
+            file. None: nothing. iOS: `ringBackTone`.
+        ringtone: What you hear while somebody calls you. iOS: `ringtone`.
+        ring_device: Where you hear it; the system's default when not given. Never the device of a call.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -81,8 +90,18 @@ class TxClient(ClientBase):
         opus: OpusSettings | None = None,
         switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
+        force_relay_candidate: bool = False,
+        ringback: RingSource | None = None,
+        ringtone: RingSource | None = None,
+        ring_device: AudioDevice | None = None,
     ) -> None:
-        media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
+        media = MediaChoices(
+            switch_interval=switch_interval,
+            relay_only=bool(force_relay_candidate),
+            ringback=ringback,
+            ringtone=ringtone,
+            ring_device=ring_device,
+        ).but(audio, audio_constraints, None, opus)
         super().__init__(delegate, media, callbacks, reconnect_timeout)
 
     # -- connection --------------------------------------------------------------------------------------------------
@@ -233,6 +252,9 @@ class TxClient(ClientBase):
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
+        preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
+        invite_timeout: float | None = None,
+        force_relay_candidate: bool | None = None,
     ) -> Call:
         """Call the assistant. Returns at once; while the login is in flight the call waits for it.
 
@@ -249,6 +271,11 @@ class TxClient(ClientBase):
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
+            preferred_codecs: These come first in the offer, in this order: `AudioCodec`s, W3C's dictionaries or names
+                such as `"PCMU"`. The others follow, so that the call can be made in any case.
+            invite_timeout: Seconds for the other side to answer; then the call ends with `RECOVERY_ON_TIMER_EXPIRE`.
+                None: 30 s for any sign of life and 120 s for the answer. (No official SDK has such a limit.)
+            force_relay_candidate: Audio over a TURN server only, in place of the client's choice.
 
         Raises:
             SocketConnectionError: Not logged in and not about to be; call `anonymous_login` first.
@@ -262,18 +289,14 @@ class TxClient(ClientBase):
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
+        codecs, timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
+        options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=timeout)
         choices = self._media.but(audio, audio_constraints, audio_processor, opus)
-        media = make_media(choices, self._configuration, options.call_id, link.driver, link.loop)
+        if force_relay_candidate is not None:
+            choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
+        media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
-        port = CallPort(
-            self._hangup,
-            self._call_stats,
-            self._with_sound,
-            self._watch_levels,
-            self._perform,
-            self._on_delegate_thread,
-        )
-        call = self._make_call(options, media.bridge, port)
+        call = self._make_call(options, media.bridge, self._call_port())
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)

@@ -196,7 +196,7 @@ def _can_use(server: RTCIceServer) -> bool:
         return False
 
 
-def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool) -> None:
+def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool, relay_only: bool = False) -> None:
     """Make the receiver's ICE connection gather for at most `timeout` seconds, and stop at once when it is cancelled.
 
     aioice binds the sockets; we ask the servers. aioice alone asks from each address of the machine and waits 5 s for
@@ -207,6 +207,7 @@ def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool)
         receiver: Of the peer connection's only transceiver.
         timeout: Seconds. Host candidates are there in any case.
         loopback: Offer 127.0.0.1 too; it is offered anyway where there is no other address.
+        relay_only: Bind no address of this machine: only a TURN server's is offered and used (RFC 8829 4.1.1).
     """
     check()
     connection = receiver.transport.transport.iceGatherer._connection
@@ -216,6 +217,8 @@ def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool)
         stun, turn = connection.stun_server, connection.turn_server
         connection.stun_server = connection.turn_server = None
         local = [_LOOPBACK] if (loopback or not addresses) and _has_loopback() else []
+        if relay_only:
+            addresses, local, stun = [], [], None
         binding = asyncio.ensure_future(bind_hosts(component=component, addresses=[*addresses, *local]))
         try:
             found = await asyncio.shield(binding)
@@ -227,7 +230,7 @@ def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool)
         if stun is not None:
             queries.append(_ask_stun(connection, stun))
         if turn is not None:
-            queries.append(_ask_turn(connection, component, turn))
+            queries.append(_ask_turn(connection, component, turn, hidden=relay_only))
         return found + await _answers(queries, timeout)
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign, assignment]
@@ -267,10 +270,12 @@ async def _ask_stun(connection: aioice.Connection, server: tuple[str, int]) -> a
     return None
 
 
-async def _ask_turn(connection: aioice.Connection, component: int, server: tuple[str, int]) -> aioice.Candidate:
+async def _ask_turn(
+    connection: aioice.Connection, component: int, server: tuple[str, int], *, hidden: bool
+) -> aioice.Candidate:
     """An address at the server that passes everything on."""
     address = await _resolve(server[0])
-    options: dict[str, Any] = {"hide_related_address": False}  # since aioice 0.12
+    options: dict[str, Any] = {"hide_related_address": hidden}  # since aioice 0.12
     known = inspect.signature(aioice.ice.relayed_candidate).parameters
     candidate, protocol = await aioice.ice.relayed_candidate(
         component=component,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,13 @@ __all__ = [
     "AgentStateChanged",
     "AiMessage",
     "CallDetails",
+    "CallProgress",
     "CallStateChanged",
+    "CallStep",
     "CallUpdated",
     "ClientFailed",
     "CloseConnection",
+    "CommandSettled",
     "DropConnection",
     "FunctionCallReceived",
     "LoginFailed",
@@ -142,6 +146,7 @@ class CallDetails:
         answer_custom_headers: Names and values of the custom headers that came with the answer.
         datacenter: The name of the media server.
         client_state: The client state, base64, as the server gave it back.
+        bye_custom_headers: Names and values of the custom headers that came with the far end's bye.
     """
 
     telnyx_session_id: str | None = None
@@ -150,6 +155,38 @@ class CallDetails:
     answer_custom_headers: tuple[tuple[str, str], ...] = ()
     datacenter: str | None = None
     client_state: str | None = attrs.field(default=None, repr=False)
+    bye_custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+
+
+class CallStep(str, enum.Enum):
+    """What is measured while a call is set up, as far as it is signalling."""
+
+    INVITE_SENT = "invite_sent"
+    INVITE_ACCEPTED = "invite_accepted"
+    RINGING = "ringing"
+    REMOTE_DESCRIPTION = "remote_description_received"
+    ANSWERED = "answered"
+
+
+@attrs.frozen
+class CallProgress:
+    """A call came to this point now."""
+
+    call_id: str
+    step: CallStep
+
+
+@attrs.frozen
+class CommandSettled:
+    """What became of a command that the server had to confirm (`Session.hold`, `Session.press_keys`).
+
+    Attributes:
+        ticket: What the command returned.
+        error: Why nothing came of it; None: it is done.
+    """
+
+    ticket: str
+    error: TxError | None = None
 
 
 @attrs.frozen
@@ -291,6 +328,8 @@ SessionEvent = (
     | DropConnection
     | CloseConnection
     | CallStateChanged
+    | CallProgress
+    | CommandSettled
     | CallUpdated
     | RemoteDescription
     | MediaOffered

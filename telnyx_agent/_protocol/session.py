@@ -32,7 +32,7 @@ from ..errors import (
 )
 from . import events, requests
 from .ai_events import AiConversation
-from .channel import Pending, RequestKind
+from .channel import CALL_COMMANDS, Pending, RequestKind
 from .inbox import Inbound
 from .jsonrpc import RequestId
 from .liveness import Verdict
@@ -193,6 +193,8 @@ class Session(SessionView):
         pending = self._channel.settle(request_id)
         if pending is not None and pending.kind is RequestKind.ATTACH:
             self._calls.attach_refused(pending.about, None, now)
+        elif pending is not None and pending.kind in CALL_COMMANDS:
+            self._calls.command_answered(pending, None, now)
 
     def _look_at_liveness(self, kind: TimerKind, now: float) -> None:
         verdict = self._liveness.timer_due(kind, now)
@@ -344,6 +346,8 @@ class Session(SessionView):
                 self._messages.confirmed(pending.about)
             elif pending.kind is RequestKind.BYE:
                 self._calls.bye_answered(pending.about)
+            elif pending.kind in CALL_COMMANDS:
+                self._calls.command_answered(pending, reply, now)
         # Told by its form and not by its id, as all official SDKs do (R5).
         if reply.gateway is not None:
             self._on_gateway(reply.gateway, now)
@@ -355,6 +359,8 @@ class Session(SessionView):
         self._liveness.confirmed(now)
         if pending.kind is RequestKind.MESSAGE:
             self._messages.confirmed(pending.about)
+        elif pending.kind in CALL_COMMANDS:
+            self._calls.command_answered(pending, refusal, now)
         elif pending.kind is RequestKind.BYE and refusal.code != _LOGIN_REQUIRED:
             self._calls.bye_answered(pending.about)
         if pending.kind is RequestKind.LOGIN:
