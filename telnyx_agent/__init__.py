@@ -13,6 +13,8 @@ import logging
 import typing
 
 from . import _lazy
+from ._call_timings import CallTimings, TimingStep
+from ._client_codecs import AudioCodec
 from ._media.settings import OpusSettings
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
@@ -46,6 +48,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "AIAssistantManager",
     "AgentState",
+    "AudioCodec",
     "AudioConstraints",
     "AudioProcessor",
     "AudioVisualizerConfig",
@@ -55,6 +58,7 @@ __all__ = [
     "CallState",
     "CallStateKind",
     "CallTerminationReason",
+    "CallTimings",
     "ClientConfigurationError",
     "Environment",
     "GatewayError",
@@ -73,6 +77,7 @@ __all__ = [
     "RemoteProtocolError",
     "ServerError",
     "SocketConnectionError",
+    "TimingStep",
     "TranscriptCancellable",
     "TranscriptionItem",
     "TurnLatency",
