@@ -67,6 +67,16 @@ class ClientCodecs(ClientBase):
 
     get_supported_audio_codecs = get_supported_codecs
 
+    @property
+    def datacenter(self) -> str | None:
+        """The data centre that the client is logged in to, such as `"ams3-prod"`; None until the server tells."""
+        return self._watch.get().datacenter
+
+    @property
+    def region(self) -> str | None:
+        """Where that is, such as `"eu-west"`; None until the server tells."""
+        return self._watch.get().region
+
 
 def checked_codecs(codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None) -> tuple[dict[str, Any], ...]:
     """Preferred codecs as on the wire; each may be an `AudioCodec`, W3C's dictionary, or a name such as `"PCMU"`.

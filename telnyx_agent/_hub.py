@@ -96,6 +96,8 @@ class Link:
     error: TxError | None = None
     session_id: str = ""
     target_id: str | None = None
+    datacenter: str | None = None
+    region: str | None = None
 
 
 class Hub:
@@ -156,6 +158,9 @@ class Hub:
     def session_updated(self, session_id: str) -> None:
         self._update(session_id=session_id)
         self._emit("on_session_updated", session_id)
+
+    def server_located(self, datacenter: str | None, region: str | None) -> None:
+        self._update(datacenter=datacenter, region=region)
 
     def finished(self) -> None:
         link = self._link.get()

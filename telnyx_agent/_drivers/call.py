@@ -105,6 +105,7 @@ class CallDriver:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._mark = media.bridge.marks.mark
+        self._rings = False
         self._ringing: set[asyncio.Future[None]] = set()
         self._peer: MediaPeer | None = None
         # Each peer connection has a number, so that what an older one still says can be told apart (R57).
@@ -146,16 +147,14 @@ class CallDriver:
     def ring(self, on: bool) -> None:
         """Whether the call rings now. Silence is immediate; the ringing device is opened and closed on a worker."""
         tone = self._media.tone
-        if tone is None or tone.is_over:
+        if tone is None or tone.is_over or on is self._rings:
             return
         if not on:
             tone.hush()
         elif self._closing or self._connected.is_set():
             return  # early media is there already: it is heard in place of the tone
-        self._keep_ringing(tone.begin if on else tone.end)
-
-    def _keep_ringing(self, job: Callable[[], None]) -> None:
-        running = self._loop.run_in_executor(None, job)
+        self._rings = on
+        running = self._loop.run_in_executor(None, tone.begin if on else tone.end)
         self._ringing.add(running)
         running.add_done_callback(self._ringing.discard)
 

@@ -38,6 +38,7 @@ __all__ = [
     "Reconnecting",
     "RemoteDescription",
     "RingingReceived",
+    "ServerLocated",
     "SessionEvent",
     "SessionUpdated",
     "TranscriptChanged",
@@ -54,6 +55,14 @@ class SessionUpdated:
     """The server confirmed or replaced the session id."""
 
     session_id: str
+
+
+@attrs.frozen
+class ServerLocated:
+    """The server says where it is; each None where it does not."""
+
+    datacenter: str | None
+    region: str | None
 
 
 @attrs.frozen
@@ -319,6 +328,7 @@ class Malformed:
 
 SessionEvent = (
     SessionUpdated
+    | ServerLocated
     | Ready
     | LoginFailed
     | ClientFailed

@@ -43,6 +43,7 @@ from .outcomes import (
     LoginFailed,
     Ready,
     Reconnected,
+    ServerLocated,
     SessionUpdated,
 )
 from .requests import AnonymousLogin, CallOptions, Frame
@@ -433,6 +434,8 @@ class Session(SessionView):
         self._registration.client_ready(now)
 
     def _on_gateway(self, report: events.GatewayReport, now: float) -> None:
+        if report.datacenter is not None or report.region is not None:
+            self._events.append(ServerLocated(report.datacenter, report.region))
         self._conclude(self._registration.gateway_reported(report, now), now)
 
     def _on_ping(self, event: events.Ping, now: float) -> None:
