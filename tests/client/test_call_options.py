@@ -173,25 +173,10 @@ def test_timings_of_a_whole_call(client: TxClient, talking_agent: LocalAgent) ->
     until(lambda: call.timings.get("first_audio") is not None)
     timings = call.timings
     labels = [step.label for step in timings.steps]
-    assert sorted(labels) == sorted(
-        [
-            "new_call",
-            "media_started",
-            "offer_created",
-            "invite_sent",
-            "invite_accepted",
-            "ringing",
-            "remote_description_received",
-            "remote_description_applied",
-            "ice_connected",
-            "media_connected",
-            "first_packet",
-            "answered",
-            "active",
-            "device_started",
-            "first_audio",
-        ]
-    )
+    signalling = {"invite_sent", "invite_accepted", "ringing", "remote_description_received", "answered", "active"}
+    media = {"media_started", "offer_created", "remote_description_applied", "ice_connected", "media_connected"}
+    assert set(labels) == {"new_call", *signalling, *media, "first_packet", "device_started", "first_audio"}
+    assert len(labels) == 15
     path = ["new_call", "media_started", "offer_created", "invite_sent", "ringing", "remote_description_received"]
     path += ["remote_description_applied", "ice_connected", "media_connected", "device_started", "first_audio"]
     assert sorted(path, key=labels.index) == path
