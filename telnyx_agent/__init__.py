@@ -13,6 +13,8 @@ import logging
 import typing
 
 from . import _lazy
+from ._call_timings import CallTimings, TimingStep
+from ._client_codecs import AudioCodec
 from ._client_logging import TxLogger
 from ._client_recording import SessionRecording
 from ._media.settings import OpusSettings
@@ -54,6 +56,7 @@ __all__ = [
     "AIAssistantManager",
     "AgentState",
     "AnswerInterruptedError",
+    "AudioCodec",
     "AudioConstraints",
     "AudioProcessor",
     "AudioVisualizerConfig",
@@ -64,6 +67,7 @@ __all__ = [
     "CallState",
     "CallStateKind",
     "CallTerminationReason",
+    "CallTimings",
     "ClientConfigurationError",
     "Environment",
     "FunctionCall",
@@ -84,6 +88,7 @@ __all__ = [
     "ServerError",
     "SessionRecording",
     "SocketConnectionError",
+    "TimingStep",
     "Tool",
     "TranscriptCancellable",
     "TranscriptionItem",

@@ -55,6 +55,7 @@ class CallPort:
     with_sound: Callable[[str, Callable[[CallSound], None]], CommandFuture[None]]
     watch_levels: Callable[[str], CommandFuture[None]]
     perform: Callable[[Callable[[Session, float], Any]], CommandFuture[Any]]
+    request: Callable[[Callable[[Session, float], str]], CommandFuture[None]]
     on_delegate_thread: Callable[[], bool]
     answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
     ask: Callable[[str], CommandFuture[str]]
@@ -75,6 +76,8 @@ class CallBase:
         self._recorder: StereoRecorder | None = None
         self._turns: tuple[TurnLatency, ...] = ()
         self._on_audio_level: Callable[[float, float], object] | None = None
+        self._marks = bridge.marks
+        self._marks.mark("new_call")
         self._started_at = time.monotonic()
         self._active_after: float | None = None
         self._media_after: float | None = None
@@ -239,10 +242,14 @@ class CallBase:
     def _apply_state(self, state: CallState) -> None:
         if state == CallState.ACTIVE and self._active_after is None:
             self._active_after = time.monotonic() - self._started_at
+            self._marks.mark("active")
         self._state.set(state)
 
     def _apply_details(self, details: CallDetails) -> None:
         self._details = details
+
+    def _apply_progress(self, step: str) -> None:
+        self._marks.mark(step)
 
     def _apply_media_connected(self) -> None:
         self._media_after = time.monotonic() - self._started_at

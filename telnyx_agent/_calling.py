@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
 
 from ._drivers.call import CallMedia
+from ._drivers.ring import Ring
 from ._drivers.sound import CallSound
 from ._media.settings import OpusSettings
 from .audio.processing import AudioConstraints, create_processor
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from ._drivers.session import SessionDriver
     from ._media.bridge import AudioBridge
     from ._media.turns import TurnLatency
+    from ._protocol.requests import CallOptions
     from ._runtime.loop import LoopThread
     from .audio import AudioDevice, AudioDeviceChange, AudioProcessor
+    from .audio.tones import RingSource
     from .config import TxServerConfiguration
     from .errors import MediaError
 
@@ -35,6 +39,10 @@ class MediaChoices:
         processor: The user's own processor in place of ours.
         opus: How Opus is encoded.
         switch_interval: Seconds, or None.
+        relay_only: Whether only TURN servers' addresses are used.
+        ringback: What is heard while the other side rings.
+        ringtone: What is heard while somebody calls.
+        ring_device: Where; None is the default device.
     """
 
     device: AudioDevice | None = None
@@ -42,6 +50,10 @@ class MediaChoices:
     processor: AudioProcessor | None = None
     opus: OpusSettings = attrs.field(factory=OpusSettings)
     switch_interval: float | None = None
+    relay_only: bool = False
+    ringback: RingSource | None = None
+    ringtone: RingSource | None = None
+    ring_device: AudioDevice | None = None
 
     def __attrs_post_init__(self) -> None:
         # Typed as what they may be at run time: users of these checks are those who do not run a type checker.
@@ -55,6 +67,12 @@ class MediaChoices:
         interval = self.switch_interval
         if interval is not None and not 1e-6 <= interval <= 1.0:
             raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0002, or None; got {interval!r}")
+
+        for name, source in (("ringback", self.ringback), ("ringtone", self.ringtone)):
+            if source is not None:
+                from .audio.tones import check_ring_source  # numpy comes with it
+
+                check_ring_source(name, source)
 
     def but(
         self,
@@ -76,12 +94,18 @@ class MediaChoices:
 def make_media(
     choices: MediaChoices,
     configuration: TxServerConfiguration,
-    call_id: str,
+    options: CallOptions,
     driver: SessionDriver,
     loop: LoopThread,
     bridge: AudioBridge | None = None,
+    *,
+    incoming: bool = False,
 ) -> CallMedia:
-    """One call's media; nothing is opened yet. `bridge` is that of a call which came in, and got one to begin with."""
+    """One call's media; nothing is opened yet. Incoming calls ring with the ringtone, others with the ringback.
+
+    `bridge` is that of a call which came in, and got one to begin with.
+    """
+    call_id = options.call_id
     from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
     from ._media.turns import TurnMeter
 
@@ -111,7 +135,20 @@ def make_media(
         opus=choices.opus,
         switch_interval=choices.switch_interval,
         ca_file=configuration.ca_file,
+        preferred_codecs=options.preferred_codecs,
+        relay_only=choices.relay_only,
+        tone=_make_ring(choices, incoming, failed),
     )
+
+
+def _make_ring(choices: MediaChoices, incoming: bool, failed: Callable[[MediaError], None]) -> Ring | None:
+    source = choices.ringtone if incoming else choices.ringback
+    if source is None:
+        return None
+    from .audio.tones import open_ring_source
+
+    open_tone = functools.partial(open_ring_source, source)
+    return Ring(open_tone, functools.partial(_open_device, choices.ring_device), failed)
 
 
 def _open_device(device: AudioDevice | None) -> AudioDevice:

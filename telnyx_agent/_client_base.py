@@ -170,6 +170,14 @@ class ClientBase:
         refusal = not_connected() if otherwise is None else otherwise
         return self._command(refusal, lambda driver: driver.perform, action)
 
+    def _request(self, action: Callable[[Session, float], str]) -> CommandFuture[None]:
+        """Run `action(session, now)` on the loop, which asks the server for something and returns a ticket.
+
+        Returns:
+            A future that is done when the server has confirmed it; its error is the `TxError` that came of it.
+        """
+        return self._command(not_connected(), lambda driver: driver.request, action)
+
     def _call_port(self) -> CallPort:
         return CallPort(
             hangup=self._hangup,
@@ -178,6 +186,7 @@ class ClientBase:
             watch_levels=self._watch_levels,
             perform=self._perform,
             answer=self._answer,
+            request=self._request,
             on_delegate_thread=self._on_delegate_thread,
             ask=self._ask,
             forget_question=self._forget_question,

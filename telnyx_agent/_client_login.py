@@ -124,7 +124,7 @@ class ClientLogin(ClientBase):
         """
         link = self._link
         assert link is not None  # it is the one that reports the call
-        media = make_media(self._media, self._configuration, options.call_id, link.driver, link.loop)
+        media = make_media(self._media, self._configuration, options, link.driver, link.loop, incoming=True)
         return self._make_call(options, media.bridge, self._call_port()), media
 
     def _answer(
@@ -134,7 +134,9 @@ class ClientLogin(ClientBase):
         if link is None:
             return CommandFuture.settled(error=not_connected())
         choices: MediaChoices = self._media.but(*own_choices)
-        media = make_media(choices, self._configuration, str(call.call_id), link.driver, link.loop, bridge=call._bridge)
+        media = make_media(
+            choices, self._configuration, call._options, link.driver, link.loop, call._bridge, incoming=True
+        )
         return self._command(
             not_connected(), lambda driver: driver.answer_call, str(call.call_id), headers, media, muted
         )

@@ -146,6 +146,8 @@ class Link:
     error: TxError | None = None
     session_id: str = ""
     target_id: str | None = None
+    datacenter: str | None = None
+    region: str | None = None
 
 
 class Hub:
@@ -210,6 +212,9 @@ class Hub:
         self._update(session_id=session_id)
         self._emit("on_session_updated", session_id)
 
+    def server_located(self, datacenter: str | None, region: str | None) -> None:
+        self._update(datacenter=datacenter, region=region)
+
     def finished(self) -> None:
         link = self._link.get()
         if link.target_id is not None:
@@ -257,6 +262,11 @@ class Hub:
             self._record(
                 "call", "details", call_id=call_id, session=details.telnyx_session_id, leg=details.telnyx_leg_id
             )
+
+    def call_progress(self, call_id: str, step: str) -> None:
+        call = self._calls.get(UUID(call_id))
+        if call is not None:
+            call._apply_progress(step)
 
     def call_media_connected(self, call_id: str) -> None:
         call = self._calls.get(UUID(call_id))

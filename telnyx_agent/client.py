@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
+
 from ._calling import MediaChoices, make_media
-from ._checks import checked_call, checked_level, checked_login
+from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
 from ._client_base import not_connected
+from ._client_codecs import AudioCodec, ClientCodecs, checked_codecs
 from ._client_credentials import ClientCredentials
 from ._client_events import ClientEvents
 from ._client_logging import ClientLogging, TxLogger, checked_logger
@@ -39,11 +42,12 @@ if TYPE_CHECKING:
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
     from .audio import AudioDevice, AudioProcessor
+    from .audio.tones import RingSource
 
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientLogging, ClientRecording):
+class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, ClientLogging, ClientRecording):
     """A connection to Telnyx: to an AI assistant, or with credentials. Opens nothing and has no thread before a login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -67,6 +71,11 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientLogging, Clie
         reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
             `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
         logger: Takes the log that `log_level` asks for, in the place of stderr; see `TxLogger`.
+        force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
+        ringback: What you hear while the other side rings and sends no sound of its own: a `Tone`, or the path of a WAV
+            file. None: nothing. iOS: `ringBackTone`.
+        ringtone: What you hear while somebody calls you. iOS: `ringtone`.
+        ring_device: Where you hear it; the system's default when not given. Never the device of a call.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -83,8 +92,18 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientLogging, Clie
         switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
         logger: TxLogger | None = None,
+        force_relay_candidate: bool = False,
+        ringback: RingSource | None = None,
+        ringtone: RingSource | None = None,
+        ring_device: AudioDevice | None = None,
     ) -> None:
-        media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
+        media = MediaChoices(
+            switch_interval=switch_interval,
+            relay_only=bool(force_relay_candidate),
+            ringback=ringback,
+            ringtone=ringtone,
+            ring_device=ring_device,
+        ).but(audio, audio_constraints, None, opus)
         super().__init__(delegate, media, callbacks, reconnect_timeout)
         self._logger = checked_logger(logger)
 
@@ -206,6 +225,9 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientLogging, Clie
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
+        preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
+        invite_timeout: float | None = None,
+        force_relay_candidate: bool | None = None,
     ) -> Call:
         """Call the assistant, or a number. Returns at once; while the login is in flight the call waits for it.
 
@@ -225,6 +247,11 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientLogging, Clie
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
+            preferred_codecs: These come first in the offer, in this order: `AudioCodec`s, W3C's dictionaries or names
+                such as `"PCMU"`. The others follow, so that the call can be made in any case.
+            invite_timeout: Seconds for the other side to answer; then the call ends with `RECOVERY_ON_TIMER_EXPIRE`.
+                None: 30 s for any sign of life and 120 s for the answer. (No official SDK has such a limit.)
+            force_relay_candidate: Audio over a TURN server only, in place of the client's choice.
 
         Raises:
             CallError: There is no destination, and the session is not an assistant's. iOS:
@@ -248,8 +275,12 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientLogging, Clie
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
+        codecs, timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
+        options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=timeout)
         choices = self._media.but(audio, audio_constraints, audio_processor, opus)
-        media = make_media(choices, self._configuration, options.call_id, link.driver, link.loop)
+        if force_relay_candidate is not None:
+            choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
+        media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
         self._calls[call.call_id] = call

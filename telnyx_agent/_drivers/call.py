@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..config import IceServer
+    from .ring import Ring
 
 __all__ = ["CallDriver", "CallMedia", "CallReports"]
 
@@ -79,6 +80,9 @@ class CallMedia:
         opus: How Opus is encoded.
         switch_interval: Seconds; Python's switch interval while the call is up. None leaves it alone.
         ca_file: CA certificates that TURN servers may be verified with beside the system's.
+        preferred_codecs: These come first in the offer.
+        relay_only: Whether only TURN servers' addresses are used.
+        tone: What is heard while it rings.
     """
 
     bridge: AudioBridge
@@ -88,6 +92,9 @@ class CallMedia:
     opus: OpusSettings
     switch_interval: float | None
     ca_file: str | None = None
+    preferred_codecs: tuple[Mapping[str, Any], ...] = ()
+    relay_only: bool = False
+    tone: Ring | None = None
 
 
 class CallDriver:
@@ -103,6 +110,9 @@ class CallDriver:
         self._reports = reports
         self._log = log
         self._loop = asyncio.get_running_loop()
+        self._mark = media.bridge.marks.mark
+        self._rings = False
+        self._ringing: set[asyncio.Future[None]] = set()
         self._peer: MediaPeer | None = None
         # Each peer connection has a number, so that what an older one still says can be told apart (R57).
         self._peer_number = 0
@@ -140,6 +150,20 @@ class CallDriver:
         """The agent was interrupted: what it said and nobody has heard yet is not wanted any more."""
         self._media.bridge.flush()
 
+    def ring(self, on: bool) -> None:
+        """Whether the call rings now. Silence is immediate; the ringing device is opened and closed on a worker."""
+        tone = self._media.tone
+        if tone is None or tone.is_over or on is self._rings:
+            return
+        if not on:
+            tone.hush()
+        elif self._closing or self._connected.is_set():
+            return  # early media is there already: it is heard in place of the tone
+        self._rings = on
+        running = self._loop.run_in_executor(None, tone.begin if on else tone.end)
+        self._ringing.add(running)
+        running.add_done_callback(self._ringing.discard)
+
     def watch_levels(self) -> None:
         """Report the levels from now on, until nobody wants them any more or the call is over."""
         if self._levels is None and self._connected.is_set() and not self._closing:
@@ -162,6 +186,7 @@ class CallDriver:
         """Stop the device and the peer connection. Returns at once; `closed` is done when everything is gone."""
         if self._closing:
             return
+        self.ring(False)
         self._closing = True
         self._closer = self._loop.create_task(self._shut_down())
 
@@ -169,10 +194,13 @@ class CallDriver:
         try:
             await self._negotiate()
             await self._connected.wait()
+            self._mark("media_connected")
+            self.ring(False)  # early media, or the answer
             self._hold_interval()
             self._reports.media_connected(self._call_id)
             self.watch_levels()
             await self._loop.run_in_executor(None, self._media.sound.start)
+            self._mark("device_started")
         except asyncio.CancelledError:
             raise
         except TxError as error:
@@ -186,12 +214,16 @@ class CallDriver:
         await _media.load()
         from .._media.peer import MediaPeer
 
+        self._mark("media_started")
         peer = self._new_peer(MediaPeer)
         description = await (peer.create_offer() if self._offer is None else peer.create_answer(self._offer))
         self._described = True
+        if self._offer is None:
+            self._mark("offer_created")
         self._reports.local_description(self._call_id, description)
         if self._offer is None:
             await peer.accept_answer(await self._remote_sdp)
+            self._mark("remote_description_applied")
             self._reports.remote_description_applied(self._call_id)
 
     def _new_peer(self, make: type[MediaPeer]) -> MediaPeer:
@@ -207,6 +239,9 @@ class CallDriver:
             bridge=self._media.bridge,
             on_state=functools.partial(self._peer_state_changed, self._peer_number),
             loopback=self._media.loopback,
+            preferred_codecs=self._media.preferred_codecs,
+            relay_only=self._media.relay_only,
+            on_step=self._mark,
             opus=self._media.opus,
             ca_file=self._media.ca_file,
         )
@@ -302,6 +337,8 @@ class CallDriver:
                 await self._retire(self._peer, self._watch)
             if self._retiring:
                 await asyncio.wait(tuple(self._retiring))
+            if self._ringing:
+                await asyncio.wait(tuple(self._ringing))
         except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do
             self._log.error("call %s: closing the media failed", self._call_id, exc_info=exc)
         finally:

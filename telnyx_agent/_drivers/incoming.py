@@ -6,6 +6,7 @@ Part of `SessionDriver`. Loop thread only.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _media
@@ -68,7 +69,7 @@ class IncomingDriver:
         if muted is not None:
             media.bridge.muted = muted
         self._answers[call_id] = done
-        self._ringing.pop(call_id, None)
+        self._end_tone(self._ringing.pop(call_id, None))
         self._calls[call_id] = self._new_call_driver(call_id, media, offer)
         self._step()
 
@@ -94,7 +95,22 @@ class IncomingDriver:
             self._keep(self._loop.create_task(self._load_and_go_on(event)))
 
     def _announce(self, event: outcomes.IncomingCall) -> None:
-        self._ringing[event.options.call_id] = self._listener.incoming_call(event.options, event.details)
+        media = self._listener.incoming_call(event.options, event.details)
+        self._ringing[event.options.call_id] = media
+        if media.tone is not None:
+            self._run_tone(media.tone.begin)
+
+    def _run_tone(self, job: Callable[[], None]) -> None:
+        """On a worker, because devices block. The session is not over before it is done."""
+        running = asyncio.ensure_future(self._loop.run_in_executor(None, job))
+        self._closing_media.add(running)
+        running.add_done_callback(self._media_closed)
+
+    def _end_tone(self, media: CallMedia | None) -> None:
+        """Silence is immediate."""
+        if media is not None and media.tone is not None:
+            media.tone.hush()
+            self._run_tone(media.tone.end)
 
     async def _load_and_go_on(self, event: outcomes.IncomingCall) -> None:
         try:
@@ -123,6 +139,7 @@ class IncomingDriver:
     def _put_away(self, call_id: str) -> None:
         """A call is over; if it never was answered, nobody else closes what was made for it."""
         media = self._ringing.pop(call_id, None)
+        self._end_tone(media)
         if media is not None:
             closing = asyncio.ensure_future(self._loop.run_in_executor(None, media.sound.stop))
             self._closing_media.add(closing)

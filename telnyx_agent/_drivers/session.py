@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _media
 from .._protocol import outcomes
-from .._protocol.states import AgentState
+from .._protocol.states import AgentState, CallStateKind
 from .._signaling import Closed, SignalingConnection
 from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
@@ -70,6 +70,7 @@ class SessionDriver(IncomingDriver):
         self._closing_media: set[asyncio.Future[None]] = set()
         self._agent_state = AgentState.IDLE
         self._waiting_messages: dict[str, CommandFuture[str]] = {}
+        self._tickets: dict[str, CommandFuture[None]] = {}
         self._finished = False
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -135,6 +136,14 @@ class SessionDriver(IncomingDriver):
             return
         self._step()
         done.settle_after_callbacks(result)
+
+    def request(self, action: Callable[[Session, float], str], done: CommandFuture[None]) -> None:
+        """Run a command of the core that the server must confirm. `done` settles with its `CommandSettled`."""
+        try:
+            self._tickets[action(self._session, self._loop.time())] = done
+        except TxError as error:
+            done.settle(error=error)
+        self._step()
 
     def call_stats(self, call_id: str, done: CommandFuture[Any]) -> None:
         """`done` settles with the call's media statistics."""
@@ -346,6 +355,8 @@ class SessionDriver(IncomingDriver):
         self._log.info("call %s: %s", event.call_id, event.state)
         self._listener.call_state_changed(event.call_id, event.state)
         self._answer_settled(event.call_id, event.state)
+        if event.call_id in self._calls:
+            self._calls[event.call_id].ring(event.state.kind is CallStateKind.RINGING)
         if event.state.is_terminal:
             self._put_away(event.call_id)
             self._close_media(event.call_id)
@@ -369,6 +380,9 @@ class SessionDriver(IncomingDriver):
         future = self._waiting_messages.pop(event.item_id, None)
         if future is not None:
             future.settle(error=event.error)
+
+    def _on_command_settled(self, event: outcomes.CommandSettled) -> None:
+        self._tickets.pop(event.ticket).settle_after_callbacks(error=event.error)
 
     def _on_agent_state(self, event: outcomes.AgentStateChanged) -> None:
         if self._agent_state is AgentState.SPEAKING and event.state in _INTERRUPTING:
@@ -397,6 +411,7 @@ class SessionDriver(IncomingDriver):
         outcomes.MediaOffered: _on_media_offered,
         outcomes.MessageSent: _on_message_sent,
         outcomes.MessageFailed: _on_message_failed,
+        outcomes.CommandSettled: _on_command_settled,
         outcomes.AgentStateChanged: _on_agent_state,
         outcomes.Malformed: _on_malformed,
     }

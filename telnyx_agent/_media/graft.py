@@ -181,6 +181,7 @@ def bound_gathering(
     timeout: float,
     *,
     loopback: bool,
+    relay_only: bool = False,
     ca_file: str | None = None,
 ) -> None:
     """Make the receiver's ICE connection gather for at most `timeout` seconds, and stop at once when it is cancelled.
@@ -196,6 +197,7 @@ def bound_gathering(
         timeout: Seconds. Host candidates are there in any case.
         loopback: Offer 127.0.0.1 too; it is offered anyway where there is no other address.
         ca_file: CA certificates that TURN servers may be verified with beside the system's.
+        relay_only: Bind no address of this machine: only a TURN server's is offered and used (RFC 8829 4.1.1).
     """
     check()
     connection = receiver.transport.transport.iceGatherer._connection
@@ -203,6 +205,8 @@ def bound_gathering(
 
     async def get_component_candidates(component: int, addresses: list[str], **_: object) -> list[aioice.Candidate]:
         local = [_LOOPBACK] if (loopback or not addresses) and _has_loopback() else []
+        if relay_only:
+            addresses, local = [], []
         binding = asyncio.ensure_future(bind_hosts(component=component, addresses=[*addresses, *local]))
         try:
             found = await asyncio.shield(binding)
@@ -210,8 +214,9 @@ def bound_gathering(
             # Only when all are bound does aioice note the sockets, so that closing the connection closes them.
             await binding
             raise
-        stun = [functools.partial(_ask_stun, connection, server) for server in servers if not server.is_turn]
-        ask_turn = functools.partial(_ask_turn, connection, component, ca_file)
+        queries = [] if relay_only else [server for server in servers if not server.is_turn]
+        stun = [functools.partial(_ask_stun, connection, server) for server in queries]
+        ask_turn = functools.partial(_ask_turn, connection, component, ca_file, relay_only)
         turn = [functools.partial(ask_turn, server) for server in servers if server.is_turn]
         return found + await _answers(first_answer(stun), first_answer(turn), timeout)
 
@@ -253,14 +258,14 @@ async def _ask_stun(connection: aioice.Connection, server: Server) -> aioice.Can
 
 
 async def _ask_turn(
-    connection: aioice.Connection, component: int, ca_file: str | None, server: Server
+    connection: aioice.Connection, component: int, ca_file: str | None, hidden: bool, server: Server
 ) -> aioice.Candidate:
     """An address at the server that passes everything on."""
     address = await resolve(server.host, ipv6=True)
     tls: Any = False
     if server.tls:
         tls = await asyncio.get_running_loop().run_in_executor(None, turn_tls_context, ca_file)
-    options: dict[str, Any] = {"hide_related_address": False}  # since aioice 0.12
+    options: dict[str, Any] = {"hide_related_address": hidden}  # since aioice 0.12
     known = inspect.signature(aioice.ice.relayed_candidate).parameters
     candidate, protocol = await aioice.ice.relayed_candidate(
         component=component,

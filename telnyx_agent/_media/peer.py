@@ -59,6 +59,10 @@ def warm_up() -> None:
         create_decoder(name)
 
 
+def _ignore(step: str) -> None:
+    """For those who do not want to know."""
+
+
 class _NoTrack(MediaStreamTrack):
     """What aiortc describes as our track. It is never asked for a frame: `rtp.py` sends."""
 
@@ -82,6 +86,8 @@ class MediaPeer:
         loopback: Offer 127.0.0.1 too, for a peer on this machine. Without any other address it is offered anyway.
         preferred_codecs: W3C's codec dictionaries (`{"mimeType": "audio/opus", ...}`); these come first in the offer,
             in this order. Unknown ones are ignored.
+        relay_only: Offer and use addresses of TURN servers only.
+        on_step: Told by name, on the loop, how far the connection has come; each step once or more.
         opus: How Opus is encoded.
         ca_file: CA certificates that TURN servers may be verified with beside the system's.
 
@@ -99,6 +105,8 @@ class MediaPeer:
         connect_timeout: float = 15.0,
         loopback: bool = False,
         preferred_codecs: Sequence[Mapping[str, Any]] = (),
+        relay_only: bool = False,
+        on_step: Callable[[str], object] = _ignore,
         opus: OpusSettings = _DEFAULT_OPUS,
         ca_file: str | None = None,
     ) -> None:
@@ -106,6 +114,8 @@ class MediaPeer:
         self._loop = asyncio.get_running_loop()
         self._bridge = bridge
         self._on_state = on_state
+        self._on_step = on_step
+        self._relay_only = relay_only
         self._opus = opus
         self._connect_timeout = connect_timeout
         self._state = "new"
@@ -119,6 +129,7 @@ class MediaPeer:
         self._asks_servers = bool(ice_servers)
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pc.on("connectionstatechange", self._connection_state_changed)
+        self._pc.on("iceconnectionstatechange", self._ice_state_changed)
         self._sender = FrameSender(bridge)
         self._payload_types: set[int] = set()
         self._advisor: LossAdvisor | None = None
@@ -134,6 +145,7 @@ class MediaPeer:
             usable_servers(ice_servers),
             gather_timeout,
             loopback=loopback,
+            relay_only=relay_only,
             ca_file=ca_file,
         )
 
@@ -244,6 +256,11 @@ class MediaPeer:
             raise MediaError(f"the call's media could not be described: {exc}", code=UNUSABLE) from exc
         rtp.attach_receiver(self._transceiver.receiver, self._bridge.playout.put, self._payload_types)
         sdp = self._pc.localDescription.sdp
+        if "a=candidate:" not in sdp and self._relay_only:
+            raise MediaError(
+                "no TURN server gave an address, and force_relay_candidate allows no other: check webrtc_ice_servers",
+                code=NO_CANDIDATES,
+            )
         if "a=candidate:" not in sdp:
             raise MediaError(
                 "no address of this machine can be used for audio: connect it to the internet or switch a firewall off",
@@ -287,6 +304,7 @@ class MediaPeer:
 
     def _first_packet_received(self, packet: RtpPacket) -> None:
         """Of a stream; those after it do not pass through aiortc (`rtp.py`)."""
+        self._on_step("first_packet")
         self._bridge.playout.put(
             ReceivedPacket(
                 packet.sequence_number,
@@ -297,6 +315,10 @@ class MediaPeer:
                 packet.payload_type,
             )
         )
+
+    def _ice_state_changed(self) -> None:
+        if self._pc.iceConnectionState in ("connected", "completed"):
+            self._on_step("ice_connected")
 
     def _start_watchdog(self) -> None:
         # aioice gives up after half a minute, a DTLS handshake that is never answered not at all.

@@ -151,6 +151,7 @@ class Bye:
     sip_reason: str | None = None
     sip_call_id: str | None = None
     ids: CallIds = CallIds()
+    custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen
@@ -243,10 +244,11 @@ Event = (
 
 @attrs.frozen
 class Reply:
-    """What any result may tell (S4): the session id, and the gateway's state if it was asked for."""
+    """What any result may tell (S4): the session id, and the gateway's state or that of a hold if it was asked for."""
 
     session_id: str | None = None
     gateway: GatewayReport | None = None
+    hold_state: str | None = None
 
 
 @attrs.frozen
@@ -276,7 +278,8 @@ def parse_result(reply: Result) -> Reply:
     """What a result tells beside the fact that it came."""
     fields = Fields("a result", reply.result)
     state = fields.loose_object("params")
-    return Reply(fields.loose_text("sessid"), _gateway_report(state) if state.loose_text("state") else None)
+    gateway = _gateway_report(state) if state.loose_text("state") else None
+    return Reply(fields.loose_text("sessid"), gateway, fields.loose_text("holdState"))
 
 
 def parse_error(reply: ErrorReply) -> Refusal:
@@ -373,6 +376,7 @@ def _bye(fields: Fields) -> Bye:
         fields.loose_text("sipReason"),
         fields.loose_text("sip_call_id", "sipCallId"),
         _ids(fields),
+        _headers(fields),
     )
 
 

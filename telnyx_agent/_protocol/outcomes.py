@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,13 @@ __all__ = [
     "AgentStateChanged",
     "AiMessage",
     "CallDetails",
+    "CallProgress",
     "CallStateChanged",
+    "CallStep",
     "CallUpdated",
     "ClientFailed",
     "CloseConnection",
+    "CommandSettled",
     "CredentialsRefused",
     "CredentialsUpdated",
     "DropConnection",
@@ -40,6 +44,7 @@ __all__ = [
     "Reconnecting",
     "RemoteDescription",
     "RingingReceived",
+    "ServerLocated",
     "SessionEvent",
     "SessionUpdated",
     "TranscriptChanged",
@@ -56,6 +61,14 @@ class SessionUpdated:
     """The server confirmed or replaced the session id."""
 
     session_id: str
+
+
+@attrs.frozen
+class ServerLocated:
+    """The server says where it is; each None where it does not."""
+
+    datacenter: str | None
+    region: str | None
 
 
 @attrs.frozen
@@ -160,6 +173,7 @@ class CallDetails:
         answer_custom_headers: Names and values of the custom headers that came with the answer.
         datacenter: The name of the media server.
         client_state: The client state, base64, as the server gave it back.
+        bye_custom_headers: Names and values of the custom headers that came with the far end's bye.
     """
 
     telnyx_session_id: str | None = None
@@ -168,6 +182,38 @@ class CallDetails:
     answer_custom_headers: tuple[tuple[str, str], ...] = ()
     datacenter: str | None = None
     client_state: str | None = attrs.field(default=None, repr=False)
+    bye_custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+
+
+class CallStep(str, enum.Enum):
+    """What is measured while a call is set up, as far as it is signalling."""
+
+    INVITE_SENT = "invite_sent"
+    INVITE_ACCEPTED = "invite_accepted"
+    RINGING = "ringing"
+    REMOTE_DESCRIPTION = "remote_description_received"
+    ANSWERED = "answered"
+
+
+@attrs.frozen
+class CallProgress:
+    """A call came to this point now."""
+
+    call_id: str
+    step: CallStep
+
+
+@attrs.frozen
+class CommandSettled:
+    """What became of a command that the server had to confirm (`Session.hold`, `Session.press_keys`).
+
+    Attributes:
+        ticket: What the command returned.
+        error: Why nothing came of it; None: it is done.
+    """
+
+    ticket: str
+    error: TxError | None = None
 
 
 @attrs.frozen
@@ -331,6 +377,7 @@ class Malformed:
 
 SessionEvent = (
     SessionUpdated
+    | ServerLocated
     | Ready
     | LoginFailed
     | ClientFailed
@@ -343,6 +390,8 @@ SessionEvent = (
     | CredentialsRefused
     | IncomingCall
     | CallStateChanged
+    | CallProgress
+    | CommandSettled
     | CallUpdated
     | RemoteDescription
     | MediaOffered

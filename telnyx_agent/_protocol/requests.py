@@ -102,6 +102,7 @@ class CallOptions:
         preferred_codecs: As in W3C's `RTCRtpCodecCapability`, best first.
         direction: Who called. Of an incoming call, caller and destination are as the server names them.
         callee_name: The name of who is called; of incoming calls.
+        answer_timeout: Seconds from the invite to the answer; None is what the session has.
 
     Raises:
         ClientConfigurationError: The codecs cannot be expressed in JSON.
@@ -116,6 +117,7 @@ class CallOptions:
     preferred_codecs: tuple[Mapping[str, Any], ...] = attrs.field(default=(), validator=_check_json)
     direction: CallDirection = CallDirection.OUTBOUND
     callee_name: str = attrs.field(default="", repr=False)
+    answer_timeout: float | None = None
 
 
 def _request(request_id: str, method: str, params: Mapping[str, Any], **top_level: Any) -> Frame:
@@ -252,7 +254,14 @@ def _dialog_params(options: CallOptions, *, attach: bool) -> dict[str, Any]:
     return params
 
 
-def bye(request_id: str, call_id: str, session_id: str, cause: str | None, cause_code: int | None) -> Frame:
+def bye(
+    request_id: str,
+    call_id: str,
+    session_id: str,
+    cause: str | None,
+    cause_code: int | None,
+    custom_headers: tuple[tuple[str, str], ...] = (),
+) -> Frame:
     """Hang up. `dialogParams.callID` is the only spelling that the server is sure to read (S10)."""
     params: dict[str, Any] = {"sessid": session_id}
     if cause is not None:
@@ -260,6 +269,8 @@ def bye(request_id: str, call_id: str, session_id: str, cause: str | None, cause
     if cause_code is not None:
         params["causeCode"] = cause_code
     params["dialogParams"] = {"callID": call_id}
+    if custom_headers:
+        params["dialogParams"]["custom_headers"] = [{"name": name, "value": value} for name, value in custom_headers]
     return _request(request_id, "telnyx_rtc.bye", params)
 
 

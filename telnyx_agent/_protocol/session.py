@@ -28,12 +28,12 @@ from ..errors import (
 from . import events, requests
 from .ai_events import AiConversation
 from .assistant import SessionAssistant
-from .channel import Pending, RequestKind
+from .channel import CALL_COMMANDS, Pending, RequestKind
 from .connection import Connection
 from .credentials import Login
 from .inbox import Inbound
 from .jsonrpc import RequestId
-from .outcomes import SessionUpdated
+from .outcomes import ServerLocated, SessionUpdated
 from .requests import CallOptions, Frame
 from .settings import SessionSettings
 from .states import NetworkReason
@@ -129,6 +129,8 @@ class Session(Connection, SessionAssistant):
             self._calls.answer_refused(pending.about, None, now)
         elif pending is not None and pending.kind is RequestKind.RELOGIN:
             self._relogin.refused(None)
+        elif pending is not None and pending.kind in CALL_COMMANDS:
+            self._calls.command_answered(pending, None, now)
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -204,6 +206,8 @@ class Session(Connection, SessionAssistant):
                 self._messages.confirmed(pending.about)
             elif pending.kind is RequestKind.BYE:
                 self._calls.bye_answered(pending.about)
+            elif pending.kind in CALL_COMMANDS:
+                self._calls.command_answered(pending, reply, now)
         # Told by its form and not by its id, as all official SDKs do (R5).
         if reply.gateway is not None:
             self._on_gateway(reply.gateway, now)
@@ -215,6 +219,8 @@ class Session(Connection, SessionAssistant):
         self._liveness.confirmed(now)
         if pending.kind is RequestKind.MESSAGE:
             self._messages.confirmed(pending.about)
+        elif pending.kind in CALL_COMMANDS:
+            self._calls.command_answered(pending, refusal, now)
         elif pending.kind is RequestKind.BYE and refusal.code != _LOGIN_REQUIRED:
             self._calls.bye_answered(pending.about)
         if pending.kind is RequestKind.LOGIN:
@@ -267,6 +273,8 @@ class Session(Connection, SessionAssistant):
         self._registration.client_ready(now)
 
     def _on_gateway(self, report: events.GatewayReport, now: float) -> None:
+        if report.datacenter is not None or report.region is not None:
+            self._events.append(ServerLocated(report.datacenter, report.region))
         self._conclude(self._registration.gateway_reported(report, now), now)
 
     def _on_ping(self, event: events.Ping, now: float) -> None:

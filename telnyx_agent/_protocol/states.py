@@ -20,6 +20,7 @@ from typing import ClassVar, TypeVar
 import attrs
 
 from ..errors import LocalProtocolError, TxError
+from .reasons import describe
 
 __all__ = [
     "CALL_TABLE",
@@ -316,6 +317,14 @@ class CallTerminationReason:
     sip_call_id: str | None = None
     is_local: bool = False
     error: TxError | None = attrs.field(default=None, eq=False)
+
+    @property
+    def description(self) -> str:
+        """Why the call ended, in a few words for people, such as `"the other side is busy"`.
+
+        From cause, code and SIP code; where these say nothing that is known, the error's text or the cause itself.
+        """
+        return describe(self.cause, self.cause_code, self.sip_code) or str(self)
 
     def __str__(self) -> str:
         """The best short text there is, as on Flutter: `SIP 404: Not Found`, or the cause, or the error's text."""

@@ -13,8 +13,10 @@ from ..errors import TxError
 from .channel import Channel
 from .conversation import Conversation
 from .credentials import CredentialLogin, Login, target_of
+from .hold import HoldWish
 from .inbox import Inbox
 from .incoming import AllCalls
+from .keys import KeyRun
 from .liveness import Liveness
 from .messages import Messages
 from .outcomes import SessionEvent
@@ -194,6 +196,26 @@ class SessionView:
     def hangup(self, call_id: str, now: float, *, cause: str | None = None, cause_code: int | None = None) -> None:
         """End a call. One that has ended, or never was, is no error. The far end is told if it was called."""
         self._calls.hang_up(call_id, now, cause, cause_code)
+
+    def hold(self, call_id: str, wish: HoldWish, now: float) -> str:
+        """Hold a call, or go on with it. What becomes of it, `CommandSettled` tells with the ticket that is returned.
+
+        Raises:
+            CallError: The call was not answered yet, or is over.
+        """
+        return self._calls.hold(call_id, wish, now)
+
+    def press_keys(self, call_id: str, runs: tuple[KeyRun, ...], now: float) -> str:
+        """Press telephone keys. What becomes of it, `CommandSettled` tells with the ticket that is returned.
+
+        Raises:
+            CallError: The call is not active.
+        """
+        return self._calls.press_keys(call_id, runs, now)
+
+    def set_bye_headers(self, call_id: str, headers: tuple[tuple[str, str], ...]) -> None:
+        """Custom headers for the bye of a call, if it comes to one. A call that has ended is no error."""
+        self._calls.set_bye_headers(call_id, headers)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 

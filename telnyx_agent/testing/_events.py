@@ -122,6 +122,13 @@ class CandidateReceived:
 
 
 @attrs.frozen
+class EarlyMediaBegun:
+    """The client has the SDP, and hears the far end ring from now on."""
+
+    call_id: str
+
+
+@attrs.frozen
 class DigitsReceived:
     """DTMF by `info`."""
 
@@ -180,6 +187,7 @@ ServerEvent = (
     | HoldChanged
     | CandidateReceived
     | DigitsReceived
+    | EarlyMediaBegun
     | MessageTyped
     | FunctionOutput
     | Malformed

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from ..audio.tones import Tone
 from ._canned import canned_answer
 from ._dialogue import Dialogue, Faculties, Line
 from ._endpoint import level_db
@@ -117,6 +118,7 @@ class LiveCall:
         self._by_client: bool | None = None
         self._samples_received = 0
         self._samples_heard = 0
+        self._ringing: asyncio.Task[None] | None = None
         self._speaking = self._run(self._mouth.run())
 
     # -- media ---------------------------------------------------------------------------------------------------------
@@ -217,6 +219,7 @@ class LiveCall:
     def begin(self, greet_at: float, greeting: str) -> None:
         """The call is answered: greet when the time has come and the media is there."""
         self.state = "answered"
+        self._stop_ringing()
 
         async def run() -> None:
             loop = asyncio.get_running_loop()
@@ -231,6 +234,22 @@ class LiveCall:
                 self._dialogue.say(greeting, function_calls=self.core.scenario.function_calls)
 
         self._run(run())
+
+    def ring(self) -> None:
+        """The caller hears a ringback tone until the call is answered: the network's, one second of sound in four."""
+        samples = Tone((425.0,), (1.0, 3.0)).samples()
+
+        async def run() -> None:
+            if self._peer is not None:
+                await self._peer.connected.wait()
+            self._mouth.ringback = samples
+
+        self._ringing = self._run(run())
+
+    def _stop_ringing(self) -> None:
+        if self._ringing is not None:
+            self._ringing.cancel()
+        self._mouth.ringback = None
 
     def hold(self, held: bool) -> None:
         """The client put the call on hold, or took it back."""
@@ -265,6 +284,7 @@ class LiveCall:
             return
         self.state, self._cause, self._by_client = "ended", cause, by_client
         self._dialogue.end()
+        self._stop_ringing()
         self._speaking.cancel()
         self._close_peer()
 

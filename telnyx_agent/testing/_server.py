@@ -270,6 +270,8 @@ class AgentServer:
             call.hold(event.held)
         elif isinstance(event, ev.CandidateReceived):
             call.add_candidate(event.candidate, event.sdp_mid, event.sdp_mline_index)
+        elif isinstance(event, ev.EarlyMediaBegun):
+            call.ring()
         elif isinstance(event, ev.DigitsReceived):
             call.digits += event.digits
         elif isinstance(event, ev.MessageTyped):

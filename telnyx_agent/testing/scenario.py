@@ -171,6 +171,10 @@ class Scenario:
         ping_interval: Seconds of client silence before a ping (S6); None for never.
         ping_early: Send a ping right after the socket opened (F).
         answer_pings: Whether a client's ping is answered with PONG (S5).
+        hold: What becomes of hold and unhold: `"accept"`, `"refuse"` (an error), or `"silent"` (no answer at all).
+        dtmf: What becomes of telephone keys: `"accept"`, `"refuse"` or `"silent"`.
+        early_media: Whether a ringback tone is sent from the media frame to the answer (A10), as a telephone network
+            does.
         hang_up_after: Hang up so many seconds after the answer (D).
         hang_up: The cause of that.
         bye_race: When the client says bye, send a bye of our own first (D, variant).
@@ -229,6 +233,9 @@ class Scenario:
     ping_interval: float | None = 30.0
     ping_early: bool = False
     answer_pings: bool = True
+    hold: str = attrs.field(default="accept", validator=attrs.validators.in_(("accept", "refuse", "silent")))
+    dtmf: str = attrs.field(default="accept", validator=attrs.validators.in_(("accept", "refuse", "silent")))
+    early_media: bool = False
     hang_up_after: float | None = None
     hang_up: HangUp = HangUp()
     bye_race: bool = False

@@ -124,6 +124,36 @@ def test_a_turn_server_that_answers_gives_a_relay() -> None:
     run(main)
 
 
+@patient
+def test_relay_only() -> None:
+    """No address of this machine is offered, not even as the relay's related one; without a relay there is no offer."""
+
+    async def main() -> None:
+        async with serve(TurnServer(), HOST) as port:
+            peer = MediaPeer(
+                ice_servers=[IceServer(f"turn:{HOST}:{port}", USER, PASSWORD), IceServer(f"stun:{HOST}:{port}")],
+                bridge=AudioBridge(),
+                on_state=lambda state: None,
+                loopback=True,
+                relay_only=True,
+            )
+            try:
+                sdp = await peer.create_offer()
+            finally:
+                await peer.close()
+        assert kinds(sdp) == {"relay"}
+        assert not re.search(r"^a=candidate:.* raddr (?!0\.0\.0\.0)", sdp, re.MULTILINE)
+        alone = MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=lambda state: None, relay_only=True)
+        try:
+            with pytest.raises(MediaError, match="TURN") as caught:
+                await alone.create_offer()
+        finally:
+            await alone.close()
+        assert caught.value.code == 33003
+
+    run(main)
+
+
 @pytest.mark.parametrize("what", ["stun", "turn", "turn-tcp", "turns", "all"])
 @patient
 def test_servers_that_never_answer_cost_the_timeout_and_no_more(what: str) -> None:
