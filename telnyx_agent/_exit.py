@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ._runtime.futures import CommandFuture
 
-__all__ = ["LIVE"]
+__all__ = ["LIVE", "RECORDERS"]
 
 _LIMIT = 2.0
 _ENDING_THREADS = frozenset(
@@ -26,8 +26,15 @@ class _Connected(Protocol):
     def disconnect(self) -> CommandFuture[None]: ...
 
 
+class _Recorder(Protocol):
+    def close(self, timeout: float) -> bool: ...
+
+
 LIVE: weakref.WeakSet[_Connected] = weakref.WeakSet()
 """The clients that have a connection."""
+
+RECORDERS: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+"""The recorders of sessions whose files may not be complete."""
 
 
 @atexit.register
@@ -41,6 +48,8 @@ def _say_goodbye() -> None:
     for thread in threading.enumerate():
         if thread.name in _ENDING_THREADS and thread is not threading.current_thread():
             thread.join(max(0.0, deadline - time.monotonic()))
+    for recorder in tuple(RECORDERS):
+        recorder.close(max(0.0, deadline - time.monotonic()))
     _keep_interrupt()
 
 

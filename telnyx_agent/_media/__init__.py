@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 
-__all__ = ["load"]
+__all__ = ["is_loaded", "load"]
 
 _PEER = f"{__name__}.peer"
 _loaded = threading.Event()
@@ -24,6 +24,11 @@ _importer: threading.Thread | None = None
 
 _FORK_LIMIT = 10.0
 """Seconds that a fork waits, at most, for an import that is under way; it takes one."""
+
+
+def is_loaded() -> bool:
+    """Whether `load` has done its work, so that importing the rest costs nothing. Any thread."""
+    return _loaded.is_set()
 
 
 async def load() -> None:
@@ -66,6 +71,8 @@ def _work() -> None:
     error: BaseException | None = None
     try:
         importlib.import_module(_PEER).warm_up()
+        # With the bridge all that an incoming call is made of, which is made on the loop.
+        importlib.import_module(f"{__name__}.turns")
         _loaded.set()
     except BaseException as exc:  # noqa: BLE001 - handed to the waiting coroutines, whatever it is
         error = exc

@@ -29,6 +29,7 @@ __all__ = [
     "PumpDispatcher",
     "ThreadDispatcher",
     "dispatcher_factory",
+    "report",
 ]
 
 SLOW_CALLBACK = 0.5
@@ -305,13 +306,17 @@ def _name(fn: Callable[[], object]) -> str:
 
 
 def _report(name: str, exc: BaseException) -> None:
+    report(_logger, f"{name} raised {type(exc).__name__}; the call goes on", exc)
+
+
+def report(logger: logging.Logger, text: str, exc: BaseException) -> None:
     """Show users their bug: through logging where it is set up, else on stderr. Silence would hide it for days."""
     try:
-        if _is_configured(_logger):
-            _logger.error("%s raised %s; the call goes on", name, type(exc).__name__, exc_info=exc)
+        if _is_configured(logger):
+            logger.error("%s", text, exc_info=exc)
         elif sys.stderr is not None:
             lines = traceback.format_exception(type(exc), exc, exc.__traceback__)
-            sys.stderr.write(f"telnyx_agent: {name} raised {type(exc).__name__}; the call goes on\n{''.join(lines)}")
+            sys.stderr.write(f"telnyx_agent: {text}\n{''.join(lines)}")
     except Exception:  # noqa: BLE001
         # A broken log handler or a closed stderr: there is nowhere left to report to, and the next callback must still
         # run.
