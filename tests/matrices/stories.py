@@ -16,6 +16,7 @@ import numpy as np
 from telnyx_agent import Call, CallState, TxClient, TxError
 from telnyx_agent.audio import AudioDeviceChange, AudioDeviceChangeReason, AudioStream, PcmAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
+from tests.matrices.surface import CREDENTIALS
 
 __all__ = ["MOMENTS", "NEVER", "EndedError", "Moment", "Stage", "check_contract"]
 
@@ -96,6 +97,30 @@ def recovery(stage: Stage) -> None:
     stage.wait_for("on_call_state_updated", lambda state, _: state == CallState.ACTIVE)
     stage.agent.drop_connection()
     stage.wait_for("on_reconnected")
+    stage.wait_until_active()
+
+
+def tools(stage: Stage) -> None:
+    """The agent asks for a tool that the program does not have."""
+    call = stage.begin()
+    stage.wait_until_active()
+    try:
+        stage.agent.call_function("lookup_order", {"order": 17})
+    except LookupError:
+        if stage.may_end and call.state.is_terminal:
+            raise EndedError from None
+        raise
+    stage.wait_for("on_function_call")
+
+
+def incoming(stage: Stage) -> None:
+    """Somebody calls a client with credentials, which answers."""
+    stage.client.connect(CREDENTIALS, stage.agent.configuration).result(PATIENCE)
+    stage.agent.call_client()
+    stage.wait_for("on_incoming_call")
+    assert stage.placed.wait(PATIENCE)
+    assert stage.call is not None
+    stage.call.answer().exception(PATIENCE)
     stage.wait_until_active()
 
 
@@ -206,6 +231,9 @@ MOMENTS: tuple[Moment, ...] = (
     Moment("on_transcript_item_updated", conversation),
     Moment("on_agent_state_changed", conversation),
     Moment("on_ai_conversation_message", conversation),
+    Moment("on_ai_conversation_event", conversation),
+    Moment("on_function_call", tools),
+    Moment("on_incoming_call", incoming),
     Moment("on_remote_call_ended", conversation),
     Moment("on_socket_disconnected", conversation),
     Moment("on_socket_disconnected", recovery, None, "lost"),
@@ -218,7 +246,6 @@ MOMENTS: tuple[Moment, ...] = (
 )
 
 NEVER: Mapping[str, str] = {
-    "on_incoming_call": "an anonymous session is never called",
     "on_push_call": "there are no push notifications on a desktop",
     "on_push_disabled": "there are no push notifications on a desktop",
 }

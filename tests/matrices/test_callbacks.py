@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from telnyx_agent import TxClient
+from telnyx_agent import Call, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import RecordingDelegate
@@ -30,10 +30,10 @@ class Trap(RecordingDelegate):
 
     Args:
         moment: Which callback.
-        code: The user's code.
+        code: The user's code; gets the callback's arguments.
     """
 
-    def __init__(self, moment: Moment, code: Callable[[], object]) -> None:
+    def __init__(self, moment: Moment, code: Callable[..., object]) -> None:
         super().__init__(levels=moment.callback == "on_audio_level")
         self.sprung = threading.Event()
         self._sprung_once = False
@@ -44,7 +44,7 @@ class Trap(RecordingDelegate):
             if not self._sprung_once and (moment.when is None or moment.when(*args)):
                 self._sprung_once = True
                 try:
-                    code()
+                    code(*args)
                 finally:
                     self.sprung.set()
 
@@ -55,8 +55,11 @@ def play(moment: Moment, folder: Path, code: Callable[[Bench], object], *, may_e
     """Play the moment's story with the user's code in it, and check what holds for every session."""
     stage: Stage | None = None
 
-    def run() -> None:
+    def run(*args: object) -> None:
         assert stage is not None
+        if args and isinstance(args[0], Call):
+            stage.call = args[0]
+            stage.placed.set()
         assert stage.placed.wait(PATIENCE), "the story has placed no call"
         assert stage.call is not None
         code(Bench(stage.client, stage.call, stage.agent.configuration, folder, make_device))
@@ -189,7 +192,7 @@ def test_a_callback_that_sleeps(seconds: float, tmp_path: Path) -> None:
     """With the clock: the call comes up and can be hung up meanwhile; what happened is told afterwards, in order."""
     (moment,) = (moment for moment in MOMENTS if moment.id == "on_client_ready")
     took: list[float] = []
-    trap = Trap(moment, lambda: time.sleep(seconds))
+    trap = Trap(moment, lambda *args: time.sleep(seconds))
     with moment.make_agent() as agent, TxClient(trap, audio=NullAudio()) as client:
         begin = time.monotonic()
         client.anonymous_login("assistant-1", server_configuration=agent.configuration)
