@@ -15,7 +15,10 @@ import typing
 from . import _lazy
 from ._media.settings import OpusSettings
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
+from ._protocol.error_codes import ErrorCode
+from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
 from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._protocol.warnings import TxWarning, WarningCode
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
@@ -42,6 +45,8 @@ if typing.TYPE_CHECKING:
     from ._media.player import Playback, PlaybackState
     from ._media.stats import MediaStats, PlayoutStats
     from ._media.turns import TurnLatency
+    from ._quality.metrics import CallQuality, CallQualityMetrics
+    from ._quality.report import CallReport
 
 __all__ = [
     "AIAssistantManager",
@@ -52,11 +57,15 @@ __all__ = [
     "AuthenticationError",
     "Call",
     "CallError",
+    "CallQuality",
+    "CallQualityMetrics",
+    "CallReport",
     "CallState",
     "CallStateKind",
     "CallTerminationReason",
     "ClientConfigurationError",
     "Environment",
+    "ErrorCode",
     "GatewayError",
     "IceServer",
     "LocalProtocolError",
@@ -73,6 +82,8 @@ __all__ = [
     "RemoteProtocolError",
     "ServerError",
     "SocketConnectionError",
+    "SocketConnectionMetrics",
+    "SocketConnectionQuality",
     "TranscriptCancellable",
     "TranscriptionItem",
     "TurnLatency",
@@ -82,6 +93,8 @@ __all__ = [
     "TxError",
     "TxServerConfiguration",
     "TxTimeoutError",
+    "TxWarning",
+    "WarningCode",
     "WidgetSettings",
     "__version__",
 ]
@@ -90,6 +103,9 @@ logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())
 
 # What only those need who have placed a call; numpy comes with it.
 _LAZY = {
+    "CallQuality": "_quality.metrics",
+    "CallQualityMetrics": "_quality.metrics",
+    "CallReport": "_quality.report",
     "MediaStats": "_media.stats",
     "Playback": "_media.player",
     "PlaybackState": "_media.player",

@@ -34,6 +34,7 @@ class MediaChoices:
         processor: The user's own processor in place of ours.
         opus: How Opus is encoded.
         switch_interval: Seconds, or None.
+        quality_interval: Seconds between two samples of the call's statistics.
     """
 
     device: AudioDevice | None = None
@@ -41,6 +42,7 @@ class MediaChoices:
     processor: AudioProcessor | None = None
     opus: OpusSettings = attrs.field(factory=OpusSettings)
     switch_interval: float | None = None
+    quality_interval: float = 1.0
 
     def __attrs_post_init__(self) -> None:
         # Typed as what they may be at run time: users of these checks are those who do not run a type checker.
@@ -54,6 +56,12 @@ class MediaChoices:
         interval = self.switch_interval
         if interval is not None and not 1e-6 <= interval <= 1.0:
             raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0005, or None; got {interval!r}")
+
+    def sampled_every(self, quality_interval: float) -> MediaChoices:
+        """These choices with another interval."""
+        if not 0.1 <= quality_interval <= 60.0:
+            raise ClientConfigurationError(f"quality_interval is from 0.1 to 60 seconds; got {quality_interval!r}")
+        return attrs.evolve(self, quality_interval=quality_interval)
 
     def but(
         self,
@@ -100,6 +108,7 @@ def make_media(
         loopback=configuration.is_local,
         opus=choices.opus,
         switch_interval=choices.switch_interval,
+        quality_interval=choices.quality_interval,
     )
 
 

@@ -16,14 +16,18 @@ from uuid import UUID
 import attrs
 
 from ._protocol.outcomes import CallDetails, TranscriptChanged
+from ._protocol.socket_health import SocketConnectionMetrics
 from ._protocol.states import AgentState, CallState
+from ._protocol.warnings import TxWarning, WarningCode
 from ._runtime.waiting import Watch
 from .delegate import TxClientDelegate
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._media.stats import MediaStats
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
+    from ._quality.metrics import CallQualityMetrics
     from ._runtime.dispatch import Dispatcher
     from .assistant import AIAssistantManager
     from .audio import AudioDeviceChange
@@ -96,6 +100,7 @@ class Link:
     error: TxError | None = None
     session_id: str = ""
     target_id: str | None = None
+    socket: SocketConnectionMetrics = attrs.field(factory=SocketConnectionMetrics)
 
 
 class Hub:
@@ -110,6 +115,7 @@ class Hub:
         assistant: AIAssistantManager,
         on_finished: Callable[[], None],
         on_release: Callable[[], None],
+        on_call_over: Callable[[Call], None] = lambda call: None,
     ) -> None:
         self._audience = audience
         self._dispatcher = dispatcher
@@ -118,7 +124,10 @@ class Hub:
         self._assistant = assistant
         self._on_finished = on_finished
         self._on_release = on_release
+        self._on_call_over = on_call_over
         self._levels_on_their_way: set[UUID] = set()
+        self._metrics_on_their_way: set[UUID] = set()
+        self._recovering = False
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -132,10 +141,16 @@ class Hub:
     def reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
         self._update(status=LinkStatus.RECONNECTING)
         self._emit("on_reconnecting", attempt, delay, error)
+        if not self._recovering:
+            self._recovering = True
+            self._emit("on_client_warning", TxWarning(WarningCode.SIGNALING_RECOVERY_REQUIRED))
 
     def reconnected(self) -> None:
         self._update(status=LinkStatus.READY)
         self._emit("on_reconnected")
+        if self._recovering:
+            self._recovering = False
+            self._emit("on_client_warning", TxWarning(WarningCode.SIGNALING_RECOVERY_REQUIRED, is_cleared=True))
 
     def ready(self, target_id: str) -> None:
         self._update(status=LinkStatus.READY, target_id=target_id)
@@ -176,6 +191,10 @@ class Hub:
         if call is None:
             return
         call._apply_state(state)
+        if state.is_terminal:
+            self._on_call_over(call)
+            if self._audience.listens("on_call_report"):
+                self._emit("on_call_report", call.report, uuid)
         reason = state.termination_reason
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
@@ -229,6 +248,42 @@ class Hub:
         finally:
             if own is not None:
                 own(inbound, outbound)
+
+    def call_quality(self, call_id: str, stats: MediaStats, now: float) -> None:
+        uuid = UUID(call_id)
+        call = self._calls.get(uuid)
+        if call is None:
+            return
+        for warning in call._apply_quality(stats, now):
+            self._emit("on_client_warning", warning)
+        own, wanted = call.on_call_quality_change, self._audience.listens("on_call_quality_changed")
+        # As with levels: what nobody has fetched yet is out of date, and the delivery takes the latest.
+        if (own is not None or wanted) and uuid not in self._metrics_on_their_way:
+            self._metrics_on_their_way.add(uuid)
+            deliver = functools.partial(self._deliver_quality, call, wanted, uuid)
+            self._dispatcher.submit(deliver, name="on_call_quality_changed")
+
+    def _deliver_quality(self, call: Call, wanted: bool, call_id: UUID) -> None:
+        """Delegate thread."""
+        self._metrics_on_their_way.discard(call_id)
+        metrics: CallQualityMetrics = call.quality_metrics
+        try:
+            if wanted:
+                self._audience.call_delegate("on_call_quality_changed", (metrics, call_id))
+        finally:
+            own = call.on_call_quality_change
+            if own is not None:
+                own(metrics)
+
+    def call_media_lost(self, call_id: str, was_up: bool) -> None:
+        call = self._calls.get(UUID(call_id))
+        for warning in () if call is None else call._apply_media_lost(was_up):
+            self._emit("on_client_warning", warning)
+
+    def socket_metrics(self, metrics: SocketConnectionMetrics) -> None:
+        self._update(socket=metrics)
+        if self._audience.listens("on_socket_metrics_changed"):
+            self._emit("on_socket_metrics_changed", metrics)
 
     def ringing(self, call_id: str) -> None:
         self._emit("on_ringing_ack_received", call_id)

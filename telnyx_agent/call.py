@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._call_base import CallPort, TxCallInfo
+from ._call_quality import CallMonitoring
 from ._call_recording import CallRecording
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallRecording):
+class Call(CallRecording, CallMonitoring):
     """One call with the assistant. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import _exit
 from ._calling import MediaChoices, make_media
 from ._checks import checked_call, checked_level, checked_login
-from ._client_base import ClientBase, LoginLink, not_connected
+from ._client_base import LoginLink, not_connected
+from ._client_quality import ClientQuality
 from ._drivers.making import make_driver, new_id
 from ._hub import Hub, Link, LinkStatus
 from ._images import ImageSource
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientBase):
+class TxClient(ClientQuality):
     """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -66,6 +67,7 @@ class TxClient(ClientBase):
             program do not make the call stutter (see docs/performance.md). None leaves it alone.
         reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
             `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
+        enable_call_reports: Post each call's report to Telnyx, as the official SDKs do; see docs/quality.md.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -81,9 +83,11 @@ class TxClient(ClientBase):
         opus: OpusSettings | None = None,
         switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
+        enable_call_reports: bool = False,
     ) -> None:
         media = MediaChoices(switch_interval=switch_interval).but(audio, audio_constraints, None, opus)
         super().__init__(delegate, media, callbacks, reconnect_timeout)
+        self._enable_call_reports = enable_call_reports
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -155,6 +159,7 @@ class TxClient(ClientBase):
                 self._calls,
                 self._assistant,
                 on_finished=self._finished,
+                on_call_over=self._call_is_over,
                 on_release=functools.partial(_release, dispatcher, loop, log),
             )
             driver = make_driver(login, configuration, self._reconnect_timeout, hub, log)
@@ -233,6 +238,8 @@ class TxClient(ClientBase):
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
+        quality_interval: float = 1.0,
+        debug: bool = False,
     ) -> Call:
         """Call the assistant. Returns at once; while the login is in flight the call waits for it.
 
@@ -249,6 +256,9 @@ class TxClient(ClientBase):
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
+            quality_interval: Seconds between two samples for `on_call_quality_changed`, from 0.1 to 60.
+            debug: Send the samples to Telnyx too, for its debugging tools, as the official SDKs' `debug` does. The
+                metrics themselves do not need it.
 
         Raises:
             SocketConnectionError: Not logged in and not about to be; call `anonymous_login` first.
@@ -262,7 +272,7 @@ class TxClient(ClientBase):
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
-        choices = self._media.but(audio, audio_constraints, audio_processor, opus)
+        choices = self._media.but(audio, audio_constraints, audio_processor, opus).sampled_every(quality_interval)
         media = make_media(choices, self._configuration, options.call_id, link.driver, link.loop)
         media.bridge.muted = muted
         port = CallPort(
@@ -274,6 +284,7 @@ class TxClient(ClientBase):
             self._on_delegate_thread,
         )
         call = self._make_call(options, media.bridge, port)
+        call._debug = debug
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)

@@ -19,6 +19,7 @@ from .. import _media
 from .._runtime import switch_interval
 from ..errors import CallError, MediaError, TxError
 from .media_watch import MediaWatch
+from .quality import QualitySampler
 from .sound import CallSound
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class CallReports(Protocol):
     def media_failed(self, call_id: str, error: TxError) -> None:
         """There is no way to go on; the call must end."""
 
+    def call_quality(self, call_id: str, stats: MediaStats) -> None:
+        """The call's media statistics, at its interval."""
+
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         """How loud the call is now, 20 times a second.
 
@@ -78,6 +82,7 @@ class CallMedia:
         loopback: Whether the other side is on this machine.
         opus: How Opus is encoded.
         switch_interval: Seconds; Python's switch interval while the call is up. None leaves it alone.
+        quality_interval: Seconds between two samples of the statistics.
     """
 
     bridge: AudioBridge
@@ -86,6 +91,7 @@ class CallMedia:
     loopback: bool
     opus: OpusSettings
     switch_interval: float | None
+    quality_interval: float = 1.0
 
 
 class CallDriver:
@@ -110,6 +116,9 @@ class CallDriver:
         self._offer_made = False
         self._held_interval: float | None = None
         self._levels: asyncio.TimerHandle | None = None
+        self._sampler = QualitySampler(
+            media.quality_interval, self.stats, functools.partial(reports.call_quality, call_id)
+        )
         self._task = self._loop.create_task(self._run())
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -249,6 +258,7 @@ class CallDriver:
         if state == "connected":
             self._connected.set()
             self._watch_media()
+            self._sampler.start()
         elif state in ("failed", "closed"):
             if self._watch is not None:
                 # The far end may close its media before its BYE has arrived: give that the chance to say why.
@@ -283,6 +293,7 @@ class CallDriver:
         if self._levels is not None:
             self._levels.cancel()
         try:
+            await self._sampler.stop()
             if self._peer is not None and not self._offer_made:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()

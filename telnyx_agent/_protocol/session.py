@@ -151,6 +151,7 @@ class Session(SessionView):
         self._lose(error, now, reason, **how)
 
     def _forget_connection(self) -> None:
+        self._socket_health.lost()
         self._liveness.stop()
         self._channel.forget()
         self._inbox.forget()
@@ -332,6 +333,7 @@ class Session(SessionView):
         pending = self._channel.settle(request_id)
         if pending is not None:
             self._liveness.confirmed(now)
+            self._socket_health.answered(request_id, now)
             self._adopt_session_id(reply, pending)
             if pending.kind is RequestKind.LOGIN:
                 self._registration.login_accepted(now)
@@ -397,6 +399,7 @@ class Session(SessionView):
             elif self._recovery.lost_at is not None:
                 self._events.append(Reconnected())
             self._recovery.succeeded()
+            self._socket_health.ready()
             self._liveness.start(now)
             self._calls.session_ready(now)
 
@@ -412,6 +415,8 @@ class Session(SessionView):
 
     def _request(self, kind: RequestKind, about: str, now: float, build: Callable[..., Frame], *args: Any) -> None:
         request_id = self._channel.expect(Pending(kind, about), now + self._settings.request_timeout)
+        if kind is RequestKind.PING:
+            self._socket_health.asked(request_id, now)
         self._channel.send(build(request_id, *args))
 
     def _notify(self, frame: Frame) -> None:
@@ -431,6 +436,7 @@ class Session(SessionView):
 
     def _on_ping(self, event: events.Ping, now: float) -> None:
         if self._registration.is_logged_in:
+            self._socket_health.server_ping(now)
             self._request(RequestKind.PING, "", now, requests.ping, self.voice_sdk_id)
 
     def _on_punt(self, event: events.Punt, now: float) -> None:

@@ -19,8 +19,9 @@ from .messages import Messages
 from .outcomes import SessionEvent
 from .recovery import Recovery
 from .registration import Registration
-from .requests import AnonymousLogin
+from .requests import AnonymousLogin, Frame
 from .settings import SessionSettings
+from .socket_health import SocketConnectionMetrics, SocketHealth
 from .states import AgentState, SessionState
 from .timers import Timers
 from .transcription import EPOCH, TranscriptionItem
@@ -54,6 +55,7 @@ class SessionView:
         self._registration = Registration(login, self._channel, self._timers, settings, random)
         self._recovery = Recovery(self._timers, settings, random, report)
         self._liveness = Liveness(self._timers, settings)
+        self._socket_health = SocketHealth()
         self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report)
         self._messages = Messages(self._channel, self._conversation, settings, report)
         self._calls = Calls(
@@ -137,6 +139,11 @@ class SessionView:
         """What the assistant does at the moment."""
         return self._conversation.agent_state
 
+    @property
+    def socket_metrics(self) -> SocketConnectionMetrics:
+        """What the pings say of the connection; the same object until there is news."""
+        return self._socket_health.metrics
+
     def is_waiting(self, item_id: str) -> bool:
         """Whether a message waits for the connection."""
         return self._messages.is_waiting(item_id)
@@ -170,6 +177,11 @@ class SessionView:
     def hangup(self, call_id: str, now: float, *, cause: str | None = None, cause_code: int | None = None) -> None:
         """End a call. One that has ended, or never was, is no error. The far end is told if it was called."""
         self._calls.hang_up(call_id, now, cause, cause_code)
+
+    def send_debug_frame(self, frame: Frame) -> None:
+        """Send a frame of a debug report (protocol.md 7.1); it is lost where there is no connection."""
+        if self.is_ready:
+            self._channel.send(frame)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 
