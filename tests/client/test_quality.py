@@ -16,7 +16,7 @@ import pytest
 from telnyx_agent import Call, CallQualityMetrics, CallReport, CallState, ClientConfigurationError, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.quality import TxWarning, WarningCode
-from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
+from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults
 from tests.client.duplex import BLOCK, Duplex
 from tests.client.test_turn_latency import words
 
@@ -29,7 +29,7 @@ def delegate() -> RecordingDelegate:
     return RecordingDelegate(quality=True)
 
 
-def call_agent(client: TxClient, agent: LocalAgent, **options: Any) -> Call:
+def call_agent(client: TxClient, agent: LocalAgent | FaultProxy, **options: Any) -> Call:
     """Log in and call; audio flows."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
     call = client.new_call(**options)
@@ -124,15 +124,13 @@ def test_a_slow_callback_gets_the_latest_metrics(talking_agent: LocalAgent) -> N
     assert seen[1] >= first + 50
 
 
-def test_a_bad_network_is_warned_of_once_and_cleared(delegate: RecordingDelegate) -> None:
+def test_a_bad_network_is_warned_of_once_and_cleared(talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """Real loss on the path of the media."""
-    from telnyx_agent.testing import UdpFaults
-
     with (
-        LocalAgent(voice="silent", ears="deaf", scenario=Scenario.fast(), udp_faults=UdpFaults(loss=0.3)) as agent,
+        FaultProxy(talking_agent, udp=UdpFaults(loss=0.3)) as proxy,
         TxClient(delegate, audio=NullAudio()) as client,
     ):
-        call = call_agent(client, agent, quality_interval=0.5)
+        call = call_agent(client, proxy, quality_interval=0.5)
         is_loss = lambda warning: warning.code == WarningCode.HIGH_PACKET_LOSS  # noqa: E731
         (warning,) = delegate.wait_for("on_client_warning", 40, predicate=is_loss)
         assert isinstance(warning, TxWarning)
@@ -143,6 +141,10 @@ def test_a_bad_network_is_warned_of_once_and_cleared(delegate: RecordingDelegate
         assert call.report.warnings["HIGH_PACKET_LOSS"] == 1
         names = [args[0].name for args in delegate.calls_of("on_client_warning")]
         assert names.count("HIGH_PACKET_LOSS") == 1
+        proxy.set_udp(UdpFaults())
+        cleared = lambda warning: warning.code == WarningCode.HIGH_PACKET_LOSS and warning.is_cleared  # noqa: E731
+        delegate.wait_for("on_client_warning", 40, predicate=cleared)
+        assert WarningCode.HIGH_PACKET_LOSS not in [active.code for active in call.warnings]
 
 
 def test_a_lost_connection_is_warned_of_and_cleared(agent: LocalAgent, delegate: RecordingDelegate) -> None:
@@ -234,19 +236,14 @@ def test_debug_frames_go_out_only_when_asked(talking_agent: LocalAgent, delegate
         call = call_agent(client, talking_agent, quality_interval=0.2)
         until(delegate, lambda metrics: metrics.mos > 1)
         call.hangup().result(10)
-        assert not [frame for frame in talking_agent.frames if "debug_report_id" in frame.frame]
+        assert not [record for record in talking_agent.frames if "debug_report_id" in record.message]
         delegate.clear()
         call = client.new_call(quality_interval=0.2, debug=True)
         call.wait_until_active(20)
         delegate.wait_for("on_call_quality_changed", 20, count=4)
         call.hangup().result(10)
-        frames = [
-            record.frame
-            for record in (
-                talking_agent.wait_for_frame(lambda record: record.frame.get("type") == "debug_report_stop"),
-            )
-        ]
-        frames = [record.frame for record in talking_agent.frames if "debug_report_id" in record.frame]
+        talking_agent.wait_for_frame("(other)", predicate=lambda frame: frame.get("type") == "debug_report_stop")
+        frames = [record.message for record in talking_agent.frames if "debug_report_id" in record.message]
     kinds = [frame["type"] for frame in frames]
     assert kinds[0] == "debug_report_start"
     assert kinds[-1] == "debug_report_stop"
