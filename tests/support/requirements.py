@@ -73,6 +73,7 @@ _REQUIREMENTS = {
     "node": _program("node", "nodejs"),
     "openssl": _program("openssl", "openssl"),
     "ip": _program("ip", "iproute2"),
+    "turnserver": _program("turnserver", "coturn"),
     "tc": _program("tc", "iproute2"),
     "netns": _Requirement(_can_make_network_namespaces, "apt-get install iproute2 (and be root)"),
     "portaudio": _library("portaudio", "libportaudio2"),
