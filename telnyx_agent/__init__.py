@@ -20,7 +20,10 @@ from ._client_recording import SessionRecording
 from ._media.settings import OpusSettings
 from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
+from ._protocol.error_codes import ErrorCode
+from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._protocol.warnings import TxWarning, WarningCode
 from ._tools import Tool
 from ._variables import dynamic_variable_headers
 from ._version import __version__
@@ -51,6 +54,8 @@ if typing.TYPE_CHECKING:
     from ._media.player import Playback, PlaybackState
     from ._media.stats import MediaStats, PlayoutStats
     from ._media.turns import TurnLatency
+    from ._quality.metrics import CallQuality, CallQualityMetrics
+    from ._quality.report import CallReport
 
 __all__ = [
     "AIAssistantManager",
@@ -64,12 +69,16 @@ __all__ = [
     "Call",
     "CallDirection",
     "CallError",
+    "CallQuality",
+    "CallQualityMetrics",
+    "CallReport",
     "CallState",
     "CallStateKind",
     "CallTerminationReason",
     "CallTimings",
     "ClientConfigurationError",
     "Environment",
+    "ErrorCode",
     "FunctionCall",
     "GatewayError",
     "IceServer",
@@ -88,6 +97,8 @@ __all__ = [
     "ServerError",
     "SessionRecording",
     "SocketConnectionError",
+    "SocketConnectionMetrics",
+    "SocketConnectionQuality",
     "TimingStep",
     "Tool",
     "TranscriptCancellable",
@@ -101,6 +112,8 @@ __all__ = [
     "TxLogger",
     "TxServerConfiguration",
     "TxTimeoutError",
+    "TxWarning",
+    "WarningCode",
     "WidgetSettings",
     "__version__",
     "dynamic_variable_headers",
@@ -110,6 +123,9 @@ logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())
 
 # What only those need who have placed a call; numpy comes with it.
 _LAZY = {
+    "CallQuality": "_quality.metrics",
+    "CallQualityMetrics": "_quality.metrics",
+    "CallReport": "_quality.report",
     "MediaStats": "_media.stats",
     "Playback": "_media.player",
     "PlaybackState": "_media.player",

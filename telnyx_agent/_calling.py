@@ -43,6 +43,7 @@ class MediaChoices:
         ringback: What is heard while the other side rings.
         ringtone: What is heard while somebody calls.
         ring_device: Where; None is the default device.
+        quality_interval: Seconds between two samples of the call's statistics.
     """
 
     device: AudioDevice | None = None
@@ -54,6 +55,7 @@ class MediaChoices:
     ringback: RingSource | None = None
     ringtone: RingSource | None = None
     ring_device: AudioDevice | None = None
+    quality_interval: float = 1.0
 
     def __attrs_post_init__(self) -> None:
         # Typed as what they may be at run time: users of these checks are those who do not run a type checker.
@@ -73,6 +75,12 @@ class MediaChoices:
                 from .audio.tones import check_ring_source  # numpy comes with it
 
                 check_ring_source(name, source)
+
+    def sampled_every(self, quality_interval: float) -> MediaChoices:
+        """These choices with another interval."""
+        if not 0.1 <= quality_interval <= 60.0:
+            raise ClientConfigurationError(f"quality_interval is from 0.1 to 60 seconds; got {quality_interval!r}")
+        return attrs.evolve(self, quality_interval=quality_interval)
 
     def but(
         self,
@@ -138,6 +146,7 @@ def make_media(
         preferred_codecs=options.preferred_codecs,
         relay_only=choices.relay_only,
         tone=_make_ring(choices, incoming, failed),
+        quality_interval=choices.quality_interval,
     )
 
 

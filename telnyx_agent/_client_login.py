@@ -41,6 +41,7 @@ class ClientLogin(ClientBase):
 
     if TYPE_CHECKING:
 
+        def _call_is_over(self, call: Call) -> None: ...
         def _make_call(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> Call: ...
 
     _login: Login | None = None
@@ -87,6 +88,7 @@ class ClientLogin(ClientBase):
                 self._assistant,
                 self._make_incoming,
                 on_finished=self._finished,
+                on_call_over=self._call_is_over,
                 on_release=functools.partial(_release, dispatcher, loop, log),
             )
             driver = make_driver(login, configuration, reconnect_timeout, hub, log)

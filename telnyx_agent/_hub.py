@@ -20,7 +20,9 @@ import attrs
 from ._event_stream import EventStream
 from ._protocol.ai_events import FunctionCall
 from ._protocol.outcomes import AiMessage, CallDetails, FunctionCallReceived, QuestionSettled, TranscriptChanged
+from ._protocol.socket_health import SocketConnectionMetrics
 from ._protocol.states import AgentState, CallState
+from ._protocol.warnings import TxWarning, WarningCode
 from ._runtime.waiting import Watch
 from .delegate import TxClientDelegate
 from .errors import TxError
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
     from ._drivers.call import CallMedia
     from ._flight import FlightSlot
     from ._flight.recorder import FlightRecorder
+    from ._media.stats import MediaStats
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
     from ._protocol.requests import CallOptions
+    from ._quality.metrics import CallQualityMetrics
     from ._runtime.dispatch import Dispatcher
     from .assistant import AIAssistantManager
     from .audio import AudioDeviceChange
@@ -91,6 +95,11 @@ class Audience:
                 wanted = True
         return wanted
 
+    @property
+    def has_streams(self) -> bool:
+        """Whether somebody may take events from a stream."""
+        return bool(self._streams)
+
     def end_streams(self) -> None:
         """The login is over."""
         with self._lock:
@@ -118,6 +127,10 @@ class Audience:
             known = not inherited and (found is not None or hasattr(kind, "__getattr__"))
             self._listening[kind, name] = known
         return known
+
+    def wants(self, name: str) -> bool:
+        """Whether anybody takes this event: for those that cost something to make (loop thread)."""
+        return self.listens(name) or self.has_streams or self.flight.recorder is not None
 
     def call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
         """Call the delegate's method, if it has one (delegate thread)."""
@@ -148,6 +161,7 @@ class Link:
     target_id: str | None = None
     datacenter: str | None = None
     region: str | None = None
+    socket: SocketConnectionMetrics = attrs.field(factory=SocketConnectionMetrics)
 
 
 class Hub:
@@ -163,6 +177,7 @@ class Hub:
         make_incoming: Callable[[CallOptions], tuple[Call, CallMedia]],
         on_finished: Callable[[], None],
         on_release: Callable[[], None],
+        on_call_over: Callable[[Call], None] = lambda call: None,
     ) -> None:
         self._audience = audience
         self._dispatcher = dispatcher
@@ -172,7 +187,10 @@ class Hub:
         self._make_incoming = make_incoming
         self._on_finished = on_finished
         self._on_release = on_release
+        self._on_call_over = on_call_over
         self._levels_on_their_way: set[UUID] = set()
+        self._metrics_on_their_way: set[UUID] = set()
+        self._recovering = False
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -186,10 +204,16 @@ class Hub:
     def reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
         self._update(status=LinkStatus.RECONNECTING)
         self._emit("on_reconnecting", attempt, delay, error)
+        if not self._recovering:
+            self._recovering = True
+            self._emit("on_client_warning", TxWarning(WarningCode.SIGNALING_RECOVERY_REQUIRED))
 
     def reconnected(self) -> None:
         self._update(status=LinkStatus.READY)
         self._emit("on_reconnected")
+        if self._recovering:
+            self._recovering = False
+            self._emit("on_client_warning", TxWarning(WarningCode.SIGNALING_RECOVERY_REQUIRED, is_cleared=True))
 
     def ready(self, target_id: str | None) -> None:
         self._update(status=LinkStatus.READY, target_id=target_id)
@@ -245,8 +269,12 @@ class Hub:
             return
         call._apply_state(state)
         self._record("call", state.value, call_id=call_id)
-        if state.is_terminal and all(other.state.is_terminal for other in tuple(self._calls.values())):
-            self._assistant._tools.call_over()
+        if state.is_terminal:
+            self._on_call_over(call)
+            if self._audience.wants("on_call_report"):
+                self._emit("on_call_report", call.report, uuid)
+            if all(other.state.is_terminal for other in tuple(self._calls.values())):
+                self._assistant._tools.call_over()
         reason = state.termination_reason
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
@@ -314,6 +342,44 @@ class Hub:
         finally:
             if own is not None:
                 own(inbound, outbound)
+
+    def call_quality(self, call_id: str, stats: MediaStats, now: float) -> None:
+        uuid = UUID(call_id)
+        call = self._calls.get(uuid)
+        if call is None:
+            return
+        for warning in call._apply_quality(stats, now):
+            self._emit("on_client_warning", warning)
+        own, wanted = call.on_call_quality_change, self._audience.listens("on_call_quality_changed")
+        if self._audience.has_streams:
+            self._audience.stream("on_call_quality_changed", call.quality_metrics, uuid)
+        # As with levels: what nobody has fetched yet is out of date, and the delivery takes the latest.
+        if (own is not None or wanted) and uuid not in self._metrics_on_their_way:
+            self._metrics_on_their_way.add(uuid)
+            deliver = functools.partial(self._deliver_quality, call, wanted, uuid)
+            self._dispatcher.submit(deliver, name="on_call_quality_changed")
+
+    def _deliver_quality(self, call: Call, wanted: bool, call_id: UUID) -> None:
+        """Delegate thread."""
+        self._metrics_on_their_way.discard(call_id)
+        metrics: CallQualityMetrics = call.quality_metrics
+        try:
+            if wanted:
+                self._audience.call_delegate("on_call_quality_changed", (metrics, call_id))
+        finally:
+            own = call.on_call_quality_change
+            if own is not None:
+                own(metrics)
+
+    def call_media_lost(self, call_id: str, was_up: bool) -> None:
+        call = self._calls.get(UUID(call_id))
+        for warning in () if call is None else call._apply_media_lost(was_up):
+            self._emit("on_client_warning", warning)
+
+    def socket_metrics(self, metrics: SocketConnectionMetrics) -> None:
+        self._update(socket=metrics)
+        if self._audience.wants("on_socket_metrics_changed"):
+            self._emit("on_socket_metrics_changed", metrics)
 
     def ringing(self, call_id: str) -> None:
         self._emit("on_ringing_ack_received", call_id)

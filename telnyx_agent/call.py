@@ -13,6 +13,7 @@ from ._call_asking import CallAsking
 from ._call_base import CallPort, TxCallInfo
 from ._call_control import CallControl
 from ._call_incoming import CallAnswering
+from ._call_quality import CallMonitoring
 from ._call_recording import CallRecording
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallControl, CallRecording, CallAnswering, CallAsking):
+class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring):
     """One call, with the assistant or with anybody. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:

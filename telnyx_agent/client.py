@@ -20,6 +20,7 @@ from ._client_codecs import AudioCodec, ClientCodecs, checked_codecs
 from ._client_credentials import ClientCredentials
 from ._client_events import ClientEvents
 from ._client_logging import ClientLogging, TxLogger, checked_logger
+from ._client_quality import ClientQuality
 from ._client_recording import ClientRecording
 from ._client_tools import ClientTools
 from ._drivers.making import new_id
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, ClientLogging, ClientRecording):
+class TxClient(
+    ClientCredentials, ClientTools, ClientEvents, ClientCodecs, ClientQuality, ClientLogging, ClientRecording
+):
     """A connection to Telnyx: to an AI assistant, or with credentials. Opens nothing and has no thread before a login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -76,6 +79,7 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, Clien
             file. None: nothing. iOS: `ringBackTone`.
         ringtone: What you hear while somebody calls you. iOS: `ringtone`.
         ring_device: Where you hear it; the system's default when not given. Never the device of a call.
+        enable_call_reports: Post each call's report to Telnyx, as the official SDKs do; see docs/quality.md.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -96,6 +100,7 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, Clien
         ringback: RingSource | None = None,
         ringtone: RingSource | None = None,
         ring_device: AudioDevice | None = None,
+        enable_call_reports: bool = False,
     ) -> None:
         media = MediaChoices(
             switch_interval=switch_interval,
@@ -106,6 +111,7 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, Clien
         ).but(audio, audio_constraints, None, opus)
         super().__init__(delegate, media, callbacks, reconnect_timeout)
         self._logger = checked_logger(logger)
+        self._enable_call_reports = enable_call_reports
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -228,6 +234,8 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, Clien
         preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
         invite_timeout: float | None = None,
         force_relay_candidate: bool | None = None,
+        quality_interval: float = 1.0,
+        debug: bool = False,
     ) -> Call:
         """Call the assistant, or a number. Returns at once; while the login is in flight the call waits for it.
 
@@ -252,6 +260,9 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, Clien
             invite_timeout: Seconds for the other side to answer; then the call ends with `RECOVERY_ON_TIMER_EXPIRE`.
                 None: 30 s for any sign of life and 120 s for the answer. (No official SDK has such a limit.)
             force_relay_candidate: Audio over a TURN server only, in place of the client's choice.
+            quality_interval: Seconds between two samples for `on_call_quality_changed`, from 0.1 to 60.
+            debug: Send the samples to Telnyx too, for its debugging tools, as the official SDKs' `debug` does. The
+                metrics themselves do not need it.
 
         Raises:
             CallError: There is no destination, and the session is not an assistant's. iOS:
@@ -277,12 +288,13 @@ class TxClient(ClientCredentials, ClientTools, ClientEvents, ClientCodecs, Clien
         )
         codecs, timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
         options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=timeout)
-        choices = self._media.but(audio, audio_constraints, audio_processor, opus)
+        choices = self._media.but(audio, audio_constraints, audio_processor, opus).sampled_every(quality_interval)
         if force_relay_candidate is not None:
             choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
         media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
+        call._debug = debug
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from ._media.turns import TurnLatency
     from ._protocol.ai_events import AiEvent, FunctionCall
     from ._protocol.conversation import TranscriptionItem, WidgetSettings
+    from ._protocol.socket_health import SocketConnectionMetrics
     from ._protocol.states import AgentState, CallState, CallTerminationReason
+    from ._protocol.warnings import TxWarning
+    from ._quality.metrics import CallQualityMetrics
+    from ._quality.report import CallReport
     from .audio import AudioDeviceChange
     from .call import Call
 
@@ -161,6 +165,42 @@ class TxClientDelegate:
         Args:
             turn: From the end of the user's speech to the first of the agent's that was heard; also in `Call.turns`.
             call_id: Which call.
+        """
+
+    # -- quality -----------------------------------------------------------------------------------------------------
+
+    def on_call_quality_changed(self, metrics: CallQualityMetrics, call_id: UUID) -> None:
+        """How good a call is, at its `quality_interval`, while it has media. Costs nothing unless it is overridden.
+
+        Metrics that could not be delivered because a callback took its time are left out, not queued.
+
+        Args:
+            metrics: Jitter and round trip in seconds, MOS, levels, counters. iOS: `onCallQualityChange`.
+            call_id: Which call.
+        """
+
+    def on_client_warning(self, warning: TxWarning) -> None:
+        """Something is not as it should be, and it goes on: a bad network, a silent microphone, a lost path.
+
+        Each is told once when it begins and once when it is over. JavaScript: `telnyx.warning`.
+
+        Args:
+            warning: Number, name, text and advice; `warning.is_cleared` when it is over.
+        """
+
+    def on_call_report(self, report: CallReport, call_id: UUID) -> None:
+        """A call is over; comes just before its `DONE`. JavaScript: `telnyx.stats.report`.
+
+        Args:
+            report: What the call was like, for JSON; also in `Call.report`.
+            call_id: Which call.
+        """
+
+    def on_socket_metrics_changed(self, metrics: SocketConnectionMetrics) -> None:
+        """A ping came or was answered: how well the signalling connection does.
+
+        Args:
+            metrics: Also in `TxClient.socket_metrics`. Android and Flutter: `SocketConnectionMetrics`.
         """
 
     # -- the assistant -----------------------------------------------------------------------------------------------

@@ -40,6 +40,10 @@ from .errors import TxError
 
 if TYPE_CHECKING:
     from ._media.turns import TurnLatency
+    from ._protocol.socket_health import SocketConnectionMetrics
+    from ._protocol.warnings import TxWarning
+    from ._quality.metrics import CallQualityMetrics
+    from ._quality.report import CallReport
     from .audio import AudioDeviceChange
 
 __all__ = [
@@ -50,9 +54,12 @@ __all__ = [
     "AiEvent",
     "AudioDeviceChanged",
     "AudioLevel",
+    "CallQualityChanged",
+    "CallReported",
     "CallStateUpdated",
     "ClientError",
     "ClientReady",
+    "ClientWarning",
     "ContentPartAdded",
     "Event",
     "EventsDropped",
@@ -73,6 +80,7 @@ __all__ = [
     "SessionUpdated",
     "SocketConnected",
     "SocketDisconnected",
+    "SocketMetricsChanged",
     "TextDelta",
     "TextDone",
     "TranscriptItemUpdated",
@@ -191,6 +199,39 @@ class TurnLatencyMeasured:
     call_id: UUID
 
 
+# -- quality -----------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class CallQualityChanged:
+    """`on_call_quality_changed`"""
+
+    metrics: CallQualityMetrics
+    call_id: UUID
+
+
+@attrs.frozen
+class ClientWarning:
+    """`on_client_warning`"""
+
+    warning: TxWarning
+
+
+@attrs.frozen
+class CallReported:
+    """`on_call_report`; comes just before the call is `DONE`."""
+
+    report: CallReport
+    call_id: UUID
+
+
+@attrs.frozen
+class SocketMetricsChanged:
+    """`on_socket_metrics_changed`"""
+
+    metrics: SocketConnectionMetrics
+
+
 # -- the assistant -----------------------------------------------------------------------------------------------------
 
 
@@ -284,6 +325,10 @@ Event = (
     | AudioLevel
     | AudioDeviceChanged
     | TurnLatencyMeasured
+    | CallQualityChanged
+    | ClientWarning
+    | CallReported
+    | SocketMetricsChanged
     | AiAssistantConnectionStateChanged
     | TranscriptionUpdated
     | TranscriptItemUpdated
@@ -305,9 +350,12 @@ BY_CALLBACK: Mapping[str, type[Any]] = {
     "on_ai_conversation_message": AiConversationMessage,
     "on_audio_device_changed": AudioDeviceChanged,
     "on_audio_level": AudioLevel,
+    "on_call_quality_changed": CallQualityChanged,
+    "on_call_report": CallReported,
     "on_call_state_updated": CallStateUpdated,
     "on_client_error": ClientError,
     "on_client_ready": ClientReady,
+    "on_client_warning": ClientWarning,
     "on_function_call": FunctionCallReceived,
     "on_incoming_call": IncomingCall,
     "on_reconnected": Reconnected,
@@ -317,6 +365,7 @@ BY_CALLBACK: Mapping[str, type[Any]] = {
     "on_session_updated": SessionUpdated,
     "on_socket_connected": SocketConnected,
     "on_socket_disconnected": SocketDisconnected,
+    "on_socket_metrics_changed": SocketMetricsChanged,
     "on_transcript_item_updated": TranscriptItemUpdated,
     "on_transcription_updated": TranscriptionUpdated,
     "on_turn_latency": TurnLatencyMeasured,

@@ -19,6 +19,7 @@ from .. import _media
 from .._runtime import switch_interval
 from ..errors import CallError, MediaError, TxError
 from .media_watch import MediaWatch
+from .quality import QualitySampler
 from .sound import CallSound
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class CallReports(Protocol):
     def media_failed(self, call_id: str, error: TxError) -> None:
         """There is no way to go on; the call must end."""
 
+    def call_quality(self, call_id: str, stats: MediaStats) -> None:
+        """The call's media statistics, at its interval."""
+
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         """How loud the call is now, 20 times a second.
 
@@ -83,6 +87,7 @@ class CallMedia:
         preferred_codecs: These come first in the offer.
         relay_only: Whether only TURN servers' addresses are used.
         tone: What is heard while it rings.
+        quality_interval: Seconds between two samples of the statistics.
     """
 
     bridge: AudioBridge
@@ -95,6 +100,7 @@ class CallMedia:
     preferred_codecs: tuple[Mapping[str, Any], ...] = ()
     relay_only: bool = False
     tone: Ring | None = None
+    quality_interval: float = 1.0
 
 
 class CallDriver:
@@ -126,6 +132,9 @@ class CallDriver:
         self._described = False
         self._held_interval: float | None = None
         self._levels: asyncio.TimerHandle | None = None
+        self._sampler = QualitySampler(
+            media.quality_interval, self.stats, functools.partial(reports.call_quality, call_id)
+        )
         self._task = self._loop.create_task(self._run())
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -291,6 +300,7 @@ class CallDriver:
         if state == "connected":
             self._connected.set()
             self._watch_media()
+            self._sampler.start()
         elif state in ("failed", "closed"):
             if self._watch is not None:
                 # The far end may close its media before its BYE has arrived: give that the chance to say why.
@@ -325,6 +335,7 @@ class CallDriver:
         if self._levels is not None:
             self._levels.cancel()
         try:
+            await self._sampler.stop()
             if self._peer is not None and not self._described:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()

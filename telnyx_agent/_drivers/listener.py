@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from .._media.stats import MediaStats
     from .._media.turns import TurnLatency
     from .._protocol import outcomes
     from .._protocol.requests import CallOptions
+    from .._protocol.socket_health import SocketConnectionMetrics
     from .._protocol.states import AgentState, CallState
     from ..audio import AudioDeviceChange
     from ..errors import TxError
@@ -39,6 +41,9 @@ class SessionListener(Protocol):
     def call_media_connected(self, call_id: str) -> None: ...
     def audio_device_changed(self, call_id: str, change: AudioDeviceChange) -> None: ...
     def turn_measured(self, call_id: str, turn: TurnLatency) -> None: ...
+    def call_quality(self, call_id: str, stats: MediaStats, now: float) -> None: ...
+    def call_media_lost(self, call_id: str, was_up: bool) -> None: ...
+    def socket_metrics(self, metrics: SocketConnectionMetrics) -> None: ...
 
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         """Returns whether anybody listens."""

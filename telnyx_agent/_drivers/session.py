@@ -25,9 +25,11 @@ from .route_watch import RouteWatch
 from .sockets import Sockets
 
 if TYPE_CHECKING:
+    from .._media.stats import MediaStats
     from .._media.turns import TurnLatency
     from .._protocol.requests import CallOptions
     from .._protocol.session import Session
+    from .._protocol.view import SessionView
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange
@@ -71,12 +73,18 @@ class SessionDriver(IncomingDriver):
         self._agent_state = AgentState.IDLE
         self._waiting_messages: dict[str, CommandFuture[str]] = {}
         self._tickets: dict[str, CommandFuture[None]] = {}
+        self._socket_metrics = session.socket_metrics
         self._finished = False
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
         self._ready_futures: list[CommandFuture[None]] = []
         self._finish_futures: list[CommandFuture[None]] = []
         self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def session(self) -> SessionView:
+        """What the session knows. To look at, on the loop."""
+        return self._session
 
     # -- commands, each on the loop ----------------------------------------------------------------------------------
 
@@ -235,6 +243,7 @@ class SessionDriver(IncomingDriver):
 
     def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
         self._log.warning("call %s: %s", call_id, error)
+        self._listener.call_media_lost(call_id, was_up)
         self._session.media_lost(call_id, error, self._loop.time(), was_up=was_up)
         self._step()
 
@@ -244,6 +253,9 @@ class SessionDriver(IncomingDriver):
 
     def device_failed(self, call_id: str, error: MediaError) -> None:
         self._listener.client_error(error)
+
+    def call_quality(self, call_id: str, stats: MediaStats) -> None:
+        self._listener.call_quality(call_id, stats, self._loop.time())
 
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         return self._listener.audio_level(call_id, inbound, outbound)
@@ -281,6 +293,9 @@ class SessionDriver(IncomingDriver):
                     self._HANDLERS[type(event)](self, event)
         finally:
             self._stepping = False
+        if self._session.socket_metrics is not self._socket_metrics:
+            self._socket_metrics = self._session.socket_metrics
+            self._listener.socket_metrics(self._socket_metrics)
         self._arm_timer()
 
     def _send_pending(self) -> None:

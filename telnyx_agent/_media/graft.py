@@ -33,8 +33,8 @@ from . import rtp
 from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, turn_tls_context
 
 __all__ = [
-    *("abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "path_answers", "release_decoder"),
-    "stop_checks",
+    *("abort", "bound_gathering", "check", "described_candidates", "intercept", "negotiated_codecs", "path_answers"),
+    *("release_decoder", "stop_checks"),
 ]
 
 _log = logging.getLogger("telnyx_agent.media")
@@ -367,6 +367,24 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
         await asyncio.wait(late)
     # An error response, such as "role conflict", is an answer too; aioice's own time-out has none.
     return any(_is_answer(task.exception()) for task in done)
+
+
+def described_candidates(sender: RTCRtpSender) -> tuple[dict[str, str], ...]:
+    """The candidates of both sides without addresses: `side`, `type`, `protocol`, and `selected` of those in use."""
+    ice: Any = sender.transport.transport._connection
+    used = set()
+    for pair in ice._nominated.values():
+        used |= {("local", *pair.local_addr[:2]), ("remote", *pair.remote_addr[:2])}
+    return tuple(
+        {
+            "side": side,
+            "type": candidate.type,
+            "protocol": candidate.transport,
+            "selected": "true" if (side, candidate.host, candidate.port) in used else "false",
+        }
+        for side, candidates in (("local", ice.local_candidates), ("remote", ice.remote_candidates))
+        for candidate in candidates
+    )
 
 
 def _is_answer(error: BaseException | None) -> bool:

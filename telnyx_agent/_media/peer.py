@@ -203,11 +203,14 @@ class MediaPeer:
         playout = self._bridge.playout.stats()
         outbound: Any = None
         remote: Any = None
+        remote_outbound: Any = None
         for report in (await self._pc.getStats()).values():
             if report.type == "outbound-rtp":
                 outbound = report
             elif report.type == "remote-inbound-rtp":
                 remote = report
+            elif report.type == "remote-outbound-rtp":
+                remote_outbound = report
         rtt = None if remote is None else remote.roundTripTime
         encoder = self._sender.encoder
         return MediaStats(
@@ -223,6 +226,10 @@ class MediaPeer:
             remote_jitter=None if remote is None or encoder is None else remote.jitter / encoder.clock_rate,
             remote_packets_lost=None if remote is None else remote.packetsLost,
             remote_fraction_lost=None if remote is None else remote.fractionLost / 256,
+            remote_packets_sent=None if remote_outbound is None else remote_outbound.packetsSent,
+            remote_bytes_sent=None if remote_outbound is None else remote_outbound.bytesSent,
+            ice_candidates=graft.described_candidates(self._transceiver.sender),
+            only_host_candidates=self._only_host,
             samples_captured=self._bridge.capture.pushed,
             samples_dropped=self._bridge.capture.dropped,
             frames_silent=self._sender.silent_frames,

@@ -83,6 +83,7 @@ class Connection(SessionView):
         self._lose(error, now, reason, **how)
 
     def _forget_connection(self) -> None:
+        self._socket_health.lost()
         self._liveness.stop()
         self._relogin.connection_lost()
         self._channel.forget()
@@ -121,6 +122,7 @@ class Connection(SessionView):
             elif self._recovery.lost_at is not None:
                 self._events.append(Reconnected())
             self._recovery.succeeded()
+            self._socket_health.ready()
             self._liveness.start(now)
             self._calls.session_ready(now)
 
@@ -162,4 +164,6 @@ class Connection(SessionView):
 
     def _request(self, kind: RequestKind, about: str, now: float, build: Callable[..., Frame], *args: Any) -> None:
         request_id = self._channel.expect(Pending(kind, about), now + self._settings.request_timeout)
+        if kind is RequestKind.PING:
+            self._socket_health.asked(request_id, now)
         self._channel.send(build(request_id, *args))

@@ -190,6 +190,7 @@ class Session(Connection, SessionAssistant):
         pending = self._channel.settle(request_id)
         if pending is not None:
             self._liveness.confirmed(now)
+            self._socket_health.answered(request_id, now)
             self._adopt_session_id(reply, pending)
             if pending.kind is RequestKind.LOGIN:
                 self._registration.login_accepted(now)
@@ -279,6 +280,7 @@ class Session(Connection, SessionAssistant):
 
     def _on_ping(self, event: events.Ping, now: float) -> None:
         if self._registration.is_logged_in:
+            self._socket_health.server_ping(now)
             self._request(RequestKind.PING, "", now, requests.ping, self.voice_sdk_id)
 
     def _on_punt(self, event: events.Punt, now: float) -> None:

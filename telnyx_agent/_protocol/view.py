@@ -23,7 +23,9 @@ from .outcomes import SessionEvent
 from .recovery import Recovery
 from .registration import Registration
 from .relogin import Relogin
+from .requests import Frame
 from .settings import SessionSettings
+from .socket_health import SocketConnectionMetrics, SocketHealth
 from .states import AgentState, SessionState
 from .timers import Timers
 from .transcription import EPOCH, TranscriptionItem
@@ -56,6 +58,7 @@ class SessionView:
         self._registration = Registration(login, self._channel, self._timers, settings, random)
         self._recovery = Recovery(self._timers, settings, random, report)
         self._liveness = Liveness(self._timers, settings)
+        self._socket_health = SocketHealth()
         self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report, timers=self._timers)
         self._messages = Messages(self._channel, self._conversation, settings, report)
         self._relogin = Relogin(self._channel, self._registration, settings, report)
@@ -142,6 +145,11 @@ class SessionView:
         """What the assistant does at the moment."""
         return self._conversation.agent_state
 
+    @property
+    def socket_metrics(self) -> SocketConnectionMetrics:
+        """What the pings say of the connection; the same object until there is news."""
+        return self._socket_health.metrics
+
     def is_waiting(self, item_id: str) -> bool:
         """Whether a message waits for the connection."""
         return self._messages.is_waiting(item_id)
@@ -216,6 +224,11 @@ class SessionView:
     def set_bye_headers(self, call_id: str, headers: tuple[tuple[str, str], ...]) -> None:
         """Custom headers for the bye of a call, if it comes to one. A call that has ended is no error."""
         self._calls.set_bye_headers(call_id, headers)
+
+    def send_debug_frame(self, frame: Frame) -> None:
+        """Send a frame of a debug report (protocol.md 7.1); it is lost where there is no connection."""
+        if self.is_ready:
+            self._channel.send(frame)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 
