@@ -124,6 +124,20 @@ def incoming(stage: Stage) -> None:
     stage.wait_until_active()
 
 
+def pings(stage: Stage) -> None:
+    """The server asks whether the client is there."""
+    stage.begin()
+    stage.wait_until_active()
+    stage.wait_for("on_socket_metrics_changed")
+
+
+def quality(stage: Stage) -> None:
+    """A call with media."""
+    stage.begin()
+    stage.wait_until_active()
+    stage.wait_for("on_call_quality_changed")
+
+
 def refusal(stage: Stage) -> None:
     """The login is refused."""
     stage.begin()
@@ -196,7 +210,7 @@ class Moment:
 
     def make_agent(self) -> LocalAgent:
         """What it happens with."""
-        if self.story is sound:
+        if self.story in (sound, quality):
             return LocalAgent(
                 lambda text: "one two", voice="tones", ears="energy", greeting="", scenario=Scenario.fast()
             )
@@ -204,7 +218,7 @@ class Moment:
             # Slow enough for the call to be there when the error comes.
             scenario = Scenario(login="reject", login_delay=0.2)
         else:
-            scenario = Scenario.fast()
+            scenario = Scenario.fast(ping_interval=0.2) if self.story is pings else Scenario.fast()
         return LocalAgent(voice="silent", ears="deaf", media=False, scenario=scenario)
 
 
@@ -239,6 +253,10 @@ MOMENTS: tuple[Moment, ...] = (
     Moment("on_socket_disconnected", recovery, None, "lost"),
     Moment("on_reconnecting", recovery),
     Moment("on_reconnected", recovery),
+    Moment("on_client_warning", recovery),
+    Moment("on_socket_metrics_changed", pings),
+    Moment("on_call_quality_changed", quality),
+    Moment("on_call_report", conversation),
     Moment("on_client_error", refusal),
     Moment("on_audio_level", sound),
     Moment("on_audio_device_changed", sound),
