@@ -176,8 +176,8 @@ ENDING = ("Call.hangup", "Call.reject", "TxClient.disconnect", "TxClient.logout"
 """What ends the call or the session: they come alone, after all others were called."""
 
 ELSEWHERE: Mapping[str, str] = {
-    "TxClient.run_microphone_check": "before calls: it takes the audio device for itself; tests/client/test_diagnosis.py",
-    "TxClient.run_network_check": "before calls: a command that blocks for as long as the servers do; tests/client/test_diagnosis.py",
+    "TxClient.run_microphone_check": "it takes the audio device for itself; tests/client/test_diagnosis.py",
+    "TxClient.run_network_check": "it waits for servers; tests/client/test_diagnosis.py",
     "TxClient.run_pre_call_diagnosis": "a whole call of its own, which it waits for; tests/client/test_diagnosis.py",
 }
 """What is not called in the matrix, and why."""
