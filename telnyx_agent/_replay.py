@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import importlib
 import json
 import os
 import time
@@ -24,7 +25,6 @@ import attrs
 
 import telnyx_agent
 
-from . import audio
 from ._flight import SCHEMA
 from ._protocol.transcription import EPOCH, TranscriptionItem
 from ._runtime.dispatch import PumpDispatcher
@@ -76,10 +76,18 @@ class ReplayResult:
 
 
 class ReplayedCall:
-    """Stands for the `Call` of a recorded `on_incoming_call`: its id; commands do nothing and are done at once."""
+    """Stands for the `Call` of a recorded `on_incoming_call`: commands do nothing and are done at once.
 
-    def __init__(self, call_id: UUID) -> None:
+    Attributes:
+        call_id: As it was.
+        call_info: As it was, with asterisks for names and numbers; None where it was not recorded.
+        invite_custom_headers: Empty: they are never recorded.
+    """
+
+    def __init__(self, call_id: UUID, call_info: Any = None) -> None:
         self.call_id = call_id
+        self.call_info = call_info
+        self.invite_custom_headers: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return f"<ReplayedCall {self.call_id}>"
@@ -307,6 +315,8 @@ class _Decoder:
         known = _VALUES.get(kind)
         if known is not None:
             return known(value)
+        if kind == "Call":
+            return ReplayedCall(UUID(value["call_id"]), self.value(value.get("call_info")))
         if kind == "TranscriptionItem":
             return self._item(value)
         if kind == "item":
@@ -355,10 +365,17 @@ class _Decoder:
 _ITEMS_OWN = frozenset({"$", "number", "content", "timestamp"})
 
 
+_HOMES = ("telnyx_agent", "telnyx_agent.audio", "telnyx_agent.events")
+
+
 def _public_class(kind: str) -> type | None:
     """A class that recordings may make: an enumeration, an error, a value."""
-    for home in (telnyx_agent, audio):
-        found = getattr(home, kind, None) if kind in home.__all__ else None
+    for home in _HOMES:
+        try:
+            module = importlib.import_module(home)
+        except ModuleNotFoundError:  # `events` is there where the assistant's frames are told as classes
+            continue
+        found = getattr(module, kind, None) if kind in module.__all__ else None
         if isinstance(found, type) and (issubclass(found, (enum.Enum, TxError)) or attrs.has(found)):
             return found
     return None
@@ -378,7 +395,6 @@ _VALUES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "datetime": lambda value: datetime.fromisoformat(value["value"]),
     "float": lambda value: float(value["value"]),
     "dict": lambda value: _json(value["value"]),
-    "Call": lambda value: ReplayedCall(UUID(value["call_id"])),
     "object": lambda value: Unknown(value["class"]),
 }
 
@@ -393,7 +409,8 @@ def _asterisks(mask: Mapping[str, Any]) -> Any:
     if isinstance(size, int):
         if not 0 <= size <= _LONGEST_TEXT:
             raise ValueError(f"a text of {size} characters")
-        return _MASK * size
+        # What is JSON stays JSON: a delegate will want to decode it.
+        return "{}".ljust(size) if mask.get("json") and size > 1 else _MASK * size
     return _EMPTY[size]()
 
 
