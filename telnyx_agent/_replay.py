@@ -199,8 +199,9 @@ class Recording:
         if line.get("format") != FORMAT or not isinstance(schema, int):
             raise self._not_ours(1)
         if schema > SCHEMA:
+            version = _printable(line.get("sdk"))
             raise self._bad(
-                f"was written by telnyx-agent {line.get('sdk')} in format {schema}; this version reads {SCHEMA}",
+                f"was written by telnyx-agent {version} in format {schema}; this version reads {SCHEMA}",
                 "install that version or a newer one: pip install --upgrade telnyx-agent",
             )
         return MappingProxyType(dict(line))
@@ -210,7 +211,7 @@ class Recording:
         try:
             if kind == "callback":
                 _check(line, t=(int, float), number=int, name=str, args=list)
-                if not line["name"].startswith("on_"):
+                if not (line["name"].startswith("on_") and line["name"].isidentifier()):
                     raise ValueError("a callback that is none")
                 self._callbacks.append(line)
             elif kind == "called":
@@ -412,6 +413,11 @@ def _asterisks(mask: Mapping[str, Any]) -> Any:
         # What is JSON stays JSON: a delegate will want to decode it.
         return "{}".ljust(size) if mask.get("json") and size > 1 else _MASK * size
     return _EMPTY[size]()
+
+
+def _printable(value: object) -> str:
+    """For a terminal, which a file from somebody else must not steer."""
+    return "".join(char for char in str(value)[:40] if char.isprintable())
 
 
 def _check(line: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> None:

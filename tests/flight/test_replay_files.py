@@ -41,7 +41,10 @@ def path(tmp_path: Path) -> Path:
         (b'{"some": "json"}\n', "is no recording of a session; give"),
         (b"[1]\n", "is no recording of a session; give"),
         (json.dumps(HEADER).encode()[:-9], "is no recording of a session; give"),
-        (json.dumps({**HEADER, "schema": 2, "sdk": "9.1"}).encode(), r"telnyx-agent 9\.1 in format 2; .*pip install"),
+        (
+            json.dumps({**HEADER, "schema": 2, "sdk": "9.1\x1b"}).encode(),
+            r"telnyx-agent 9\.1 in format 2; .*pip install",
+        ),
     ],
     ids=["empty", "wav", "json", "list", "cut", "newer"],
 )
@@ -71,6 +74,7 @@ def test_a_missing_file_is_refused(path: Path) -> None:
         callback(1, "on_x", {"*": "secret"}),
         callback(1, "on_x", {}),
         callback(1, "__init__"),
+        callback(1, "on_\x1b[31m"),
         {"type": "callback", "name": "on_x"},
         {"type": "called", "number": 1},
         ["no object"],
