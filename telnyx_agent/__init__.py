@@ -13,10 +13,16 @@ import logging
 import typing
 
 from . import _lazy
+from ._call_timings import CallTimings, TimingStep
+from ._client_codecs import AudioCodec
+from ._client_logging import TxLogger
 from ._client_recording import SessionRecording
 from ._media.settings import OpusSettings
+from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
-from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._tools import Tool
+from ._variables import dynamic_variable_headers
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
@@ -25,6 +31,7 @@ from .client import TxClient
 from .config import Environment, IceServer, LogLevel, Region, TxServerConfiguration
 from .delegate import TxClientDelegate
 from .errors import (
+    AnswerInterruptedError,
     AuthenticationError,
     CallError,
     ClientConfigurationError,
@@ -38,6 +45,7 @@ from .errors import (
     TxError,
     TxTimeoutError,
 )
+from .tx_config import TxConfig
 
 if typing.TYPE_CHECKING:
     from ._media.player import Playback, PlaybackState
@@ -47,17 +55,22 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "AIAssistantManager",
     "AgentState",
+    "AnswerInterruptedError",
+    "AudioCodec",
     "AudioConstraints",
     "AudioProcessor",
     "AudioVisualizerConfig",
     "AuthenticationError",
     "Call",
+    "CallDirection",
     "CallError",
     "CallState",
     "CallStateKind",
     "CallTerminationReason",
+    "CallTimings",
     "ClientConfigurationError",
     "Environment",
+    "FunctionCall",
     "GatewayError",
     "IceServer",
     "LocalProtocolError",
@@ -75,17 +88,22 @@ __all__ = [
     "ServerError",
     "SessionRecording",
     "SocketConnectionError",
+    "TimingStep",
+    "Tool",
     "TranscriptCancellable",
     "TranscriptionItem",
     "TurnLatency",
     "TxCallInfo",
     "TxClient",
     "TxClientDelegate",
+    "TxConfig",
     "TxError",
+    "TxLogger",
     "TxServerConfiguration",
     "TxTimeoutError",
     "WidgetSettings",
     "__version__",
+    "dynamic_variable_headers",
 ]
 
 logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())

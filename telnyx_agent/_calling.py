@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
 
 from ._drivers.call import CallMedia
+from ._drivers.ring import Ring
 from ._drivers.sound import CallSound
 from ._media.settings import OpusSettings
 from .audio.processing import AudioConstraints, create_processor
@@ -15,9 +17,12 @@ from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from ._drivers.session import SessionDriver
+    from ._media.bridge import AudioBridge
     from ._media.turns import TurnLatency
+    from ._protocol.requests import CallOptions
     from ._runtime.loop import LoopThread
     from .audio import AudioDevice, AudioDeviceChange, AudioProcessor
+    from .audio.tones import RingSource
     from .config import TxServerConfiguration
     from .errors import MediaError
 
@@ -34,6 +39,10 @@ class MediaChoices:
         processor: The user's own processor in place of ours.
         opus: How Opus is encoded.
         switch_interval: Seconds, or None.
+        relay_only: Whether only TURN servers' addresses are used.
+        ringback: What is heard while the other side rings.
+        ringtone: What is heard while somebody calls.
+        ring_device: Where; None is the default device.
     """
 
     device: AudioDevice | None = None
@@ -41,6 +50,10 @@ class MediaChoices:
     processor: AudioProcessor | None = None
     opus: OpusSettings = attrs.field(factory=OpusSettings)
     switch_interval: float | None = None
+    relay_only: bool = False
+    ringback: RingSource | None = None
+    ringtone: RingSource | None = None
+    ring_device: AudioDevice | None = None
 
     def __attrs_post_init__(self) -> None:
         # Typed as what they may be at run time: users of these checks are those who do not run a type checker.
@@ -54,6 +67,12 @@ class MediaChoices:
         interval = self.switch_interval
         if interval is not None and not 1e-6 <= interval <= 1.0:
             raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0002, or None; got {interval!r}")
+
+        for name, source in (("ringback", self.ringback), ("ringtone", self.ringtone)):
+            if source is not None:
+                from .audio.tones import check_ring_source  # numpy comes with it
+
+                check_ring_source(name, source)
 
     def but(
         self,
@@ -73,9 +92,20 @@ class MediaChoices:
 
 
 def make_media(
-    choices: MediaChoices, configuration: TxServerConfiguration, call_id: str, driver: SessionDriver, loop: LoopThread
+    choices: MediaChoices,
+    configuration: TxServerConfiguration,
+    options: CallOptions,
+    driver: SessionDriver,
+    loop: LoopThread,
+    bridge: AudioBridge | None = None,
+    *,
+    incoming: bool = False,
 ) -> CallMedia:
-    """One call's media; nothing is opened yet."""
+    """One call's media; nothing is opened yet. Incoming calls ring with the ringtone, others with the ringback.
+
+    `bridge` is that of a call which came in, and got one to begin with.
+    """
+    call_id = options.call_id
     from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
     from ._media.turns import TurnMeter
 
@@ -88,8 +118,12 @@ def make_media(
     def turned(turn: TurnLatency) -> None:
         loop.post(driver.turn_measured, call_id, turn)
 
-    bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
-    bridge.turns = TurnMeter(turned)
+    def voiced(audible: bool, at: float) -> None:
+        loop.post(driver.agent_voice, call_id, audible, at)
+
+    if bridge is None:
+        bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
+        bridge.turns = TurnMeter(turned, voiced)
     sound = CallSound(
         bridge, functools.partial(_open_device, choices.device), functools.partial(_make_processor, choices)
     )
@@ -100,7 +134,21 @@ def make_media(
         loopback=configuration.is_local,
         opus=choices.opus,
         switch_interval=choices.switch_interval,
+        ca_file=configuration.ca_file,
+        preferred_codecs=options.preferred_codecs,
+        relay_only=choices.relay_only,
+        tone=_make_ring(choices, incoming, failed),
     )
+
+
+def _make_ring(choices: MediaChoices, incoming: bool, failed: Callable[[MediaError], None]) -> Ring | None:
+    source = choices.ringtone if incoming else choices.ringback
+    if source is None:
+        return None
+    from .audio.tones import open_ring_source
+
+    open_tone = functools.partial(open_ring_source, source)
+    return Ring(open_tone, functools.partial(_open_device, choices.ring_device), failed)
 
 
 def _open_device(device: AudioDevice | None) -> AudioDevice:

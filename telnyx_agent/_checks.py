@@ -18,6 +18,7 @@ from .errors import ClientConfigurationError
 
 __all__ = [
     "check_message",
+    "checked_answer_timeout",
     "checked_call",
     "checked_call_id",
     "checked_headers",
@@ -87,6 +88,13 @@ def checked_timeout(seconds: float) -> float:
     if not isinstance(seconds, (int, float)) or not seconds >= 0:
         raise ClientConfigurationError(f"reconnect_timeout must be 0 or more seconds, not {seconds!r}")
     return float(seconds)
+
+
+def checked_answer_timeout(seconds: float | None) -> float | None:
+    """An `invite_timeout`: more than 0 seconds, or None."""
+    if seconds is not None and (not isinstance(seconds, (int, float)) or not seconds > 0):
+        raise ClientConfigurationError(f"invite_timeout must be more than 0 seconds, or None; got {seconds!r}")
+    return None if seconds is None else float(seconds)
 
 
 def checked_call(

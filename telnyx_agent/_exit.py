@@ -6,6 +6,7 @@ Calls of a script that falls off its end must not ring on at the assistant.
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 import time
 import weakref
@@ -49,3 +50,19 @@ def _say_goodbye() -> None:
             thread.join(max(0.0, deadline - time.monotonic()))
     for recorder in tuple(RECORDERS):
         recorder.close(max(0.0, deadline - time.monotonic()))
+    _keep_interrupt()
+
+
+def _keep_interrupt() -> None:
+    """Let a program that Ctrl-C ended say so by its exit status, as Python programs do.
+
+    Python notes that a `KeyboardInterrupt` went through, but forgets it with the next `exec` or `eval` of a text on any
+    thread, such as dataclasses and named tuples make while something is being imported: the program would end with
+    status 1. An interrupt in a text of our own is noted again.
+    """
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or hasattr(sys, "ps1"):
+        return
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        return

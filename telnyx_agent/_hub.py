@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Callable, Mapping
+import threading
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import attrs
 
-from ._protocol.outcomes import CallDetails, TranscriptChanged
+from ._event_stream import EventStream
+from ._protocol.ai_events import FunctionCall
+from ._protocol.outcomes import AiMessage, CallDetails, FunctionCallReceived, QuestionSettled, TranscriptChanged
 from ._protocol.states import AgentState, CallState
 from ._runtime.waiting import Watch
 from .delegate import TxClientDelegate
 from .errors import TxError
+from .events import event_of
 
 if TYPE_CHECKING:
+    from ._drivers.call import CallMedia
     from ._flight import FlightSlot
     from ._flight.recorder import FlightRecorder
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
+    from ._protocol.requests import CallOptions
     from ._runtime.dispatch import Dispatcher
     from .assistant import AIAssistantManager
     from .audio import AudioDeviceChange
@@ -43,10 +50,14 @@ class Audience:
         self.delegate = delegate
         self.flight = flight
         self.taps: tuple[Tap, ...] = ()
+        # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
+        self._lock = threading.Lock()
+        self._streams: tuple[weakref.ref[EventStream], ...] = ()
         self._listening: dict[tuple[type, str], bool] = {}
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
+        self.stream(name, *args)
         if self.taps:
             self.tell_taps(dispatcher, name, *args)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
@@ -63,6 +74,31 @@ class Audience:
         if self.delegate is None or self.listens(name):
             call = functools.partial(self.call_delegate, name, args)
             dispatcher.submit(functools.partial(recorder.run, number, call), name)
+
+    def add_stream(self, stream: EventStream) -> None:
+        """A stream gets the events from here on (any thread)."""
+        with self._lock:
+            living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
+            self._streams = (*living, weakref.ref(stream))
+
+    def stream(self, name: str, *args: Any) -> bool:
+        """Put an event into the streams, at once; whether there is one that wants it."""
+        wanted = False
+        for reference in self._streams:
+            stream = reference()
+            if stream is not None and not stream.is_over and (name != "on_audio_level" or stream.wants_levels):
+                stream.put(event_of(name, args))
+                wanted = True
+        return wanted
+
+    def end_streams(self) -> None:
+        """The login is over."""
+        with self._lock:
+            streams, self._streams = self._streams, ()
+        for reference in streams:
+            stream = reference()
+            if stream is not None:
+                stream.end()
 
     def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver an event that delegates have no method for."""
@@ -110,6 +146,8 @@ class Link:
     error: TxError | None = None
     session_id: str = ""
     target_id: str | None = None
+    datacenter: str | None = None
+    region: str | None = None
 
 
 class Hub:
@@ -122,6 +160,7 @@ class Hub:
         link: Watch[Link],
         calls: dict[UUID, Call],
         assistant: AIAssistantManager,
+        make_incoming: Callable[[CallOptions], tuple[Call, CallMedia]],
         on_finished: Callable[[], None],
         on_release: Callable[[], None],
     ) -> None:
@@ -130,6 +169,7 @@ class Hub:
         self._link = link
         self._calls = calls
         self._assistant = assistant
+        self._make_incoming = make_incoming
         self._on_finished = on_finished
         self._on_release = on_release
         self._levels_on_their_way: set[UUID] = set()
@@ -151,10 +191,11 @@ class Hub:
         self._update(status=LinkStatus.READY)
         self._emit("on_reconnected")
 
-    def ready(self, target_id: str) -> None:
+    def ready(self, target_id: str | None) -> None:
         self._update(status=LinkStatus.READY, target_id=target_id)
         self._emit("on_client_ready")
-        self._emit("on_ai_assistant_connection_state_changed", True, target_id)
+        if target_id is not None:
+            self._emit("on_ai_assistant_connection_state_changed", True, target_id)
 
     def login_failed(self, error: TxError) -> None:
         self._update(status=LinkStatus.FAILED, error=error)
@@ -171,18 +212,31 @@ class Hub:
         self._update(session_id=session_id)
         self._emit("on_session_updated", session_id)
 
+    def server_located(self, datacenter: str | None, region: str | None) -> None:
+        self._update(datacenter=datacenter, region=region)
+
     def finished(self) -> None:
         link = self._link.get()
         if link.target_id is not None:
             self._emit("on_ai_assistant_connection_state_changed", False, None)
         status = LinkStatus.FAILED if link.status is LinkStatus.FAILED else LinkStatus.CLOSED
         self._update(status=status, target_id=None)
+        self._assistant._tools.finished()
         self._on_finished()
+        self._audience.end_streams()
 
     def release(self) -> None:
         self._on_release()
 
     # -- calls -------------------------------------------------------------------------------------------------------
+
+    def incoming_call(self, options: CallOptions, details: CallDetails) -> CallMedia:
+        call, media = self._make_incoming(options)
+        call._apply_details(details)
+        call._apply_state(CallState.RINGING)
+        self._calls[call.call_id] = call
+        self._emit("on_incoming_call", call)
+        return media
 
     def call_state_changed(self, call_id: str, state: CallState) -> None:
         uuid = UUID(call_id)
@@ -191,6 +245,8 @@ class Hub:
             return
         call._apply_state(state)
         self._record("call", state.value, call_id=call_id)
+        if state.is_terminal and all(other.state.is_terminal for other in tuple(self._calls.values())):
+            self._assistant._tools.call_over()
         reason = state.termination_reason
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
@@ -206,6 +262,11 @@ class Hub:
             self._record(
                 "call", "details", call_id=call_id, session=details.telnyx_session_id, leg=details.telnyx_leg_id
             )
+
+    def call_progress(self, call_id: str, step: str) -> None:
+        call = self._calls.get(UUID(call_id))
+        if call is not None:
+            call._apply_progress(step)
 
     def call_media_connected(self, call_id: str) -> None:
         call = self._calls.get(UUID(call_id))
@@ -228,8 +289,9 @@ class Hub:
         call = self._calls.get(uuid)
         own = None if call is None else call.on_audio_level
         wanted = self._audience.listens("on_audio_level")
+        streamed = self._audience.stream("on_audio_level", inbound, outbound, uuid)
         if own is None and not wanted:
-            return False
+            return streamed
         # Levels that nobody has fetched yet are out of date: while a callback blocks, they do not queue up.
         if uuid not in self._levels_on_their_way:
             self._levels_on_their_way.add(uuid)
@@ -276,8 +338,19 @@ class Hub:
         self._assistant._apply_widget_settings(settings)
         self._emit("on_widget_settings_updated", settings)
 
-    def ai_message(self, params: Mapping[str, Any]) -> None:
-        self._emit("on_ai_conversation_message", params)
+    def ai_message(self, message: AiMessage) -> None:
+        self._assistant._apply_conversation_id(message.conversation_id)
+        self._emit("on_ai_conversation_message", message.params)
+        if message.event is not None:
+            self._emit("on_ai_conversation_event", message.event)
+
+    def function_call(self, call: FunctionCallReceived) -> None:
+        request = FunctionCall(call.call_id, call.name, call.arguments)
+        self._emit("on_function_call", request)
+        self._assistant._tools.requested(request)
+
+    def question_settled(self, question: QuestionSettled) -> None:
+        self._assistant._settle_question(question)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

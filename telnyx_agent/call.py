@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ._call_asking import CallAsking
 from ._call_base import CallPort, TxCallInfo
+from ._call_control import CallControl
+from ._call_incoming import CallAnswering
 from ._call_recording import CallRecording
 
 if TYPE_CHECKING:
@@ -21,29 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallRecording):
-    """One call with the assistant. Every method may be called from any thread and inside any callback.
+class Call(CallControl, CallRecording, CallAnswering, CallAsking):
+    """One call, with the assistant or with anybody. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:
 
         with client.new_call() as call:
             call.wait_until_active(timeout=10)
     """
-
-    # -- mute ----------------------------------------------------------------------------------------------------------
-
-    def mute_audio(self) -> None:
-        """Send silence from here on. Takes effect with the next 20 ms packet; nothing is signalled."""
-        self._bridge.muted = True
-
-    def unmute_audio(self) -> None:
-        """Send the microphone again."""
-        self._bridge.muted = False
-
-    @property
-    def is_muted(self) -> bool:
-        """Whether silence is sent in place of the microphone; what was asked for, also before the call is up."""
-        return self._bridge.muted
 
     def discard_playback(self) -> None:
         """Throw away what the agent has said and was not heard yet, at most some tenths of a second.

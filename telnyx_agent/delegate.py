@@ -22,9 +22,11 @@ from .errors import TxError
 
 if TYPE_CHECKING:
     from ._media.turns import TurnLatency
+    from ._protocol.ai_events import AiEvent, FunctionCall
     from ._protocol.conversation import TranscriptionItem, WidgetSettings
     from ._protocol.states import AgentState, CallState, CallTerminationReason
     from .audio import AudioDeviceChange
+    from .call import Call
 
 __all__ = ["TxClientDelegate"]
 
@@ -65,6 +67,8 @@ class TxClientDelegate:
 
     def on_reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
         """The connection was lost after `on_client_ready`, and is being made again. Comes again for each attempt.
+
+        Of a login with credentials also before that, when the gateway has failed and is tried on another connection.
 
         It ends in `on_reconnected` or, after `TxClient(reconnect_timeout=...)`, in one `on_client_error`; in neither if
         you call `disconnect()`. Active calls are `DROPPED` meanwhile, and come back with what they had: mute, hold,
@@ -119,8 +123,16 @@ class TxClientDelegate:
             reason: The server's cause, codes and SIP fields, or the error that ended the call.
         """
 
-    def on_incoming_call(self, call: Any) -> None:
-        """Somebody calls. Never happens on an anonymous session."""
+    def on_incoming_call(self, call: Call) -> None:
+        """Somebody calls: the first callback about a call, which is `RINGING`. Never happens on an anonymous session.
+
+        Take it with `call.answer()`, here or later and on any thread, or turn it down with `call.reject()`. If you do
+        neither it rings until the caller gives up, and for two minutes at most. It comes during other calls, too; each
+        has media of its own.
+
+        Args:
+            call: Who calls is in `call.call_info`, the invite's headers are in `call.invite_custom_headers`.
+        """
 
     # -- the voice ---------------------------------------------------------------------------------------------------
 
@@ -177,7 +189,11 @@ class TxClientDelegate:
         """
 
     def on_agent_state_changed(self, agent_state: AgentState) -> None:
-        """The agent began to listen, think or speak."""
+        """The agent began to listen, think or speak.
+
+        In a call with audio it speaks from the first sound of its voice that is heard to the last (with 0.8 s to tell
+        a pause from the end); without audio, from the first word of a response to its end.
+        """
 
     def on_widget_settings_updated(self, settings: WidgetSettings) -> None:
         """The server sent the assistant's widget settings (texts, theme, URLs). Replaces earlier settings as a
@@ -189,6 +205,22 @@ class TxClientDelegate:
 
         Args:
             message: The frame's `params`, as sent by the server. Contains what was said: log with care.
+        """
+
+    def on_ai_conversation_event(self, event: AiEvent) -> None:
+        """The same frame, decoded; comes just after `on_ai_conversation_message`.
+
+        Args:
+            event: One of the classes of `telnyx_agent.events.AiEvent`, by its `params.type`; `OtherAi` for types that
+                no official SDK knows.
+        """
+
+    def on_function_call(self, call: FunctionCall) -> None:
+        """The agent asks for a client-side tool. Those given to `TxClient.tool` run by themselves, not in here.
+
+        Args:
+            call: Id, name and arguments; answer with `AIAssistantManager.send_function_call_output`, if you set
+                `AIAssistantManager.answers_unknown_tools` to False.
         """
 
     def on_ringing_ack_received(self, call_id: str) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..config import IceServer
+    from .ring import Ring
 
 __all__ = ["CallDriver", "CallMedia", "CallReports"]
 
@@ -78,6 +79,10 @@ class CallMedia:
         loopback: Whether the other side is on this machine.
         opus: How Opus is encoded.
         switch_interval: Seconds; Python's switch interval while the call is up. None leaves it alone.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
+        preferred_codecs: These come first in the offer.
+        relay_only: Whether only TURN servers' addresses are used.
+        tone: What is heard while it rings.
     """
 
     bridge: AudioBridge
@@ -86,17 +91,28 @@ class CallMedia:
     loopback: bool
     opus: OpusSettings
     switch_interval: float | None
+    ca_file: str | None = None
+    preferred_codecs: tuple[Mapping[str, Any], ...] = ()
+    relay_only: bool = False
+    tone: Ring | None = None
 
 
 class CallDriver:
     """Drives one call's media from offer to close. Loop thread only."""
 
-    def __init__(self, call_id: str, media: CallMedia, reports: CallReports, log: ClientLog) -> None:
+    def __init__(
+        self, call_id: str, media: CallMedia, reports: CallReports, log: ClientLog, offer: str | None = None
+    ) -> None:
+        """`offer` is the other side's, of a call that came in; without one, ours is made."""
         self._call_id = call_id
+        self._offer = offer
         self._media = media
         self._reports = reports
         self._log = log
         self._loop = asyncio.get_running_loop()
+        self._mark = media.bridge.marks.mark
+        self._rings = False
+        self._ringing: set[asyncio.Future[None]] = set()
         self._peer: MediaPeer | None = None
         # Each peer connection has a number, so that what an older one still says can be told apart (R57).
         self._peer_number = 0
@@ -107,7 +123,7 @@ class CallDriver:
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
         self._closing = False
-        self._offer_made = False
+        self._described = False
         self._held_interval: float | None = None
         self._levels: asyncio.TimerHandle | None = None
         self._task = self._loop.create_task(self._run())
@@ -134,6 +150,20 @@ class CallDriver:
         """The agent was interrupted: what it said and nobody has heard yet is not wanted any more."""
         self._media.bridge.flush()
 
+    def ring(self, on: bool) -> None:
+        """Whether the call rings now. Silence is immediate; the ringing device is opened and closed on a worker."""
+        tone = self._media.tone
+        if tone is None or tone.is_over or on is self._rings:
+            return
+        if not on:
+            tone.hush()
+        elif self._closing or self._connected.is_set():
+            return  # early media is there already: it is heard in place of the tone
+        self._rings = on
+        running = self._loop.run_in_executor(None, tone.begin if on else tone.end)
+        self._ringing.add(running)
+        running.add_done_callback(self._ringing.discard)
+
     def watch_levels(self) -> None:
         """Report the levels from now on, until nobody wants them any more or the call is over."""
         if self._levels is None and self._connected.is_set() and not self._closing:
@@ -156,23 +186,21 @@ class CallDriver:
         """Stop the device and the peer connection. Returns at once; `closed` is done when everything is gone."""
         if self._closing:
             return
+        self.ring(False)
         self._closing = True
         self._closer = self._loop.create_task(self._shut_down())
 
     async def _run(self) -> None:
         try:
-            offer = await self._make_offer()
-            self._offer_made = True
-            self._reports.local_description(self._call_id, offer)
-            sdp = await self._remote_sdp
-            assert self._peer is not None
-            await self._peer.accept_answer(sdp)
-            self._reports.remote_description_applied(self._call_id)
+            await self._negotiate()
             await self._connected.wait()
+            self._mark("media_connected")
+            self.ring(False)  # early media, or the answer
             self._hold_interval()
             self._reports.media_connected(self._call_id)
             self.watch_levels()
             await self._loop.run_in_executor(None, self._media.sound.start)
+            self._mark("device_started")
         except asyncio.CancelledError:
             raise
         except TxError as error:
@@ -181,12 +209,22 @@ class CallDriver:
             self._log.error("call %s: media set-up failed", self._call_id, exc_info=exc)
             self._fail(_unexpected(self._call_id, exc))
 
-    async def _make_offer(self) -> str:
+    async def _negotiate(self) -> None:
         # aiortc takes a quarter of a second to import; the loop must go on serving other calls meanwhile.
         await _media.load()
         from .._media.peer import MediaPeer
 
-        return await self._new_peer(MediaPeer).create_offer()
+        self._mark("media_started")
+        peer = self._new_peer(MediaPeer)
+        description = await (peer.create_offer() if self._offer is None else peer.create_answer(self._offer))
+        self._described = True
+        if self._offer is None:
+            self._mark("offer_created")
+        self._reports.local_description(self._call_id, description)
+        if self._offer is None:
+            await peer.accept_answer(await self._remote_sdp)
+            self._mark("remote_description_applied")
+            self._reports.remote_description_applied(self._call_id)
 
     def _new_peer(self, make: type[MediaPeer]) -> MediaPeer:
         """A peer connection in the place of the last one, whose end nobody waits for but `close`."""
@@ -201,7 +239,11 @@ class CallDriver:
             bridge=self._media.bridge,
             on_state=functools.partial(self._peer_state_changed, self._peer_number),
             loopback=self._media.loopback,
+            preferred_codecs=self._media.preferred_codecs,
+            relay_only=self._media.relay_only,
+            on_step=self._mark,
             opus=self._media.opus,
+            ca_file=self._media.ca_file,
         )
         return self._peer
 
@@ -283,7 +325,7 @@ class CallDriver:
         if self._levels is not None:
             self._levels.cancel()
         try:
-            if self._peer is not None and not self._offer_made:
+            if self._peer is not None and not self._described:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()
             tasks = [task for task in (self._task, self._answering) if task is not None]
@@ -295,6 +337,8 @@ class CallDriver:
                 await self._retire(self._peer, self._watch)
             if self._retiring:
                 await asyncio.wait(tuple(self._retiring))
+            if self._ringing:
+                await asyncio.wait(tuple(self._ringing))
         except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do
             self._log.error("call %s: closing the media failed", self._call_id, exc_info=exc)
         finally:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .._runtime.marks import Marks
 from ..errors import MediaError
 from .capture import CaptureBuffer, as_samples
 from .codecs import RATE
@@ -37,6 +38,7 @@ __all__ = ["AudioBridge"]
 _log = logging.getLogger("telnyx_agent.media")
 
 _LEVEL_BLOCKS = 8  # of 10 ms, a little more than lies between two reports of the level
+_AUDIBLE = 100  # of 32768; less is noise of a codec
 _EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
 
 
@@ -70,6 +72,9 @@ class AudioBridge:
         on_device_changed: Called on a thread of the device's when it goes on with other hardware.
 
     Attributes: they may be set on any thread at any time, and are closed by whoever made them.
+        held: The call is on hold: send silence and play silence.
+        deaf: Play silence in place of what was received.
+        marks: When the first sound was played.
         muted: Send silence in place of what is captured, and of what is played into the call.
         recorder: What both directions are written to, if anything.
         processing: What removes echo and noise, if anything.
@@ -83,7 +88,9 @@ class AudioBridge:
         on_device_failed: Callable[[MediaError], None] | None = None,
         on_device_changed: Callable[[AudioDeviceChange], None] | None = None,
     ) -> None:
-        self.muted = False
+        self.muted = self.held = self.deaf = False
+        self.marks = Marks()
+        self._waits_for_sound = True
         self.recorder: StereoRecorder | None = None
         self.processing: Processing | None = None
         self.player = Player()
@@ -116,7 +123,7 @@ class AudioBridge:
     @property
     def input_level(self) -> float:
         """Level of the last block sent, root mean square, 0..1; 0 while muted."""
-        return 0.0 if self.muted else _last_level(self._sent)
+        return 0.0 if self.muted or self.held else _last_level(self._sent)
 
     @property
     def output_level(self) -> float:
@@ -126,7 +133,7 @@ class AudioBridge:
     def take_levels(self) -> tuple[float, float]:
         """The level of what was sent and of what was heard since the last time, root mean square, 0..1 (one thread)."""
         sent, heard = _drained_level(self._sent), _drained_level(self._heard)
-        return (0.0 if self.muted else sent), heard
+        return (0.0 if self.muted or self.held else sent), heard
 
     def push_capture(self, pcm: bytes | bytearray | memoryview | NDArray[np.int16]) -> None:
         """Take what the microphone heard (device thread)."""
@@ -136,7 +143,7 @@ class AudioBridge:
             if processing is not None:
                 samples = processing.capture(samples)  # also while muted, or the canceller would forget the room
             samples = self.player.mix(samples)
-            if self.muted:
+            if self.muted or self.held:
                 samples = np.zeros_like(samples)
             turns = self.turns
             if turns is not None:
@@ -159,6 +166,11 @@ class AudioBridge:
                 pcm = self._playout.get(samples)
             finally:
                 self._rendering.release()
+            if self._waits_for_sound and np.any(np.abs(pcm.astype(np.int32)) > _AUDIBLE):
+                self._waits_for_sound = False
+                self.marks.mark("first_audio")
+            if self.deaf or self.held:
+                pcm = np.zeros(samples, np.int16)
             processing = self.processing
             if processing is not None:
                 pcm = processing.render(pcm)

@@ -28,6 +28,7 @@ from . import graft, rtp
 from .bridge import AudioBridge
 from .codecs import SUPPORTED, create_decoder, create_encoder
 from .description import UNUSABLE, OpusWishes, only_host_candidates, opus_wishes, prepare_local, prepare_remote
+from .ice_servers import usable_servers
 from .loss import LossAdvisor, Protection
 from .opus import OpusEncoder, library
 from .ordering import ReceivedPacket
@@ -58,6 +59,10 @@ def warm_up() -> None:
         create_decoder(name)
 
 
+def _ignore(step: str) -> None:
+    """For those who do not want to know."""
+
+
 class _NoTrack(MediaStreamTrack):
     """What aiortc describes as our track. It is never asked for a frame: `rtp.py` sends."""
 
@@ -72,7 +77,7 @@ class MediaPeer:
     """Sends what the bridge captures and gives the bridge what comes.
 
     Args:
-        ice_servers: STUN and TURN servers in order of preference.
+        ice_servers: STUN and TURN servers in order of preference; the first of each kind that answers is used.
         bridge: The call's audio.
         on_state: Called on the loop with `"connecting"`, `"connected"`, `"failed"` and `"closed"`, each at most once;
             `"closed"` comes last, whoever closed.
@@ -81,7 +86,10 @@ class MediaPeer:
         loopback: Offer 127.0.0.1 too, for a peer on this machine. Without any other address it is offered anyway.
         preferred_codecs: W3C's codec dictionaries (`{"mimeType": "audio/opus", ...}`); these come first in the offer,
             in this order. Unknown ones are ignored.
+        relay_only: Offer and use addresses of TURN servers only.
+        on_step: Told by name, on the loop, how far the connection has come; each step once or more.
         opus: How Opus is encoded.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
 
     Raises:
         MediaError: The installed aiortc cannot be used.
@@ -97,12 +105,17 @@ class MediaPeer:
         connect_timeout: float = 15.0,
         loopback: bool = False,
         preferred_codecs: Sequence[Mapping[str, Any]] = (),
+        relay_only: bool = False,
+        on_step: Callable[[str], object] = _ignore,
         opus: OpusSettings = _DEFAULT_OPUS,
+        ca_file: str | None = None,
     ) -> None:
         graft.check()
         self._loop = asyncio.get_running_loop()
         self._bridge = bridge
         self._on_state = on_state
+        self._on_step = on_step
+        self._relay_only = relay_only
         self._opus = opus
         self._connect_timeout = connect_timeout
         self._state = "new"
@@ -114,8 +127,9 @@ class MediaPeer:
         self._watchdog: asyncio.TimerHandle | None = None
         self._decoder_released = False
         self._asks_servers = bool(ice_servers)
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=graft.used_servers(ice_servers)))
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pc.on("connectionstatechange", self._connection_state_changed)
+        self._pc.on("iceconnectionstatechange", self._ice_state_changed)
         self._sender = FrameSender(bridge)
         self._payload_types: set[int] = set()
         self._advisor: LossAdvisor | None = None
@@ -126,7 +140,14 @@ class MediaPeer:
             self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
         graft.intercept(self._transceiver.receiver, self._first_packet_received)
         rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
-        graft.bound_gathering(self._transceiver.receiver, gather_timeout, loopback=loopback)
+        graft.bound_gathering(
+            self._transceiver.receiver,
+            usable_servers(ice_servers),
+            gather_timeout,
+            loopback=loopback,
+            relay_only=relay_only,
+            ca_file=ca_file,
+        )
 
     @property
     def state(self) -> str:
@@ -235,6 +256,11 @@ class MediaPeer:
             raise MediaError(f"the call's media could not be described: {exc}", code=UNUSABLE) from exc
         rtp.attach_receiver(self._transceiver.receiver, self._bridge.playout.put, self._payload_types)
         sdp = self._pc.localDescription.sdp
+        if "a=candidate:" not in sdp and self._relay_only:
+            raise MediaError(
+                "no TURN server gave an address, and force_relay_candidate allows no other: check webrtc_ice_servers",
+                code=NO_CANDIDATES,
+            )
         if "a=candidate:" not in sdp:
             raise MediaError(
                 "no address of this machine can be used for audio: connect it to the internet or switch a firewall off",
@@ -278,6 +304,7 @@ class MediaPeer:
 
     def _first_packet_received(self, packet: RtpPacket) -> None:
         """Of a stream; those after it do not pass through aiortc (`rtp.py`)."""
+        self._on_step("first_packet")
         self._bridge.playout.put(
             ReceivedPacket(
                 packet.sequence_number,
@@ -288,6 +315,10 @@ class MediaPeer:
                 packet.payload_type,
             )
         )
+
+    def _ice_state_changed(self) -> None:
+        if self._pc.iceConnectionState in ("connected", "completed"):
+            self._on_step("ice_connected")
 
     def _start_watchdog(self) -> None:
         # aioice gives up after half a minute, a DTLS handshake that is never answered not at all.
@@ -352,6 +383,7 @@ class MediaPeer:
         if self._pc.remoteDescription is not None:
             # ICE must not wait for more candidates, or its checks would never end.
             await self._pc.addIceCandidate(None)
+        await graft.stop_checks(self._pc)
         self._release_decoder()
         await self._pc.close()
         if self._decoder_released:

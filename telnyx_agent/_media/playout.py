@@ -177,13 +177,11 @@ class Playout:
             self._time += pcm.size
             parts.append(pcm)
             missing -= pcm.size
+        self._pcm = _EMPTY
         if missing:
             parts[-1], self._pcm = pcm[:missing], pcm[missing:]
         elif pcm.size == samples:  # a packet, as a whole
-            self._pcm = _EMPTY
             return pcm
-        else:
-            self._pcm = _EMPTY
         # Not by numpy: for more than 500 samples it gives up the GIL, and waits for it in a busy process.
         return np.frombuffer(bytearray().join([part.tobytes() for part in parts]), np.int16)
 

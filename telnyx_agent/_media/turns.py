@@ -108,6 +108,11 @@ class _Speech:
         self._speaking = False
         self._peak = 0.0
 
+    @property
+    def is_speaking(self) -> bool:
+        """Whether an utterance is under way, as far as is known."""
+        return self._speaking
+
     def frame(self, power: float, begin: float) -> bool:
         """Take the next 10 ms into account, which begin at `begin`.
 
@@ -216,10 +221,18 @@ class TurnMeter:
     Args:
         on_turn: Takes each `TurnLatency` two to three tenths of a second after the answer has begun, on the thread that
             called `rendered`. It must be quick and not raise.
+        on_voice: Told, likewise, when the agent's voice begins or has ended to be heard, and when that was; the end is
+            known only after a pause.
     """
 
-    def __init__(self, on_turn: Callable[[TurnLatency], None]) -> None:
+    def __init__(
+        self,
+        on_turn: Callable[[TurnLatency], None],
+        on_voice: Callable[[bool, float], None] = lambda audible, at: None,
+    ) -> None:
         self._on_turn = on_turn
+        self._on_voice = on_voice
+        self._voice = False
         self._user = _Side(_USER_PAUSE)
         self._agent = _Side(_AGENT_PAUSE)
         self._answer: float | None = None  # when one began of which is not decided yet whether it ends a turn
@@ -233,6 +246,11 @@ class TurnMeter:
         """What is heard: a block of int16 samples at 48 kHz that begins `now` (device thread)."""
         if self._agent.add(samples, now, ahead=True):
             self._answer = self._agent.speech.utterances[-1][0]
+        speech = self._agent.speech
+        if speech.is_speaking is not self._voice:
+            self._voice = speech.is_speaking
+            utterance = speech.utterances[-1] if speech.utterances else (now, now)
+            self._on_voice(self._voice, utterance[0 if self._voice else 1])
         if self._answer is not None and now >= self._answer + _DECISION:
             answer, self._answer = self._answer, None
             turn = self._turn(answer)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import CallError, LocalProtocolError, ServerError, TxError
+from ..errors import CallError, LocalProtocolError, TxError
 from . import events, requests
 from .channel import Channel, Pending, RequestKind
+from .controls import Controls
 from .conversation import Conversation
 from .dialog import CAUSE_CODES, Dialog
+from .hold import HoldWish, server_error
+from .keys import KeyRun
 from .messages import Messages
-from .outcomes import RingingReceived, SessionEvent
+from .outcomes import CallProgress, CallStep, RingingReceived, SessionEvent
 from .registration import Registration
 from .requests import CallOptions
 from .settings import SessionSettings
 from .states import CallTerminationReason, NetworkReason
 from .timers import Timer, TimerKind, Timers
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "Headers"]
+
+Headers = tuple[tuple[str, str], ...]
+"""Names and values of custom headers."""
 
 _TIMERS = (TimerKind.INVITE, TimerKind.SETUP, TimerKind.ANSWER_SDP, TimerKind.REATTACH)
 
@@ -47,9 +53,10 @@ class Calls:
         self._settings = settings
         self._sdk_version = sdk_version
         self._report = report
+        self._controls = Controls(channel, timers, registration, settings, report)
         self._dialogs: dict[str, Dialog] = {}
         # Calls that ended on our side, with cause and code, until the server has confirmed the bye.
-        self._farewells: dict[str, tuple[str | None, int | None]] = {}
+        self._farewells: dict[str, tuple[str | None, int | None, Headers]] = {}
 
     @property
     def has_active(self) -> bool:
@@ -129,6 +136,26 @@ class Calls:
         if dialog is not None:
             self._end(dialog, _reason(error), now, bye=dialog.hangup_cause)
 
+    def hold(self, call_id: str, wish: HoldWish, now: float) -> str:
+        """The user wants to hold a call, or not; see `Holds.want`."""
+        return self._controls.holds.want(self._required(call_id), wish, now)
+
+    def press_keys(self, call_id: str, runs: tuple[KeyRun, ...], now: float) -> str:
+        """The user presses keys; see `Keys.press`."""
+        return self._controls.keys.press(self._required(call_id), runs, now)
+
+    def set_bye_headers(self, call_id: str, headers: Headers) -> None:
+        """Custom headers for our bye, should there be one."""
+        dialog = self._dialogs.get(call_id)
+        if dialog is not None:
+            dialog.bye_headers = headers
+
+    def command_answered(self, pending: Pending, reply: events.Reply | events.Refusal | None, now: float) -> None:
+        """What the server says to a hold or to keys; None: nothing in time."""
+        dialog = self._dialogs.get(pending.about)
+        if dialog is not None:
+            self._controls.answered(dialog, pending, reply, now)
+
     # -- the far end ---------------------------------------------------------------------------------------------------
 
     def ringing(self, event: events.Ringing, now: float) -> None:
@@ -160,7 +187,7 @@ class Calls:
         """The far end hung up; there is no bye from us then."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
-            dialog.learn(event.ids)
+            dialog.bye(event)
             reason = CallTerminationReason(
                 event.cause, event.cause_code, event.sip_code, event.sip_reason, event.sip_call_id
             )
@@ -169,6 +196,8 @@ class Calls:
     def invite_accepted(self, call_id: str) -> None:
         """The server took the invite."""
         self._timers.cancel(Timer(TimerKind.INVITE, call_id))
+        if call_id in self._dialogs:
+            self._report(CallProgress(call_id, CallStep.INVITE_ACCEPTED))
 
     def invite_refused(self, call_id: str, refusal: events.Refusal, now: float) -> None:
         """The server did not take it. It knows no such call then, so there is no bye (R30)."""
@@ -178,14 +207,7 @@ class Calls:
         cause = "" if refusal.cause is None else f", {refusal.cause}"
         text = f"the server refused the call: {refusal}{cause}"
         error = CallError(text, code=40005, call_id=call_id, cause=refusal.cause)
-        error.__cause__ = ServerError(
-            str(refusal),
-            code=refusal.code,
-            call_id=call_id,
-            server_message=refusal.message,
-            server_code=refusal.code,
-            data=dict(refusal.data),
-        )
+        error.__cause__ = server_error(call_id, refusal)
         self._end(dialog, CallTerminationReason(refusal.cause, refusal.cause_code, error=error), now)
 
     def invite_later(self, call_id: str) -> None:
@@ -208,6 +230,7 @@ class Calls:
         others that it knew of (S14).
         """
         for dialog in tuple(self._dialogs.values()):
+            self._controls.connection_lost(dialog.call_id)
             if dialog.is_established:
                 if not dialog.is_lost:
                     dialog.lost_since = now
@@ -234,7 +257,8 @@ class Calls:
         """The session is ready, for the first time or again."""
         self.send_invites(now)
         self._send_waiting_messages(now)
-        for dialog in self._dialogs.values():
+        for dialog in tuple(self._dialogs.values()):
+            self._controls.holds.go_on(dialog, now)
             if dialog.is_lost and not dialog.is_taken_up:
                 deadline = now + self._settings.attach_timeout
                 self._timers.set(Timer(TimerKind.REATTACH, dialog.call_id), deadline)
@@ -269,6 +293,7 @@ class Calls:
         if dialog is not None and dialog.is_taken_up and not dialog.awaits_media_answer:
             self._timers.cancel(Timer(TimerKind.REATTACH, call_id))
             dialog.taken_up()
+            self._controls.holds.go_on(dialog, now)
             self._send_waiting_messages(now)
 
     def attach_refused(self, call_id: str, refusal: events.Refusal | None, now: float) -> None:
@@ -313,6 +338,9 @@ class Calls:
         dialog = self._dialogs.get(timer.about)
         if dialog is None:
             return
+        if timer.kind is TimerKind.KEYS:
+            self._controls.keys.pause_over(dialog, now)
+            return
         if timer.kind is TimerKind.REATTACH:
             reason = _reason(_lost_by_server(dialog.call_id))
         elif timer.kind is TimerKind.ANSWER_SDP:
@@ -333,6 +361,12 @@ class Calls:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
+    def _required(self, call_id: str) -> Dialog:
+        dialog = self._dialogs.get(call_id)
+        if dialog is None:
+            raise CallError("the call is over", call_id=call_id)
+        return dialog
+
     def _invited(self, call_id: str) -> Dialog | None:
         """The call that the server means; it cannot mean one that it was not told of."""
         dialog = self._dialogs.get(call_id)
@@ -340,12 +374,14 @@ class Calls:
 
     def _send_invite(self, dialog: Dialog, offer: str, now: float) -> None:
         dialog.is_invited = True
-        deadline = now + self._settings.setup_timeout
+        timeout = dialog.options.answer_timeout
+        deadline = now + (self._settings.setup_timeout if timeout is None else timeout)
         request_id = self._channel.expect(Pending(RequestKind.INVITE, dialog.call_id), deadline)
-        self._timers.set(Timer(TimerKind.INVITE, dialog.call_id), now + self._settings.invite_timeout)
+        self._timers.set(Timer(TimerKind.INVITE, dialog.call_id), min(deadline, now + self._settings.invite_timeout))
         self._timers.set(Timer(TimerKind.SETUP, dialog.call_id), deadline)
         session_id = self._registration.session_id
         self._channel.send(requests.invite(request_id, dialog.options, offer, session_id, self._sdk_version))
+        self._report(CallProgress(dialog.call_id, CallStep.INVITE_SENT))
 
     def _look_at(self, dialog: Dialog, now: float) -> None:
         """After a sign of life: stop the clocks that it has settled."""
@@ -367,17 +403,19 @@ class Calls:
         bye: tuple[str | None, int | None] | None = None,
     ) -> None:
         if bye is not None and dialog.is_invited:
-            self._keep_farewell(dialog.call_id, bye)
+            farewell = (*bye, dialog.bye_headers)
+            self._keep_farewell(dialog.call_id, farewell)
             if self._registration.is_logged_in:
-                self._send_bye(dialog.call_id, bye, now)
+                self._send_bye(dialog.call_id, farewell, now)
         del self._dialogs[dialog.call_id]
         self._cancel_timers(dialog.call_id)
+        self._controls.end(dialog.call_id)
         if not self._dialogs:
             self._messages.fail_waiting(reason.error)
             self._conversation.end_call()
         dialog.end(reason)
 
-    def _keep_farewell(self, call_id: str, cause: tuple[str | None, int | None]) -> None:
+    def _keep_farewell(self, call_id: str, cause: tuple[str | None, int | None, Headers]) -> None:
         self._farewells[call_id] = cause
         if len(self._farewells) > _FAREWELLS:
             del self._farewells[next(iter(self._farewells))]
@@ -386,7 +424,7 @@ class Calls:
         if self.has_active and self._registration.is_ready:
             self._messages.send_waiting(now)
 
-    def _send_bye(self, call_id: str, cause: tuple[str | None, int | None], now: float) -> None:
+    def _send_bye(self, call_id: str, cause: tuple[str | None, int | None, Headers], now: float) -> None:
         request_id = self._channel.expect(Pending(RequestKind.BYE, call_id), now + self._settings.request_timeout)
         self._channel.send(requests.bye(request_id, call_id, self._registration.session_id, *cause))
 

@@ -11,7 +11,7 @@ from . import jsonrpc
 from .requests import Frame
 from .timers import Timer, TimerKind, Timers
 
-__all__ = ["Channel", "Pending", "RequestKind"]
+__all__ = ["CALL_COMMANDS", "Channel", "Pending", "RequestKind"]
 
 
 class RequestKind(enum.Enum):
@@ -24,6 +24,14 @@ class RequestKind(enum.Enum):
     BYE = "bye"
     MESSAGE = "message"
     ATTACH = "attach"
+    ANSWER = "answer"
+    RELOGIN = "login on a live connection"
+    MODIFY = "modify"
+    INFO = "info"
+
+
+CALL_COMMANDS = frozenset({RequestKind.MODIFY, RequestKind.INFO})
+"""Those that `Calls.command_answered` is told of."""
 
 
 @attrs.frozen

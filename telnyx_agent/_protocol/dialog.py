@@ -17,7 +17,16 @@ from collections.abc import Callable
 import attrs
 
 from . import events
-from .outcomes import CallDetails, CallStateChanged, CallUpdated, MediaOffered, RemoteDescription, SessionEvent
+from .outcomes import (
+    CallDetails,
+    CallProgress,
+    CallStateChanged,
+    CallStep,
+    CallUpdated,
+    MediaOffered,
+    RemoteDescription,
+    SessionEvent,
+)
 from .requests import CallOptions
 from .states import (
     CALL_TABLE,
@@ -72,6 +81,8 @@ class Dialog:
         """When the connection was lost on which the call was last up; of a lost call."""
         self.repairs: list[float] = []
         """When its media were lost though the signalling was well."""
+        self.bye_headers: tuple[tuple[str, str], ...] = ()
+        """Custom headers for our bye."""
         self._has_answer = False
         self._is_applied = False
         self._is_held = False
@@ -148,6 +159,12 @@ class Dialog:
         if self.state.kind is CallStateKind.RECONNECTING:
             self._enter(CallInput.HELD if self._is_held else CallInput.ESTABLISHED)
 
+    def hold_confirmed(self, held: bool) -> None:
+        """The server says whether the call is on hold now."""
+        event = CallInput.HELD if held else CallInput.RESUMED
+        if allows(CALL_TABLE, self.state.kind, event):
+            self._enter(event)
+
     def end(self, reason: CallTerminationReason) -> None:
         """The call is over."""
         self._enter(CallInput.ENDED, termination_reason=reason)
@@ -157,6 +174,7 @@ class Dialog:
     def ringing(self, event: events.Ringing) -> None:
         """The far end rings."""
         self.learn(event.ids)
+        self._report(CallProgress(self.call_id, CallStep.RINGING))
         self._progress()
 
     def media(self, event: events.Media) -> None:
@@ -169,17 +187,21 @@ class Dialog:
     def answer(self, event: events.Answer) -> None:
         """The far end answered."""
         self.is_answered = True
-        self.learn(event.ids, event.custom_headers)
+        self._report(CallProgress(self.call_id, CallStep.ANSWERED))
+        self.learn(event.ids, answer_custom_headers=event.custom_headers)
         if event.sdp is not None:
             self._accept(event.sdp)
         self._activate()
 
-    def learn(self, ids: events.CallIds, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def bye(self, event: events.Bye) -> None:
+        """The far end hung up."""
+        self.learn(event.ids, bye_custom_headers=event.custom_headers)
+
+    def learn(self, ids: events.CallIds, **headers: tuple[tuple[str, str], ...]) -> None:
         """Keep what is new; what a frame does not say stays as it was."""
         known = {name: value for name, value in attrs.asdict(ids).items() if value is not None}
+        known |= {name: value for name, value in headers.items() if value}
         details = attrs.evolve(self.details, **known)
-        if headers:
-            details = attrs.evolve(details, answer_custom_headers=headers)
         if details != self.details:
             self.details = details
             self._report(CallUpdated(self.call_id, details))
@@ -193,6 +215,7 @@ class Dialog:
     def _accept(self, sdp: str) -> None:
         if not self._has_answer:
             self._has_answer = True
+            self._report(CallProgress(self.call_id, CallStep.REMOTE_DESCRIPTION))
             self._report(RemoteDescription(self.call_id, sdp))
 
     def _activate(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from .ai_events import AiConversation, parse_ai_conversation
+from .ai_events import AiConversation, parse_ai_conversation, parse_transcription
 from .fields import Fields
 from .jsonrpc import ErrorReply, Request, Result
 from .states import GatewayState
@@ -151,15 +151,21 @@ class Bye:
     sip_reason: str | None = None
     sip_call_id: str | None = None
     ids: CallIds = CallIds()
+    custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen
 class Invite:
-    """Somebody calls; does not happen on an anonymous session."""
+    """Somebody calls; does not happen on an anonymous session. `sdp` is an offer."""
 
     call_id: str
     sdp: str | None = attrs.field(default=None, repr=False)
     ids: CallIds = CallIds()
+    caller_name: str = attrs.field(default="", repr=False)
+    caller_number: str = attrs.field(default="", repr=False)
+    callee_name: str = attrs.field(default="", repr=False)
+    callee_number: str = attrs.field(default="", repr=False)
+    custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen
@@ -238,10 +244,11 @@ Event = (
 
 @attrs.frozen
 class Reply:
-    """What any result may tell (S4): the session id, and the gateway's state if it was asked for."""
+    """What any result may tell (S4): the session id, and the gateway's state or that of a hold if it was asked for."""
 
     session_id: str | None = None
     gateway: GatewayReport | None = None
+    hold_state: str | None = None
 
 
 @attrs.frozen
@@ -271,7 +278,8 @@ def parse_result(reply: Result) -> Reply:
     """What a result tells beside the fact that it came."""
     fields = Fields("a result", reply.result)
     state = fields.loose_object("params")
-    return Reply(fields.loose_text("sessid"), _gateway_report(state) if state.loose_text("state") else None)
+    gateway = _gateway_report(state) if state.loose_text("state") else None
+    return Reply(fields.loose_text("sessid"), gateway, fields.loose_text("holdState"))
 
 
 def parse_error(reply: ErrorReply) -> Refusal:
@@ -368,11 +376,21 @@ def _bye(fields: Fields) -> Bye:
         fields.loose_text("sipReason"),
         fields.loose_text("sip_call_id", "sipCallId"),
         _ids(fields),
+        _headers(fields),
     )
 
 
 def _invite(fields: Fields) -> Invite:
-    return Invite(_call_id(fields), _sdp(fields), _ids(fields))
+    return Invite(
+        _call_id(fields),
+        _sdp(fields),
+        _ids(fields),
+        caller_name=fields.loose_text("caller_id_name") or "",
+        caller_number=fields.loose_text("caller_id_number") or "",
+        callee_name=fields.loose_text("callee_id_name") or "",
+        callee_number=fields.loose_text("callee_id_number") or "",
+        custom_headers=_headers(fields),
+    )
 
 
 def _attach(fields: Fields) -> Attach:
@@ -412,4 +430,5 @@ _PARSERS: Mapping[str, Callable[[Fields], Event]] = {
     "webrtc.event": lambda fields: Info("webrtc.event"),
     "telnyx_rtc.modify": lambda fields: Info("telnyx_rtc.modify"),
     "ai_conversation": parse_ai_conversation,
+    "telnyx_rtc.transcription": parse_transcription,
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from ..errors import CallError, RemoteProtocolError, TxError
+from .ai_events import AiEvent
+from .requests import CallOptions
 from .states import AgentState, CallState, CallTerminationReason
 from .transcription import TranscriptionItem
 from .widget import WidgetSettings
@@ -16,12 +19,18 @@ __all__ = [
     "AgentStateChanged",
     "AiMessage",
     "CallDetails",
+    "CallProgress",
     "CallStateChanged",
+    "CallStep",
     "CallUpdated",
     "ClientFailed",
     "CloseConnection",
+    "CommandSettled",
+    "CredentialsRefused",
+    "CredentialsUpdated",
     "DropConnection",
     "FunctionCallReceived",
+    "IncomingCall",
     "LoginFailed",
     "Malformed",
     "MediaOffered",
@@ -29,11 +38,13 @@ __all__ = [
     "MessageReceived",
     "MessageSent",
     "OpenConnection",
+    "QuestionSettled",
     "Ready",
     "Reconnected",
     "Reconnecting",
     "RemoteDescription",
     "RingingReceived",
+    "ServerLocated",
     "SessionEvent",
     "SessionUpdated",
     "TranscriptChanged",
@@ -50,6 +61,14 @@ class SessionUpdated:
     """The server confirmed or replaced the session id."""
 
     session_id: str
+
+
+@attrs.frozen
+class ServerLocated:
+    """The server says where it is; each None where it does not."""
+
+    datacenter: str | None
+    region: str | None
 
 
 @attrs.frozen
@@ -128,6 +147,18 @@ class CloseConnection:
     reason: str = ""
 
 
+@attrs.frozen
+class CredentialsUpdated:
+    """The server has accepted other credentials; every later login uses them."""
+
+
+@attrs.frozen
+class CredentialsRefused:
+    """It has not; the session goes on with those that it had."""
+
+    error: TxError
+
+
 # -- calls -------------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +173,7 @@ class CallDetails:
         answer_custom_headers: Names and values of the custom headers that came with the answer.
         datacenter: The name of the media server.
         client_state: The client state, base64, as the server gave it back.
+        bye_custom_headers: Names and values of the custom headers that came with the far end's bye.
     """
 
     telnyx_session_id: str | None = None
@@ -150,6 +182,46 @@ class CallDetails:
     answer_custom_headers: tuple[tuple[str, str], ...] = ()
     datacenter: str | None = None
     client_state: str | None = attrs.field(default=None, repr=False)
+    bye_custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+
+
+class CallStep(str, enum.Enum):
+    """What is measured while a call is set up, as far as it is signalling."""
+
+    INVITE_SENT = "invite_sent"
+    INVITE_ACCEPTED = "invite_accepted"
+    RINGING = "ringing"
+    REMOTE_DESCRIPTION = "remote_description_received"
+    ANSWERED = "answered"
+
+
+@attrs.frozen
+class CallProgress:
+    """A call came to this point now."""
+
+    call_id: str
+    step: CallStep
+
+
+@attrs.frozen
+class CommandSettled:
+    """What became of a command that the server had to confirm (`Session.hold`, `Session.press_keys`).
+
+    Attributes:
+        ticket: What the command returned.
+        error: Why nothing came of it; None: it is done.
+    """
+
+    ticket: str
+    error: TxError | None = None
+
+
+@attrs.frozen
+class IncomingCall:
+    """Somebody calls: the first event about that call, which rings. Take it with `Session.answer_call`, or hang up."""
+
+    options: CallOptions
+    details: CallDetails
 
 
 @attrs.frozen
@@ -243,9 +315,32 @@ class WidgetSettingsChanged:
 
 @attrs.frozen
 class AiMessage:
-    """The params of an `ai_conversation` frame, of whatever type (R40)."""
+    """An `ai_conversation` frame, of whatever type (R40).
+
+    Attributes:
+        params: As they came.
+        event: What they mean.
+        conversation_id: The conversation's id, if this or an earlier frame has told it.
+    """
 
     params: Mapping[str, Any] = attrs.field(repr=False)
+    event: AiEvent | None = attrs.field(default=None, eq=False)
+    conversation_id: str | None = attrs.field(default=None, eq=False)
+
+
+@attrs.frozen
+class QuestionSettled:
+    """A question has its answer, or will have none.
+
+    Attributes:
+        key: As it was given with the question.
+        text: The answer.
+        error: Why there is none.
+    """
+
+    key: object = attrs.field(repr=False)
+    text: str = attrs.field(repr=False)
+    error: TxError | None = None
 
 
 @attrs.frozen
@@ -282,6 +377,7 @@ class Malformed:
 
 SessionEvent = (
     SessionUpdated
+    | ServerLocated
     | Ready
     | LoginFailed
     | ClientFailed
@@ -290,7 +386,12 @@ SessionEvent = (
     | OpenConnection
     | DropConnection
     | CloseConnection
+    | CredentialsUpdated
+    | CredentialsRefused
+    | IncomingCall
     | CallStateChanged
+    | CallProgress
+    | CommandSettled
     | CallUpdated
     | RemoteDescription
     | MediaOffered
@@ -301,6 +402,7 @@ SessionEvent = (
     | AgentStateChanged
     | WidgetSettingsChanged
     | AiMessage
+    | QuestionSettled
     | FunctionCallReceived
     | MessageReceived
     | Malformed

@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import ClientConfigurationError
 from .jsonrpc import RequestId
+from .states import CallDirection
 
 __all__ = [
     "AnonymousLogin",
@@ -21,6 +22,7 @@ __all__ = [
     "Frame",
     "ack",
     "anonymous_login",
+    "answer",
     "attach",
     "audio_stream_subscribe",
     "bye",
@@ -98,6 +100,9 @@ class CallOptions:
         client_state: Base64 already.
         custom_headers: Names and values.
         preferred_codecs: As in W3C's `RTCRtpCodecCapability`, best first.
+        direction: Who called. Of an incoming call, caller and destination are as the server names them.
+        callee_name: The name of who is called; of incoming calls.
+        answer_timeout: Seconds from the invite to the answer; None is what the session has.
 
     Raises:
         ClientConfigurationError: The codecs cannot be expressed in JSON.
@@ -110,6 +115,9 @@ class CallOptions:
     client_state: str | None = attrs.field(default=None, repr=False)
     custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     preferred_codecs: tuple[Mapping[str, Any], ...] = attrs.field(default=(), validator=_check_json)
+    direction: CallDirection = CallDirection.OUTBOUND
+    callee_name: str = attrs.field(default="", repr=False)
+    answer_timeout: float | None = None
 
 
 def _request(request_id: str, method: str, params: Mapping[str, Any], **top_level: Any) -> Frame:
@@ -186,6 +194,20 @@ def invite(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk
     )
 
 
+def answer(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str) -> Frame:
+    """Take an incoming call; `sdp` is the complete answer."""
+    return _request(
+        request_id,
+        "telnyx_rtc.answer",
+        {
+            "sessid": session_id,
+            "sdp": sdp,
+            "User-Agent": user_agent(sdk_version),
+            "dialogParams": _dialog_params(options, attach=False),
+        },
+    )
+
+
 def attach(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str) -> Frame:
     """Take a call up again on a new connection; `sdp` is the complete answer to the server's offer."""
     return _request(
@@ -215,6 +237,14 @@ def _dialog_params(options: CallOptions, *, attach: bool) -> dict[str, Any]:
         "screenShare": False,
         "userVariables": {},
     }
+    if options.direction is CallDirection.INBOUND:
+        # Seen from us, as JavaScript turns them round: the caller is the remote side.
+        params.update(
+            remote_caller_id_name=options.caller_name,
+            remote_caller_id_number=options.caller_number,
+            caller_id_name=options.callee_name,
+            caller_id_number=options.destination_number,
+        )
     if options.client_state is not None:
         params["clientState"] = options.client_state
     if options.custom_headers:
@@ -224,7 +254,14 @@ def _dialog_params(options: CallOptions, *, attach: bool) -> dict[str, Any]:
     return params
 
 
-def bye(request_id: str, call_id: str, session_id: str, cause: str | None, cause_code: int | None) -> Frame:
+def bye(
+    request_id: str,
+    call_id: str,
+    session_id: str,
+    cause: str | None,
+    cause_code: int | None,
+    custom_headers: tuple[tuple[str, str], ...] = (),
+) -> Frame:
     """Hang up. `dialogParams.callID` is the only spelling that the server is sure to read (S10)."""
     params: dict[str, Any] = {"sessid": session_id}
     if cause is not None:
@@ -232,6 +269,8 @@ def bye(request_id: str, call_id: str, session_id: str, cause: str | None, cause
     if cause_code is not None:
         params["causeCode"] = cause_code
     params["dialogParams"] = {"callID": call_id}
+    if custom_headers:
+        params["dialogParams"]["custom_headers"] = [{"name": name, "value": value} for name, value in custom_headers]
     return _request(request_id, "telnyx_rtc.bye", params)
 
 

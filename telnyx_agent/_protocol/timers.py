@@ -21,9 +21,12 @@ class TimerKind(enum.Enum):
     SETUP = "the far end does not answer"
     ANSWER_SDP = "an answer came, but no SDP"
     REATTACH = "a lost call did not come back"
+    KEYS = "a pause between telephone keys is over"
     LIVENESS = "look at the liveness clocks"
     PROBE = "no answer to a probe"
     ATTEMPT = "the next attempt to reconnect"
+    AGENT = "look at what the agent does"
+    ANSWER = "the answer to a question has settled"
     RECONNECT = "all attempts to reconnect together"
 
 

@@ -10,16 +10,19 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ..errors import TxError
-from .calls import Calls
 from .channel import Channel
 from .conversation import Conversation
+from .credentials import CredentialLogin, Login, target_of
+from .hold import HoldWish
 from .inbox import Inbox
+from .incoming import AllCalls
+from .keys import KeyRun
 from .liveness import Liveness
 from .messages import Messages
 from .outcomes import SessionEvent
 from .recovery import Recovery
 from .registration import Registration
-from .requests import AnonymousLogin
+from .relogin import Relogin
 from .settings import SessionSettings
 from .states import AgentState, SessionState
 from .timers import Timers
@@ -39,13 +42,12 @@ class SessionView:
 
     def __init__(
         self,
-        login: AnonymousLogin,
+        login: Login,
         new_id: Callable[[], str],
         random: Callable[[], float],
         wall_clock: Callable[[], datetime],
         settings: SessionSettings,
     ) -> None:
-        self._login = login
         self._settings = settings
         self._events: deque[SessionEvent] = deque()
         report = self._events.append
@@ -54,9 +56,10 @@ class SessionView:
         self._registration = Registration(login, self._channel, self._timers, settings, random)
         self._recovery = Recovery(self._timers, settings, random, report)
         self._liveness = Liveness(self._timers, settings)
-        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report)
+        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report, timers=self._timers)
         self._messages = Messages(self._channel, self._conversation, settings, report)
-        self._calls = Calls(
+        self._relogin = Relogin(self._channel, self._registration, settings, report)
+        self._calls = AllCalls(
             self._channel,
             self._timers,
             self._registration,
@@ -69,6 +72,8 @@ class SessionView:
         self._inbox = Inbox(report)
         self._was_ready = False
         self._failure: TxError | None = None
+        # What the first login failed with that is being tried again.
+        self._login_error: TxError | None = None
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
@@ -103,9 +108,9 @@ class SessionView:
         return self._channel.voice_sdk_id
 
     @property
-    def target_id(self) -> str:
-        """Whom the session is locked to."""
-        return self._login.target_id
+    def target_id(self) -> str | None:
+        """Whom the session is locked to; None if calls go where they are dialled to."""
+        return target_of(self._registration.login)
 
     @property
     def call_report_id(self) -> str | None:
@@ -141,13 +146,34 @@ class SessionView:
         """Whether a message waits for the connection."""
         return self._messages.is_waiting(item_id)
 
-    # -- what is the business of the calls alone -----------------------------------------------------------------------
-
-    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
-        """The complete offer of a call is there.
+    def update_credentials(self, login: CredentialLogin, now: float) -> None:
+        """Log in with other credentials on the same connection; `CredentialsUpdated` or `CredentialsRefused` follows.
 
         Raises:
-            LocalProtocolError: The call has one already.
+            LocalProtocolError: The session is an assistant's, or such a change is under way.
+            SocketConnectionError: The session is over, or its login is under way.
+        """
+        self._relogin.start(login, now)
+
+    # -- what is the business of the calls alone -----------------------------------------------------------------------
+
+    def answer_call(self, call_id: str, custom_headers: tuple[tuple[str, str], ...], now: float) -> str:
+        """Take an incoming call.
+
+        Returns:
+            The offer. Make an answer to it, then call `set_local_description`.
+
+        Raises:
+            CallError: There is no such call (any more).
+            LocalProtocolError: It is not an incoming one, or was taken already.
+        """
+        return self._calls.answer_call(call_id, custom_headers, now)
+
+    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
+        """The complete offer of a call is there, or the answer to that of an incoming one.
+
+        Raises:
+            LocalProtocolError: The call has one already, or wants none.
         """
         self._calls.set_local_description(call_id, sdp, now)
 
@@ -170,6 +196,26 @@ class SessionView:
     def hangup(self, call_id: str, now: float, *, cause: str | None = None, cause_code: int | None = None) -> None:
         """End a call. One that has ended, or never was, is no error. The far end is told if it was called."""
         self._calls.hang_up(call_id, now, cause, cause_code)
+
+    def hold(self, call_id: str, wish: HoldWish, now: float) -> str:
+        """Hold a call, or go on with it. What becomes of it, `CommandSettled` tells with the ticket that is returned.
+
+        Raises:
+            CallError: The call was not answered yet, or is over.
+        """
+        return self._calls.hold(call_id, wish, now)
+
+    def press_keys(self, call_id: str, runs: tuple[KeyRun, ...], now: float) -> str:
+        """Press telephone keys. What becomes of it, `CommandSettled` tells with the ticket that is returned.
+
+        Raises:
+            CallError: The call is not active.
+        """
+        return self._calls.press_keys(call_id, runs, now)
+
+    def set_bye_headers(self, call_id: str, headers: tuple[tuple[str, str], ...]) -> None:
+        """Custom headers for the bye of a call, if it comes to one. A call that has ended is no error."""
+        self._calls.set_bye_headers(call_id, headers)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 

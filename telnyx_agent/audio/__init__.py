@@ -9,6 +9,8 @@ use `default_audio()`.
 * `NullAudio` - says nothing, discards what it hears
 * any object with a `name`, `start(stream)` and `stop()`; see `AudioDevice`
 
+`Tone` is what `TxClient(ringback=..., ringtone=...)` lets you hear while a call rings.
+
 `AudioConstraints` says what is done about echo, noise and level; `AudioProcessor` is the seam for your own way.
 
 Importing this package costs nothing: numpy is loaded with the first of these names that is used, PortAudio with the
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ._portaudio import DeviceInfo, list_devices
     from ._sounddevice import SoundDeviceAudio
     from ._wave import WaveAudio
+    from .tones import Tone
 
 __all__ = [
     "AudioConstraints",
@@ -46,6 +49,7 @@ __all__ = [
     "PcmSink",
     "PcmSource",
     "SoundDeviceAudio",
+    "Tone",
     "WaveAudio",
     "default_audio",
     "list_devices",
@@ -60,6 +64,7 @@ _HOMES = {
     "PcmSink": "_pcm",
     "PcmSource": "_pcm",
     "SoundDeviceAudio": "_sounddevice",
+    "Tone": "tones",
     "WaveAudio": "_wave",
     "default_audio": "_default",
     "list_devices": "_portaudio",

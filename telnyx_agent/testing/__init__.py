@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._frames import FrameRecord
     from ._live_call import CallRecord
     from .brain import Brain, Reply, ScriptedBrain
+    from .client_call import ClientCall
     from .ears import Ears, EnergyEars, PocketsphinxEars
     from .faults import Fault, FaultProxy, FaultRates, FaultRecord
     from .local_agent import LocalAgent
@@ -33,6 +34,7 @@ _HOMES = {
     "CAUSES": "scenario",
     "Brain": "brain",
     "CallRecord": "_live_call",
+    "ClientCall": "client_call",
     "Ears": "ears",
     "EnergyEars": "ears",
     "EspeakVoice": "voice",
@@ -67,6 +69,7 @@ __all__ = [
     "CAUSES",
     "Brain",
     "CallRecord",
+    "ClientCall",
     "Ears",
     "EnergyEars",
     "EspeakVoice",

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from ..audio.tones import Tone
 from ._canned import canned_answer
 from ._dialogue import Dialogue, Faculties, Line
 from ._endpoint import level_db
@@ -47,6 +48,8 @@ class CallRecord:
         seconds_heard: How much of that was not silence.
         digits: DTMF by `info`.
         transcript: What was said, as `(role, text)` lines.
+        to_client: Whether the agent called the client (`LocalAgent.call_client`), and not the other way round.
+        answer_custom_headers: `(name, value)` pairs with which the client answered such a call.
     """
 
     call_id: str
@@ -67,6 +70,8 @@ class CallRecord:
     seconds_heard: float
     digits: str
     transcript: tuple[Line, ...]
+    to_client: bool = False
+    answer_custom_headers: tuple[tuple[str, str], ...] = ()
 
 
 class LiveCall:
@@ -96,6 +101,9 @@ class LiveCall:
         self.core = core
         self.state = "ringing"
         self.digits = ""
+        self.to_client = False
+        self.greeting: str | None = None
+        self.answer_custom_headers: tuple[tuple[str, str], ...] = ()
         self._dialog = dialog
         self._make_peer = make_peer
         self._flush = flush
@@ -110,6 +118,7 @@ class LiveCall:
         self._by_client: bool | None = None
         self._samples_received = 0
         self._samples_heard = 0
+        self._ringing: asyncio.Task[None] | None = None
         self._speaking = self._run(self._mouth.run())
 
     # -- media ---------------------------------------------------------------------------------------------------------
@@ -123,7 +132,7 @@ class LiveCall:
         self._negotiate(negotiate, self._offer_settled, offer=sdp)
 
     def make_offer(self) -> None:
-        """Make a new peer for a client that came back, and hand its offer to the core."""
+        """Make a new peer for a client that came back or is called, and hand its offer to the core."""
 
         async def negotiate(peer: Any) -> str:
             return str(await peer.offer())
@@ -166,6 +175,8 @@ class LiveCall:
             try:
                 sdp = await negotiate(peer)
             except Exception as exc:  # noqa: BLE001
+                if peer.state == "closed":
+                    return  # the client is gone again; when it comes back there will be another peer
                 # Whatever aiortc thinks of the client's SDP: the call ends, the server does not.
                 logger.warning("call %s: the SDP cannot be used: %r", self.call_id, exc)
             if self.state != "ended":
@@ -208,6 +219,7 @@ class LiveCall:
     def begin(self, greet_at: float, greeting: str) -> None:
         """The call is answered: greet when the time has come and the media is there."""
         self.state = "answered"
+        self._stop_ringing()
 
         async def run() -> None:
             loop = asyncio.get_running_loop()
@@ -222,6 +234,22 @@ class LiveCall:
                 self._dialogue.say(greeting, function_calls=self.core.scenario.function_calls)
 
         self._run(run())
+
+    def ring(self) -> None:
+        """The caller hears a ringback tone until the call is answered: the network's, one second of sound in four."""
+        samples = Tone((425.0,), (1.0, 3.0)).samples()
+
+        async def run() -> None:
+            if self._peer is not None:
+                await self._peer.connected.wait()
+            self._mouth.ringback = samples
+
+        self._ringing = self._run(run())
+
+    def _stop_ringing(self) -> None:
+        if self._ringing is not None:
+            self._ringing.cancel()
+        self._mouth.ringback = None
 
     def hold(self, held: bool) -> None:
         """The client put the call on hold, or took it back."""
@@ -256,6 +284,7 @@ class LiveCall:
             return
         self.state, self._cause, self._by_client = "ended", cause, by_client
         self._dialogue.end()
+        self._stop_ringing()
         self._speaking.cancel()
         self._close_peer()
 
@@ -348,4 +377,6 @@ class LiveCall:
             seconds_heard=self._samples_heard / 16000,
             digits=self.digits,
             transcript=tuple(self._dialogue.lines),
+            to_client=self.to_client,
+            answer_custom_headers=self.answer_custom_headers,
         )

@@ -39,6 +39,8 @@ class Mouth:
     def __init__(self, play: Callable[[Samples], None]) -> None:
         self.play = play
         self.paused = False
+        self.ringback: Samples | None = None
+        self._rung = 0
         self._queue: deque[Utterance] = deque()
         self._current: Utterance | None = None
 
@@ -74,6 +76,8 @@ class Mouth:
         """The next 20 ms."""
         if self.paused:
             return _SILENCE
+        if self.ringback is not None:
+            return self._ring(self.ringback)
         if self._current is None:
             if not self._queue:
                 return _SILENCE
@@ -91,6 +95,12 @@ class Mouth:
         if len(samples) < FRAME:
             samples = np.concatenate((samples, _SILENCE[: FRAME - len(samples)]))
         return samples
+
+    def _ring(self, tone: Samples) -> Samples:
+        """The next 20 ms of a tone, which comes again and again."""
+        begin = self._rung % (len(tone) // FRAME) * FRAME
+        self._rung += 1
+        return tone[begin : begin + FRAME]
 
     def _announce(self, current: Utterance) -> None:
         """Announce the words that began up to now; those that began together, together."""

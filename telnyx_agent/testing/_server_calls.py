@@ -18,6 +18,7 @@ from ._events import (
     CandidateReceived,
     CloseSocket,
     DigitsReceived,
+    EarlyMediaBegun,
     HoldChanged,
     MediaUpdateOffered,
 )
@@ -151,6 +152,8 @@ class CallDesk:
         if self._scenario.sdp_in in ("media", "both"):
             params["sdp"] = call.local_sdp
         self._outbox.request("telnyx_rtc.media", params)
+        if self._scenario.early_media and call.phase is CallPhase.EARLY:
+            self._outbox.emit(EarlyMediaBegun(call.call_id))
         self._outbox.reached("media", now, call.call_id)
 
     def _answer(self, call: ServerCall, session: ServerSession, now: float) -> None:
@@ -255,6 +258,10 @@ class CallDesk:
             return
         if action == "updateMedia":
             self._update_media(request_id, params, session, call, now)
+        elif action in ("hold", "unhold", "toggleHold") and self._scenario.hold != "accept":
+            if self._scenario.hold == "refuse":
+                members = {"callID": call.call_id, "action": action}
+                self._outbox.error(request_id, SESSION_ERROR, "CALL ERROR", **members)
         elif action in ("hold", "unhold", "toggleHold"):
             held = {"hold": True, "unhold": False}.get(action, not call.held)
             if held != call.held:
@@ -284,6 +291,10 @@ class CallDesk:
         digits = params.get("dtmf")
         if call is None or not isinstance(digits, str):
             self._outbox.reply(request_id, {})
+            return
+        if self._scenario.dtmf != "accept":
+            if self._scenario.dtmf == "refuse":
+                self._outbox.error(request_id, SESSION_ERROR, "CALL ERROR", callID=call.call_id)
             return
         self._outbox.emit(DigitsReceived(call.call_id, digits))
         self._outbox.reply(request_id, {"message": "SENT"})

@@ -207,8 +207,8 @@ PARSED: dict[str, Any] = {
     "bye_result": Reply(SERVER_SESSION),
     "bye_remote_normal": events.Bye(CALL_ID, "NORMAL_CLEARING", 16, 200, "OK", "b1c9d0e2-0000-4000-8000-000000000001"),
     "bye_remote_rejected": events.Bye(CALL_ID, "CALL_REJECTED", 21, 603, "Decline"),
-    "modify_hold_result": Reply(SERVER_SESSION),
-    "modify_unhold_result_active": Reply(SERVER_SESSION),
+    "modify_hold_result": Reply(SERVER_SESSION, hold_state="held"),
+    "modify_unhold_result_active": Reply(SERVER_SESSION, hold_state="active"),
     "modify_update_media_result": Reply(SERVER_SESSION),
     "info_dtmf_result": Reply(SERVER_SESSION),
     "info_from_server": events.Info("telnyx_rtc.info"),
@@ -216,6 +216,10 @@ PARSED: dict[str, Any] = {
         "cd35e65f-a507-4bd2-8d21-80f36d134a2e",
         "SDP",
         CallIds("si1234", "li1234", "cc1234", client_state="aGVsbG8gbXkgZnJpZW5k"),
+        caller_name="Extension 1004",
+        caller_number="1004",
+        callee_name="Outbound Call",
+        callee_number="1003",
     ),
     "attach_from_server_captured": events.Attach(
         "5da8ff55-0981-4659-8438-983a53c56719", _sdp("attach_from_server_captured"), IDS

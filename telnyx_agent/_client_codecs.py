@@ -1,0 +1,104 @@
+"""`ClientCodecs`: the part of `TxClient` that says which codecs there are, and where it is connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from ._client_base import ClientBase
+from .errors import ClientConfigurationError
+
+__all__ = ["AudioCodec", "ClientCodecs", "checked_codecs"]
+
+
+@attrs.frozen
+class AudioCodec:
+    """A codec, as W3C's `RTCRtpCodecCapability`. iOS: `TxCodecCapability`, Android and Flutter: `AudioCodec`.
+
+    Attributes:
+        mime_type: Such as `"audio/opus"`; upper and lower case do not matter.
+        clock_rate: In hertz.
+        channels: How many, where that is part of the codec's name in SDP; None is not said.
+        sdp_fmtp_line: Parameters, such as `"minptime=10;useinbandfec=1"`; None for none.
+    """
+
+    mime_type: str
+    clock_rate: int
+    channels: int | None = None
+    sdp_fmtp_line: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        given: object = self.mime_type
+        if not isinstance(given, str) or not given.lower().startswith("audio/"):
+            raise ClientConfigurationError(f"mime_type must be a text such as 'audio/opus'; got {given!r}")
+
+    def to_wire(self) -> dict[str, Any]:
+        """The element of `preferred_codecs` on the wire."""
+        values = {
+            "mimeType": self.mime_type,
+            "clockRate": self.clock_rate,
+            "channels": self.channels,
+            "sdpFmtpLine": self.sdp_fmtp_line,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+_SUPPORTED = (
+    AudioCodec("audio/opus", 48000, 2, "minptime=10;useinbandfec=1"),
+    AudioCodec("audio/G722", 8000, 1),
+    AudioCodec("audio/PCMU", 8000, 1),
+    AudioCodec("audio/PCMA", 8000, 1),
+)
+
+
+class ClientCodecs(ClientBase):
+    """See `TxClient`."""
+
+    @property
+    def supported_codecs(self) -> tuple[AudioCodec, ...]:
+        """The codecs of calls, in the order in which they are offered. Needs no connection."""
+        return _SUPPORTED
+
+    def get_supported_codecs(self) -> tuple[AudioCodec, ...]:
+        """iOS's `getSupportedAudioCodecs()`: the same as `supported_codecs`."""
+        return _SUPPORTED
+
+    get_supported_audio_codecs = get_supported_codecs
+
+    @property
+    def datacenter(self) -> str | None:
+        """The data centre that the client is logged in to, such as `"ams3-prod"`; None until the server tells."""
+        return self._watch.get().datacenter
+
+    @property
+    def region(self) -> str | None:
+        """Where that is, such as `"eu-west"`; None until the server tells."""
+        return self._watch.get().region
+
+
+def checked_codecs(codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None) -> tuple[dict[str, Any], ...]:
+    """Preferred codecs as on the wire; each may be an `AudioCodec`, W3C's dictionary, or a name such as `"PCMU"`.
+
+    Raises:
+        ClientConfigurationError: It is none of these. A codec that we do not have is no error: it is ignored, as all
+            official SDKs do.
+    """
+    if isinstance(codecs, (str, Mapping)):
+        raise ClientConfigurationError("preferred_codecs must be a list, such as ['opus', 'PCMU']")
+    return tuple(_checked_codec(codec) for codec in codecs or ())
+
+
+def _checked_codec(codec: object) -> dict[str, Any]:
+    if isinstance(codec, AudioCodec):
+        return codec.to_wire()
+    if isinstance(codec, Mapping) and isinstance(codec.get("mimeType"), str):
+        return dict(codec)
+    if isinstance(codec, str):
+        wanted = codec.lower() if "/" in codec else f"audio/{codec.lower()}"
+        known = next((one for one in _SUPPORTED if one.mime_type.lower() == wanted), None)
+        if known is not None:
+            return known.to_wire()
+    names = ", ".join(one.mime_type for one in _SUPPORTED)
+    raise ClientConfigurationError(f"{codec!r} cannot be a preferred codec; there are {names}")

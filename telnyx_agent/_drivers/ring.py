@@ -1,0 +1,112 @@
+"""`Ring`: the tone that the user hears while a call rings, on a device of its own. It is not part of the call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import MediaError
+
+if TYPE_CHECKING:
+    from ..audio import AudioDevice
+    from ..audio._samples import Int16
+    from ..audio.device import PcmLike
+    from ..audio.tones import ToneSource
+
+__all__ = ["Ring"]
+
+
+class Ring:
+    """Rings once, from `begin` to `hush`. It must not keep a call from going on: what fails is told, not raised.
+
+    Args:
+        open_tone: Makes what is heard; may read a file.
+        open_device: Makes the device; may look for hardware.
+        on_failed: Told, on any thread, when it cannot ring (any more).
+    """
+
+    def __init__(
+        self,
+        open_tone: Callable[[], ToneSource],
+        open_device: Callable[[], AudioDevice],
+        on_failed: Callable[[MediaError], None],
+    ) -> None:
+        self._open_tone = open_tone
+        self._open_device = open_device
+        self._on_failed = on_failed
+        self._lock = threading.Lock()
+        self._device: AudioDevice | None = None
+        self._stream: _RingStream | None = None
+        self._hushed = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been hushed; it does not ring again."""
+        return self._hushed
+
+    def begin(self) -> None:
+        """Open the device and ring, unless it has been hushed meanwhile. Blocks: for worker threads."""
+        with self._lock:
+            if self._hushed or self._device is not None:
+                return
+            try:
+                stream = self._stream = _RingStream(self._open_tone(), self._on_failed)
+                device = self._open_device()
+                # Before it starts: a device that fails half-way is closed by `end`, too.
+                self._device = device
+                device.start(stream)
+            except MediaError as error:
+                self._on_failed(error)
+            except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
+                self._on_failed(_failed("cannot be played", exc))
+            if self._hushed and self._stream is not None:
+                self._stream.silent = True
+
+    def hush(self) -> None:
+        """Fall silent with the next block. Any thread, never blocks; `end` closes the device."""
+        self._hushed = True
+        stream = self._stream
+        if stream is not None:
+            stream.silent = True
+
+    def end(self) -> None:
+        """Close the device. Blocks: for worker threads. Idempotent; after `begin` has come to its end, if it runs."""
+        self.hush()
+        with self._lock:
+            device, self._device = self._device, None
+            if device is None:
+                return
+            try:
+                device.stop()
+            except Exception as exc:  # noqa: BLE001 - as in `begin`
+                self._on_failed(_failed("could not be ended", exc))
+
+
+def _failed(what: str, exc: Exception) -> MediaError:
+    error = MediaError(f"the ringing tone {what}: {type(exc).__name__}: {exc}")
+    error.__cause__ = exc
+    return error
+
+
+class _RingStream:
+    """What the device is given: a tone to render; what it captures is nobody's."""
+
+    sample_rate = 48000
+
+    def __init__(self, tone: ToneSource, on_failed: Callable[[MediaError], None]) -> None:
+        self.silent = False
+        self._tone = tone
+        self._on_failed = on_failed
+
+    def push_capture(self, pcm: PcmLike) -> None:
+        """The microphone is not sent anywhere."""
+
+    def pull_render(self, samples: int) -> Int16:
+        """The next part of the tone."""
+        pcm = self._tone.read(samples)
+        return pcm * 0 if self.silent else pcm
+
+    def device_failed(self, error: MediaError) -> None:
+        """The device stopped by itself."""
+        self._on_failed(error)
