@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import importlib
 import json
 import os
 import time
@@ -25,6 +24,7 @@ import attrs
 
 import telnyx_agent
 
+from . import audio, events
 from ._flight import SCHEMA
 from ._protocol.transcription import EPOCH, TranscriptionItem
 from ._runtime.dispatch import PumpDispatcher
@@ -80,12 +80,14 @@ class ReplayedCall:
 
     Attributes:
         call_id: As it was.
+        direction: `INBOUND`: no other call is told of in this way.
         call_info: As it was, with asterisks for names and numbers; None where it was not recorded.
         invite_custom_headers: Empty: they are never recorded.
     """
 
     def __init__(self, call_id: UUID, call_info: Any = None) -> None:
         self.call_id = call_id
+        self.direction = telnyx_agent.CallDirection.INBOUND
         self.call_info = call_info
         self.invite_custom_headers: Mapping[str, str] = MappingProxyType({})
 
@@ -366,17 +368,10 @@ class _Decoder:
 _ITEMS_OWN = frozenset({"$", "number", "content", "timestamp"})
 
 
-_HOMES = ("telnyx_agent", "telnyx_agent.audio", "telnyx_agent.events")
-
-
 def _public_class(kind: str) -> type | None:
     """A class that recordings may make: an enumeration, an error, a value."""
-    for home in _HOMES:
-        try:
-            module = importlib.import_module(home)
-        except ModuleNotFoundError:  # `events` is there where the assistant's frames are told as classes
-            continue
-        found = getattr(module, kind, None) if kind in module.__all__ else None
+    for home in (telnyx_agent, audio, events):
+        found = getattr(home, kind, None) if kind in home.__all__ else None
         if isinstance(found, type) and (issubclass(found, (enum.Enum, TxError)) or attrs.has(found)):
             return found
     return None
