@@ -34,6 +34,7 @@ class Report:
         notes: Sentences below the table: what was compared, what is wanted, what was met or missed.
         raw: Everything that was measured, as JSON.
         plot: Draws the figures into the file it is given (SVG); only called where matplotlib is installed.
+        command: What comes after `python -m benchmarks.`, if it is not the name.
     """
 
     name: str
@@ -43,10 +44,11 @@ class Report:
     notes: Sequence[str] = ()
     raw: Mapping[str, Any] = attrs.field(factory=dict)
     plot: Callable[[Path], None] | None = None
+    command: str = ""
 
     def markdown(self) -> str:
         """The report as a page."""
-        lines = [f"# {self.title}", "", f"`python -m benchmarks.{self.name}`, {machine()}.", ""]
+        lines = [f"# {self.title}", "", f"`python -m benchmarks.{self.command or self.name}`, {machine()}.", ""]
         lines.append("| " + " | ".join(self.columns) + " |")
         lines.append("|" + "---|" * len(self.columns))
         lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in self.rows]

@@ -11,6 +11,7 @@ from typing import Any
 
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.budget import MAX_ITEMS
+from telnyx_agent._protocol.credentials import CredentialLogin, Login
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
 from telnyx_agent._protocol.session import Session
 from telnyx_agent._protocol.states import SessionState
@@ -43,8 +44,12 @@ class SessionWorld:
         """A new session; the old one is forgotten."""
         self.sessions += 1
         self.now = 1000.0
-        self.session = Session(AnonymousLogin(target_id="assistant-1"), new_id=self._new_id, random=self._dice.random)
-        self.known: dict[str, list[Any]] = {"id": [], "callID": [], "item": []}
+        login: Login = AnonymousLogin(target_id="assistant-1")
+        if self._dice.random() < 0.4:
+            login = CredentialLogin(sip_user="alice", password="secret")
+        self.session = Session(login, new_id=self._new_id, random=self._dice.random)
+        self.known: dict[str, list[Any]] = {"id": [], "callID": [], "item": [], "tool": []}
+        self.asked: set[int] = set()
         self._waiting: deque[dict[str, Any]] = deque(maxlen=50)
         self._done: set[str] = set()
         self._logins = 0
@@ -94,14 +99,14 @@ class SessionWorld:
             self.say({"id": "a", "method": "telnyx_rtc.answer", "params": {"callID": call_id, "sdp": SDP}})
         else:
             self.say({"id": request_id, "result": {"message": "logged in", "sessid": "s"}})
-        if method == "anonymous_login":
+        if method in ("anonymous_login", "login"):
             self.say({"id": "r", "method": "telnyx_rtc.clientReady", "params": {"reattached_sessions": []}})
 
     def _command(self) -> None:
         session, call_id = self.session, self._new_id()
         calls = self.known["callID"] or [call_id]
         try:
-            action = self._dice.randrange(6)
+            action = self._dice.randrange(12)
             if action <= 1 and len(self.known["callID"]) < 5:
                 session.create_call(CallOptions(call_id), self.now)
                 self.known["callID"].append(call_id)
@@ -114,9 +119,33 @@ class SessionWorld:
                 session.media_lost(self._dice.choice(calls), NetworkError("no audio"), self.now)
             elif action == 5 and not self._lasting and self._dice.random() < 0.02:
                 session.disconnect(self.now)
+            elif action == 6:
+                self.say({"id": "i", "method": "telnyx_rtc.invite", "params": {"callID": call_id, "sdp": SDP}})
+            elif action == 7:
+                answered = self._dice.choice(calls)
+                session.answer_call(answered, (), self.now)
+                session.set_local_description(answered, SDP, self.now)
+            elif action == 8:
+                session.update_credentials(CredentialLogin(token="another"), self.now)
+            elif action == 9:
+                self._ask()
+            elif action == 10:
+                session.agent_voice(self._dice.random() < 0.5, self.now - self._dice.random(), self.now)
+            elif action == 11 and self.known["tool"]:
+                session.send_function_call_output(self._dice.choice(self.known["tool"]), "done", self.now)
         except TxError:
             pass  # refused in words: that is what commands may do
         self._pump()
+
+    def _ask(self) -> None:
+        if self.asked and self._dice.random() < 0.2:
+            forgotten = self._dice.choice(sorted(self.asked))
+            self.asked.discard(forgotten)
+            self.session.forget_question(forgotten, self.now)
+        elif len(self.asked) < 5:
+            question = next(self._ids)
+            self.asked.add(question)
+            self.session.ask(question, "why", self.now)
 
     def _wait(self, seconds: float) -> None:
         end = self.now + seconds
@@ -149,7 +178,7 @@ class SessionWorld:
 
     def _sent(self, frame: dict[str, Any]) -> None:
         assert frame["jsonrpc"] == "2.0", frame
-        if "method" in frame:
+        if "method" in frame and "id" in frame:
             self._waiting.append(frame)
             self.known["id"] = [*self.known["id"][-10:], frame["id"]]
 
@@ -159,12 +188,21 @@ class SessionWorld:
         if isinstance(event, (outcomes.Ready, outcomes.LoginFailed)):
             self._logins += 1
             assert self._logins == 1, "both ready and failed, or one of them twice"
+        elif isinstance(event, outcomes.IncomingCall):
+            assert event.options.call_id not in self.known["callID"], "it rings twice"
+            self.known["callID"].append(event.options.call_id)
         elif isinstance(event, outcomes.CallStateChanged):
             assert event.call_id not in self._done, "something about a call after its end"
             if event.state.is_terminal:
                 self._done.add(event.call_id)
         elif isinstance(event, outcomes.TranscriptChanged) and event.item is not None:
             self.known["item"] = [*self.known["item"][-6:], event.item.id, event.item.response_id or ""]
+        elif isinstance(event, outcomes.QuestionSettled):
+            # Removal fails if it was forgotten, or settled before.
+            self.asked.remove(event.key)  # type: ignore[arg-type]
+            assert event.error is not None or event.text.strip(), "an answer without a word"
+        elif isinstance(event, outcomes.FunctionCallReceived):
+            self.known["tool"] = [*self.known["tool"][-6:], event.call_id]
         elif isinstance(event, outcomes.OpenConnection):
             self.session.connection_opened(self.now)
         elif isinstance(event, outcomes.CloseConnection):
@@ -187,3 +225,4 @@ class SessionWorld:
         self._wait(120.0)
         missing = set(self.known["callID"]) - self._done
         assert not missing, f"calls without an end: {missing}"
+        assert not self.asked, f"questions without an end: {self.asked}"

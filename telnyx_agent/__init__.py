@@ -15,9 +15,17 @@ import typing
 from . import _lazy
 from ._call_timings import CallTimings, TimingStep
 from ._client_codecs import AudioCodec
+from ._client_logging import TxLogger
+from ._client_recording import SessionRecording
 from ._media.settings import OpusSettings
+from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
-from ._protocol.states import AgentState, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._protocol.error_codes import ErrorCode
+from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
+from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._protocol.warnings import TxWarning, WarningCode
+from ._tools import Tool
+from ._variables import dynamic_variable_headers
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
@@ -26,6 +34,7 @@ from .client import TxClient
 from .config import Environment, IceServer, LogLevel, Region, TxServerConfiguration
 from .delegate import TxClientDelegate
 from .errors import (
+    AnswerInterruptedError,
     AuthenticationError,
     CallError,
     ClientConfigurationError,
@@ -39,28 +48,38 @@ from .errors import (
     TxError,
     TxTimeoutError,
 )
+from .tx_config import TxConfig
 
 if typing.TYPE_CHECKING:
     from ._media.player import Playback, PlaybackState
     from ._media.stats import MediaStats, PlayoutStats
     from ._media.turns import TurnLatency
+    from ._quality.metrics import CallQuality, CallQualityMetrics
+    from ._quality.report import CallReport
 
 __all__ = [
     "AIAssistantManager",
     "AgentState",
+    "AnswerInterruptedError",
     "AudioCodec",
     "AudioConstraints",
     "AudioProcessor",
     "AudioVisualizerConfig",
     "AuthenticationError",
     "Call",
+    "CallDirection",
     "CallError",
+    "CallQuality",
+    "CallQualityMetrics",
+    "CallReport",
     "CallState",
     "CallStateKind",
     "CallTerminationReason",
     "CallTimings",
     "ClientConfigurationError",
     "Environment",
+    "ErrorCode",
+    "FunctionCall",
     "GatewayError",
     "IceServer",
     "LocalProtocolError",
@@ -76,25 +95,37 @@ __all__ = [
     "Region",
     "RemoteProtocolError",
     "ServerError",
+    "SessionRecording",
     "SocketConnectionError",
+    "SocketConnectionMetrics",
+    "SocketConnectionQuality",
     "TimingStep",
+    "Tool",
     "TranscriptCancellable",
     "TranscriptionItem",
     "TurnLatency",
     "TxCallInfo",
     "TxClient",
     "TxClientDelegate",
+    "TxConfig",
     "TxError",
+    "TxLogger",
     "TxServerConfiguration",
     "TxTimeoutError",
+    "TxWarning",
+    "WarningCode",
     "WidgetSettings",
     "__version__",
+    "dynamic_variable_headers",
 ]
 
 logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())
 
 # What only those need who have placed a call; numpy comes with it.
 _LAZY = {
+    "CallQuality": "_quality.metrics",
+    "CallQualityMetrics": "_quality.metrics",
+    "CallReport": "_quality.report",
     "MediaStats": "_media.stats",
     "Playback": "_media.player",
     "PlaybackState": "_media.player",

@@ -57,13 +57,16 @@ class CallPort:
     perform: Callable[[Callable[[Session, float], Any]], CommandFuture[Any]]
     request: Callable[[Callable[[Session, float], str]], CommandFuture[None]]
     on_delegate_thread: Callable[[], bool]
+    answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
+    ask: Callable[[str], CommandFuture[str]]
+    forget_question: Callable[[CommandFuture[str]], None]
 
 
 class CallBase:
     """The state of a call. Any thread, unless it says otherwise."""
 
     def __init__(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> None:
-        """Calls are made by `TxClient.new_call`."""
+        """Calls are made by `TxClient.new_call`, or come in."""
         self._options = options
         self._bridge = bridge
         self._port = port
@@ -101,7 +104,7 @@ class CallBase:
 
     @property
     def call_info(self) -> TxCallInfo:
-        """Id, caller and destination as they were given to `new_call`."""
+        """Id, caller and destination as they were given to `new_call`, or as the server gave them."""
         options = self._options
         return TxCallInfo(self.call_id, options.caller_name, options.caller_number, options.destination_number)
 
@@ -137,12 +140,12 @@ class CallBase:
 
     @property
     def invite_custom_headers(self) -> Mapping[str, str]:
-        """The custom headers that were given to `new_call`."""
+        """The custom headers that were given to `new_call`, or that came with the call."""
         return MappingProxyType(dict(self._options.custom_headers))
 
     @property
     def answer_custom_headers(self) -> Mapping[str, str]:
-        """The custom headers that came with the answer."""
+        """The custom headers that came with the answer, or that were given to `answer`."""
         return MappingProxyType(dict(self._details.answer_custom_headers))
 
     @property
@@ -152,12 +155,12 @@ class CallBase:
 
     @property
     def setup_time(self) -> float | None:
-        """Seconds from `new_call` to `ACTIVE`; None before."""
+        """Seconds from `new_call`, or from `answer`, to `ACTIVE`; None before."""
         return self._active_after
 
     @property
     def media_setup_time(self) -> float | None:
-        """Seconds from `new_call` until audio could flow; None before."""
+        """Seconds from `new_call`, or from `answer`, until audio could flow; None before."""
         return self._media_after
 
     # -- the end -----------------------------------------------------------------------------------------------------
@@ -193,17 +196,26 @@ class CallBase:
             CallError: The call ended and will not get there; its text says why.
             TxTimeoutError: The time was up; the call goes on.
         """
+        reached, settle = self._reaches(state)
+        return settle(self._state.wait(reached, timeout))
+
+    def _reaches(
+        self, state: CallState | Iterable[CallState]
+    ) -> tuple[Callable[[CallState], bool], Callable[[CallState], CallState]]:
+        """Whether a state ends the wait for `state`; and what the wait comes to with it, or which error it raises."""
         wanted = frozenset(s.kind for s in ([state] if isinstance(state, CallState) else state))
         passed = wanted <= _SETTING_UP
 
         def reached(now: CallState) -> bool:
             return now.kind in wanted or now.is_terminal or (passed and now.kind not in _SETTING_UP)
 
-        found = self._state.wait(reached, timeout)
-        if found.is_terminal and CallStateKind.DONE not in wanted:
-            names = " or ".join(sorted(kind.name for kind in wanted))
-            raise _ended_too_early(self, found.termination_reason, names)
-        return found
+        def settle(found: CallState) -> CallState:
+            if found.is_terminal and CallStateKind.DONE not in wanted:
+                names = " or ".join(sorted(kind.name for kind in wanted))
+                raise _ended_too_early(self, found.termination_reason, names)
+            return found
+
+        return reached, settle
 
     def wait_until_active(self, timeout: float | None = None) -> None:
         """Block until the assistant has answered; `wait_for_state(CallState.ACTIVE, timeout)`."""
@@ -220,6 +232,10 @@ class CallBase:
         """
         found = self._state.wait(lambda now: now.is_terminal, timeout)
         return found.termination_reason or CallTerminationReason()
+
+    def _over(self) -> Exception:
+        """The refusal of a command that needs a call that is up."""
+        return CallError("the call is over", call_id=str(self.call_id))
 
     # -- fed by the hub, on the loop thread --------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from ._drivers.session import SessionDriver
+    from ._media.bridge import AudioBridge
     from ._media.turns import TurnLatency
     from ._protocol.requests import CallOptions
     from ._runtime.loop import LoopThread
@@ -42,6 +43,7 @@ class MediaChoices:
         ringback: What is heard while the other side rings.
         ringtone: What is heard while somebody calls.
         ring_device: Where; None is the default device.
+        quality_interval: Seconds between two samples of the call's statistics.
     """
 
     device: AudioDevice | None = None
@@ -53,6 +55,7 @@ class MediaChoices:
     ringback: RingSource | None = None
     ringtone: RingSource | None = None
     ring_device: AudioDevice | None = None
+    quality_interval: float = 1.0
 
     def __attrs_post_init__(self) -> None:
         # Typed as what they may be at run time: users of these checks are those who do not run a type checker.
@@ -65,13 +68,19 @@ class MediaChoices:
                 raise ClientConfigurationError(f"{name} must be {kind.__name__}(...); got {type(given).__name__}")
         interval = self.switch_interval
         if interval is not None and not 1e-6 <= interval <= 1.0:
-            raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0005, or None; got {interval!r}")
+            raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0002, or None; got {interval!r}")
 
         for name, source in (("ringback", self.ringback), ("ringtone", self.ringtone)):
             if source is not None:
                 from .audio.tones import check_ring_source  # numpy comes with it
 
                 check_ring_source(name, source)
+
+    def sampled_every(self, quality_interval: float) -> MediaChoices:
+        """These choices with another interval."""
+        if not 0.1 <= quality_interval <= 60.0:
+            raise ClientConfigurationError(f"quality_interval is from 0.1 to 60 seconds; got {quality_interval!r}")
+        return attrs.evolve(self, quality_interval=quality_interval)
 
     def but(
         self,
@@ -96,10 +105,14 @@ def make_media(
     options: CallOptions,
     driver: SessionDriver,
     loop: LoopThread,
+    bridge: AudioBridge | None = None,
     *,
     incoming: bool = False,
 ) -> CallMedia:
-    """One call's media; nothing is opened yet. Incoming calls ring with the ringtone, others with the ringback."""
+    """One call's media; nothing is opened yet. Incoming calls ring with the ringtone, others with the ringback.
+
+    `bridge` is that of a call which came in, and got one to begin with.
+    """
     call_id = options.call_id
     from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
     from ._media.turns import TurnMeter
@@ -113,8 +126,12 @@ def make_media(
     def turned(turn: TurnLatency) -> None:
         loop.post(driver.turn_measured, call_id, turn)
 
-    bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
-    bridge.turns = TurnMeter(turned)
+    def voiced(audible: bool, at: float) -> None:
+        loop.post(driver.agent_voice, call_id, audible, at)
+
+    if bridge is None:
+        bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
+        bridge.turns = TurnMeter(turned, voiced)
     sound = CallSound(
         bridge, functools.partial(_open_device, choices.device), functools.partial(_make_processor, choices)
     )
@@ -125,9 +142,11 @@ def make_media(
         loopback=configuration.is_local,
         opus=choices.opus,
         switch_interval=choices.switch_interval,
+        ca_file=configuration.ca_file,
         preferred_codecs=options.preferred_codecs,
         relay_only=choices.relay_only,
         tone=_make_ring(choices, incoming, failed),
+        quality_interval=choices.quality_interval,
     )
 
 

@@ -20,14 +20,18 @@ from ._call_base import CallPort
 from ._calling import MediaChoices
 from ._checks import checked_timeout
 from ._drivers.session import SessionDriver
+from ._flight import FlightSlot
 from ._hub import Audience, Link
+from ._protocol.outcomes import QuestionSettled
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
+from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
 from ._runtime.waiting import Watch
-from .assistant import AIAssistantManager, AssistantPort
+from ._transcript_edits import AssistantPort, Items
+from .assistant import AIAssistantManager
 from .config import TxServerConfiguration
-from .errors import ClientConfigurationError, SocketConnectionError
+from .errors import ClientConfigurationError, SocketConnectionError, TxError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -65,7 +69,8 @@ class ClientBase:
     ) -> None:
         self._number = next(_client_numbers)
         self._media = media
-        self._audience = Audience(delegate)
+        self._flight = FlightSlot()
+        self._audience = Audience(delegate, self._flight)
         self._make_dispatcher = dispatcher_factory(callbacks)
         self._reconnect_timeout = checked_timeout(reconnect_timeout)
         self._watch = Watch(Link())
@@ -76,7 +81,11 @@ class ClientBase:
         self._link: LoginLink | None = None
         self._last_dispatcher: Dispatcher | None = None
         self._configuration = TxServerConfiguration()
-        self._assistant = AIAssistantManager(AssistantPort(self._send_message, self._clear_transcript))
+        self._log: ClientLog | None = None
+        self._logger: object | None = None
+        self._assistant = AIAssistantManager(
+            AssistantPort(self._send_message, self._edit_transcript, self._perform, lambda: self._watch.get().target_id)
+        )
 
     def __repr__(self) -> str:
         return f"<TxClient {self._number} {self._watch.get().status.value}>"
@@ -97,6 +106,9 @@ class ClientBase:
         Returns:
             A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
         """
+        if self._link is None:
+            # Over already, but perhaps only just: its last callbacks may still be on their way.
+            return CommandFuture.settled_after(self._last_dispatcher)
         return self._command(None, lambda driver: driver.disconnect)
 
     # -- callbacks on the caller's thread ----------------------------------------------------------------------------
@@ -173,9 +185,17 @@ class ClientBase:
             with_sound=self._with_sound,
             watch_levels=self._watch_levels,
             perform=self._perform,
+            answer=self._answer,
             request=self._request,
             on_delegate_thread=self._on_delegate_thread,
+            ask=self._ask,
+            forget_question=self._forget_question,
         )
+
+    def _answer(
+        self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool | None, own_choices: tuple[Any, ...]
+    ) -> CommandFuture[None]:
+        raise NotImplementedError  # in `ClientLogin`
 
     def _hangup(self, call_id: str, cause: str | None, cause_code: int | None) -> CommandFuture[None]:
         return self._command(None, lambda driver: driver.hangup, call_id, cause, cause_code)
@@ -192,10 +212,29 @@ class ClientBase:
     def _send_message(self, text: str, urls: tuple[str, ...], may_wait: bool) -> CommandFuture[str]:
         return self._command(not_connected(), lambda driver: driver.send_message, text, urls, may_wait)
 
-    def _clear_transcript(self) -> CommandFuture[None]:
+    def _edit_transcript(
+        self, action: Callable[[Session, float], None], offline: Callable[[Items], Items]
+    ) -> CommandFuture[None]:
         if self._link is None:
-            self._assistant._forget()
-        return self._command(None, lambda driver: driver.perform, lambda session, now: session.clear_transcript(now))
+            self._assistant._replace(offline)
+        return self._command(None, lambda driver: driver.perform, action)
+
+    def _ask(self, text: str) -> CommandFuture[str]:
+        """Ask the agent; the future gets the answer (see `Call.ask`)."""
+        link = self._link
+        if link is None:
+            return CommandFuture.settled(error=not_connected())
+        future: CommandFuture[str] = CommandFuture(link.dispatcher, link.loop)
+        self._assistant._questions[future] = future
+        sent = self._perform(lambda session, now: session.ask(future, text, now))
+        if sent.done() and isinstance(error := sent.exception(0), TxError):
+            self._assistant._settle_question(QuestionSettled(future, "", error))
+        return future
+
+    def _forget_question(self, question: CommandFuture[str]) -> None:
+        """Nobody waits for this answer any more."""
+        if self._assistant._questions.pop(question, None) is not None:
+            self._perform(lambda session, now: session.forget_question(question, now))
 
     def _on_delegate_thread(self) -> bool:
         dispatcher = self._last_dispatcher
@@ -204,4 +243,4 @@ class ClientBase:
 
 def not_connected() -> SocketConnectionError:
     """The refusal of a command where there is no connection."""
-    return SocketConnectionError("not connected: call anonymous_login() first")
+    return SocketConnectionError("not connected: call anonymous_login() or connect() first")

@@ -6,6 +6,7 @@ Calls of a script that falls off its end must not ring on at the assistant.
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 import time
 import weakref
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from ._runtime.futures import CommandFuture
 
-__all__ = ["LIVE"]
+__all__ = ["LIVE", "RECORDERS"]
 
 _LIMIT = 2.0
 _ENDING_THREADS = frozenset(
@@ -25,8 +26,15 @@ class _Connected(Protocol):
     def disconnect(self) -> CommandFuture[None]: ...
 
 
+class _Recorder(Protocol):
+    def close(self, timeout: float) -> bool: ...
+
+
 LIVE: weakref.WeakSet[_Connected] = weakref.WeakSet()
 """The clients that have a connection."""
+
+RECORDERS: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+"""The recorders of sessions whose files may not be complete."""
 
 
 @atexit.register
@@ -40,3 +48,21 @@ def _say_goodbye() -> None:
     for thread in threading.enumerate():
         if thread.name in _ENDING_THREADS and thread is not threading.current_thread():
             thread.join(max(0.0, deadline - time.monotonic()))
+    for recorder in tuple(RECORDERS):
+        recorder.close(max(0.0, deadline - time.monotonic()))
+    _keep_interrupt()
+
+
+def _keep_interrupt() -> None:
+    """Let a program that Ctrl-C ended say so by its exit status, as Python programs do.
+
+    Python notes that a `KeyboardInterrupt` went through, but forgets it with the next `exec` or `eval` of a text on any
+    thread, such as dataclasses and named tuples make while something is being imported: the program would end with
+    status 1. An interrupt in a text of our own is noted again.
+    """
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or hasattr(sys, "ps1"):
+        return
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        return

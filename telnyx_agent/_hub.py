@@ -9,21 +9,34 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Callable, Mapping
+import threading
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import attrs
 
-from ._protocol.outcomes import CallDetails, TranscriptChanged
+from ._event_stream import EventStream
+from ._protocol.ai_events import FunctionCall
+from ._protocol.outcomes import AiMessage, CallDetails, FunctionCallReceived, QuestionSettled, TranscriptChanged
+from ._protocol.socket_health import SocketConnectionMetrics
 from ._protocol.states import AgentState, CallState
+from ._protocol.warnings import TxWarning, WarningCode
 from ._runtime.waiting import Watch
 from .delegate import TxClientDelegate
 from .errors import TxError
+from .events import event_of
 
 if TYPE_CHECKING:
+    from ._drivers.call import CallMedia
+    from ._flight import FlightSlot
+    from ._flight.recorder import FlightRecorder
+    from ._media.stats import MediaStats
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
+    from ._protocol.requests import CallOptions
+    from ._quality.metrics import CallQualityMetrics
     from ._runtime.dispatch import Dispatcher
     from .assistant import AIAssistantManager
     from .audio import AudioDeviceChange
@@ -37,18 +50,64 @@ Tap = Callable[[str, tuple[Any, ...]], None]
 class Audience:
     """Who listens: the delegate and the taps. Lives as long as the client; read on the loop and on the dispatcher."""
 
-    def __init__(self, delegate: object | None) -> None:
+    def __init__(self, delegate: object | None, flight: FlightSlot) -> None:
         self.delegate = delegate
+        self.flight = flight
         self.taps: tuple[Tap, ...] = ()
+        # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
+        self._lock = threading.Lock()
+        self._streams: tuple[weakref.ref[EventStream], ...] = ()
         self._listening: dict[tuple[type, str], bool] = {}
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
+        self.stream(name, *args)
         if self.taps:
             self.tell_taps(dispatcher, name, *args)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
-        if self.delegate is None or self.listens(name):
+        if self.flight.recorder is not None:
+            self._send_recorded(dispatcher, self.flight.recorder, name, args)
+        elif self.delegate is None or self.listens(name):
             dispatcher.submit(functools.partial(self.call_delegate, name, args), name)
+
+    def _send_recorded(
+        self, dispatcher: Dispatcher, recorder: FlightRecorder, name: str, args: tuple[Any, ...]
+    ) -> None:
+        """As `send`. What the delegate has no method for is recorded as well: another one may be replayed it to."""
+        number = recorder.callback(name, args)
+        if self.delegate is None or self.listens(name):
+            call = functools.partial(self.call_delegate, name, args)
+            dispatcher.submit(functools.partial(recorder.run, number, call), name)
+
+    def add_stream(self, stream: EventStream) -> None:
+        """A stream gets the events from here on (any thread)."""
+        with self._lock:
+            living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
+            self._streams = (*living, weakref.ref(stream))
+
+    def stream(self, name: str, *args: Any) -> bool:
+        """Put an event into the streams, at once; whether there is one that wants it."""
+        wanted = False
+        for reference in self._streams:
+            stream = reference()
+            if stream is not None and not stream.is_over and (name != "on_audio_level" or stream.wants_levels):
+                stream.put(event_of(name, args))
+                wanted = True
+        return wanted
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether somebody may take events from a stream."""
+        return bool(self._streams)
+
+    def end_streams(self) -> None:
+        """The login is over."""
+        with self._lock:
+            streams, self._streams = self._streams, ()
+        for reference in streams:
+            stream = reference()
+            if stream is not None:
+                stream.end()
 
     def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver an event that delegates have no method for."""
@@ -68,6 +127,10 @@ class Audience:
             known = not inherited and (found is not None or hasattr(kind, "__getattr__"))
             self._listening[kind, name] = known
         return known
+
+    def wants(self, name: str) -> bool:
+        """Whether anybody takes this event: for those that cost something to make (loop thread)."""
+        return self.listens(name) or self.has_streams or self.flight.recorder is not None
 
     def call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
         """Call the delegate's method, if it has one (delegate thread)."""
@@ -98,6 +161,7 @@ class Link:
     target_id: str | None = None
     datacenter: str | None = None
     region: str | None = None
+    socket: SocketConnectionMetrics = attrs.field(factory=SocketConnectionMetrics)
 
 
 class Hub:
@@ -110,17 +174,23 @@ class Hub:
         link: Watch[Link],
         calls: dict[UUID, Call],
         assistant: AIAssistantManager,
+        make_incoming: Callable[[CallOptions], tuple[Call, CallMedia]],
         on_finished: Callable[[], None],
         on_release: Callable[[], None],
+        on_call_over: Callable[[Call], None] = lambda call: None,
     ) -> None:
         self._audience = audience
         self._dispatcher = dispatcher
         self._link = link
         self._calls = calls
         self._assistant = assistant
+        self._make_incoming = make_incoming
         self._on_finished = on_finished
         self._on_release = on_release
+        self._on_call_over = on_call_over
         self._levels_on_their_way: set[UUID] = set()
+        self._metrics_on_their_way: set[UUID] = set()
+        self._recovering = False
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -134,15 +204,22 @@ class Hub:
     def reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
         self._update(status=LinkStatus.RECONNECTING)
         self._emit("on_reconnecting", attempt, delay, error)
+        if not self._recovering:
+            self._recovering = True
+            self._emit("on_client_warning", TxWarning(WarningCode.SIGNALING_RECOVERY_REQUIRED))
 
     def reconnected(self) -> None:
         self._update(status=LinkStatus.READY)
         self._emit("on_reconnected")
+        if self._recovering:
+            self._recovering = False
+            self._emit("on_client_warning", TxWarning(WarningCode.SIGNALING_RECOVERY_REQUIRED, is_cleared=True))
 
-    def ready(self, target_id: str) -> None:
+    def ready(self, target_id: str | None) -> None:
         self._update(status=LinkStatus.READY, target_id=target_id)
         self._emit("on_client_ready")
-        self._emit("on_ai_assistant_connection_state_changed", True, target_id)
+        if target_id is not None:
+            self._emit("on_ai_assistant_connection_state_changed", True, target_id)
 
     def login_failed(self, error: TxError) -> None:
         self._update(status=LinkStatus.FAILED, error=error)
@@ -168,12 +245,22 @@ class Hub:
             self._emit("on_ai_assistant_connection_state_changed", False, None)
         status = LinkStatus.FAILED if link.status is LinkStatus.FAILED else LinkStatus.CLOSED
         self._update(status=status, target_id=None)
+        self._assistant._tools.finished()
         self._on_finished()
+        self._audience.end_streams()
 
     def release(self) -> None:
         self._on_release()
 
     # -- calls -------------------------------------------------------------------------------------------------------
+
+    def incoming_call(self, options: CallOptions, details: CallDetails) -> CallMedia:
+        call, media = self._make_incoming(options)
+        call._apply_details(details)
+        call._apply_state(CallState.RINGING)
+        self._calls[call.call_id] = call
+        self._emit("on_incoming_call", call)
+        return media
 
     def call_state_changed(self, call_id: str, state: CallState) -> None:
         uuid = UUID(call_id)
@@ -181,6 +268,13 @@ class Hub:
         if call is None:
             return
         call._apply_state(state)
+        self._record("call", state.value, call_id=call_id)
+        if state.is_terminal:
+            self._on_call_over(call)
+            if self._audience.wants("on_call_report"):
+                self._emit("on_call_report", call.report, uuid)
+            if all(other.state.is_terminal for other in tuple(self._calls.values())):
+                self._assistant._tools.call_over()
         reason = state.termination_reason
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
@@ -193,6 +287,9 @@ class Hub:
         call = self._calls.get(UUID(call_id))
         if call is not None:
             call._apply_details(details)
+            self._record(
+                "call", "details", call_id=call_id, session=details.telnyx_session_id, leg=details.telnyx_leg_id
+            )
 
     def call_progress(self, call_id: str, step: str) -> None:
         call = self._calls.get(UUID(call_id))
@@ -203,6 +300,7 @@ class Hub:
         call = self._calls.get(UUID(call_id))
         if call is not None:
             call._apply_media_connected()
+            self._record("call", "media connected", call_id=call_id)
 
     def audio_device_changed(self, call_id: str, change: AudioDeviceChange) -> None:
         self._emit("on_audio_device_changed", change, UUID(call_id))
@@ -219,12 +317,17 @@ class Hub:
         call = self._calls.get(uuid)
         own = None if call is None else call.on_audio_level
         wanted = self._audience.listens("on_audio_level")
+        streamed = self._audience.stream("on_audio_level", inbound, outbound, uuid)
         if own is None and not wanted:
-            return False
+            return streamed
         # Levels that nobody has fetched yet are out of date: while a callback blocks, they do not queue up.
         if uuid not in self._levels_on_their_way:
             self._levels_on_their_way.add(uuid)
+            recorder = self._audience.flight.recorder if wanted else None
             deliver = functools.partial(self._deliver_level, own, wanted, inbound, outbound, uuid)
+            if recorder is not None:
+                number = recorder.callback("on_audio_level", (inbound, outbound, uuid))
+                deliver = functools.partial(recorder.run, number, deliver)
             self._dispatcher.submit(deliver, name="on_audio_level")
         return True
 
@@ -239,6 +342,44 @@ class Hub:
         finally:
             if own is not None:
                 own(inbound, outbound)
+
+    def call_quality(self, call_id: str, stats: MediaStats, now: float) -> None:
+        uuid = UUID(call_id)
+        call = self._calls.get(uuid)
+        if call is None:
+            return
+        for warning in call._apply_quality(stats, now):
+            self._emit("on_client_warning", warning)
+        own, wanted = call.on_call_quality_change, self._audience.listens("on_call_quality_changed")
+        if self._audience.has_streams:
+            self._audience.stream("on_call_quality_changed", call.quality_metrics, uuid)
+        # As with levels: what nobody has fetched yet is out of date, and the delivery takes the latest.
+        if (own is not None or wanted) and uuid not in self._metrics_on_their_way:
+            self._metrics_on_their_way.add(uuid)
+            deliver = functools.partial(self._deliver_quality, call, wanted, uuid)
+            self._dispatcher.submit(deliver, name="on_call_quality_changed")
+
+    def _deliver_quality(self, call: Call, wanted: bool, call_id: UUID) -> None:
+        """Delegate thread."""
+        self._metrics_on_their_way.discard(call_id)
+        metrics: CallQualityMetrics = call.quality_metrics
+        try:
+            if wanted:
+                self._audience.call_delegate("on_call_quality_changed", (metrics, call_id))
+        finally:
+            own = call.on_call_quality_change
+            if own is not None:
+                own(metrics)
+
+    def call_media_lost(self, call_id: str, was_up: bool) -> None:
+        call = self._calls.get(UUID(call_id))
+        for warning in () if call is None else call._apply_media_lost(was_up):
+            self._emit("on_client_warning", warning)
+
+    def socket_metrics(self, metrics: SocketConnectionMetrics) -> None:
+        self._update(socket=metrics)
+        if self._audience.wants("on_socket_metrics_changed"):
+            self._emit("on_socket_metrics_changed", metrics)
 
     def ringing(self, call_id: str) -> None:
         self._emit("on_ringing_ack_received", call_id)
@@ -256,14 +397,26 @@ class Hub:
 
     def agent_state_changed(self, state: AgentState) -> None:
         self._assistant._apply_agent_state(state)
+        self._record("agent", state.value)
         self._emit("on_agent_state_changed", state)
 
     def widget_settings_changed(self, settings: WidgetSettings) -> None:
         self._assistant._apply_widget_settings(settings)
         self._emit("on_widget_settings_updated", settings)
 
-    def ai_message(self, params: Mapping[str, Any]) -> None:
-        self._emit("on_ai_conversation_message", params)
+    def ai_message(self, message: AiMessage) -> None:
+        self._assistant._apply_conversation_id(message.conversation_id)
+        self._emit("on_ai_conversation_message", message.params)
+        if message.event is not None:
+            self._emit("on_ai_conversation_event", message.event)
+
+    def function_call(self, call: FunctionCallReceived) -> None:
+        request = FunctionCall(call.call_id, call.name, call.arguments)
+        self._emit("on_function_call", request)
+        self._assistant._tools.requested(request)
+
+    def question_settled(self, question: QuestionSettled) -> None:
+        self._assistant._settle_question(question)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -271,4 +424,12 @@ class Hub:
         self._audience.send(self._dispatcher, name, *args)
 
     def _update(self, **changes: Any) -> None:
-        self._link.set(attrs.evolve(self._link.get(), **changes))
+        before = self._link.get()
+        now = attrs.evolve(before, **changes)
+        self._link.set(now)
+        if now.status is not before.status:
+            self._record("client", now.status.value)
+
+    def _record(self, what: str, state: str, **more: str | None) -> None:
+        if (recorder := self._audience.flight.recorder) is not None:
+            recorder.state(what, state, **more)

@@ -18,9 +18,11 @@ import attrs
 from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
-from ._protocol.outcomes import TranscriptChanged
+from ._protocol.outcomes import QuestionSettled, TranscriptChanged
 from ._protocol.states import AgentState
 from ._runtime.waiting import Watch
+from ._tools import ToolRunner
+from ._transcript_edits import AssistantPort, Items, TranscriptEdits
 
 if TYPE_CHECKING:
     from ._runtime.dispatch import Dispatcher
@@ -52,14 +54,6 @@ class TranscriptCancellable:
 
 
 @attrs.frozen
-class AssistantPort:
-    """The commands of the assistant, as the client hands them over."""
-
-    send_message: Callable[[str, tuple[str, ...], bool], CommandFuture[str]]
-    clear_transcript: Callable[[], CommandFuture[None]]
-
-
-@attrs.frozen
 class _Observer:
     """One subscription; compared by identity of its key."""
 
@@ -67,15 +61,18 @@ class _Observer:
     notify: Callable[[TranscriptChanged], object]
 
 
-class AIAssistantManager:
+class AIAssistantManager(TranscriptEdits):
     """The assistant's side of a client. Every method may be called from any thread and inside any callback."""
 
     def __init__(self, port: AssistantPort) -> None:
         """Made by `TxClient`; use `client.ai_assistant_manager`."""
-        self._port = port
-        self._transcript: tuple[TranscriptionItem, ...] = ()
+        super().__init__(port)
+        self._tools = ToolRunner(self.send_function_call_output)
+        self._conversation_id: str | None = None
+        # The questions that somebody waits for, by what was given as their key.
+        self._questions: dict[object, CommandFuture[str]] = {}
+        self._transcript: Items = ()
         self._agent_state = Watch(AgentState.IDLE)
-        self._widget_settings: WidgetSettings | None = None
         # Subscriptions come and go on any thread while the loop reads them: a tuple that is replaced under a lock.
         self._lock = threading.Lock()
         self._observers: tuple[_Observer, ...] = ()
@@ -114,10 +111,6 @@ class AIAssistantManager:
         """Only the items that are complete."""
         return tuple(item for item in self.transcript if not item.is_partial)
 
-    def clear_transcriptions(self) -> CommandFuture[None]:
-        """Forget the transcript. `Call.transcript` of earlier calls stays."""
-        return self._port.clear_transcript()
-
     def subscribe_to_transcript_updates(
         self, handler: Callable[[Sequence[TranscriptionItem]], object]
     ) -> TranscriptCancellable:
@@ -135,6 +128,17 @@ class AIAssistantManager:
         def notify(change: TranscriptChanged) -> None:
             if change.item is not None:
                 handler(change.item)
+
+        return self._subscribe(notify)
+
+    def subscribe_to_transcript_deltas(
+        self, handler: Callable[[TranscriptionItem, str], object]
+    ) -> TranscriptCancellable:
+        """Call `handler` with an item and the text by which it has just grown. Otherwise as the other subscriptions."""
+
+        def notify(change: TranscriptChanged) -> None:
+            if change.item is not None and change.delta is not None:
+                handler(change.item, change.delta)
 
         return self._subscribe(notify)
 
@@ -180,6 +184,45 @@ class AIAssistantManager:
         check_message(message, urls)
         return self._port.send_message(message, urls, wait)
 
+    # -- client-side tools -------------------------------------------------------------------------------------------
+
+    @property
+    def answers_unknown_tools(self) -> bool:
+        """Whether a request for a tool that this program does not have is answered with an error; True at first.
+
+        Set it to False if you answer requests yourself, in `on_function_call`. An agent without an answer waits.
+        """
+        return self._tools.answers_unknown
+
+    @answers_unknown_tools.setter
+    def answers_unknown_tools(self, answers: bool) -> None:
+        self._tools.answers_unknown = bool(answers)
+
+    def send_function_call_output(self, call_id: str, output: str) -> CommandFuture[None]:
+        """Answer a `FunctionCall` yourself. JavaScript: `sendAIConversationMessage` with `function_call_output`.
+
+        Args:
+            call_id: That of the function call.
+            output: The result, a text; JSON by custom.
+
+        Returns:
+            A future that is done when the output is sent. Its error is a `SocketConnectionError` where there is no
+            connection (a result that comes late is worth nothing, so it is not kept), or a `CallError` where the call
+            in which the agent asked is over.
+        """
+        return self._port.perform(lambda session, now: session.send_function_call_output(call_id, output, now))
+
+    def subscribe_response_audio_stream(self) -> CommandFuture[None]:
+        """Ask for events about the agent's voice before it is played; they come to `on_ai_conversation_message`.
+
+        JavaScript: `sendAIConversationMessage` with `response.audio_stream.subscribe`. What the server sends then is
+        documented nowhere.
+
+        Returns:
+            A future that is done when it is sent. Its error is a `SocketConnectionError` without a connection.
+        """
+        return self._port.perform(lambda session, now: session.subscribe_audio_stream(now))
+
     # -- the assistant -----------------------------------------------------------------------------------------------
 
     @property
@@ -194,6 +237,14 @@ class AIAssistantManager:
             TxTimeoutError: The time was up.
         """
         self._agent_state.wait(lambda now: now is state, timeout)
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The id of the conversation: the one that the login joined, or that a message of the server's has told.
+
+        Give it to a later `anonymous_login(conversation_id=...)` to go on with this conversation.
+        """
+        return self._conversation_id
 
     @property
     def widget_settings(self) -> WidgetSettings | None:
@@ -215,8 +266,23 @@ class AIAssistantManager:
     def _apply_widget_settings(self, settings: WidgetSettings | None) -> None:
         self._widget_settings = settings
 
-    def _forget(self) -> None:
-        self._transcript = ()
+    def _apply_conversation_id(self, conversation_id: str | None) -> None:
+        if conversation_id is not None:
+            self._conversation_id = conversation_id
+
+    def _begin_login(self, conversation_id: str | None) -> None:
+        """Any thread, before the first frame."""
+        self._conversation_id = conversation_id
+        self._widget_settings = None
+
+    def _settle_question(self, question: QuestionSettled) -> None:
+        future = self._questions.pop(question.key, None)
+        if future is not None:
+            future.settle(question.text, question.error)
+
+    def _replace(self, edit: Callable[[Items], Items]) -> None:
+        """Without a session."""
+        self._transcript = edit(self._transcript)
 
     def _notify(self, dispatcher: Dispatcher, change: TranscriptChanged) -> None:
         for observer in self._observers:

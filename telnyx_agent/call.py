@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ._call_asking import CallAsking
 from ._call_base import CallPort, TxCallInfo
 from ._call_control import CallControl
+from ._call_incoming import CallAnswering
+from ._call_quality import CallMonitoring
 from ._call_recording import CallRecording
 
 if TYPE_CHECKING:
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallControl, CallRecording):
-    """One call with the assistant. Every method may be called from any thread and inside any callback.
+class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring):
+    """One call, with the assistant or with anybody. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:
 

@@ -6,7 +6,6 @@ what that reports comes back through a `Hub`.
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -14,25 +13,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from . import _exit
 from ._calling import MediaChoices, make_media
 from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
-from ._client_base import LoginLink, not_connected
+from ._client_base import not_connected
 from ._client_codecs import AudioCodec, ClientCodecs, checked_codecs
-from ._drivers.making import make_driver, new_id
-from ._hub import Hub, Link, LinkStatus
+from ._client_credentials import ClientCredentials
+from ._client_events import ClientEvents
+from ._client_logging import ClientLogging, TxLogger, checked_logger
+from ._client_quality import ClientQuality
+from ._client_recording import ClientRecording
+from ._client_tools import ClientTools
+from ._drivers.making import new_id
+from ._hub import LinkStatus
 from ._images import ImageSource
-from ._runtime.dispatch import Dispatcher
 from ._runtime.futures import CommandFuture
-from ._runtime.log import ClientLog
-from ._runtime.loop import LoopThread
 from ._runtime.switch_interval import DEFAULT_INTERVAL
-from ._signaling import SignalingConnection
+from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
 from .config import LogLevel, TxServerConfiguration
-from .errors import LocalProtocolError
+from .errors import CallError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
-class TxClient(ClientCodecs):
-    """A connection to a Telnyx AI assistant. Makes no thread and opens nothing until the first login.
+class TxClient(
+    ClientCredentials, ClientTools, ClientEvents, ClientCodecs, ClientQuality, ClientLogging, ClientRecording
+):
+    """A connection to Telnyx: to an AI assistant, or with credentials. Opens nothing and has no thread before a login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
     ignore it and listen to the delegate (the iOS way), or call `.result(timeout)`, which raises what went wrong. A
@@ -70,11 +73,13 @@ class TxClient(ClientCodecs):
             program do not make the call stutter (see docs/performance.md). None leaves it alone.
         reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
             `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
+        logger: Takes the log that `log_level` asks for, in the place of stderr; see `TxLogger`.
         force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
         ringback: What you hear while the other side rings and sends no sound of its own: a `Tone`, or the path of a WAV
             file. None: nothing. iOS: `ringBackTone`.
         ringtone: What you hear while somebody calls you. iOS: `ringtone`.
         ring_device: Where you hear it; the system's default when not given. Never the device of a call.
+        enable_call_reports: Post each call's report to Telnyx, as the official SDKs do; see docs/quality.md.
 
     Raises:
         ClientConfigurationError: An argument is unusable.
@@ -90,10 +95,12 @@ class TxClient(ClientCodecs):
         opus: OpusSettings | None = None,
         switch_interval: float | None = DEFAULT_INTERVAL,
         reconnect_timeout: float = 60.0,
+        logger: TxLogger | None = None,
         force_relay_candidate: bool = False,
         ringback: RingSource | None = None,
         ringtone: RingSource | None = None,
         ring_device: AudioDevice | None = None,
+        enable_call_reports: bool = False,
     ) -> None:
         media = MediaChoices(
             switch_interval=switch_interval,
@@ -103,6 +110,8 @@ class TxClient(ClientCodecs):
             ring_device=ring_device,
         ).but(audio, audio_constraints, None, opus)
         super().__init__(delegate, media, callbacks, reconnect_timeout)
+        self._logger = checked_logger(logger)
+        self._enable_call_reports = enable_call_reports
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -151,39 +160,8 @@ class TxClient(ClientCodecs):
             LocalProtocolError: The client is logged in already; call `disconnect()` first.
         """
         login = checked_login(target_id, target_type, target_version_id, user_variables, reconnection, conversation_id)
-        configuration = TxServerConfiguration() if server_configuration is None else server_configuration
         level = checked_level(log_level)
-        with self._lock:
-            if self._link is not None:
-                target = self._watch.get().target_id or "an assistant"
-                raise LocalProtocolError(f"this client is logged in to {target} already; call disconnect() first")
-            loop = LoopThread.acquire()
-            dispatcher = self._make_dispatcher()
-            if self._last_dispatcher is not None and self._last_dispatcher is not dispatcher:
-                # What the last login still has to tell comes first.
-                dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
-            self._last_dispatcher = dispatcher
-            log = ClientLog(level, self._number)
-            self._configuration = configuration
-            self._watch.set(Link(status=LinkStatus.CONNECTING))
-            self._assistant._apply_widget_settings(None)
-            hub = Hub(
-                self._audience,
-                dispatcher,
-                self._watch,
-                self._calls,
-                self._assistant,
-                on_finished=self._finished,
-                on_release=functools.partial(_release, dispatcher, loop, log),
-            )
-            driver = make_driver(login, configuration, self._reconnect_timeout, hub, log)
-            self._link = LoginLink(driver, dispatcher, loop)
-            _exit.LIVE.add(self)
-        self._audience.tell_taps(dispatcher, "connecting")
-        future: CommandFuture[None] = CommandFuture(dispatcher, loop)
-        connect = functools.partial(SignalingConnection, sslopt=configuration.tls_options, proxy=configuration.proxy)
-        loop.post(driver.start, connect, loop.post, future)
-        return future
+        return self._log_in(login, server_configuration, level, self._reconnect_timeout)
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Block until the login is complete. One Ctrl-C interrupts.
@@ -249,25 +227,31 @@ class TxClient(ClientCodecs):
         *,
         audio: AudioDevice | None = None,
         muted: bool = False,
+        dynamic_variables: Mapping[str, str | int | float | bool] | None = None,
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
         preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
         invite_timeout: float | None = None,
         force_relay_candidate: bool | None = None,
+        quality_interval: float = 1.0,
+        debug: bool = False,
     ) -> Call:
-        """Call the assistant. Returns at once; while the login is in flight the call waits for it.
+        """Call the assistant, or a number. Returns at once; while the login is in flight the call waits for it.
 
         Args:
-            caller_name: Your name, as the assistant sees it.
-            caller_number: Your number, as the assistant sees it.
-            destination_number: Ignored by the server on an anonymous session; may stay empty.
+            caller_name: Your name, as the other side sees it; that of the `TxConfig` when not given.
+            caller_number: Your number, as the other side sees it; that of the `TxConfig` when not given.
+            destination_number: Whom to call: a number or SIP address. On an anonymous session it may stay empty: the
+                server ignores it.
             call_id: The call's id; a new one when not given.
             client_state: Data that the server gives back with its events; base64-encoded on the wire.
             custom_headers: SIP headers; names start with `X-`. `X-Account-Number` becomes the assistant's dynamic
                 variable `account_number`.
             audio: The audio device of this call, in place of the client's.
             muted: Start muted.
+            dynamic_variables: The assistant's dynamic variables, by name: `{"account_number": 1}` goes as the header
+                `X-Account-Number`; see `dynamic_variable_headers`.
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
@@ -276,9 +260,14 @@ class TxClient(ClientCodecs):
             invite_timeout: Seconds for the other side to answer; then the call ends with `RECOVERY_ON_TIMER_EXPIRE`.
                 None: 30 s for any sign of life and 120 s for the answer. (No official SDK has such a limit.)
             force_relay_candidate: Audio over a TURN server only, in place of the client's choice.
+            quality_interval: Seconds between two samples for `on_call_quality_changed`, from 0.1 to 60.
+            debug: Send the samples to Telnyx too, for its debugging tools, as the official SDKs' `debug` does. The
+                metrics themselves do not need it.
 
         Raises:
-            SocketConnectionError: Not logged in and not about to be; call `anonymous_login` first.
+            CallError: There is no destination, and the session is not an assistant's. iOS:
+                `callFailed(destinationNumberIsRequired)`.
+            SocketConnectionError: Not logged in and not about to be; call `anonymous_login` or `connect` first.
             TxError: What the last login failed with, if it did: whether a call right behind a login comes before or
                 after its failure is a matter of chance.
             ClientConfigurationError: An argument is unusable.
@@ -286,17 +275,26 @@ class TxClient(ClientCodecs):
         link = self._link
         if link is None:
             raise self._watch.get().error or not_connected()
+        config = self._tx_config
+        if config is not None:
+            caller_name = caller_name or config.caller_id_name or ""
+            caller_number = caller_number or config.caller_id_number or ""
+            if not destination_number:
+                raise CallError("destination_number is required: only a session with an assistant knows whom to call")
+        if dynamic_variables:
+            custom_headers = dynamic_variable_headers(dynamic_variables, custom_headers)
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
         codecs, timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
         options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=timeout)
-        choices = self._media.but(audio, audio_constraints, audio_processor, opus)
+        choices = self._media.but(audio, audio_constraints, audio_processor, opus).sampled_every(quality_interval)
         if force_relay_candidate is not None:
             choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
         media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
+        call._debug = debug
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)
@@ -340,10 +338,3 @@ class TxClient(ClientCodecs):
 
 
 _SETTLED = frozenset({LinkStatus.READY, LinkStatus.FAILED, LinkStatus.CLOSED})
-
-
-def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
-    """Let a login's threads end once they are through with what is queued."""
-    dispatcher.submit(log.close)
-    dispatcher.close()
-    loop.release()

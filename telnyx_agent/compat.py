@@ -1,25 +1,36 @@
-"""The Android and Flutter spellings of the same SDK, for code that is ported from there. New code wants `TxClient`.
+"""The Android, Flutter and JavaScript spellings of the same SDK, for code that is ported from there.
 
 `TelnyxClient` is `TxClient` with Android's `connectAnonymously`, `newInvite`, `sendAIAssistantMessage` and
-`socketResponseFlow`, and Flutter's awaited `anonymousLogin` and `sendConversationMessage`, in PEP 8. Nothing else
-lives here.
+`socketResponseFlow`, and Flutter's awaited `anonymousLogin` and `sendConversationMessage`, in PEP 8. `TelnyxRTC` is
+JavaScript's client, with its options and its `on("telnyx.ready", ...)`. Nothing else lives here. New code wants
+`TxClient`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
-import functools
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import attrs
-
 from ._images import ImageSource
+from ._javascript import Notification, TelnyxRTC
 from ._protocol.conversation import TranscriptionItem
-from ._protocol.states import CallState, CallTerminationReason
+from ._protocol.states import CallState, CallTerminationReason, GatewayState
+from ._socket_flow import (
+    AiConversationResponse,
+    AnswerResponse,
+    ByeResponse,
+    LoginResponse,
+    ReceivedMessage,
+    RingingResponse,
+    SocketError,
+    SocketMethod,
+    SocketResponse,
+    SocketResponseFlow,
+    SocketResponseSubscription,
+    SocketStatus,
+)
 from .assistant import TranscriptCancellable
 from .call import Call, CallPort
 from .client import TxClient
@@ -32,144 +43,24 @@ if TYPE_CHECKING:
     from ._runtime.futures import CommandFuture
 
 __all__ = [
+    "AiConversationResponse",
+    "AnswerResponse",
     "ByeResponse",
+    "GatewayState",
     "LoginResponse",
+    "Notification",
     "ReceivedMessage",
+    "RingingResponse",
+    "SocketError",
     "SocketMethod",
     "SocketResponse",
     "SocketResponseFlow",
+    "SocketResponseSubscription",
     "SocketStatus",
     "TelnyxCall",
     "TelnyxClient",
+    "TelnyxRTC",
 ]
-
-
-class SocketStatus(enum.Enum):
-    """Android: `SocketStatus`."""
-
-    ESTABLISHED = "established"
-    MESSAGERECEIVED = "messagereceived"
-    MESSAGE_RECEIVED = MESSAGERECEIVED
-    ERROR = "error"
-    LOADING = "loading"
-    DISCONNECT = "disconnect"
-
-
-class SocketMethod(str, enum.Enum):
-    """Android: `SocketMethod`. Compares equal to its wire name."""
-
-    LOGIN = "login"
-    ANONYMOUS_LOGIN = "anonymous_login"
-    CLIENT_READY = "telnyx_rtc.clientReady"
-    GATEWAY_STATE = "telnyx_rtc.gatewayState"
-    INVITE = "telnyx_rtc.invite"
-    RINGING = "telnyx_rtc.ringing"
-    MEDIA = "telnyx_rtc.media"
-    ANSWER = "telnyx_rtc.answer"
-    BYE = "telnyx_rtc.bye"
-    MODIFY = "telnyx_rtc.modify"
-    INFO = "telnyx_rtc.info"
-    ATTACH = "telnyx_rtc.attach"
-    ATTACH_CALL = "telnyx_rtc.attachCalls"
-    CANDIDATE = "telnyx_rtc.candidate"
-    END_OF_CANDIDATES = "telnyx_rtc.endOfCandidates"
-    PINGPONG = "telnyx_rtc.ping"
-    DISABLE_PUSH = "telnyx_rtc.disable_push_notification"
-    AI_CONVERSATION = "ai_conversation"
-
-    @property
-    def method_name(self) -> str:
-        """Android: `methodName`."""
-        return self.value
-
-
-@attrs.frozen
-class LoginResponse:
-    """Android: `LoginResponse`."""
-
-    sessid: str
-
-
-@attrs.frozen
-class ByeResponse:
-    """Android: `ByeResponse`."""
-
-    call_id: UUID
-    cause: str | None = None
-    cause_code: int | None = None
-    sip_code: int | None = None
-    sip_reason: str | None = None
-
-
-@attrs.frozen
-class ReceivedMessage:
-    """Android: `ReceivedMessageBody`."""
-
-    method: str
-    result: Any = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen
-class SocketResponse:
-    """Android: `SocketResponse`."""
-
-    status: SocketStatus
-    data: ReceivedMessage | None = None
-    error_message: str | None = None
-    error_code: int | str | None = None
-
-
-class SocketResponseFlow:
-    """Android: `socketResponseFlow`, a shared flow that replays its last value to a new collector."""
-
-    def __init__(self, deliver: Callable[[Callable[[], None]], None]) -> None:
-        """Made by `TelnyxClient`.
-
-        Args:
-            deliver: Runs a function where callbacks run.
-        """
-        self._deliver = deliver
-        # Collectors come from any thread while the delegate thread publishes.
-        self._lock = threading.Lock()
-        self._collectors: tuple[Callable[[SocketResponse], object], ...] = ()
-        self._last: SocketResponse | None = None
-
-    @property
-    def replay(self) -> SocketResponse | None:
-        """The last value; what a new collector gets first."""
-        return self._last
-
-    def collect(self, collector: Callable[[SocketResponse], object]) -> TranscriptCancellable:
-        """Call `collector` with the last value and every later one, where callbacks run.
-
-        Returns:
-            Ends the collection when cancelled or left as a context manager.
-        """
-
-        def entry(response: SocketResponse) -> None:
-            collector(response)
-
-        with self._lock:
-            self._collectors = (*self._collectors, entry)
-            last = self._last
-        if last is not None:
-            self._deliver(functools.partial(self._send, entry, last))
-        return TranscriptCancellable(functools.partial(self._cancel, entry))
-
-    def _cancel(self, entry: Callable[[SocketResponse], object]) -> None:
-        with self._lock:
-            self._collectors = tuple(other for other in self._collectors if other is not entry)
-
-    def _publish(self, response: SocketResponse) -> None:
-        with self._lock:
-            self._last = response
-            collectors = self._collectors
-        for entry in collectors:
-            self._deliver(functools.partial(self._send, entry, response))
-
-    def _send(self, entry: Callable[[SocketResponse], object], response: SocketResponse) -> None:
-        if entry in self._collectors:
-            entry(response)
 
 
 class TelnyxCall(Call):
@@ -236,6 +127,10 @@ class TelnyxClient(TxClient):
         """Android: `socketResponseFlow`. LOADING, ESTABLISHED, LOGIN and CLIENT_READY, in this order, or ERROR."""
         return self._flow
 
+    def socket_responses(self, timeout: float | None = None) -> SocketResponseSubscription:
+        """`socket_response_flow.subscribe(timeout=timeout)`, for `for response in client.socket_responses():`."""
+        return self._flow.subscribe(timeout=timeout)
+
     # -- Android and Flutter -----------------------------------------------------------------------------------------
 
     def new_invite(
@@ -298,7 +193,7 @@ class TelnyxClient(TxClient):
 
 
 def _message(method: SocketMethod, result: Any = None) -> SocketResponse:
-    return SocketResponse(SocketStatus.MESSAGERECEIVED, ReceivedMessage(method.value, result))
+    return SocketResponse.message_received(ReceivedMessage(method.value, result))
 
 
 def _ready(client: TelnyxClient) -> list[SocketResponse]:
@@ -309,11 +204,17 @@ def _ready(client: TelnyxClient) -> list[SocketResponse]:
 def _error(client: TelnyxClient, error: TxError) -> list[SocketResponse]:
     # Android has the server's own number here, and ported code compares with it.
     code = error.server_code if isinstance(error, ServerError) and error.server_code is not None else error.code
-    return [SocketResponse(SocketStatus.ERROR, error_message=error.message, error_code=code)]
+    return [SocketResponse.error(error.message, code)]
 
 
 def _call_state(client: TelnyxClient, state: CallState, call_id: UUID) -> list[SocketResponse]:
-    return [_message(SocketMethod.ANSWER, call_id)] if state == CallState.ACTIVE else []
+    if state != CallState.ACTIVE:
+        return []
+    call = client.get_call(call_id)
+    if call is None:  # it has ended since
+        return [_message(SocketMethod.ANSWER, AnswerResponse(call_id))]
+    answer = AnswerResponse(call_id, call.answer_custom_headers, call.telnyx_call_control_id)
+    return [_message(SocketMethod.ANSWER, answer)]
 
 
 def _bye(client: TelnyxClient, call_id: UUID, reason: CallTerminationReason | None) -> list[SocketResponse]:
@@ -324,14 +225,16 @@ def _bye(client: TelnyxClient, call_id: UUID, reason: CallTerminationReason | No
 
 
 _RESPONSES: dict[str, Callable[..., list[SocketResponse]]] = {
-    "connecting": lambda client: [SocketResponse(SocketStatus.LOADING)],
-    "on_socket_connected": lambda client: [SocketResponse(SocketStatus.ESTABLISHED)],
-    "on_socket_disconnected": lambda client: [SocketResponse(SocketStatus.DISCONNECT)],
+    "connecting": lambda client: [SocketResponse.loading()],
+    "on_socket_connected": lambda client: [SocketResponse.established()],
+    "on_socket_disconnected": lambda client: [SocketResponse.disconnect()],
     "on_client_ready": _ready,
     "on_client_error": _error,
-    "on_ringing_ack_received": lambda client, call_id: [_message(SocketMethod.RINGING, call_id)],
+    "on_ringing_ack_received": lambda client, call_id: [_message(SocketMethod.RINGING, RingingResponse(UUID(call_id)))],
     "on_call_state_updated": _call_state,
     "on_remote_call_ended": _bye,
-    "on_ai_conversation_message": lambda client, message: [_message(SocketMethod.AI_CONVERSATION, message)],
+    "on_ai_conversation_message": lambda client, message: [
+        _message(SocketMethod.AI_CONVERSATION, AiConversationResponse(message))
+    ],
 }
 """What each event of the client is on Android's flow."""

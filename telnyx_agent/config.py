@@ -119,8 +119,8 @@ def _to_ice_servers(
 
 _HOSTS = {Environment.PRODUCTION: "rtc.telnyx.com", Environment.DEVELOPMENT: "rtcdev.telnyx.com"}
 
-# Public defaults in all four official SDKs (`IOS:InternalConfig.swift`, protocol.md 4.2). aiortc only ever uses the
-# first STUN and the first TURN server of a list.
+# Public defaults in all four official SDKs (`IOS:InternalConfig.swift`, protocol.md 4.2). A call uses the first
+# STUN and the first TURN server that answer, asked in this order.
 _TURN_USER = "testuser"
 _TURN_CREDENTIAL = "testpassword"
 _DEFAULT_ICE = {
@@ -169,14 +169,16 @@ class TxServerConfiguration:
     Args:
         signaling_server: A WebSocket URL such as `"wss://your-server.com"`. Port and path are kept. `ws://` is for
             servers on this machine, such as `telnyx_agent.testing.LocalAgent`, unless `allow_insecure` is set.
-        webrtc_ice_servers: STUN and TURN servers in place of Telnyx's; an empty list means none.
+        webrtc_ice_servers: STUN and TURN servers in place of Telnyx's; an empty list means none. A call uses the first
+            of each kind that answers: each is asked half a second after the one before it, if that is silent.
         environment: Which of Telnyx's deployments, when no signalling server is given.
         region: Preferred part of the world; ignored with a signalling server of your own, as on iOS.
         host: Android's way to name a signalling server, with `port`.
         port: The port that belongs to `host`; 443 unless given.
         turn: Android: one TURN URL in place of Telnyx's (with Telnyx's public user name).
         stun: Android: one STUN URL in place of Telnyx's.
-        ca_file: A file of CA certificates (PEM) that are trusted in place of the system's.
+        ca_file: A file of CA certificates (PEM) that are trusted in place of the system's. TURN servers with TLS may be
+            verified with either.
         ssl_context: An `ssl.SSLContext` of your own, in place of `ca_file`. It has to verify and to insist on TLS 1.2.
         check_certificate: Pinning: is given the server's certificate (DER), once it is verified, on a thread of the
             SDK's for each connection, and refuses it by returning False or raising.

@@ -22,9 +22,15 @@ from .errors import TxError
 
 if TYPE_CHECKING:
     from ._media.turns import TurnLatency
+    from ._protocol.ai_events import AiEvent, FunctionCall
     from ._protocol.conversation import TranscriptionItem, WidgetSettings
+    from ._protocol.socket_health import SocketConnectionMetrics
     from ._protocol.states import AgentState, CallState, CallTerminationReason
+    from ._protocol.warnings import TxWarning
+    from ._quality.metrics import CallQualityMetrics
+    from ._quality.report import CallReport
     from .audio import AudioDeviceChange
+    from .call import Call
 
 __all__ = ["TxClientDelegate"]
 
@@ -65,6 +71,8 @@ class TxClientDelegate:
 
     def on_reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
         """The connection was lost after `on_client_ready`, and is being made again. Comes again for each attempt.
+
+        Of a login with credentials also before that, when the gateway has failed and is tried on another connection.
 
         It ends in `on_reconnected` or, after `TxClient(reconnect_timeout=...)`, in one `on_client_error`; in neither if
         you call `disconnect()`. Active calls are `DROPPED` meanwhile, and come back with what they had: mute, hold,
@@ -119,8 +127,16 @@ class TxClientDelegate:
             reason: The server's cause, codes and SIP fields, or the error that ended the call.
         """
 
-    def on_incoming_call(self, call: Any) -> None:
-        """Somebody calls. Never happens on an anonymous session."""
+    def on_incoming_call(self, call: Call) -> None:
+        """Somebody calls: the first callback about a call, which is `RINGING`. Never happens on an anonymous session.
+
+        Take it with `call.answer()`, here or later and on any thread, or turn it down with `call.reject()`. If you do
+        neither it rings until the caller gives up, and for two minutes at most. It comes during other calls, too; each
+        has media of its own.
+
+        Args:
+            call: Who calls is in `call.call_info`, the invite's headers are in `call.invite_custom_headers`.
+        """
 
     # -- the voice ---------------------------------------------------------------------------------------------------
 
@@ -151,6 +167,42 @@ class TxClientDelegate:
             call_id: Which call.
         """
 
+    # -- quality -----------------------------------------------------------------------------------------------------
+
+    def on_call_quality_changed(self, metrics: CallQualityMetrics, call_id: UUID) -> None:
+        """How good a call is, at its `quality_interval`, while it has media. Costs nothing unless it is overridden.
+
+        Metrics that could not be delivered because a callback took its time are left out, not queued.
+
+        Args:
+            metrics: Jitter and round trip in seconds, MOS, levels, counters. iOS: `onCallQualityChange`.
+            call_id: Which call.
+        """
+
+    def on_client_warning(self, warning: TxWarning) -> None:
+        """Something is not as it should be, and it goes on: a bad network, a silent microphone, a lost path.
+
+        Each is told once when it begins and once when it is over. JavaScript: `telnyx.warning`.
+
+        Args:
+            warning: Number, name, text and advice; `warning.is_cleared` when it is over.
+        """
+
+    def on_call_report(self, report: CallReport, call_id: UUID) -> None:
+        """A call is over; comes just before its `DONE`. JavaScript: `telnyx.stats.report`.
+
+        Args:
+            report: What the call was like, for JSON; also in `Call.report`.
+            call_id: Which call.
+        """
+
+    def on_socket_metrics_changed(self, metrics: SocketConnectionMetrics) -> None:
+        """A ping came or was answered: how well the signalling connection does.
+
+        Args:
+            metrics: Also in `TxClient.socket_metrics`. Android and Flutter: `SocketConnectionMetrics`.
+        """
+
     # -- the assistant -----------------------------------------------------------------------------------------------
 
     def on_ai_assistant_connection_state_changed(self, is_connected: bool, target_id: str | None) -> None:
@@ -177,7 +229,11 @@ class TxClientDelegate:
         """
 
     def on_agent_state_changed(self, agent_state: AgentState) -> None:
-        """The agent began to listen, think or speak."""
+        """The agent began to listen, think or speak.
+
+        In a call with audio it speaks from the first sound of its voice that is heard to the last (with 0.8 s to tell
+        a pause from the end); without audio, from the first word of a response to its end.
+        """
 
     def on_widget_settings_updated(self, settings: WidgetSettings) -> None:
         """The server sent the assistant's widget settings (texts, theme, URLs). Replaces earlier settings as a
@@ -189,6 +245,22 @@ class TxClientDelegate:
 
         Args:
             message: The frame's `params`, as sent by the server. Contains what was said: log with care.
+        """
+
+    def on_ai_conversation_event(self, event: AiEvent) -> None:
+        """The same frame, decoded; comes just after `on_ai_conversation_message`.
+
+        Args:
+            event: One of the classes of `telnyx_agent.events.AiEvent`, by its `params.type`; `OtherAi` for types that
+                no official SDK knows.
+        """
+
+    def on_function_call(self, call: FunctionCall) -> None:
+        """The agent asks for a client-side tool. Those given to `TxClient.tool` run by themselves, not in here.
+
+        Args:
+            call: Id, name and arguments; answer with `AIAssistantManager.send_function_call_output`, if you set
+                `AIAssistantManager.answers_unknown_tools` to False.
         """
 
     def on_ringing_ack_received(self, call_id: str) -> None:

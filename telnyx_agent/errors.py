@@ -5,6 +5,7 @@
         * `NetworkError` - DNS, refused, TLS, time-out, connection lost
     * `ClientConfigurationError` - an argument is wrong or missing; nothing was sent
     * `CallError` - not logged in, call not found, rejected, no media
+        * `AnswerInterruptedError` - `Call.ask`: the agent was interrupted in its answer
     * `ServerError` - the server answered with an error
         * `AuthenticationError` - the login was refused: unknown assistant or bad credentials
         * `GatewayError` - logged in, but the gateway never registered
@@ -29,6 +30,7 @@ import re
 from typing import Any, ClassVar
 
 __all__ = [
+    "AnswerInterruptedError",
     "AuthenticationError",
     "CallError",
     "ClientConfigurationError",
@@ -144,6 +146,18 @@ class CallError(TxError):
     ) -> None:
         super().__init__(message, code=code, call_id=call_id)
         self.cause: str | None = cause
+
+
+class AnswerInterruptedError(CallError):
+    """`Call.ask`: somebody spoke or wrote before the agent had finished its answer.
+
+    Args:
+        text: What it had said by then and was heard; never part of the message.
+    """
+
+    def __init__(self, message: str, *, text: str = "", call_id: str | None = None) -> None:
+        super().__init__(message, call_id=call_id)
+        self.text: str = text
 
 
 class ServerError(TxError):

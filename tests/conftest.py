@@ -12,11 +12,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import watch
+from tests.support.recorded import IS_WANTED, AllRecorded
 from tests.support.taint import Taint
 
 watch.start()
 taint = Taint()
 taint.install()
+recorded = AllRecorded() if IS_WANTED else None
+if recorded is not None:
+    recorded.install()
 
 if sys.platform != "win32":
     import resource
@@ -36,9 +40,10 @@ def _watched() -> Iterator[None]:
     watch.log.take()
     taint.begin()
     yield
+    leaks = [] if recorded is None else recorded.end(taint.secrets())
     left = [f"still running: {thread}" for thread in watch.threads_left(before, PATIENCE)]
     # Afterwards: what ends late may still have blocked the loop.
-    found = watch.log.take() + left + taint.end()
+    found = watch.log.take() + left + leaks + taint.end()
     if found:
         pytest.fail("\n".join(found), pytrace=False)
 

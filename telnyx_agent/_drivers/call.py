@@ -19,6 +19,7 @@ from .. import _media
 from .._runtime import switch_interval
 from ..errors import CallError, MediaError, TxError
 from .media_watch import MediaWatch
+from .quality import QualitySampler
 from .sound import CallSound
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class CallReports(Protocol):
     def media_failed(self, call_id: str, error: TxError) -> None:
         """There is no way to go on; the call must end."""
 
+    def call_quality(self, call_id: str, stats: MediaStats) -> None:
+        """The call's media statistics, at its interval."""
+
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         """How loud the call is now, 20 times a second.
 
@@ -79,9 +83,11 @@ class CallMedia:
         loopback: Whether the other side is on this machine.
         opus: How Opus is encoded.
         switch_interval: Seconds; Python's switch interval while the call is up. None leaves it alone.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
         preferred_codecs: These come first in the offer.
         relay_only: Whether only TURN servers' addresses are used.
         tone: What is heard while it rings.
+        quality_interval: Seconds between two samples of the statistics.
     """
 
     bridge: AudioBridge
@@ -90,16 +96,22 @@ class CallMedia:
     loopback: bool
     opus: OpusSettings
     switch_interval: float | None
+    ca_file: str | None = None
     preferred_codecs: tuple[Mapping[str, Any], ...] = ()
     relay_only: bool = False
     tone: Ring | None = None
+    quality_interval: float = 1.0
 
 
 class CallDriver:
     """Drives one call's media from offer to close. Loop thread only."""
 
-    def __init__(self, call_id: str, media: CallMedia, reports: CallReports, log: ClientLog) -> None:
+    def __init__(
+        self, call_id: str, media: CallMedia, reports: CallReports, log: ClientLog, offer: str | None = None
+    ) -> None:
+        """`offer` is the other side's, of a call that came in; without one, ours is made."""
         self._call_id = call_id
+        self._offer = offer
         self._media = media
         self._reports = reports
         self._log = log
@@ -117,9 +129,12 @@ class CallDriver:
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
         self._closing = False
-        self._offer_made = False
+        self._described = False
         self._held_interval: float | None = None
         self._levels: asyncio.TimerHandle | None = None
+        self._sampler = QualitySampler(
+            media.quality_interval, self.stats, functools.partial(reports.call_quality, call_id)
+        )
         self._task = self._loop.create_task(self._run())
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -186,15 +201,7 @@ class CallDriver:
 
     async def _run(self) -> None:
         try:
-            offer = await self._make_offer()
-            self._offer_made = True
-            self._mark("offer_created")
-            self._reports.local_description(self._call_id, offer)
-            sdp = await self._remote_sdp
-            assert self._peer is not None
-            await self._peer.accept_answer(sdp)
-            self._mark("remote_description_applied")
-            self._reports.remote_description_applied(self._call_id)
+            await self._negotiate()
             await self._connected.wait()
             self._mark("media_connected")
             self.ring(False)  # early media, or the answer
@@ -211,13 +218,22 @@ class CallDriver:
             self._log.error("call %s: media set-up failed", self._call_id, exc_info=exc)
             self._fail(_unexpected(self._call_id, exc))
 
-    async def _make_offer(self) -> str:
+    async def _negotiate(self) -> None:
         # aiortc takes a quarter of a second to import; the loop must go on serving other calls meanwhile.
         await _media.load()
         from .._media.peer import MediaPeer
 
         self._mark("media_started")
-        return await self._new_peer(MediaPeer).create_offer()
+        peer = self._new_peer(MediaPeer)
+        description = await (peer.create_offer() if self._offer is None else peer.create_answer(self._offer))
+        self._described = True
+        if self._offer is None:
+            self._mark("offer_created")
+        self._reports.local_description(self._call_id, description)
+        if self._offer is None:
+            await peer.accept_answer(await self._remote_sdp)
+            self._mark("remote_description_applied")
+            self._reports.remote_description_applied(self._call_id)
 
     def _new_peer(self, make: type[MediaPeer]) -> MediaPeer:
         """A peer connection in the place of the last one, whose end nobody waits for but `close`."""
@@ -236,6 +252,7 @@ class CallDriver:
             relay_only=self._media.relay_only,
             on_step=self._mark,
             opus=self._media.opus,
+            ca_file=self._media.ca_file,
         )
         return self._peer
 
@@ -283,6 +300,7 @@ class CallDriver:
         if state == "connected":
             self._connected.set()
             self._watch_media()
+            self._sampler.start()
         elif state in ("failed", "closed"):
             if self._watch is not None:
                 # The far end may close its media before its BYE has arrived: give that the chance to say why.
@@ -317,7 +335,8 @@ class CallDriver:
         if self._levels is not None:
             self._levels.cancel()
         try:
-            if self._peer is not None and not self._offer_made:
+            await self._sampler.stop()
+            if self._peer is not None and not self._described:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()
             tasks = [task for task in (self._task, self._answering) if task is not None]

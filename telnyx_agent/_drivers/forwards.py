@@ -18,6 +18,9 @@ FORWARDS: dict[type, Callable[[SessionListener, Any], None]] = {
     outcomes.RingingReceived: lambda listener, event: listener.ringing(event.call_id),
     outcomes.TranscriptChanged: lambda listener, event: listener.transcript_changed(event),
     outcomes.WidgetSettingsChanged: lambda listener, event: listener.widget_settings_changed(event.settings),
-    outcomes.AiMessage: lambda listener, event: listener.ai_message(event.params),
+    outcomes.AiMessage: lambda listener, event: listener.ai_message(event),
+    outcomes.FunctionCallReceived: lambda listener, event: listener.function_call(event),
+    outcomes.QuestionSettled: lambda listener, event: listener.question_settled(event),
+    outcomes.MessageReceived: lambda listener, event: None,  # the transcript has it
 }
 """What becomes of each such event (loop thread)."""

@@ -14,8 +14,8 @@ from .listener import SessionListener
 from .session import SessionDriver
 
 if TYPE_CHECKING:
+    from .._protocol.credentials import Login
     from .._protocol.outcomes import OpenConnection
-    from .._protocol.requests import AnonymousLogin
     from .._runtime.log import ClientLog
     from ..config import TxServerConfiguration
 
@@ -23,7 +23,7 @@ __all__ = ["make_driver", "new_id"]
 
 
 def make_driver(
-    login: AnonymousLogin,
+    login: Login,
     configuration: TxServerConfiguration,
     reconnect_timeout: float,
     listener: SessionListener,
@@ -36,7 +36,7 @@ def make_driver(
     def url_of(connection: OpenConnection) -> str:
         return configuration.connection_url(**attrs.asdict(connection))
 
-    return SessionDriver(session, url_of, listener, log)
+    return SessionDriver(session, url_of, listener, log, is_local=configuration.is_local)
 
 
 def new_id() -> str:

@@ -19,13 +19,17 @@ from .._signaling import Closed, SignalingConnection
 from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
 from .forwards import FORWARDS
+from .incoming import IncomingDriver
 from .listener import SessionListener
+from .route_watch import RouteWatch
 from .sockets import Sockets
 
 if TYPE_CHECKING:
+    from .._media.stats import MediaStats
     from .._media.turns import TurnLatency
     from .._protocol.requests import CallOptions
     from .._protocol.session import Session
+    from .._protocol.view import SessionView
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange
@@ -37,7 +41,7 @@ __all__ = ["SessionDriver"]
 _INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
 
 
-class SessionDriver:
+class SessionDriver(IncomingDriver):
     """Drives one `Session`. Loop thread only, but for the constructor.
 
     Args:
@@ -45,6 +49,7 @@ class SessionDriver:
         url_of: The URL of a connection.
         listener: Is told.
         log: Logs.
+        is_local: Whether the server is on this machine.
     """
 
     def __init__(
@@ -53,8 +58,13 @@ class SessionDriver:
         url_of: Callable[[outcomes.OpenConnection], str],
         listener: SessionListener,
         log: ClientLog,
+        *,
+        is_local: bool = True,
     ) -> None:
+        super().__init__()
         self._session = session
+        # A server on this machine needs no network.
+        self._routes = None if is_local else RouteWatch(self._network_changed)
         self._url_of = url_of
         self._listener = listener
         self._log = log
@@ -63,12 +73,18 @@ class SessionDriver:
         self._agent_state = AgentState.IDLE
         self._waiting_messages: dict[str, CommandFuture[str]] = {}
         self._tickets: dict[str, CommandFuture[None]] = {}
+        self._socket_metrics = session.socket_metrics
         self._finished = False
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
         self._ready_futures: list[CommandFuture[None]] = []
         self._finish_futures: list[CommandFuture[None]] = []
         self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def session(self) -> SessionView:
+        """What the session knows. To look at, on the loop."""
+        return self._session
 
     # -- commands, each on the loop ----------------------------------------------------------------------------------
 
@@ -91,8 +107,11 @@ class SessionDriver:
             self._listener.call_state_changed(options.call_id, outcomes.ended_by(error))
             return
         if not self._finished:
-            self._calls[options.call_id] = CallDriver(options.call_id, media, self, self._log)
+            self._calls[options.call_id] = self._new_call_driver(options.call_id, media)
         self._step()
+
+    def _new_call_driver(self, call_id: str, media: CallMedia, offer: str | None = None) -> CallDriver:
+        return CallDriver(call_id, media, self, self._log, offer)
 
     def hangup(self, call_id: str, cause: str | None, cause_code: int | None, done: CommandFuture[None]) -> None:
         """End a call. `done` settles when its media is gone; a call that has ended already is not an error."""
@@ -224,6 +243,7 @@ class SessionDriver:
 
     def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
         self._log.warning("call %s: %s", call_id, error)
+        self._listener.call_media_lost(call_id, was_up)
         self._session.media_lost(call_id, error, self._loop.time(), was_up=was_up)
         self._step()
 
@@ -234,12 +254,20 @@ class SessionDriver:
     def device_failed(self, call_id: str, error: MediaError) -> None:
         self._listener.client_error(error)
 
+    def call_quality(self, call_id: str, stats: MediaStats) -> None:
+        self._listener.call_quality(call_id, stats, self._loop.time())
+
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         return self._listener.audio_level(call_id, inbound, outbound)
 
     def device_changed(self, call_id: str, change: AudioDeviceChange) -> None:
         """A call's device goes on with other hardware."""
         self._listener.audio_device_changed(call_id, change)
+
+    def agent_voice(self, call_id: str, audible: bool, at: float) -> None:
+        """The agent's voice begins, or has ended, to be heard; `at` is on the clock that the loop's is, too."""
+        self._session.agent_voice(audible, at, self._loop.time())
+        self._step()
 
     def turn_measured(self, call_id: str, turn: TurnLatency) -> None:
         """The agent has answered."""
@@ -255,7 +283,7 @@ class SessionDriver:
         try:
             while True:
                 self._send_pending()
-                event = self._session.next_event()
+                event = None if self._is_pausing else self._session.next_event()
                 if event is None:
                     break
                 forward = FORWARDS.get(type(event))
@@ -265,6 +293,9 @@ class SessionDriver:
                     self._HANDLERS[type(event)](self, event)
         finally:
             self._stepping = False
+        if self._session.socket_metrics is not self._socket_metrics:
+            self._socket_metrics = self._session.socket_metrics
+            self._listener.socket_metrics(self._socket_metrics)
         self._arm_timer()
 
     def _send_pending(self) -> None:
@@ -279,6 +310,12 @@ class SessionDriver:
         deadline = self._session.get_timer()
         if deadline is not None and not self._finished:
             self._timer = self._loop.call_at(deadline, self._timer_fired)
+        if self._routes is not None:
+            self._routes.run(self._session.awaits_attempt and not self._finished)
+
+    def _network_changed(self) -> None:
+        self._session.network_changed(self._loop.time())
+        self._step()
 
     def _timer_fired(self) -> None:
         self._timer = None
@@ -332,9 +369,11 @@ class SessionDriver:
     def _on_call_state(self, event: outcomes.CallStateChanged) -> None:
         self._log.info("call %s: %s", event.call_id, event.state)
         self._listener.call_state_changed(event.call_id, event.state)
+        self._answer_settled(event.call_id, event.state)
         if event.call_id in self._calls:
             self._calls[event.call_id].ring(event.state.kind is CallStateKind.RINGING)
         if event.state.is_terminal:
+            self._put_away(event.call_id)
             self._close_media(event.call_id)
 
     def _on_remote_description(self, event: outcomes.RemoteDescription) -> None:
@@ -370,9 +409,6 @@ class SessionDriver:
     def _on_malformed(self, event: outcomes.Malformed) -> None:
         self._log.warning("ignored a frame from the server: %s", event.error)
 
-    def _ignore(self, event: Any) -> None:
-        """Events that nobody listens to yet."""
-
     _HANDLERS: ClassVar[dict[type, Callable[[SessionDriver, Any], None]]] = {
         outcomes.Ready: _on_ready,
         outcomes.LoginFailed: _on_login_failed,
@@ -382,6 +418,9 @@ class SessionDriver:
         outcomes.OpenConnection: _on_open_connection,
         outcomes.DropConnection: _on_drop_connection,
         outcomes.CloseConnection: _on_close_connection,
+        outcomes.IncomingCall: IncomingDriver._on_incoming_call,
+        outcomes.CredentialsUpdated: IncomingDriver._on_credentials_updated,
+        outcomes.CredentialsRefused: IncomingDriver._on_credentials_refused,
         outcomes.CallStateChanged: _on_call_state,
         outcomes.RemoteDescription: _on_remote_description,
         outcomes.MediaOffered: _on_media_offered,
@@ -390,8 +429,6 @@ class SessionDriver:
         outcomes.CommandSettled: _on_command_settled,
         outcomes.AgentStateChanged: _on_agent_state,
         outcomes.Malformed: _on_malformed,
-        outcomes.FunctionCallReceived: _ignore,
-        outcomes.MessageReceived: _ignore,
     }
 
     # -- the way out -------------------------------------------------------------------------------------------------
@@ -410,7 +447,7 @@ class SessionDriver:
 
     def _check_finished(self) -> None:
         is_gone = self._session.is_closed and self._sockets.are_gone
-        if self._finished or not is_gone or self._closing_media or self._calls:
+        if self._finished or not is_gone or self._closing_media or self._calls or self._is_pausing:
             return
         self._finished = True
         self._arm_timer()

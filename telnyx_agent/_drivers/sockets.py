@@ -5,7 +5,6 @@ What an older one still says is not listened to any more (R57), but its end is w
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -31,10 +30,30 @@ class SocketReports(Protocol):
 
 
 class _Socket:
-    """One connection, as an identity."""
+    """One connection, as an identity; what it says goes to its owner, until it has ended.
+
+    An error that ended a connection keeps it alive, by the frames of its traceback, for as long as somebody keeps the
+    error, as delegates do. It must not keep the session and the client alive as well.
+    """
 
     connection: SignalingConnection
     was_open = False
+
+    def __init__(self, owner: Sockets) -> None:
+        self._owner: Sockets | None = owner
+
+    def opened(self) -> None:
+        if self._owner is not None:
+            self._owner._opened(self)
+
+    def received(self, text: str | bytes) -> None:
+        if self._owner is not None:
+            self._owner._received(self, text)
+
+    def closed(self, closed: Closed) -> None:
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner._closed(self, closed)
 
 
 class Sockets:
@@ -58,13 +77,8 @@ class Sockets:
 
     def open(self, url: str) -> None:
         """Open a connection, which counts from now on."""
-        socket = self._current = _Socket()
-        socket.connection = self._connect(
-            url,
-            on_open=functools.partial(self._opened, socket),
-            on_text=functools.partial(self._received, socket),
-            on_closed=functools.partial(self._closed, socket),
-        )
+        socket = self._current = _Socket(self)
+        socket.connection = self._connect(url, on_open=socket.opened, on_text=socket.received, on_closed=socket.closed)
         self._all.add(socket)
         socket.connection.start()
 

@@ -23,10 +23,13 @@ def as_samples(pcm: bytes | bytearray | memoryview | NDArray[np.int16]) -> NDArr
 
     An odd last byte is left out.
     """
+    # Copied by bytearray: for more than 500 samples numpy gives up the GIL, and waits for it in a busy process.
     if isinstance(pcm, np.ndarray):
+        if pcm.dtype == np.int16 and pcm.flags.c_contiguous:
+            return np.frombuffer(bytearray(pcm), np.int16)
         return np.array(pcm, np.int16).reshape(-1)
     view = memoryview(pcm).cast("B")
-    return np.array(np.frombuffer(view[: len(view) & ~1], np.int16))
+    return np.frombuffer(bytearray(view[: len(view) & ~1]), np.int16)
 
 
 class CaptureBuffer:

@@ -4,7 +4,7 @@
   arrival and gives aiortc nothing to decode. aiortc's decoder thread, which then has nothing to do, is sent home.
 - Candidates: an instance attribute in place of the ICE connection's `get_component_candidates`, so that gathering ends
   in time whatever the servers do, and finds loopback where there is nothing else.
-- The negotiated codecs, and the sockets when closing takes too long.
+- The negotiated codecs, the checks that still go on when a call ends, and the sockets when closing takes too long.
 - Each packet's way through aiortc, which `rtp.py` shortens.
 
 `check()` compares all of it with the installed versions before the first call.
@@ -15,28 +15,27 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import ipaddress
 import logging
 import re
-import socket
-import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import aioice
 import aioice.ice
 import aiortc
-from aiortc import RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
-from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
-from ..config import IceServer
 from ..errors import MediaError
 from . import rtp
+from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, turn_tls_context
 
-__all__ = ["abort", "bound_gathering", "check", "intercept", "negotiated_codecs", "path_answers", "release_decoder"]
-__all__ += ["used_servers"]
+__all__ = [
+    *("abort", "bound_gathering", "check", "described_candidates", "intercept", "negotiated_codecs", "path_answers"),
+    *("release_decoder", "stop_checks"),
+]
 
 _log = logging.getLogger("telnyx_agent.media")
 
@@ -78,9 +77,12 @@ def _differences() -> list[str]:
         ),
         ("relayed_candidate has changed", _takes(module.relayed_candidate, _RELAY)),
         ("aioice.Connection does not call it", "get_component_candidates" in _inner_names(ice.gather_candidates)),
-        ("aioice.Connection has no stun_server", {"stun_server", "turn_server"} <= _names(ice.__init__)),
         ("aioice.Connection has no _protocols", "_protocols" in _names(ice.__init__)),
         ("aioice.Connection has no build_request", _takes(ice.build_request, {"pair", "nominate"})),
+        (
+            "aioice.Connection keeps other books about its checks",
+            _takes(ice.check_start_task, {"pair"}) and "_check_list" in _names(ice.__init__),
+        ),
         ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )
     return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
@@ -173,40 +175,28 @@ def negotiated_codecs(transceiver: RTCRtpTransceiver) -> list[RTCRtpCodecParamet
     return list(transceiver._codecs)
 
 
-def used_servers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
-    """The servers that aiortc will use: the first STUN and the first TURN server that it can; the others are logged."""
-    used: dict[str, RTCIceServer] = {}
-    for server in servers:
-        for url in server.urls:
-            scheme = "turn" if url.startswith("turn") else "stun"
-            candidate = RTCIceServer(url, server.username, server.credential)
-            if scheme in used:
-                _log.debug("ICE server %s is not used: one %s server is enough", url, scheme.upper())
-            elif not _can_use(candidate):
-                _log.debug("ICE server %s is not used: this kind is not supported", url)
-            else:
-                used[scheme] = candidate
-    return list(used.values())
-
-
-def _can_use(server: RTCIceServer) -> bool:
-    try:
-        return bool(connection_kwargs([server]))
-    except ValueError:  # it cannot read the URL
-        return False
-
-
-def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool, relay_only: bool = False) -> None:
+def bound_gathering(
+    receiver: RTCRtpReceiver,
+    servers: Sequence[Server],
+    timeout: float,
+    *,
+    loopback: bool,
+    relay_only: bool = False,
+    ca_file: str | None = None,
+) -> None:
     """Make the receiver's ICE connection gather for at most `timeout` seconds, and stop at once when it is cancelled.
 
-    aioice binds the sockets; we ask the servers. aioice alone asks from each address of the machine and waits 5 s for
-    all to answer, which those of containers and virtual machines never do; its queries go on when gathering is
-    cancelled; and it resolves names on the loop's executor, where one that hangs holds up the end of the process.
+    aioice binds the sockets; we ask the servers. aioice alone knows one server of each kind; it asks from each address
+    of the machine and waits 5 s for all to answer, which those of containers and virtual machines never do; its queries
+    go on when gathering is cancelled; and it resolves names on the loop's executor, where one that hangs holds up the
+    end of the process.
 
     Args:
-        receiver: Of the peer connection's only transceiver.
+        receiver: Of the peer connection's only transceiver. The connection itself must have no servers.
+        servers: STUN and TURN servers in order of preference; the first of each kind that answers is used.
         timeout: Seconds. Host candidates are there in any case.
         loopback: Offer 127.0.0.1 too; it is offered anyway where there is no other address.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
         relay_only: Bind no address of this machine: only a TURN server's is offered and used (RFC 8829 4.1.1).
     """
     check()
@@ -214,11 +204,9 @@ def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool,
     bind_hosts = connection.get_component_candidates
 
     async def get_component_candidates(component: int, addresses: list[str], **_: object) -> list[aioice.Candidate]:
-        stun, turn = connection.stun_server, connection.turn_server
-        connection.stun_server = connection.turn_server = None
         local = [_LOOPBACK] if (loopback or not addresses) and _has_loopback() else []
         if relay_only:
-            addresses, local, stun = [], [], None
+            addresses, local = [], []
         binding = asyncio.ensure_future(bind_hosts(component=component, addresses=[*addresses, *local]))
         try:
             found = await asyncio.shield(binding)
@@ -226,44 +214,43 @@ def bound_gathering(receiver: RTCRtpReceiver, timeout: float, *, loopback: bool,
             # Only when all are bound does aioice note the sockets, so that closing the connection closes them.
             await binding
             raise
-        queries = []
-        if stun is not None:
-            queries.append(_ask_stun(connection, stun))
-        if turn is not None:
-            queries.append(_ask_turn(connection, component, turn, hidden=relay_only))
-        return found + await _answers(queries, timeout)
+        queries = [] if relay_only else [server for server in servers if not server.is_turn]
+        stun = [functools.partial(_ask_stun, connection, server) for server in queries]
+        ask_turn = functools.partial(_ask_turn, connection, component, ca_file, relay_only)
+        turn = [functools.partial(ask_turn, server) for server in servers if server.is_turn]
+        return found + await _answers(first_answer(stun), first_answer(turn), timeout)
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign, assignment]
 
 
 async def _answers(
-    queries: Sequence[Coroutine[Any, Any, aioice.Candidate | None]], timeout: float
+    stun: Coroutine[Any, Any, aioice.Candidate | None],
+    turn: Coroutine[Any, Any, aioice.Candidate | None],
+    timeout: float,
 ) -> list[aioice.Candidate]:
-    """What the queries have found when all are done or the time is up."""
-    tasks = [asyncio.create_task(query) for query in queries]
-    if not tasks:
-        return []
+    """What both have found when they are done or the time is up; with a relay, nobody waits long for STUN."""
+    tasks = [asyncio.ensure_future(stun), asyncio.ensure_future(turn)]
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + timeout
+    late = set(tasks)
     try:
-        done, late = await asyncio.wait(tasks, timeout=timeout)
+        while late and (left := deadline - clock()) > 0:
+            _, late = await asyncio.wait(late, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[1].done() and tasks[1].result() is not None:
+                deadline = min(deadline, clock() + GRACE)
     finally:
         for task in tasks:
             task.cancel()
     if late:
-        _log.debug("%d of %d ICE servers did not answer within %.1f s", len(late), len(tasks), timeout)
-    found = []
-    for task in tasks:
-        if task in done:
-            if (exc := task.exception()) is not None:
-                _log.debug("an ICE server was of no use: %r", exc)
-            elif (candidate := task.result()) is not None:
-                found.append(candidate)
-    return found
+        _log.debug("%d of 2 kinds of ICE servers did not answer in time", len(late))
+    answers = [task.result() for task in tasks if task not in late]
+    return [answer for answer in answers if answer is not None]
 
 
-async def _ask_stun(connection: aioice.Connection, server: tuple[str, int]) -> aioice.Candidate | None:
+async def _ask_stun(connection: aioice.Connection, server: Server) -> aioice.Candidate | None:
     """Our address as the server sees it, asked from where the system would send to it."""
-    resolved = (await _resolve(server[0]), server[1])
-    own = _address_towards(resolved)
+    resolved = (await resolve(server.host), server.port)
+    own = address_towards(resolved)
     for protocol in connection._protocols:
         if protocol.local_candidate.host == own:
             return (await aioice.ice.server_reflexive_candidate(protocol, resolved))[0]
@@ -271,75 +258,60 @@ async def _ask_stun(connection: aioice.Connection, server: tuple[str, int]) -> a
 
 
 async def _ask_turn(
-    connection: aioice.Connection, component: int, server: tuple[str, int], *, hidden: bool
+    connection: aioice.Connection, component: int, ca_file: str | None, hidden: bool, server: Server
 ) -> aioice.Candidate:
     """An address at the server that passes everything on."""
-    address = await _resolve(server[0])
+    address = await resolve(server.host, ipv6=True)
+    tls: Any = False
+    if server.tls:
+        tls = await asyncio.get_running_loop().run_in_executor(None, turn_tls_context, ca_file)
     options: dict[str, Any] = {"hide_related_address": hidden}  # since aioice 0.12
     known = inspect.signature(aioice.ice.relayed_candidate).parameters
     candidate, protocol = await aioice.ice.relayed_candidate(
         component=component,
         protocol_factory=lambda: aioice.ice.StunProtocol(connection),
         # TLS needs the name, to check the certificate; that it can be resolved is known now.
-        turn_server=server if connection.turn_ssl else (address, server[1]),
-        turn_username=connection.turn_username,
-        turn_password=connection.turn_password,
-        turn_ssl=connection.turn_ssl,
-        turn_transport=connection.turn_transport,
+        turn_server=(server.host if server.tls else address, server.port),
+        turn_username=server.username,
+        turn_password=server.password,
+        turn_ssl=tls,  # asyncio takes a context as well
+        turn_transport=server.transport,
         **{name: value for name, value in options.items() if name in known},
     )
+    _log.debug("the relay is %s", server.url)
     connection._protocols.append(protocol)
     return candidate
-
-
-async def _resolve(host: str) -> str:
-    """The IPv4 address of a host; on a thread of its own that nobody has to wait for. Raises `OSError`."""
-    try:
-        return str(ipaddress.IPv4Address(host))
-    except ValueError:
-        pass  # a name
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[str] = loop.create_future()
-
-    def settle(address: str | None, error: OSError | None) -> None:
-        if answer.done():
-            return
-        if address is not None:
-            answer.set_result(address)
-        else:
-            answer.set_exception(error or OSError(f"{host} has no address"))
-
-    def work() -> None:
-        address, error = None, None
-        try:
-            address = str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0])
-        except OSError as exc:
-            error = exc
-        except UnicodeError as exc:
-            error = OSError(f"{host!r} is not a host name: {exc}")
-        try:
-            loop.call_soon_threadsafe(settle, address, error)
-        except RuntimeError:
-            pass  # the loop is closed, so nobody waits any more
-
-    threading.Thread(target=work, name="telnyx-agent-resolver", daemon=True).start()
-    return await answer
-
-
-def _address_towards(server: tuple[str, int]) -> str:
-    """Our own address on the way to a server. Raises `OSError` when there is no way."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.setblocking(False)
-        probe.connect(server)  # sends nothing
-        return str(probe.getsockname()[0])
 
 
 def _has_loopback() -> bool:
     """Whether loopback is up; one can bind to it even where it is not."""
     try:
-        return _address_towards((_LOOPBACK, 9)) == _LOOPBACK
+        return address_towards((_LOOPBACK, 9)) == _LOOPBACK
     except OSError:
         return False
+
+
+async def stop_checks(connection: RTCPeerConnection) -> None:
+    """End the connectivity checks of a connection that is about to be closed, and begin no more.
+
+    In versions that Python 3.10 has to live with, such as 0.10.2, aioice closes the sockets first and goes on with its
+    checks for a moment: each sends to a closed socket, and fails in a task that nobody looks at.
+    """
+
+    def refuse(pair: Any) -> None:
+        pair.state = aioice.ice.CandidatePair.State.FAILED
+
+    stopped: list[asyncio.Task[None]] = []
+    for transceiver in connection.getTransceivers():
+        ice: Any = transceiver.receiver.transport.transport.iceGatherer._connection
+        ice.check_start_task = refuse
+        for pair in ice._check_list:
+            if pair.task is not None and not pair.task.done():
+                pair.task.cancel()
+                stopped.append(pair.task)
+            refuse(pair)
+    if stopped:
+        await asyncio.wait(stopped)
 
 
 def abort(connection: RTCPeerConnection) -> None:
@@ -371,6 +343,9 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
     """Whether the other end of the ICE path answers a STUN request within `timeout` seconds.
 
     True also where there is no path to ask yet or any more: what becomes of that, the peer's state tells.
+
+    Where it is ours to choose the path, the request says so again (RFC 8445 8.1.1): when a router on the way has given
+    us another address since, the other end learns it from the request and sends there from now on.
     """
     ice: Any = sender.transport.transport._connection
     pairs = list(ice._nominated.values())
@@ -379,7 +354,9 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
     key = ice.remote_password.encode()
     asking = [
         asyncio.ensure_future(
-            pair.protocol.request(ice.build_request(pair, nominate=False), pair.remote_addr, integrity_key=key)
+            pair.protocol.request(
+                ice.build_request(pair, nominate=ice.ice_controlling), pair.remote_addr, integrity_key=key
+            )
         )
         for pair in pairs
     ]
@@ -390,6 +367,24 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
         await asyncio.wait(late)
     # An error response, such as "role conflict", is an answer too; aioice's own time-out has none.
     return any(_is_answer(task.exception()) for task in done)
+
+
+def described_candidates(sender: RTCRtpSender) -> tuple[dict[str, str], ...]:
+    """The candidates of both sides without addresses: `side`, `type`, `protocol`, and `selected` of those in use."""
+    ice: Any = sender.transport.transport._connection
+    used = set()
+    for pair in ice._nominated.values():
+        used |= {("local", *pair.local_addr[:2]), ("remote", *pair.remote_addr[:2])}
+    return tuple(
+        {
+            "side": side,
+            "type": candidate.type,
+            "protocol": candidate.transport,
+            "selected": "true" if (side, candidate.host, candidate.port) in used else "false",
+        }
+        for side, candidates in (("local", ice.local_candidates), ("remote", ice.remote_candidates))
+        for candidate in candidates
+    )
 
 
 def _is_answer(error: BaseException | None) -> bool:

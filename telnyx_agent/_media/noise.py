@@ -22,12 +22,17 @@ class SilenceMeter:
     def __init__(self) -> None:
         self._floor = _SILENT
 
-    def is_silence(self, samples: NDArray[np.int16]) -> bool:
-        """Whether the next packet's samples are silence; to be called for each packet."""
+    def is_silence(self, samples: NDArray[np.int16], packets: int = 1) -> bool:
+        """Whether the next packet's samples are silence.
+
+        Args:
+            samples: The packet's sound.
+            packets: How many have come since the last call, this one included.
+        """
         if not samples.size:
             return True
         # Every other sample will do, and for more than 500 numpy would give up the GIL and have to wait for it.
         values = samples[:: 1 + samples.size // 500].astype(np.float32)
         power = float(values @ values) / values.size
-        self._floor = max(_SILENT / _MARGIN, min(power, self._floor * _RISE))
+        self._floor = max(_SILENT / _MARGIN, min(power, self._floor * _RISE**packets))
         return power <= min(_LOUD, max(_SILENT, self._floor * _MARGIN))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 __all__ = ["JitterMeter", "PacketOrder", "Place", "ReceivedPacket", "distance"]
 
 _MAX_DROPOUT, _MAX_MISORDER = 3000, 100  # RFC 3550 A.1
 
 
-@attrs.frozen(slots=True)
-class ReceivedPacket:
-    """One RTP packet as far as playout is concerned.
+class ReceivedPacket(NamedTuple):
+    """One RTP packet as far as playout is concerned. A tuple, because one is made for each packet.
 
     Args:
         sequence_number: 16 bits.
@@ -30,8 +29,7 @@ class ReceivedPacket:
     payload_type: int = -1
 
 
-@attrs.frozen(slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a packet belongs on the line.
 
     Args:

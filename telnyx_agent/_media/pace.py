@@ -17,6 +17,7 @@ _OVER_IN_SILENCE = 60
 _EAGERNESS = ((4800, 0.5), (2400, 0.7), (960, 0.85), (_OVER, 0.92))
 _ALIKE = 0.85  # and for one to be repeated
 _REST = 3  # packets between two changes of speech while the delay is nearly right
+_MEASURE_EVERY = 4  # packets, while the delay is right: the level is a quarter of what a packet costs here
 _MUCH = 960  # more than this is not nearly right
 
 
@@ -25,6 +26,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._silence = SilenceMeter()
+        self._unmeasured = 0  # packets that were right as they were since the level was measured
         self._rest = 0  # packets until speech may be changed again
 
     def keep(self, chunk: NDArray[np.int16], excess: int) -> NDArray[np.int16]:
@@ -34,9 +36,13 @@ class Pace:
             chunk: Real sound.
             excess: Samples by which the delay is over its target; negative where it is under it.
         """
-        silent = self._silence.is_silence(chunk)
         if self._rest:
             self._rest -= 1
+        if 0 <= excess <= _OVER_IN_SILENCE and self._unmeasured < _MEASURE_EVERY - 1:
+            self._unmeasured += 1
+            return chunk
+        silent = self._silence.is_silence(chunk, 1 + self._unmeasured)
+        self._unmeasured = 0
         if silent:
             if excess > _OVER_IN_SILENCE:
                 return shorten_silence(chunk, excess)

@@ -28,6 +28,7 @@ from . import graft, rtp
 from .bridge import AudioBridge
 from .codecs import SUPPORTED, create_decoder, create_encoder
 from .description import UNUSABLE, OpusWishes, only_host_candidates, opus_wishes, prepare_local, prepare_remote
+from .ice_servers import usable_servers
 from .loss import LossAdvisor, Protection
 from .opus import OpusEncoder, library
 from .ordering import ReceivedPacket
@@ -76,7 +77,7 @@ class MediaPeer:
     """Sends what the bridge captures and gives the bridge what comes.
 
     Args:
-        ice_servers: STUN and TURN servers in order of preference.
+        ice_servers: STUN and TURN servers in order of preference; the first of each kind that answers is used.
         bridge: The call's audio.
         on_state: Called on the loop with `"connecting"`, `"connected"`, `"failed"` and `"closed"`, each at most once;
             `"closed"` comes last, whoever closed.
@@ -88,6 +89,7 @@ class MediaPeer:
         relay_only: Offer and use addresses of TURN servers only.
         on_step: Told by name, on the loop, how far the connection has come; each step once or more.
         opus: How Opus is encoded.
+        ca_file: CA certificates that TURN servers may be verified with beside the system's.
 
     Raises:
         MediaError: The installed aiortc cannot be used.
@@ -106,6 +108,7 @@ class MediaPeer:
         relay_only: bool = False,
         on_step: Callable[[str], object] = _ignore,
         opus: OpusSettings = _DEFAULT_OPUS,
+        ca_file: str | None = None,
     ) -> None:
         graft.check()
         self._loop = asyncio.get_running_loop()
@@ -124,7 +127,7 @@ class MediaPeer:
         self._watchdog: asyncio.TimerHandle | None = None
         self._decoder_released = False
         self._asks_servers = bool(ice_servers)
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=graft.used_servers(ice_servers)))
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pc.on("connectionstatechange", self._connection_state_changed)
         self._pc.on("iceconnectionstatechange", self._ice_state_changed)
         self._sender = FrameSender(bridge)
@@ -137,7 +140,14 @@ class MediaPeer:
             self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
         graft.intercept(self._transceiver.receiver, self._first_packet_received)
         rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
-        graft.bound_gathering(self._transceiver.receiver, gather_timeout, loopback=loopback, relay_only=relay_only)
+        graft.bound_gathering(
+            self._transceiver.receiver,
+            usable_servers(ice_servers),
+            gather_timeout,
+            loopback=loopback,
+            relay_only=relay_only,
+            ca_file=ca_file,
+        )
 
     @property
     def state(self) -> str:
@@ -193,11 +203,14 @@ class MediaPeer:
         playout = self._bridge.playout.stats()
         outbound: Any = None
         remote: Any = None
+        remote_outbound: Any = None
         for report in (await self._pc.getStats()).values():
             if report.type == "outbound-rtp":
                 outbound = report
             elif report.type == "remote-inbound-rtp":
                 remote = report
+            elif report.type == "remote-outbound-rtp":
+                remote_outbound = report
         rtt = None if remote is None else remote.roundTripTime
         encoder = self._sender.encoder
         return MediaStats(
@@ -213,6 +226,10 @@ class MediaPeer:
             remote_jitter=None if remote is None or encoder is None else remote.jitter / encoder.clock_rate,
             remote_packets_lost=None if remote is None else remote.packetsLost,
             remote_fraction_lost=None if remote is None else remote.fractionLost / 256,
+            remote_packets_sent=None if remote_outbound is None else remote_outbound.packetsSent,
+            remote_bytes_sent=None if remote_outbound is None else remote_outbound.bytesSent,
+            ice_candidates=graft.described_candidates(self._transceiver.sender),
+            only_host_candidates=self._only_host,
             samples_captured=self._bridge.capture.pushed,
             samples_dropped=self._bridge.capture.dropped,
             frames_silent=self._sender.silent_frames,
@@ -373,6 +390,7 @@ class MediaPeer:
         if self._pc.remoteDescription is not None:
             # ICE must not wait for more candidates, or its checks would never end.
             await self._pc.addIceCandidate(None)
+        await graft.stop_checks(self._pc)
         self._release_decoder()
         await self._pc.close()
         if self._decoder_released:

@@ -32,7 +32,7 @@ _log = logging.getLogger("telnyx_agent.media")
 
 _FRAME_TIME = FRAME / RATE
 _LOOK_AGAIN = 0.003  # a frame that should be complete and is not is looked for so often
-_LEAST_MARGIN, _MOST_MARGIN = 0.001, 0.006  # so much after a frame should be complete it is looked for
+_LEAST_MARGIN, _MOST_MARGIN = 0.0005, 0.006  # so much after a frame should be complete it is looked for
 _PATIENCE = 0.06  # a device that flows may be that late, beyond the frame's time, before silence is sent for it
 _BURST = 0.2  # so much may be sent at once; a device that never stops pushing is slowed to 1 % over real time
 _BLOCK = 480  # devices deliver 10 ms at a time

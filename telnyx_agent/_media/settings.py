@@ -58,8 +58,8 @@ class OpusSettings:
         ClientConfigurationError: A value is out of its range; the message names it.
     """
 
-    bitrate: int = attrs.field(default=80000, validator=_whole_number(6000, 510000, "bits a second"))
-    complexity: int = attrs.field(default=5, validator=_whole_number(0, 10, "a whole number"))
+    bitrate: int = attrs.field(default=96000, validator=_whole_number(6000, 510000, "bits a second"))
+    complexity: int = attrs.field(default=4, validator=_whole_number(0, 10, "a whole number"))
     fec: bool | None = attrs.field(default=None, validator=_yes_or_no(None, True, False))
     expected_loss: int = attrs.field(default=0, validator=_whole_number(0, 100, "percent"))
     dtx: bool = attrs.field(default=False, validator=_yes_or_no(True, False))

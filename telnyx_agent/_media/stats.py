@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import attrs
 
@@ -72,6 +73,14 @@ class MediaStats:
     """Of ours, by the other side's report."""
     remote_fraction_lost: float | None = None
     """0..1, by the other side's last report."""
+    remote_packets_sent: int | None = None
+    """What the other side has sent, by its last report; `None` before the first."""
+    remote_bytes_sent: int | None = None
+    """Its payload bytes, likewise."""
+    ice_candidates: tuple[Mapping[str, str], ...] = attrs.field(default=(), repr=False)
+    """Side (`"local"`, `"remote"`), type, protocol and whether in use of each candidate; no addresses."""
+    only_host_candidates: bool = False
+    """There are STUN or TURN servers, and none of them has answered (warning 33005)."""
     samples_captured: int = 0
     samples_dropped: int = 0
     """Captured samples that were thrown away because the sender had fallen behind."""

@@ -25,6 +25,7 @@ _PATIENCE = 2.0  # so much cheaper must it be not to wait for recovery any more,
 _SETTLING = 50  # packets until the first guess is dropped
 _GUESS = 720  # the first guess: the first packet may have been early by 15 ms
 _EVERY = 8  # packets from one reckoning to the next
+_UNCHANGED = 0.25  # and such a packet counts as so many, because loss changes, too
 _LOSS_MEMORY = 512  # packets
 _FEC_RISES, _FEC_FALLS = 0.5, 1.0 / 32  # silence carries none even where speech does
 _ENOUGH = 200  # packets; while there are fewer, the missing ones are taken to have been in time
@@ -47,7 +48,7 @@ class TargetDelay:
         self._values: deque[int] = deque(maxlen=_WINDOW)
         self._counts: dict[int, int] = {}
         self._packets = 0
-        self._unreckoned = 0
+        self._unreckoned = 0.0
         self._duration = 960
         self._passed = _FIRST_LOSS_PACKETS
         self._loss = _FIRST_LOSS
@@ -58,14 +59,17 @@ class TargetDelay:
         """A packet that holds `duration` samples can be used now."""
         rounded = -(-lateness // _GRID) * _GRID
         values, counts = self._values, self._counts
-        if len(values) == _WINDOW:
-            self._forget(values[0])
-        values.append(rounded)
-        counts[rounded] = counts.get(rounded, 0) + 1
         if duration:
             self._duration = duration
         self._packets += 1
-        self._unreckoned += 1
+        if len(values) < _WINDOW or values[0] != rounded:
+            if len(values) == _WINDOW:
+                self._forget(values[0])
+            counts[rounded] = counts.get(rounded, 0) + 1
+            self._unreckoned += 1
+        else:  # the distribution stays as it is
+            self._unreckoned += _UNCHANGED
+        values.append(rounded)
         if rounded > self.value or self._unreckoned >= _EVERY or self._packets <= _EVERY:
             self._reckon()
 
@@ -105,7 +109,7 @@ class TargetDelay:
 
     def _reckon(self) -> None:
         """Choose the cheapest of all delays that differ in what they are in time for."""
-        self._unreckoned = 0
+        self._unreckoned = 0.0
         ordered = sorted(self._counts)
         total = len(self._values)
         enough = max(total, _ENOUGH)

@@ -1,7 +1,12 @@
-"""What the assistant says: the `ai_conversation` frames (protocol.md 5), one parser per `params.type`, in one table."""
+"""What the assistant says: the `ai_conversation` frames (protocol.md 5), one parser per `params.type`, in one table.
+
+These are the types that an official SDK or widget knows. Names of classes are those of the types; all are public, in
+`telnyx_agent.events`, and what was said is in none of their reprs.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,14 +20,19 @@ from .widget import WidgetSettings
 __all__ = [
     "AiConversation",
     "AiEvent",
+    "ContentPartAdded",
     "FunctionCall",
+    "FunctionCallOutput",
     "MessageItem",
     "OtherAi",
+    "OutputItemAdded",
     "ResponseCreated",
     "ResponseDone",
     "TextDelta",
     "TextDone",
+    "Transcripts",
     "parse_ai_conversation",
+    "parse_transcription",
 ]
 
 
@@ -47,11 +57,52 @@ class MessageItem:
 
 @attrs.frozen
 class FunctionCall:
-    """The assistant wants a client-side tool; `arguments` is JSON as text (R51)."""
+    """The assistant wants a client-side tool.
+
+    Attributes:
+        call_id: The id of this request (not of the voice call): what the output must carry.
+        name: Which tool.
+        arguments: JSON as text, exactly as the server sent it (R51).
+    """
 
     call_id: str
     name: str
     arguments: str = attrs.field(repr=False)
+
+    def parsed_arguments(self) -> dict[str, Any]:
+        """The arguments, decoded; an empty text stands for none.
+
+        Raises:
+            ValueError: They are no JSON object.
+        """
+        values = json.loads(self.arguments) if self.arguments.strip() else {}
+        if not isinstance(values, dict):
+            raise ValueError("the arguments are no JSON object")
+        return values
+
+
+@attrs.frozen
+class FunctionCallOutput:
+    """The server repeats the output of a tool."""
+
+    call_id: str
+    output: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class OutputItemAdded:
+    """The assistant's response gets another item (known from Flutter's widget)."""
+
+    item_id: str | None
+    response_id: str | None
+
+
+@attrs.frozen
+class ContentPartAdded:
+    """An item of the assistant's gets another part (known from Flutter's widget)."""
+
+    item_id: str | None
+    response_id: str | None
 
 
 @attrs.frozen
@@ -88,13 +139,32 @@ class ResponseDone:
 
 
 @attrs.frozen
+class Transcripts:
+    """Items in one of the other forms that iOS reads (`transcript`, `transcriptions`, `conversation`)."""
+
+    items: tuple[MessageItem, ...]
+
+
+@attrs.frozen
 class OtherAi:
     """A type that is of no consequence to us, or unknown."""
 
     type: str
 
 
-AiEvent = MessageItem | FunctionCall | ResponseCreated | TextDelta | TextDone | ResponseDone | OtherAi
+AiEvent = (
+    MessageItem
+    | FunctionCall
+    | FunctionCallOutput
+    | ResponseCreated
+    | OutputItemAdded
+    | ContentPartAdded
+    | TextDelta
+    | TextDone
+    | ResponseDone
+    | Transcripts
+    | OtherAi
+)
 
 
 @attrs.frozen
@@ -105,11 +175,13 @@ class AiConversation:
         params: As the server sent them, for the application (R40).
         content: What they mean.
         widget_settings: May come with any type (R39).
+        conversation_id: The id of the conversation, if the frame tells it.
     """
 
     params: Mapping[str, Any] = attrs.field(repr=False)
     content: AiEvent
     widget_settings: WidgetSettings | None = None
+    conversation_id: str | None = None
 
 
 def parse_ai_conversation(fields: Fields) -> AiConversation:
@@ -123,9 +195,45 @@ def parse_ai_conversation(fields: Fields) -> AiConversation:
     settings = fields.object("widget_settings")
     return AiConversation(
         fields.values,
-        OtherAi(kind) if parser is None else parser(fields),
+        _other(kind, fields) if parser is None else parser(fields),
         None if settings is None else WidgetSettings.from_wire(settings.values),
+        # Where the login has it (R8), and as the realtime protocol that these frames follow spells it.
+        fields.loose_text("conversation_id")
+        or fields.loose_object("target_params").loose_text("conversation_id")
+        or fields.loose_object("conversation").loose_text("id"),
     )
+
+
+def parse_transcription(fields: Fields) -> AiConversation:
+    """A `telnyx_rtc.transcription` frame, which only iOS's tests know."""
+    return AiConversation(fields.values, _other("transcription", fields))
+
+
+def _other(kind: str, fields: Fields) -> AiEvent:
+    """Items in iOS's other forms, if there are any. None of these was ever captured."""
+    conversation = fields.loose_object("conversation")
+    found = [fields.loose_object("transcript"), fields.loose_object("transcription"), conversation]
+    found += [conversation.loose_object("transcript"), *fields.loose_objects("transcriptions")]
+    found += [*conversation.loose_objects("events"), *conversation.loose_objects("messages")]
+    items = [item for one in found if (item := _transcript(one)) is not None]
+    if (text := fields.loose_text("transcription")) is not None:
+        items.append(MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), text))
+    return Transcripts(tuple(items)) if items else OtherAi(kind)
+
+
+def _transcript(fields: Fields) -> MessageItem | None:
+    text = fields.loose_text("content", "text")
+    if text is None:
+        return None
+    return MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), whole(text))
+
+
+def _role(fields: Fields) -> str:
+    return (fields.loose_text("role", "speaker") or "user").lower()
+
+
+def _is_partial(fields: Fields) -> bool:
+    return fields.raw("isPartial") is True or fields.raw("isFinal") is False
 
 
 def _item_created(fields: Fields) -> AiEvent:
@@ -135,6 +243,8 @@ def _item_created(fields: Fields) -> AiEvent:
     kind = item.text("type") or "message"
     if kind == "function_call":
         return FunctionCall(item.required("call_id"), item.required("name"), item.required("arguments"))
+    if kind == "function_call_output":
+        return FunctionCallOutput(item.required("call_id"), item.text("output") or "")
     if kind != "message":
         return OtherAi(f"conversation.item.created {kind}")
     text, image_urls = _content(item.raw("content"))
@@ -163,6 +273,14 @@ def _content(content: object) -> tuple[str, tuple[str, ...]]:
             texts.append(fields.loose_text("transcript", "text"))
             image_urls.append(fields.loose_object("image_url").loose_text("url") or fields.loose_text("image_url"))
     return whole(" ".join(filter(None, texts))), tuple(filter(None, image_urls))
+
+
+def _output_item_added(fields: Fields) -> OutputItemAdded:
+    return OutputItemAdded(fields.loose_object("item").loose_text("id"), _response_id(fields))
+
+
+def _content_part_added(fields: Fields) -> ContentPartAdded:
+    return ContentPartAdded(fields.loose_text("item_id"), _response_id(fields))
 
 
 def _response_created(fields: Fields) -> ResponseCreated:
@@ -197,6 +315,8 @@ def _response_id(fields: Fields) -> str | None:
 _PARSERS: Mapping[str, Callable[[Fields], AiEvent]] = {
     "conversation.item.created": _item_created,
     "response.created": _response_created,
+    "response.output_item.added": _output_item_added,
+    "response.content_part.added": _content_part_added,
     "response.text.delta": _text_delta,
     "response.text.done": _text_done,
     "response.output_item.done": _output_item_done,

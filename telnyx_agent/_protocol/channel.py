@@ -24,6 +24,8 @@ class RequestKind(enum.Enum):
     BYE = "bye"
     MESSAGE = "message"
     ATTACH = "attach"
+    ANSWER = "answer"
+    RELOGIN = "login on a live connection"
     MODIFY = "modify"
     INFO = "info"
 

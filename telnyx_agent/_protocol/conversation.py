@@ -9,7 +9,8 @@ Rules of this file:
 3. An open item becomes final with its `done`; with the next response or a new item of the user's, which then has
    interrupted it; or with the call (R43). Text that comes for it after all opens it again: the server knows better.
 4. What was typed is there at once. The server's echo confirms it, under its id or as the same text under another (R45).
-5. The agent's state follows the messages (R50). It is `IDLE` without a call.
+5. What the agent does, and how much of it was heard, is `Agent`'s business; this file tells it what was said.
+6. A tool that was asked for twice is one request, until it is answered.
 """
 
 from __future__ import annotations
@@ -22,10 +23,8 @@ import attrs
 
 from ..errors import ServerError
 from . import ai_events
-from .budget import Budget
 from .events import Refusal, WidgetConfig
 from .outcomes import (
-    AgentStateChanged,
     AiMessage,
     ClientFailed,
     FunctionCallReceived,
@@ -33,8 +32,10 @@ from .outcomes import (
     TranscriptChanged,
     WidgetSettingsChanged,
 )
+from .spoken import Spoken
 from .states import AgentState
-from .transcription import EPOCH, GrowingText, TextPrefix, TranscriptionItem, whole
+from .timers import Timers
+from .transcription import EPOCH, GrowingText, TranscriptionItem, whole
 from .widget import AudioVisualizerConfig, WidgetSettings
 
 __all__ = ["AudioVisualizerConfig", "Conversation", "TranscriptionItem", "WidgetSettings"]
@@ -51,13 +52,18 @@ class _OpenItem:
     text: GrowingText
 
 
-class Conversation:
+class Conversation(Spoken):
     """What was said and typed in one call, and who is at it.
 
     Args:
         new_id: Makes ids for items that came without.
         wall_clock: The time for `TranscriptionItem.timestamp`.
         report: Takes the events that follow.
+        timers: For what the agent does when nothing comes.
+
+    Attributes:
+        observer: Called with the time when something has changed; with None when the call is over.
+        conversation_id: The server's id of the conversation, once a message has brought it.
     """
 
     def __init__(
@@ -66,29 +72,20 @@ class Conversation:
         new_id: Callable[[], str],
         wall_clock: Callable[[], datetime],
         report: Callable[[SessionEvent], None],
+        timers: Timers | None = None,
     ) -> None:
-        self.agent_state = AgentState.IDLE
-        self.widget_settings: WidgetSettings | None = None
+        super().__init__(wall_clock, report, Timers() if timers is None else timers)
         self._new_id = new_id
-        self._wall_clock = wall_clock
-        self._report = report
-        self._call_id: str | None = None
-        self._call_is_over = False
-        self._budget = Budget()
-        self._items: list[TranscriptionItem] = []
-        self._places: dict[str, int] = {}
-        # Ids under which the server knows items that were typed here.
-        self._aliases: dict[str, str] = {}
+        self.conversation_id: str | None = None
+        self.widget_settings: WidgetSettings | None = None
         # Items typed here that the server has not confirmed, and until when an echo may have another id.
         self._unconfirmed: dict[str, float] = {}
         self._open: _OpenItem | None = None
-        # The response that the assistant speaks at present.
-        self._response_id: str | None = None
 
     @property
-    def transcript(self) -> tuple[TranscriptionItem, ...]:
-        """All items, in order."""
-        return tuple(self._items)
+    def is_answering(self) -> bool:
+        """Whether more is to be expected of the assistant."""
+        return self._open is not None or self.agent.is_responding or bool(self._tool_calls)
 
     # -- the call ------------------------------------------------------------------------------------------------------
 
@@ -96,21 +93,23 @@ class Conversation:
         """A call begins, and with it a new transcript (R47)."""
         self._call_id = call_id
         self._call_is_over = False
+        self.agent.call_started()
         self.clear()
 
     def call_established(self) -> None:
         """The call is up; the assistant may have begun to speak before."""
-        if self.agent_state is AgentState.IDLE:
-            self._set_agent_state(AgentState.LISTENING)
+        self.agent.call_established()
 
     def end_call(self) -> None:
         """The call is over: nothing grows any more. The transcript stays."""
-        self._close(interrupted=False)
+        self._close(None, interrupted=False)
         self._unconfirmed.clear()
         for item in [item for item in self._items if item.is_partial]:
             self._put(attrs.evolve(item, is_partial=False))
-        self._set_agent_state(AgentState.IDLE)
+        self.agent.call_ended()
+        self._forget_tools()
         self._call_is_over = True
+        self.observer(None)
 
     # -- our side ------------------------------------------------------------------------------------------------------
 
@@ -133,9 +132,11 @@ class Conversation:
                 item_type="text_message_with_image" if image_urls else "text_message",
             )
         )
-        self._set_agent_state(AgentState.PROCESSING_IMAGE if image_urls else AgentState.THINKING)
+        self._was_talked_over(now)
+        self.agent.user_turn(AgentState.PROCESSING_IMAGE if image_urls else AgentState.THINKING, now)
+        self.observer(now)
 
-    def refused(self, item_id: str, refusal: Refusal) -> None:
+    def refused(self, item_id: str, refusal: Refusal, now: float) -> None:
         """The server did not take a message, so it was not said."""
         self._unconfirmed.pop(item_id, None)
         if item_id in self._places:
@@ -150,6 +151,7 @@ class Conversation:
             data=dict(refusal.data),
         )
         self._report(ClientFailed(error))
+        self.observer(now)
 
     def add(self, item: TranscriptionItem, now: float) -> None:
         """Put an item of the application's in, or in the place of the one with its id."""
@@ -157,10 +159,13 @@ class Conversation:
             item = attrs.evolve(item, timestamp=self._wall_clock())
         self._put(attrs.evolve(item, at=now, call_id=item.call_id or self._call_id))
 
-    def clear(self) -> None:
-        """Forget all items."""
+    def clear(self, role: str | None = None) -> None:
+        """Forget all items, or those of one role."""
+        if role is not None:
+            self._clear_role(role)
+            return
         had_items = bool(self._items)
-        self._response_id = None
+        self._response_id = self._suspect = None
         self._budget.clear()
         self._items.clear()
         self._places.clear()
@@ -170,16 +175,31 @@ class Conversation:
         if had_items:
             self._report(TranscriptChanged(None, ()))
 
+    def _clear_role(self, role: str) -> None:
+        left = [item for item in self._items if item.role != role]
+        if len(left) == len(self._items):
+            return
+        for item in self._items:
+            if item.role == role:
+                self._budget.forget(item.id)
+        if role == TranscriptionItem.ROLE_ASSISTANT:
+            self._open = self._suspect = None
+        self._items[:] = left
+        self._places = {item.id: place for place, item in enumerate(left)}
+        self._report(TranscriptChanged(None, self.transcript))
+
     # -- the assistant's side ------------------------------------------------------------------------------------------
 
     def receive(self, event: ai_events.AiConversation, now: float) -> None:
         """An `ai_conversation` frame came."""
-        self._report(AiMessage(event.params))
+        self.conversation_id = event.conversation_id or self.conversation_id
+        self._report(AiMessage(event.params, event.content, self.conversation_id))
         if event.widget_settings is not None:
             self._configure(event.widget_settings)
         handler = self._HANDLERS.get(type(event.content))
         if handler is not None:
             handler(self, event.content, now)
+            self.observer(now)
 
     def widget_config(self, event: WidgetConfig, now: float) -> None:
         """Widget settings came in a frame of their own."""
@@ -196,13 +216,18 @@ class Conversation:
         elif message.role == TranscriptionItem.ROLE_ASSISTANT:
             self._on_assistant_message(message, now)
 
+    def _on_transcripts(self, transcripts: ai_events.Transcripts, now: float) -> None:
+        for message in transcripts.items:
+            self._on_message(message, now)
+
     def _on_user_message(self, message: ai_events.MessageItem, now: float) -> None:
         known = self._find_user_item(message, now)
         is_blank = not message.text.strip() and not message.image_urls
         if known is None:
             if is_blank:
                 return
-            self._close(interrupted=True)
+            self._was_talked_over(now)
+            self._close(now, interrupted=True)
             item = self._new_item(
                 message.item_id or self._new_id(),
                 message.role,
@@ -224,17 +249,17 @@ class Conversation:
             self._put(item)
         # What the user said may be known only after the assistant has begun to respond to it.
         if known is None or self.agent_state is not AgentState.SPEAKING:
-            self._set_agent_state(_state_after(item))
+            self.agent.user_turn(_state_after(item), now)
 
     def _on_assistant_message(self, message: ai_events.MessageItem, now: float) -> None:
         if not message.text.strip():
             return
-        known = self._find(message.item_id)
+        known = self.find(message.item_id)
         if known is None and (last := self._last_of_assistant()) is not None:
             # What the deltas have built already, under another id (R44).
             known = last if last.content.strip() == message.text.strip() else None
         if known is None:
-            self._close(interrupted=False)
+            self._close(now, interrupted=False)
             item_id = message.item_id or self._new_id()
             self._put(self._new_item(item_id, message.role, message.text, now, is_partial=message.is_partial))
             return
@@ -243,34 +268,40 @@ class Conversation:
         self._put(attrs.evolve(known, content=message.text, is_partial=message.is_partial))
 
     def _on_function_call(self, call: ai_events.FunctionCall, now: float) -> None:
-        self._report(FunctionCallReceived(call.call_id, call.name, call.arguments))
+        if call.call_id not in self._tool_calls:
+            self._tool_calls.add(call.call_id)
+            self.agent.tool_wanted()
+            self._report(FunctionCallReceived(call.call_id, call.name, call.arguments))
 
     def _on_response_created(self, response: ai_events.ResponseCreated, now: float) -> None:
         if self._open is not None and not _belongs(self._open.item, None, response.response_id):
-            self._close(interrupted=True)
-        self._response_id = response.response_id
-        self._set_agent_state(AgentState.SPEAKING)
+            self._close(now, interrupted=True)
+        self._response_begins(response.response_id, now)
+        self.agent.response_began(now)
 
     def _on_delta(self, delta: ai_events.TextDelta, now: float) -> None:
-        self._set_agent_state(AgentState.SPEAKING)
         if not delta.delta:
+            self.agent.response_began(now)
             return
         item_id = delta.item_id or delta.response_id or (None if self._open is None else self._open.item.id)
         if self._open is None or self._open.item.id != item_id:
-            known = self._find(item_id)
+            known = self.find(item_id)
             if known is not None and known.is_final and not known.interrupted:
                 # Late, after its `done`. An item that came as a whole has this text already.
                 if known.item_type == "response_delta" and self._has_room(known.id, len(delta.delta)):
                     self._put(attrs.evolve(known, content=known.content + whole(delta.delta)), whole(delta.delta))
                 return
             response_id = delta.response_id or item_id or self._response_id
+            self.agent.response_began(now)
             self._open_item(item_id or self._new_id(), response_id, known, now)
+        else:
+            self.agent.response_began(now)
         self._grow(delta.delta)
 
     def _open_item(self, item_id: str, response_id: str | None, known: TranscriptionItem | None, now: float) -> None:
         if self._open is not None:
             # Another item of the same response is no interruption.
-            self._close(interrupted=self._open.item.response_id != response_id)
+            self._close(now, interrupted=self._open.item.response_id != response_id)
         text = GrowingText("" if known is None else known.content)
         if known is None:
             item = self._new_item(
@@ -283,8 +314,8 @@ class Conversation:
             )
         else:
             item = known
-        self._response_id = item.response_id
-        self._open = _OpenItem(attrs.evolve(item, is_partial=True, interrupted=False), text)
+        self._response_begins(item.response_id, now)
+        self._open = _OpenItem(attrs.evolve(item, is_partial=True, interrupted=False, heard_share=None), text)
 
     def _grow(self, delta: str) -> None:
         opened = self._open
@@ -305,33 +336,32 @@ class Conversation:
             is_current = True
             if done.text is not None:
                 self._open.item = attrs.evolve(self._open.item, content=done.text)
-            self._close(interrupted=False)
-        elif done.text is not None and (known := self._find(done.item_id)) is not None:
+            self._close(now, interrupted=False)
+        elif done.text is not None and (known := self.find(done.item_id)) is not None:
             self._put(attrs.evolve(known, content=done.text))
-        self._finished_speaking(is_current)
+        if is_current:
+            self.agent.response_over(now)
 
     def _on_response_done(self, done: ai_events.ResponseDone, now: float) -> None:
         is_current = self._is_current(done.response_id)
         if self._open is not None and _belongs(self._open.item, None, done.response_id):
-            self._close(interrupted=done.is_cancelled)
+            self._close(now, interrupted=done.is_cancelled)
         elif done.is_cancelled and done.response_id is not None:
             # Its text was complete before its voice.
             last = self._last_of_assistant()
             if last is not None and last.response_id == done.response_id and not last.interrupted:
-                self._put(attrs.evolve(last, interrupted=True))
-        self._finished_speaking(is_current)
+                self._put(attrs.evolve(last, interrupted=True, heard_share=self._share(last, now)))
+        # After an interruption the agent is thinking already, and the end of the old response changes nothing.
+        if is_current:
+            self.agent.response_over(now)
 
     def _is_current(self, response_id: str | None) -> bool:
         """Whether this is the response that is being spoken, as far as one can tell."""
         return response_id is None or self._response_id in (None, response_id)
 
-    def _finished_speaking(self, is_current: bool) -> None:
-        # After an interruption the agent is thinking already, and the end of the old response changes nothing.
-        if is_current and self.agent_state is AgentState.SPEAKING:
-            self._set_agent_state(AgentState.LISTENING)
-
     _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = {
         ai_events.MessageItem: _on_message,
+        ai_events.Transcripts: _on_transcripts,
         ai_events.FunctionCall: _on_function_call,
         ai_events.ResponseCreated: _on_response_created,
         ai_events.TextDelta: _on_delta,
@@ -339,89 +369,36 @@ class Conversation:
         ai_events.ResponseDone: _on_response_done,
     }
 
+    def _fell_silent(self, now: float) -> None:
+        """The end of a response came without a word."""
+        self._close(now, interrupted=False)
+
     # -- items ---------------------------------------------------------------------------------------------------------
 
-    def _new_item(
-        self,
-        item_id: str,
-        role: str,
-        content: str | TextPrefix,
-        now: float,
-        *,
-        image_urls: Sequence[str] = (),
-        item_type: str = "text",
-        is_partial: bool = False,
-        response_id: str | None = None,
-    ) -> TranscriptionItem:
-        return TranscriptionItem(
-            item_id,
-            role,
-            content,
-            self._wall_clock(),
-            is_partial,
-            image_urls,
-            item_type,
-            call_id=self._call_id,
-            response_id=response_id,
-            at=now,
-        )
-
-    def _put(self, item: TranscriptionItem, delta: str | None = None) -> None:
-        """Put an item in, at its place if it has one."""
-        if item.is_partial and self._call_is_over:
-            # What comes after the call has nobody to complete it.
-            item = attrs.evolve(item, is_partial=False)
-        if delta is None and not self._has_room(item.id, size=len(item.content) + sum(map(len, item.image_urls))):
-            return
-        place = self._places.setdefault(item.id, len(self._items))
-        self._items[place : place + 1] = [item]
-        self._report(TranscriptChanged(item, self.transcript, delta))
-
-    def _has_room(self, item_id: str, more: int = 0, *, size: int | None = None) -> bool:
-        """Whether an item may grow by `more` characters, or to `size`; if not, the user is told once."""
-        fits = self._budget.grow(item_id, more) if size is None else self._budget.replace(item_id, size)
-        if not fits and (error := self._budget.complaint()) is not None:
-            self._report(ClientFailed(error))
-        return fits
-
-    def _close(self, *, interrupted: bool) -> None:
-        """The open item, if there is one, is complete."""
+    def _close(self, now: float | None, *, interrupted: bool) -> None:
+        """The open item, if there is one, is complete. There is no time when the call is over."""
         opened, self._open = self._open, None
         if opened is not None and opened.item.content.strip():
             # As a plain text: nobody adds to it any more.
-            content = opened.item.content
-            interrupted = interrupted and not self._call_is_over
-            self._put(attrs.evolve(opened.item, content=content, is_partial=False, interrupted=interrupted))
-
-    def _find(self, item_id: str | None) -> TranscriptionItem | None:
-        if item_id is None:
-            return None
-        place = self._places.get(self._aliases.get(item_id, item_id))
-        return None if place is None else self._items[place]
+            item = attrs.evolve(opened.item, content=opened.item.content, is_partial=False)
+            if interrupted and now is not None and not self._call_is_over:
+                item = attrs.evolve(item, interrupted=True, heard_share=self._share(item, now))
+            self._put(item)
 
     def _find_user_item(self, message: ai_events.MessageItem, now: float) -> TranscriptionItem | None:
         """The item that a message is about, be it as the echo of what was typed here (R45)."""
-        known = self._find(message.item_id)
+        known = self.find(message.item_id)
         if known is not None:
             self._unconfirmed.pop(known.id, None)
             return known
         for item_id, deadline in self._unconfirmed.items():
-            typed = self._find(item_id)
+            typed = self.find(item_id)
             if typed is not None and now <= deadline and typed.content.strip() == message.text.strip():
                 del self._unconfirmed[item_id]
                 if message.item_id is not None:
                     self._aliases[message.item_id] = item_id
                 return typed
         return None
-
-    def _last_of_assistant(self) -> TranscriptionItem | None:
-        return next((item for item in reversed(self._items) if item.role == TranscriptionItem.ROLE_ASSISTANT), None)
-
-    def _set_agent_state(self, state: AgentState) -> None:
-        has_call = self._call_id is not None and not self._call_is_over
-        if state is not self.agent_state and has_call:
-            self.agent_state = state
-            self._report(AgentStateChanged(state))
 
 
 def _belongs(item: TranscriptionItem, item_id: str | None, response_id: str | None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from .ai_events import AiConversation, parse_ai_conversation
+from .ai_events import AiConversation, parse_ai_conversation, parse_transcription
 from .fields import Fields
 from .jsonrpc import ErrorReply, Request, Result
 from .states import GatewayState
@@ -156,11 +156,16 @@ class Bye:
 
 @attrs.frozen
 class Invite:
-    """Somebody calls; does not happen on an anonymous session."""
+    """Somebody calls; does not happen on an anonymous session. `sdp` is an offer."""
 
     call_id: str
     sdp: str | None = attrs.field(default=None, repr=False)
     ids: CallIds = CallIds()
+    caller_name: str = attrs.field(default="", repr=False)
+    caller_number: str = attrs.field(default="", repr=False)
+    callee_name: str = attrs.field(default="", repr=False)
+    callee_number: str = attrs.field(default="", repr=False)
+    custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen
@@ -376,7 +381,16 @@ def _bye(fields: Fields) -> Bye:
 
 
 def _invite(fields: Fields) -> Invite:
-    return Invite(_call_id(fields), _sdp(fields), _ids(fields))
+    return Invite(
+        _call_id(fields),
+        _sdp(fields),
+        _ids(fields),
+        caller_name=fields.loose_text("caller_id_name") or "",
+        caller_number=fields.loose_text("caller_id_number") or "",
+        callee_name=fields.loose_text("callee_id_name") or "",
+        callee_number=fields.loose_text("callee_id_number") or "",
+        custom_headers=_headers(fields),
+    )
 
 
 def _attach(fields: Fields) -> Attach:
@@ -416,4 +430,5 @@ _PARSERS: Mapping[str, Callable[[Fields], Event]] = {
     "webrtc.event": lambda fields: Info("webrtc.event"),
     "telnyx_rtc.modify": lambda fields: Info("telnyx_rtc.modify"),
     "ai_conversation": parse_ai_conversation,
+    "telnyx_rtc.transcription": parse_transcription,
 }

@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 
 from ..errors import CallError, RemoteProtocolError, TxError
+from .ai_events import AiEvent
+from .requests import CallOptions
 from .states import AgentState, CallState, CallTerminationReason
 from .transcription import TranscriptionItem
 from .widget import WidgetSettings
@@ -24,8 +26,11 @@ __all__ = [
     "ClientFailed",
     "CloseConnection",
     "CommandSettled",
+    "CredentialsRefused",
+    "CredentialsUpdated",
     "DropConnection",
     "FunctionCallReceived",
+    "IncomingCall",
     "LoginFailed",
     "Malformed",
     "MediaOffered",
@@ -33,6 +38,7 @@ __all__ = [
     "MessageReceived",
     "MessageSent",
     "OpenConnection",
+    "QuestionSettled",
     "Ready",
     "Reconnected",
     "Reconnecting",
@@ -141,6 +147,18 @@ class CloseConnection:
     reason: str = ""
 
 
+@attrs.frozen
+class CredentialsUpdated:
+    """The server has accepted other credentials; every later login uses them."""
+
+
+@attrs.frozen
+class CredentialsRefused:
+    """It has not; the session goes on with those that it had."""
+
+    error: TxError
+
+
 # -- calls -------------------------------------------------------------------------------------------------------------
 
 
@@ -196,6 +214,14 @@ class CommandSettled:
 
     ticket: str
     error: TxError | None = None
+
+
+@attrs.frozen
+class IncomingCall:
+    """Somebody calls: the first event about that call, which rings. Take it with `Session.answer_call`, or hang up."""
+
+    options: CallOptions
+    details: CallDetails
 
 
 @attrs.frozen
@@ -289,9 +315,32 @@ class WidgetSettingsChanged:
 
 @attrs.frozen
 class AiMessage:
-    """The params of an `ai_conversation` frame, of whatever type (R40)."""
+    """An `ai_conversation` frame, of whatever type (R40).
+
+    Attributes:
+        params: As they came.
+        event: What they mean.
+        conversation_id: The conversation's id, if this or an earlier frame has told it.
+    """
 
     params: Mapping[str, Any] = attrs.field(repr=False)
+    event: AiEvent | None = attrs.field(default=None, eq=False)
+    conversation_id: str | None = attrs.field(default=None, eq=False)
+
+
+@attrs.frozen
+class QuestionSettled:
+    """A question has its answer, or will have none.
+
+    Attributes:
+        key: As it was given with the question.
+        text: The answer.
+        error: Why there is none.
+    """
+
+    key: object = attrs.field(repr=False)
+    text: str = attrs.field(repr=False)
+    error: TxError | None = None
 
 
 @attrs.frozen
@@ -337,6 +386,9 @@ SessionEvent = (
     | OpenConnection
     | DropConnection
     | CloseConnection
+    | CredentialsUpdated
+    | CredentialsRefused
+    | IncomingCall
     | CallStateChanged
     | CallProgress
     | CommandSettled
@@ -350,6 +402,7 @@ SessionEvent = (
     | AgentStateChanged
     | WidgetSettingsChanged
     | AiMessage
+    | QuestionSettled
     | FunctionCallReceived
     | MessageReceived
     | Malformed

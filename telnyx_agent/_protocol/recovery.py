@@ -4,10 +4,12 @@ Rules of this file:
 
 1. The delays are 1, 2, 4 ... seconds with jitter, at most 30 (R52), and at most half of what is left: a network
    that comes back late is still found in time. The count begins anew when a login has succeeded.
-2. A connection that *we* gave up is replaced at once: the server may be well.
+2. A connection that *we* gave up is replaced at once: the server may be well. So is any other one as soon as this
+   machine has a network again: it was not the server.
 3. From the first loss until `REGED` it may take `reconnect_timeout` seconds, and all attempts together end then.
 4. A gateway that fails again and again ends it sooner (R14); the next attempt asks for another server (R3). That is for
-   sessions that were `Ready`: a first login ends with its first failure, since its user waits for an answer.
+   sessions that were `Ready`, and for first logins with credentials; one to an assistant ends with its first failure,
+   since its user waits for an answer.
 5. With a region, the first attempt goes there, where the session lives, and every second one to the host without a
    region (R2).
 """
@@ -83,6 +85,11 @@ class Recovery:
         self._report(OpenConnection(voice_sdk_id, without_region=True))
         return True
 
+    def may_retry_login(self, error: TxError, retries: int) -> bool:
+        """Whether a first login that ended like this is tried again."""
+        is_worth_it = isinstance(error, GatewayError) and error.server_message in _FAILURES
+        return self.is_allowed and is_worth_it and self._gateway_failures < retries
+
     # -- a lost connection ---------------------------------------------------------------------------------------------
 
     def begin(self, error: TxError, now: float, *, at_once: bool = False) -> TxError | None:
@@ -117,6 +124,16 @@ class Recovery:
         """The next connection is due."""
         without_region = self._settings.has_fallback and self._attempt % 2 == 0
         self._report(OpenConnection(voice_sdk_id, self._elsewhere and voice_sdk_id is not None, without_region))
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the next attempt waits for its time."""
+        return _ATTEMPT in self._timers
+
+    def hurry(self, now: float) -> None:
+        """The next attempt, if one is planned, is due now."""
+        if self.is_planned:
+            self._timers.set(_ATTEMPT, now)
 
     def is_session_stale(self, now: float) -> bool:
         """Whether the server has forgotten the session by now, so that a fresh one begins (R53)."""

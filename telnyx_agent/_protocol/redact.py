@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import RemoteProtocolError
 from .jsonrpc import decode_frames, encode
 
-__all__ = ["redact", "redacted_text"]
+__all__ = ["is_entered", "is_shown", "redact", "redacted_text"]
 
 _SHOWN = frozenset(
     {
@@ -57,6 +57,16 @@ def redact(frame: Mapping[str, Any]) -> Mapping[str, Any]:
     """A decoded frame as it may be logged."""
     spoken = frame.get("method") == _SPOKEN
     return {name: _redact_member(name, value, spoken) for name, value in frame.items()}
+
+
+def is_shown(name: str, *, spoken: bool) -> bool:
+    """Whether a plain value of the member `name` may be shown; `spoken` in the frames of the conversation."""
+    return name in _SHOWN and not (spoken and name in _NOT_SHOWN_THERE)
+
+
+def is_entered(name: str) -> bool:
+    """Whether the members of the member `name` are looked at one by one."""
+    return name in _ENTERED
 
 
 def _redact_member(name: str, value: Any, spoken: bool) -> Any:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
 from ..errors import AuthenticationError, GatewayError, NetworkError
 from . import requests
 from .channel import Channel, Pending, RequestKind
+from .credentials import Login, is_anonymous, login_frame, login_hint, renewed
 from .events import GatewayReport, Refusal
 from .outcomes import LoginFailed, Ready
-from .requests import AnonymousLogin
 from .settings import SessionSettings
 from .states import (
     GATEWAY_TABLE,
@@ -46,7 +44,7 @@ class Registration:
 
     def __init__(
         self,
-        login: AnonymousLogin,
+        login: Login,
         channel: Channel,
         timers: Timers,
         settings: SessionSettings,
@@ -56,7 +54,8 @@ class Registration:
         self.session_id = channel.new_id()
         self.report = GatewayReport(None)
         """The last report with which the gateway said `REGED`."""
-        self._login = login
+        self.login: Login = login
+        """What is sent on the next socket."""
         self._channel = channel
         self._timers = timers
         self._settings = settings
@@ -93,19 +92,19 @@ class Registration:
         """The socket is open: log in, unless the user has given up meanwhile. After `lose` it is a reconnection."""
         self._advance(SessionInput.OPENED)
         if self.state is SessionState.LOGGING_IN:
-            self._send_login(self._login, now)
+            self._send_login(self.login, now)
 
     def lose(self) -> None:
         """The socket is gone and will be replaced: the session is to be taken up again (R53)."""
         self._advance(SessionInput.LOST)
         self._timers.cancel(_LOGIN, _READY, _CLIENT_READY, _REQUERY)
         self._logins_left = 1
-        self._login = attrs.evolve(self._login, reconnection=True)
+        self.login = renewed(self.login, reconnection=True)
 
     def renew(self) -> None:
         """The server has forgotten the session: the next login begins another."""
         self.session_id = self._channel.new_id()
-        self._login = attrs.evolve(self._login, reconnection=False)
+        self.login = renewed(self.login, reconnection=False)
 
     def end(self) -> None:
         """We are done; what comes from here on is ignored."""
@@ -133,7 +132,7 @@ class Registration:
             )
         self._logins_left -= 1
         self._advance(SessionInput.LOGIN_REQUIRED)
-        self._send_login(attrs.evolve(self._login, reconnection=True), now)
+        self._send_login(renewed(self.login, reconnection=True), now)
         return None
 
     def login_accepted(self, now: float) -> None:
@@ -149,21 +148,20 @@ class Registration:
         """The login's error came."""
         return LoginFailed(
             AuthenticationError(
-                f"authentication failed: {refusal}; check the assistant's id, and that "
-                "the assistant allows it (telephony_settings.supports_unauthenticated_web_calls)",
+                f"authentication failed: {refusal}; {login_hint(self.login)}",
                 server_message=refusal.message,
                 server_code=refusal.code,
                 data=dict(refusal.data),
             )
         )
 
-    def _send_login(self, login: AnonymousLogin, now: float) -> None:
+    def _send_login(self, login: Login, now: float) -> None:
         self._phase = GatewayPhase.WAITING
         self._answers = 0
         self._client_ready = self._asked = False
         deadline = now + self._settings.login_timeout
         request_id = self._channel.expect(Pending(RequestKind.LOGIN), deadline)
-        self._channel.send(requests.anonymous_login(request_id, login, self.session_id))
+        self._channel.send(login_frame(request_id, login, self.session_id))
         self._timers.cancel(_CLIENT_READY, _REQUERY)
         self._timers.set(_LOGIN, deadline)
         self._timers.set(_READY, now + self._settings.ready_timeout)
@@ -175,6 +173,10 @@ class Registration:
         self._client_ready = True
         if self.state is SessionState.REGISTERING and not self._asked:
             self._ask(now)
+
+    def ask_again(self, now: float) -> None:
+        """Whether other credentials are registered, too; a state that leads nowhere ends in another connection."""
+        self._ask(now)
 
     def gateway_reported(self, report: GatewayReport, now: float) -> Ready | LoginFailed | None:
         """The gateway's state came, as result or as push."""
@@ -212,7 +214,7 @@ class Registration:
             return None
         self._answers += 1
         if self._answers >= self._settings.max_gateway_answers:
-            return LoginFailed(_never_registered(state.value))
+            return LoginFailed(self._never_registered(state.value))
         self._ask_later(now)
         return None
 
@@ -240,25 +242,24 @@ class Registration:
                 )
             )
         if kind is TimerKind.READY:
-            return LoginFailed(_never_registered(f"no state within {self._settings.ready_timeout:g} s"))
+            return LoginFailed(self._never_registered(f"no state within {self._settings.ready_timeout:g} s"))
         self._ask(now)
         return None
 
     def _advance(self, event: SessionInput) -> None:
         self.state = advance(SESSION_TABLE, self.state, event)
 
+    def _never_registered(self, last: str) -> GatewayError:
+        what = "that the assistant can be called" if is_anonymous(self.login) else "the SIP connection's settings"
+        return GatewayError(
+            f"logged in, but Telnyx's gateway did not register the session ({last}); check {what}, and try again later",
+            code=46001,
+            server_message=last,
+        )
+
 
 def _gateway_failed(state: GatewayState) -> GatewayError:
     return GatewayError(
         f"Telnyx's gateway reported {state.value}; this is on the server's side, try again later",
         server_message=state.value,
-    )
-
-
-def _never_registered(last: str) -> GatewayError:
-    return GatewayError(
-        f"logged in, but Telnyx's gateway did not register the session ({last}); check that the assistant can be "
-        "called, and try again later",
-        code=46001,
-        server_message=last,
     )

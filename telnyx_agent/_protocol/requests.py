@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import ClientConfigurationError
 from .jsonrpc import RequestId
+from .states import CallDirection
 
 __all__ = [
     "AnonymousLogin",
@@ -21,6 +22,7 @@ __all__ = [
     "Frame",
     "ack",
     "anonymous_login",
+    "answer",
     "attach",
     "audio_stream_subscribe",
     "bye",
@@ -98,6 +100,8 @@ class CallOptions:
         client_state: Base64 already.
         custom_headers: Names and values.
         preferred_codecs: As in W3C's `RTCRtpCodecCapability`, best first.
+        direction: Who called. Of an incoming call, caller and destination are as the server names them.
+        callee_name: The name of who is called; of incoming calls.
         answer_timeout: Seconds from the invite to the answer; None is what the session has.
 
     Raises:
@@ -111,6 +115,8 @@ class CallOptions:
     client_state: str | None = attrs.field(default=None, repr=False)
     custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     preferred_codecs: tuple[Mapping[str, Any], ...] = attrs.field(default=(), validator=_check_json)
+    direction: CallDirection = CallDirection.OUTBOUND
+    callee_name: str = attrs.field(default="", repr=False)
     answer_timeout: float | None = None
 
 
@@ -188,6 +194,20 @@ def invite(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk
     )
 
 
+def answer(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str) -> Frame:
+    """Take an incoming call; `sdp` is the complete answer."""
+    return _request(
+        request_id,
+        "telnyx_rtc.answer",
+        {
+            "sessid": session_id,
+            "sdp": sdp,
+            "User-Agent": user_agent(sdk_version),
+            "dialogParams": _dialog_params(options, attach=False),
+        },
+    )
+
+
 def attach(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str) -> Frame:
     """Take a call up again on a new connection; `sdp` is the complete answer to the server's offer."""
     return _request(
@@ -217,6 +237,14 @@ def _dialog_params(options: CallOptions, *, attach: bool) -> dict[str, Any]:
         "screenShare": False,
         "userVariables": {},
     }
+    if options.direction is CallDirection.INBOUND:
+        # Seen from us, as JavaScript turns them round: the caller is the remote side.
+        params.update(
+            remote_caller_id_name=options.caller_name,
+            remote_caller_id_number=options.caller_number,
+            caller_id_name=options.callee_name,
+            caller_id_number=options.destination_number,
+        )
     if options.client_state is not None:
         params["clientState"] = options.client_state
     if options.custom_headers:

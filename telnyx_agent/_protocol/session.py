@@ -16,41 +16,29 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ..errors import (
-    AuthenticationError,
-    CallError,
-    ClientConfigurationError,
-    GatewayError,
     LocalProtocolError,
-    NetworkError,
     SocketConnectionError,
     TxError,
 )
 from . import events, requests
 from .ai_events import AiConversation
+from .assistant import SessionAssistant
 from .channel import CALL_COMMANDS, Pending, RequestKind
+from .connection import Connection
+from .credentials import Login
 from .inbox import Inbound
 from .jsonrpc import RequestId
-from .liveness import Verdict
-from .outcomes import (
-    ClientFailed,
-    CloseConnection,
-    DropConnection,
-    LoginFailed,
-    Ready,
-    Reconnected,
-    ServerLocated,
-    SessionUpdated,
-)
-from .requests import AnonymousLogin, CallOptions, Frame
+from .outcomes import ServerLocated, SessionUpdated
+from .requests import CallOptions, Frame
 from .settings import SessionSettings
-from .states import NetworkReason, SessionState
+from .states import NetworkReason
 from .timers import TimerKind
-from .view import SessionView, no_clock
+from .view import no_clock
 
 __all__ = ["Session", "SessionSettings"]
 
@@ -58,7 +46,7 @@ _LOGIN_REQUIRED = -32000
 """What the server answers on a connection whose login it does not know (S2)."""
 
 
-class Session(SessionView):
+class Session(Connection, SessionAssistant):
     """One login. Not thread-safe; times are seconds on any clock that does not go back.
 
     Args:
@@ -71,7 +59,7 @@ class Session(SessionView):
 
     def __init__(
         self,
-        login: AnonymousLogin,
+        login: Login,
         *,
         new_id: Callable[[], str],
         random: Callable[[], float],
@@ -88,6 +76,7 @@ class Session(SessionView):
             events.Media: self._calls.media,
             events.Answer: self._calls.answer,
             events.Bye: self._calls.bye,
+            events.Invite: self._calls.invite,
             events.Attach: self._calls.attach,
             events.WidgetConfig: self._conversation.widget_config,
             AiConversation: self._conversation.receive,
@@ -95,74 +84,14 @@ class Session(SessionView):
 
     # -- the socket ----------------------------------------------------------------------------------------------------
 
-    def connection_opened(self, now: float) -> None:
-        """The socket is open: the login goes out (R6)."""
-        self._registration.open(now)
+    @property
+    def awaits_attempt(self) -> bool:
+        """Whether another connection is wanted, but not yet."""
+        return self._recovery.is_planned
 
-    def connection_closed(self, error: TxError | None, now: float) -> None:
-        """The socket is gone, or could not be opened. `OpenConnection` follows if it is to be replaced.
-
-        Not replaced are those of a session that is over or that never was ready. Calls end with them.
-
-        Args:
-            error: Why; None if it was closed in an orderly way.
-            now: The time.
-        """
-        if self._registration.is_over:
-            self._registration.close()
-            self._forget_connection()
-            self._timers.clear()
-            return
-        failure = error or NetworkError("network connection closed by the server")
-        if self._was_ready and self._recovery.is_allowed:
-            self._lose(failure, now)
-        elif self.state is not SessionState.IDLE or not self._recovery.try_without_region(self.voice_sdk_id):
-            self._registration.close()
-            self._forget_connection()
-            self._timers.clear()
-            self._failure = failure
-            if not self._was_ready:
-                self._events.append(LoginFailed(failure))
-            elif error is not None:
-                self._events.append(ClientFailed(error, is_final=True))
-            self._calls.fail_all(failure, now, lost=NetworkReason.NETWORK_LOST, bye=False)
-
-    def _lose(
-        self,
-        error: TxError,
-        now: float,
-        reason: NetworkReason = NetworkReason.NETWORK_LOST,
-        *,
-        deliberate: bool = False,
-        at_once: bool = False,
-    ) -> None:
-        """There is no connection any more, but there will be another."""
-        self._registration.lose()
-        self._forget_connection()
-        end = self._recovery.begin(error, now, at_once=at_once)
-        if end is not None:
-            self._fail(end, now, lost=reason)
-            return
-        self._calls.connection_lost(error, now, reason, deliberate=deliberate)
-        self._messages.connection_lost(now)
-
-    def _replace(self, error: TxError, now: float, reason: NetworkReason, **how: bool) -> None:
-        """The connection is no good any more, though its socket may be open."""
-        self._events.append(DropConnection())
-        self._lose(error, now, reason, **how)
-
-    def _forget_connection(self) -> None:
-        self._liveness.stop()
-        self._channel.forget()
-        self._inbox.forget()
-
-    def _open_another(self, now: float) -> None:
-        """The time has come for the next attempt."""
-        if self._recovery.is_session_stale(now):
-            self._registration.renew()
-            self._channel.voice_sdk_id = None
-            self._calls.session_renewed(now)
-        self._recovery.attempt_due(self.voice_sdk_id)
+    def network_changed(self, now: float) -> None:
+        """This machine has a network again, or another one: a planned attempt is made now."""
+        self._recovery.hurry(now)
 
     def receive_text(self, text: str | bytes, now: float) -> None:
         """A frame came. Never raises for what the server sends."""
@@ -184,7 +113,9 @@ class Session(SessionView):
             elif timer.kind is TimerKind.ATTEMPT:
                 self._open_another(now)
             elif timer.kind is TimerKind.RECONNECT:
-                self._fail(self._recovery.exhausted(), now, lost=NetworkReason.NETWORK_LOST)
+                self._fail(self._login_error or self._recovery.exhausted(), now, lost=NetworkReason.NETWORK_LOST)
+            elif timer.kind in (TimerKind.AGENT, TimerKind.ANSWER):
+                self.conversation_timer_due(timer.kind, now)
             elif timer.about:
                 self._calls.timer_due(timer, now)
             else:
@@ -194,19 +125,12 @@ class Session(SessionView):
         pending = self._channel.settle(request_id)
         if pending is not None and pending.kind is RequestKind.ATTACH:
             self._calls.attach_refused(pending.about, None, now)
+        elif pending is not None and pending.kind is RequestKind.ANSWER:
+            self._calls.answer_refused(pending.about, None, now)
+        elif pending is not None and pending.kind is RequestKind.RELOGIN:
+            self._relogin.refused(None)
         elif pending is not None and pending.kind in CALL_COMMANDS:
             self._calls.command_answered(pending, None, now)
-
-    def _look_at_liveness(self, kind: TimerKind, now: float) -> None:
-        verdict = self._liveness.timer_due(kind, now)
-        if verdict is Verdict.UNCERTAIN:
-            self._request(RequestKind.PING, "", now, requests.ping, self.voice_sdk_id)
-        elif verdict is Verdict.DEAD:
-            error = NetworkError("the network connection is dead: the server does not answer any more")
-            if self._recovery.is_allowed:
-                self._replace(error, now, NetworkReason.NETWORK_LOST, at_once=True)
-            else:
-                self._fail(error, now, lost=NetworkReason.NETWORK_LOST)
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -233,54 +157,6 @@ class Session(SessionView):
         if self._calls.media_lost(call_id, error, now, can_repair=was_up and self._recovery.is_allowed):
             self._replace(error, now, NetworkReason.NETWORK_LOST, deliberate=True, at_once=True)
 
-    # -- the assistant -------------------------------------------------------------------------------------------------
-
-    def send_message(self, text: str, image_urls: Sequence[str], now: float, *, may_wait: bool = False) -> str:
-        """Send typed text, images (`data:` or `https:` URLs) or both; the transcript has it at once (R45, R48).
-
-        Args:
-            text: The text.
-            image_urls: The images.
-            now: The time.
-            may_wait: Whether to keep the message while a call is being set up or taken up again. What became of it is
-                then told by `MessageSent` or `MessageFailed`.
-
-        Returns:
-            The id of the transcript item.
-
-        Raises:
-            ClientConfigurationError: There is nothing to send.
-            CallError: No call is active; nothing was sent.
-            SocketConnectionError: A call is active, but its connection is lost at the moment; nothing was sent.
-        """
-        if not text.strip() and not image_urls:
-            raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
-        if self.is_ready and self._calls.has_active:
-            return self._messages.send(text, tuple(image_urls), now, may_wait=may_wait)
-        if may_wait and self._calls.has_any:
-            return self._messages.keep(text, tuple(image_urls))
-        if self._calls.has_lost or self._calls.has_active:
-            raise SocketConnectionError(
-                "the connection is lost at the moment and being made again; the message was not sent"
-            )
-        raise CallError("no call is active; messages reach the assistant only during a call")
-
-    def send_function_call_output(self, call_id: str, output: str, now: float) -> None:
-        """Answer a `FunctionCallReceived`.
-
-        Raises:
-            SocketConnectionError: Not connected; an answer that comes late is worth nothing, so it is not kept (R49).
-        """
-        self._notify(requests.function_call_output(call_id, output))
-
-    def subscribe_audio_stream(self, now: float) -> None:
-        """Ask for events about audio before it is played; they come as `AiMessage`.
-
-        Raises:
-            SocketConnectionError: Not connected.
-        """
-        self._notify(requests.audio_stream_subscribe())
-
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def disconnect(self, now: float) -> None:
@@ -289,27 +165,6 @@ class Session(SessionView):
             return
         self._calls.hang_up_all(now)
         self._close()
-
-    def _fail(
-        self,
-        error: TxError,
-        now: float,
-        *,
-        lost: NetworkReason | None = NetworkReason.SERVER_ERROR,
-        cause: str | None = None,
-        bye: bool = True,
-    ) -> None:
-        self._failure = error
-        self._recovery.stop()
-        self._events.append(ClientFailed(error, is_final=True) if self._was_ready else LoginFailed(error))
-        self._calls.fail_all(error, now, lost=lost, cause=cause, bye=bye)
-        self._close()
-
-    def _close(self) -> None:
-        self._registration.end()
-        self._liveness.stop()
-        self._timers.clear()
-        self._events.append(CloseConnection())
 
     # -- frames --------------------------------------------------------------------------------------------------------
 
@@ -335,6 +190,7 @@ class Session(SessionView):
         pending = self._channel.settle(request_id)
         if pending is not None:
             self._liveness.confirmed(now)
+            self._socket_health.answered(request_id, now)
             self._adopt_session_id(reply, pending)
             if pending.kind is RequestKind.LOGIN:
                 self._registration.login_accepted(now)
@@ -343,6 +199,10 @@ class Session(SessionView):
                 self._calls.invite_accepted(pending.about)
             elif pending.kind is RequestKind.ATTACH:
                 self._calls.attach_accepted(pending.about, now)
+            elif pending.kind is RequestKind.ANSWER:
+                self._calls.answer_accepted(pending.about, now)
+            elif pending.kind is RequestKind.RELOGIN:
+                self._relogin.accepted()
             elif pending.kind is RequestKind.MESSAGE:
                 self._messages.confirmed(pending.about)
             elif pending.kind is RequestKind.BYE:
@@ -366,6 +226,8 @@ class Session(SessionView):
             self._calls.bye_answered(pending.about)
         if pending.kind is RequestKind.LOGIN:
             self._conclude(self._registration.login_refused(refusal), now)
+        elif pending.kind is RequestKind.RELOGIN:
+            self._relogin.refused(refusal)
         elif refusal.code == _LOGIN_REQUIRED:
             self._log_in_again(pending, refusal, now)
         elif pending.kind is RequestKind.GATEWAY_STATE:
@@ -374,8 +236,10 @@ class Session(SessionView):
             self._calls.invite_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.ATTACH:
             self._calls.attach_refused(pending.about, refusal, now)
+        elif pending.kind is RequestKind.ANSWER:
+            self._calls.answer_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.MESSAGE:
-            self._conversation.refused(pending.about, refusal)
+            self._conversation.refused(pending.about, refusal, now)
 
     def _log_in_again(self, pending: Pending, refusal: events.Refusal, now: float) -> None:
         """The server does not know our login any more (R16). An invite goes out again after the next one."""
@@ -383,8 +247,10 @@ class Session(SessionView):
         self._conclude(self._registration.login_lost(refusal, now), now)
         if pending.kind is RequestKind.INVITE:
             self._calls.invite_later(pending.about)
+        elif pending.kind is RequestKind.ANSWER:
+            self._calls.answer_later(pending.about)
         elif pending.kind is RequestKind.MESSAGE and not self._registration.is_over:
-            self._conversation.refused(pending.about, refusal)
+            self._conversation.refused(pending.about, refusal, now)
 
     def _adopt_session_id(self, reply: events.Reply, pending: Pending) -> None:
         """The server's word counts (R10); the login's result is news even if it says what we said."""
@@ -392,34 +258,6 @@ class Session(SessionView):
         if session_id != self.session_id or pending.kind is RequestKind.LOGIN:
             self._registration.session_id = session_id
             self._events.append(SessionUpdated(session_id))
-
-    def _conclude(self, outcome: Ready | LoginFailed | None, now: float) -> None:
-        """What the registration came to."""
-        if isinstance(outcome, LoginFailed):
-            self._login_failed(outcome.error, now)
-        elif outcome is not None:
-            if not self._was_ready:
-                self._was_ready = True
-                self._events.append(outcome)
-            elif self._recovery.lost_at is not None:
-                self._events.append(Reconnected())
-            self._recovery.succeeded()
-            self._liveness.start(now)
-            self._calls.session_ready(now)
-
-    def _login_failed(self, error: TxError, now: float) -> None:
-        """Final for a first login and for a refusal; otherwise another connection may do better (R14, R15)."""
-        if isinstance(error, AuthenticationError):
-            self._fail(error, now)
-        elif self._was_ready and self._recovery.is_allowed:
-            is_gateway = isinstance(error, GatewayError)
-            self._replace(error, now, NetworkReason.SERVER_ERROR if is_gateway else NetworkReason.NETWORK_LOST)
-        else:
-            self._fail(error, now)
-
-    def _request(self, kind: RequestKind, about: str, now: float, build: Callable[..., Frame], *args: Any) -> None:
-        request_id = self._channel.expect(Pending(kind, about), now + self._settings.request_timeout)
-        self._channel.send(build(request_id, *args))
 
     def _notify(self, frame: Frame) -> None:
         if not self.is_ready:
@@ -429,7 +267,9 @@ class Session(SessionView):
     # -- the server's requests; those about calls and the conversation go straight there -------------------------------
 
     def _on_client_ready(self, event: events.ClientReady, now: float) -> None:
-        if event.reattached_calls is not None:
+        if self._relogin.explains_announcement():
+            self._registration.ask_again(now)
+        elif event.reattached_calls is not None:
             self._calls.reattached(event.reattached_calls, now)
         self._registration.client_ready(now)
 
@@ -440,6 +280,7 @@ class Session(SessionView):
 
     def _on_ping(self, event: events.Ping, now: float) -> None:
         if self._registration.is_logged_in:
+            self._socket_health.server_ping(now)
             self._request(RequestKind.PING, "", now, requests.ping, self.voice_sdk_id)
 
     def _on_punt(self, event: events.Punt, now: float) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "GATEWAY_TABLE",
     "SESSION_TABLE",
     "AgentState",
+    "CallDirection",
     "CallInput",
     "CallState",
     "CallStateKind",
@@ -218,10 +219,21 @@ class CallStateKind(enum.Enum):
     DONE = "DONE"
 
 
+class CallDirection(str, enum.Enum):
+    """Who called whom. JavaScript: `direction`."""
+
+    INBOUND = "inbound"
+    """Somebody calls you."""
+    OUTBOUND = "outbound"
+    """You call."""
+
+
 class CallInput(enum.Enum):
     """What can happen to a call."""
 
     PLACED = "the offer is being made"
+    OFFERED = "somebody calls us"
+    TAKEN = "the user takes the call, and the answer is being made"
     PROGRESS = "the far end rings or sends early media"
     ESTABLISHED = "the far end answered and its SDP is applied"
     HELD = "the server confirmed the hold"
@@ -234,6 +246,7 @@ class CallInput(enum.Enum):
 CALL_TABLE: Mapping[CallStateKind, Mapping[CallInput, CallStateKind]] = {
     CallStateKind.NEW: {
         CallInput.PLACED: CallStateKind.CONNECTING,
+        CallInput.OFFERED: CallStateKind.RINGING,
         CallInput.ENDED: CallStateKind.DONE,
     },
     CallStateKind.CONNECTING: {
@@ -243,6 +256,7 @@ CALL_TABLE: Mapping[CallStateKind, Mapping[CallInput, CallStateKind]] = {
     },
     CallStateKind.RINGING: {
         CallInput.PROGRESS: CallStateKind.RINGING,
+        CallInput.TAKEN: CallStateKind.CONNECTING,
         CallInput.ESTABLISHED: CallStateKind.ACTIVE,
         CallInput.ENDED: CallStateKind.DONE,
     },
@@ -342,9 +356,9 @@ class CallState:
     NEW: ClassVar[CallState]
     """Made; nothing has been done for it yet."""
     CONNECTING: ClassVar[CallState]
-    """The offer is being made or on its way."""
+    """The offer is being made or on its way; of an incoming call, the answer."""
     RINGING: ClassVar[CallState]
-    """The far end rings; early media may be heard."""
+    """The far end rings, and early media may be heard; or an incoming call waits for your answer."""
     ACTIVE: ClassVar[CallState]
     """Answered."""
     HELD: ClassVar[CallState]

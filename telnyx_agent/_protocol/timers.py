@@ -25,6 +25,8 @@ class TimerKind(enum.Enum):
     LIVENESS = "look at the liveness clocks"
     PROBE = "no answer to a probe"
     ATTEMPT = "the next attempt to reconnect"
+    AGENT = "look at what the agent does"
+    ANSWER = "the answer to a question has settled"
     RECONNECT = "all attempts to reconnect together"
 
 

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 import attrs
 
+from .hearing import beginning
+
 __all__ = ["EPOCH", "GrowingText", "TextPrefix", "TranscriptionItem", "whole"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -102,6 +104,8 @@ class TranscriptionItem:
         call_id: The call it belongs to.
         response_id: The assistant's response it belongs to.
         interrupted: Whether the user cut the assistant short.
+        heard_share: Of an interrupted item, the share that was really heard, 0.0 to 1.0, estimated from how long the
+            agent's voice was heard; None where nobody listened, as in a call without audio.
         at: As `timestamp`, on the monotonic clock of the connection; for measuring, not compared.
     """
 
@@ -119,6 +123,7 @@ class TranscriptionItem:
     call_id: str | None = attrs.field(default=None, kw_only=True)
     response_id: str | None = attrs.field(default=None, kw_only=True)
     interrupted: bool = attrs.field(default=False, kw_only=True)
+    heard_share: float | None = attrs.field(default=None, kw_only=True)
     at: float = attrs.field(default=0.0, eq=False, kw_only=True)
 
     @property
@@ -140,8 +145,21 @@ class TranscriptionItem:
             call_id=self.call_id,
             response_id=self.response_id,
             interrupted=self.interrupted,
+            heard_share=self.heard_share,
             at=self.at,
         )
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the user cut the assistant short; the same as `interrupted`."""
+        return self.interrupted
+
+    @property
+    def heard_text(self) -> str:
+        """The words that were really heard: all of `content`, or, of an interrupted item, the estimated beginning."""
+        if not self.interrupted or self.heard_share is None:
+            return self.content
+        return beginning(self.content, self.heard_share)
 
     @property
     def text(self) -> str:
@@ -182,6 +200,7 @@ class TranscriptionItem:
             "call_id": self.call_id,
             "response_id": self.response_id,
             "interrupted": self.interrupted,
+            "heard_share": self.heard_share,
         }
 
     @classmethod
@@ -205,6 +224,7 @@ class TranscriptionItem:
             call_id=values.get("call_id"),
             response_id=values.get("response_id"),
             interrupted=bool(values.get("interrupted", False)),
+            heard_share=values.get("heard_share"),
         )
 
     def __str__(self) -> str:

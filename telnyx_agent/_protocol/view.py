@@ -10,19 +10,22 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ..errors import TxError
-from .calls import Calls
 from .channel import Channel
 from .conversation import Conversation
+from .credentials import CredentialLogin, Login, target_of
 from .hold import HoldWish
 from .inbox import Inbox
+from .incoming import AllCalls
 from .keys import KeyRun
 from .liveness import Liveness
 from .messages import Messages
 from .outcomes import SessionEvent
 from .recovery import Recovery
 from .registration import Registration
-from .requests import AnonymousLogin
+from .relogin import Relogin
+from .requests import Frame
 from .settings import SessionSettings
+from .socket_health import SocketConnectionMetrics, SocketHealth
 from .states import AgentState, SessionState
 from .timers import Timers
 from .transcription import EPOCH, TranscriptionItem
@@ -41,13 +44,12 @@ class SessionView:
 
     def __init__(
         self,
-        login: AnonymousLogin,
+        login: Login,
         new_id: Callable[[], str],
         random: Callable[[], float],
         wall_clock: Callable[[], datetime],
         settings: SessionSettings,
     ) -> None:
-        self._login = login
         self._settings = settings
         self._events: deque[SessionEvent] = deque()
         report = self._events.append
@@ -56,9 +58,11 @@ class SessionView:
         self._registration = Registration(login, self._channel, self._timers, settings, random)
         self._recovery = Recovery(self._timers, settings, random, report)
         self._liveness = Liveness(self._timers, settings)
-        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report)
+        self._socket_health = SocketHealth()
+        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report, timers=self._timers)
         self._messages = Messages(self._channel, self._conversation, settings, report)
-        self._calls = Calls(
+        self._relogin = Relogin(self._channel, self._registration, settings, report)
+        self._calls = AllCalls(
             self._channel,
             self._timers,
             self._registration,
@@ -71,6 +75,8 @@ class SessionView:
         self._inbox = Inbox(report)
         self._was_ready = False
         self._failure: TxError | None = None
+        # What the first login failed with that is being tried again.
+        self._login_error: TxError | None = None
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
@@ -105,9 +111,9 @@ class SessionView:
         return self._channel.voice_sdk_id
 
     @property
-    def target_id(self) -> str:
-        """Whom the session is locked to."""
-        return self._login.target_id
+    def target_id(self) -> str | None:
+        """Whom the session is locked to; None if calls go where they are dialled to."""
+        return target_of(self._registration.login)
 
     @property
     def call_report_id(self) -> str | None:
@@ -139,17 +145,43 @@ class SessionView:
         """What the assistant does at the moment."""
         return self._conversation.agent_state
 
+    @property
+    def socket_metrics(self) -> SocketConnectionMetrics:
+        """What the pings say of the connection; the same object until there is news."""
+        return self._socket_health.metrics
+
     def is_waiting(self, item_id: str) -> bool:
         """Whether a message waits for the connection."""
         return self._messages.is_waiting(item_id)
 
-    # -- what is the business of the calls alone -----------------------------------------------------------------------
-
-    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
-        """The complete offer of a call is there.
+    def update_credentials(self, login: CredentialLogin, now: float) -> None:
+        """Log in with other credentials on the same connection; `CredentialsUpdated` or `CredentialsRefused` follows.
 
         Raises:
-            LocalProtocolError: The call has one already.
+            LocalProtocolError: The session is an assistant's, or such a change is under way.
+            SocketConnectionError: The session is over, or its login is under way.
+        """
+        self._relogin.start(login, now)
+
+    # -- what is the business of the calls alone -----------------------------------------------------------------------
+
+    def answer_call(self, call_id: str, custom_headers: tuple[tuple[str, str], ...], now: float) -> str:
+        """Take an incoming call.
+
+        Returns:
+            The offer. Make an answer to it, then call `set_local_description`.
+
+        Raises:
+            CallError: There is no such call (any more).
+            LocalProtocolError: It is not an incoming one, or was taken already.
+        """
+        return self._calls.answer_call(call_id, custom_headers, now)
+
+    def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
+        """The complete offer of a call is there, or the answer to that of an incoming one.
+
+        Raises:
+            LocalProtocolError: The call has one already, or wants none.
         """
         self._calls.set_local_description(call_id, sdp, now)
 
@@ -192,6 +224,11 @@ class SessionView:
     def set_bye_headers(self, call_id: str, headers: tuple[tuple[str, str], ...]) -> None:
         """Custom headers for the bye of a call, if it comes to one. A call that has ended is no error."""
         self._calls.set_bye_headers(call_id, headers)
+
+    def send_debug_frame(self, frame: Frame) -> None:
+        """Send a frame of a debug report (protocol.md 7.1); it is lost where there is no connection."""
+        if self.is_ready:
+            self._channel.send(frame)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ __all__ = [
     "PumpDispatcher",
     "ThreadDispatcher",
     "dispatcher_factory",
+    "report",
 ]
 
 SLOW_CALLBACK = 0.5
@@ -81,6 +82,11 @@ class Dispatcher:
         """
         return True
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether, after `close`, all callbacks have run; True where that cannot be known."""
+        return True
+
     def is_current_thread(self) -> bool:
         """Whether the calling thread is running a callback of this dispatcher."""
         return self._running_on == threading.get_ident()
@@ -125,6 +131,10 @@ class ThreadDispatcher(Dispatcher):
         with self._state:
             self._closing = True
             self._state.notify_all()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._thread is None
 
     def join(self, timeout: float | None = None) -> bool:
         thread = self._thread
@@ -296,13 +306,17 @@ def _name(fn: Callable[[], object]) -> str:
 
 
 def _report(name: str, exc: BaseException) -> None:
+    report(_logger, f"{name} raised {type(exc).__name__}; the call goes on", exc)
+
+
+def report(logger: logging.Logger, text: str, exc: BaseException) -> None:
     """Show users their bug: through logging where it is set up, else on stderr. Silence would hide it for days."""
     try:
-        if _is_configured(_logger):
-            _logger.error("%s raised %s; the call goes on", name, type(exc).__name__, exc_info=exc)
+        if _is_configured(logger):
+            logger.error("%s", text, exc_info=exc)
         elif sys.stderr is not None:
             lines = traceback.format_exception(type(exc), exc, exc.__traceback__)
-            sys.stderr.write(f"telnyx_agent: {name} raised {type(exc).__name__}; the call goes on\n{''.join(lines)}")
+            sys.stderr.write(f"telnyx_agent: {text}\n{''.join(lines)}")
     except Exception:  # noqa: BLE001
         # A broken log handler or a closed stderr: there is nowhere left to report to, and the next callback must still
         # run.

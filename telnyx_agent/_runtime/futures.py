@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
@@ -46,6 +47,23 @@ class CommandFuture(Future[T]):
         """A future of a command that had nothing to do, or could not be given."""
         future: CommandFuture[Any] = cls()
         future.settle(result, error)
+        return future
+
+    @classmethod
+    def settled_after(cls, dispatcher: Dispatcher | None) -> CommandFuture[Any]:
+        """A future of a command that has nothing left to do but to wait until the last callbacks were delivered,
+        `CALLBACK_GRACE` at most. There may be no loop any more that could watch the time.
+        """
+        if dispatcher is None or dispatcher.has_ended or dispatcher.is_current_thread():
+            return cls.settled()
+        future: CommandFuture[Any] = cls(dispatcher)
+        dispatcher.submit(future.settle, "settle")
+        timer = threading.Timer(CALLBACK_GRACE, future.settle)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # no more threads
+            future.settle()
         return future
 
     # -- users: any thread ---------------------------------------------------------------------------------------------

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, Literal
 
+from .._flight import FlightSlot
 from .._protocol.redact import redacted_text
 from ..config import LogLevel
 from .third_party_logs import hide_secrets
 
-__all__ = ["ClientLog"]
+__all__ = ["ClientLog", "Sink"]
+
+Sink = Callable[[LogLevel, str, "BaseException | None"], None]
 
 
 class ClientLog:
@@ -24,23 +28,37 @@ class ClientLog:
     Args:
         level: What goes to stderr; `LogLevel.NONE` is nothing at all.
         client_number: Which client of the process; part of the logger's name.
+        flight: Whose recorder gets the frames.
+        sink: Takes, in the place of stderr, each message whose level is wanted, with the exception that goes with it.
+            It is called on any thread, and must neither block nor raise.
     """
 
-    def __init__(self, level: LogLevel, client_number: int) -> None:
+    def __init__(
+        self, level: LogLevel, client_number: int, flight: FlightSlot | None = None, sink: Sink | None = None
+    ) -> None:
         self._level = level
+        self._flight = FlightSlot() if flight is None else flight
+        self._sink = sink
+        self._number = client_number
+        self._is_closed = False
         self._logger = logging.getLogger(f"telnyx_agent.client.{client_number}")
         self._stderr: _StderrHandler | None = None
         hide_secrets()
-        if level > LogLevel.NONE:
-            self._stderr = _StderrHandler()
-            self._stderr.setFormatter(
-                logging.Formatter(f"%(asctime)s telnyx-agent[{client_number}] %(levelname)s %(message)s")
-            )
+        self.level = level
 
     @property
     def level(self) -> LogLevel:
-        """What goes to stderr."""
+        """What goes to stderr, or to the sink. May be changed at any time."""
         return self._level
+
+    @level.setter
+    def level(self, level: LogLevel) -> None:
+        self._level = level
+        if level > LogLevel.NONE and self._stderr is None and self._sink is None and not self._is_closed:
+            self._stderr = _StderrHandler()
+            self._stderr.setFormatter(
+                logging.Formatter(f"%(asctime)s telnyx-agent[{self._number}] %(levelname)s %(message)s")
+            )
 
     def error(self, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
         """Something went wrong, and the user has to do something about it."""
@@ -69,6 +87,8 @@ class ClientLog:
             direction: `"<"` for received, `">"` for sent.
             text: The frame.
         """
+        if (recorder := self._flight.recorder) is not None:
+            recorder.frame(direction, text)
         if self._level < LogLevel.VERTO:
             return
         self._log(LogLevel.VERTO, logging.DEBUG, "%s %s", (direction, redacted_text(text)))
@@ -78,7 +98,9 @@ class ClientLog:
         self._log(LogLevel.STATS, logging.DEBUG, message, args)
 
     def close(self) -> None:
-        """Nothing more goes to stderr."""
+        """Nothing more goes to stderr or to the sink."""
+        self._is_closed = True
+        self._sink = None
         handler, self._stderr = self._stderr, None
         if handler is not None:
             handler.close()
@@ -90,6 +112,9 @@ class ClientLog:
         if self._logger.isEnabledFor(standard):
             # The record should name the caller of error(), info() and so on.
             self._logger.log(standard, message, *args, exc_info=exc, stacklevel=3)
+        sink = self._sink
+        if sink is not None and level <= self._level:
+            sink(level, message % args if args else message, exc_info)
         handler = self._stderr
         if handler is not None and level <= self._level:
             handler.handle(self._logger.makeRecord(self._logger.name, standard, "", 0, message, args, exc))

@@ -13,7 +13,7 @@ import threading
 
 __all__ = ["DEFAULT_INTERVAL", "hold", "release"]
 
-DEFAULT_INTERVAL = 0.0005
+DEFAULT_INTERVAL = 0.0002
 """Seconds; what `TxClient` asks for unless told otherwise."""
 
 _lock = threading.Lock()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from ..errors import TxTimeoutError
@@ -56,6 +57,7 @@ class Watch(Generic[T]):
         # Per waiter, what was set since it looked last. It empties its own, so a history is as long as the waiter is
         # slow.
         self._unseen: list[deque[T]] = []
+        self._followers: tuple[Callable[[T], object], ...] = ()
 
     def get(self) -> T:
         """The value now."""
@@ -68,6 +70,28 @@ class Watch(Generic[T]):
             for unseen in self._unseen:
                 unseen.append(value)
             self._changed.notify_all()
+            # Under the lock, so that followers see the values in the order in which they were set.
+            for follower in self._followers:
+                follower(value)
+
+    @contextlib.contextmanager
+    def following(self, follower: Callable[[T], object]) -> Iterator[None]:
+        """Call `follower` with the present value and every later one, in order, on the thread that sets it.
+
+        It must be quick and not raise.
+        """
+
+        def entry(value: T) -> None:
+            follower(value)
+
+        with self._changed:
+            self._followers = (*self._followers, entry)
+            follower(self._value)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._followers = tuple(other for other in self._followers if other is not entry)
 
     def wait(
         self, predicate: Callable[[T], object], timeout: float | None = None, *, what: str = "what was waited for"

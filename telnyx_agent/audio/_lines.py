@@ -182,7 +182,7 @@ def complete(stream: AudioStream, lines: list[Line]) -> None:
     served = {direction for line in lines for direction in line.devices}
     for line in lines:
         line.callbacks.discard = None if "output" in served else functools.partial(stream.pull_render, BLOCK)
-        line.callbacks.fill = None if "input" in served else functools.partial(stream.push_capture, SILENCE)
+        line.callbacks.fill = None if "input" in served else functools.partial(stream.push_capture, SILENCE[:BLOCK])
 
 
 def _open_duplex(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._paced import PacedDevice
-from ._samples import BLOCK, SILENCE
+from ._samples import FRAME, SILENCE
 from .device import AudioStream
 
 __all__ = ["NullAudio", "SilentRun"]
@@ -29,12 +29,12 @@ class SilentRun:
         self._stream = stream
 
     def capture(self) -> None:
-        """Push 10 ms of silence."""
+        """Push 20 ms of silence."""
         self._stream.push_capture(SILENCE)
 
     def render(self) -> None:
-        """Pull 10 ms, for nobody."""
-        self._stream.pull_render(BLOCK)
+        """Pull 20 ms, for nobody."""
+        self._stream.pull_render(FRAME)
 
     def close(self) -> None:
         """Nothing is open."""

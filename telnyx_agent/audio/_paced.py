@@ -18,11 +18,11 @@ class Run(Protocol):
     """One call's worth of a device. All methods are called on the pacing thread, one after the other."""
 
     def capture(self) -> None:
-        """Push 10 ms."""
+        """Push 20 ms."""
         ...
 
     def render(self) -> None:
-        """Pull 10 ms."""
+        """Pull 20 ms."""
         ...
 
     def close(self) -> None:
@@ -77,12 +77,12 @@ class PacedDevice(abc.ABC):
 
     @property
     def late_ticks(self) -> int:
-        """10 ms blocks of the present or last call that came a period or more too late and were made up for."""
+        """20 ms blocks of the present or last call that came a period or more too late and were made up for."""
         return 0 if self._pacer is None else self._pacer.late_ticks
 
     @property
     def skipped_ticks(self) -> int:
-        """10 ms blocks of the present or last call that were given up because the process stood still for too long."""
+        """20 ms blocks of the present or last call that were given up because the process stood still for too long."""
         return 0 if self._pacer is None else self._pacer.skipped_ticks
 
     def __repr__(self) -> str:

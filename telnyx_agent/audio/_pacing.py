@@ -1,6 +1,6 @@
-"""The pace of devices without a clock of their own: 10 ms blocks at start + n * 10 ms, on a thread of the SDK.
+"""The pace of devices without a clock of their own: 20 ms blocks at start + n * 20 ms, on a thread of the SDK.
 
-`Schedule` is the arithmetic, with time as an argument; `Pacer` is the thread. Sleeping 10 ms between blocks would drift
+`Schedule` is the arithmetic, with time as an argument; `Pacer` is the thread. Sleeping 20 ms between blocks would drift
 by the time that the work takes; deadlines on a grid do not.
 """
 
@@ -16,10 +16,10 @@ __all__ = ["MAX_BURST", "PERIOD", "Pacer", "Schedule"]
 logger = logging.getLogger("telnyx_agent.audio")
 
 
-PERIOD = 0.01
+PERIOD = 0.02
 """Seconds per block."""
 
-MAX_BURST = 10
+MAX_BURST = 5
 """Blocks made up for in a row after a stall: as much as the buffers of a call take without adding lasting delay."""
 
 _JOIN_TIMEOUT = 5.0
@@ -62,7 +62,7 @@ class Schedule:
 
 
 class Pacer:
-    """Runs `steps`, in order, every 10 ms on a thread of its own, then `on_end`, until `stop()`.
+    """Runs `steps`, in order, every 20 ms on a thread of its own, then `on_end`, until `stop()`.
 
     An exception from a step is logged with its traceback, once for each step, and the pace goes on: a call does not end
     because one block could not be made.

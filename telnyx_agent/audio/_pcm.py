@@ -12,7 +12,7 @@ from ..errors import ClientConfigurationError
 from ._paced import PacedDevice
 from ._queue import SampleQueue
 from ._resample import Resampler, check_rate
-from ._samples import BLOCK, SAMPLE_RATE, SILENCE, Int16, as_int16, to_float, to_int16
+from ._samples import FRAME, SAMPLE_RATE, SILENCE, Int16, as_int16, copied, to_float, to_int16
 from .device import AudioStream, PcmLike
 
 __all__ = ["PcmAudio", "PcmSink", "PcmSource"]
@@ -23,7 +23,7 @@ logger = logging.getLogger("telnyx_agent.audio")
 PcmSource = Callable[[int], PcmLike | None] | Iterable[PcmLike] | PcmLike
 PcmSink = Callable[[Int16], object]
 
-_TICKS_PER_SECOND = 100
+_TICKS_PER_SECOND = SAMPLE_RATE // FRAME
 
 
 class PcmAudio(PacedDevice):
@@ -38,10 +38,10 @@ class PcmAudio(PacedDevice):
         reply = audio.read(16000, timeout=5)
 
     Args:
-        source: A function that is called every 10 ms with the number of samples that are due and returns so many (fewer
+        source: A function that is called every 20 ms with the number of samples that are due and returns so many (fewer
             or None: the rest is silence; more: kept for the next time), or an iterable of pieces of any length, or one
             piece; after the end there is silence. It runs on the audio thread: it must return within milliseconds.
-        sink: A function that is called every 10 ms with the agent's voice as a numpy int16 array. It runs on the audio
+        sink: A function that is called every 20 ms with the agent's voice as a numpy int16 array. It runs on the audio
             thread, too.
         sample_rate: Samples per second of everything above.
         queue_seconds: How much `write()` may be ahead of the call, and `read()` behind it. What is more is dropped, and
@@ -187,6 +187,7 @@ class _PcmRun:
         self._source = source
         self._sink = sink
         self._sample_rate = sample_rate
+        self._is_native = sample_rate == SAMPLE_RATE
         self.close = on_close
         self._to_call = Resampler(sample_rate, SAMPLE_RATE)
         self._from_call = Resampler(SAMPLE_RATE, sample_rate)
@@ -195,20 +196,21 @@ class _PcmRun:
         self._failed: set[str] = set()
 
     def capture(self) -> None:
-        # At 22050 Hz a block has 220 or 221 samples in turn, so that 100 of them are a second.
+        if self._is_native:
+            self._stream.push_capture(self._next(FRAME))
+            return
+        # At 11025 Hz a block has 220 or 221 samples in turn, so that 50 of them are a second.
         start = self._ticks * self._sample_rate // _TICKS_PER_SECOND
         self._ticks += 1
         pcm = self._next(self._ticks * self._sample_rate // _TICKS_PER_SECOND - start)
-        if self._sample_rate != SAMPLE_RATE:
-            pcm = to_int16(self._to_call.process(to_float(pcm)))
-        self._stream.push_capture(pcm)
+        self._stream.push_capture(to_int16(self._to_call.process(to_float(pcm))))
 
     def render(self) -> None:
-        pcm = self._stream.pull_render(BLOCK)
-        if self._sample_rate != SAMPLE_RATE:
-            pcm = to_int16(self._from_call.process(to_float(pcm)))
+        pcm = self._stream.pull_render(FRAME)
+        if self._is_native:
+            pcm = copied(pcm)  # the program may work in its own array
         else:
-            pcm = pcm.copy()  # the program may work in its own array
+            pcm = to_int16(self._from_call.process(to_float(pcm)))
         # BaseException here and below: SystemExit, too, would end the thread and with it the call's sound, unseen.
         try:
             self._sink(pcm)
@@ -220,7 +222,10 @@ class _PcmRun:
         """Exactly so many samples of the source, with silence in place of what it lacks."""
         early, missing = self._early, samples - len(self._early)
         if missing > 0:
-            given = np.concatenate((early, self._ask(missing)))
+            given = self._ask(missing)
+            if len(given) == samples:  # as it nearly always is
+                return given
+            given = np.concatenate((early, given))
             padding = max(0, samples - len(given))
             early = np.concatenate((given, np.zeros(padding, np.int16))) if padding else given
         self._early = early[samples:]

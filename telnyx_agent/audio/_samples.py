@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..errors import ClientConfigurationError
 from .device import PcmLike
 
-__all__ = ["BLOCK", "SAMPLE_RATE", "SILENCE", "Float32", "Int16", "as_int16", "to_float", "to_int16"]
+__all__ = ["BLOCK", "FRAME", "SAMPLE_RATE", "SILENCE", "Float32", "Int16", "as_int16", "copied", "to_float", "to_int16"]
 
 Int16 = npt.NDArray[np.int16]
 Float32 = npt.NDArray[np.float32]
@@ -19,12 +19,15 @@ SAMPLE_RATE = 48000
 """Samples per second at the seam; Opus' own rate, so that nothing is converted twice."""
 
 BLOCK = SAMPLE_RATE // 100
-"""Samples in 10 ms, the unit in which devices work."""
+"""Samples in 10 ms, the unit in which sound cards work."""
+
+FRAME = SAMPLE_RATE // 50
+"""Samples in 20 ms, the unit in which devices without hardware work: as long as a packet, so nothing gets later."""
 
 _SCALE = 32768.0
 
-SILENCE: Int16 = np.zeros(BLOCK, np.int16)
-"""One block of silence, shared and therefore read-only."""
+SILENCE: Int16 = np.zeros(FRAME, np.int16)
+"""20 ms of silence, shared and therefore read-only."""
 SILENCE.setflags(write=False)
 
 
@@ -53,6 +56,11 @@ def as_int16(pcm: PcmLike | npt.NDArray[Any]) -> Int16:
     if view.nbytes % 2:
         raise ClientConfigurationError(f"audio must be 16-bit samples, two bytes each; got {view.nbytes} bytes")
     return np.frombuffer(view, np.int16)
+
+
+def copied(pcm: Int16) -> Int16:
+    """A copy of contiguous samples. Not by numpy: for more than 500 it gives up the GIL, and waits for it to return."""
+    return np.frombuffer(bytearray(pcm), np.int16)
 
 
 def to_float(pcm: Int16) -> Float32:

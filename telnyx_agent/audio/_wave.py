@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ClientConfigurationError, MediaError
 from ._paced import PacedDevice
 from ._pacing import PERIOD
-from ._samples import BLOCK, SILENCE
+from ._samples import FRAME, SILENCE
 from ._waits import wait_for
 from ._wavefile import PathLike, WavReader, WavWriter
 from .device import AudioStream
@@ -135,7 +135,7 @@ class _WaveRun:
             self._send(self._reader)
 
     def render(self) -> None:
-        heard = self._stream.pull_render(BLOCK)
+        heard = self._stream.pull_render(FRAME)
         if self._writer is None:
             return
         try:
@@ -158,14 +158,14 @@ class _WaveRun:
     def _send(self, reader: WavReader) -> None:
         """Push the next block of the input; at its end say so, once, when the last sample is on its way."""
         try:
-            block = reader.read(BLOCK)
+            block = reader.read(FRAME)
         except MediaError as exc:
             self._end_input(reader)
             self._stream.push_capture(SILENCE)
             self._failed(exc)
             self._over()
             return
-        if len(block) == BLOCK:
+        if len(block) == FRAME:
             self._stream.push_capture(block)
             return
         self._end_input(reader)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import ClientConfigurationError, TxError
-from . import demo, devices, emulate, talk
+from . import demo, devices, doctor, emulate, replay, talk
 from .exits import EXIT_CODES_HELP, CommandError, ExitCode
 from .signals import Terminated, clean_endings
 
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(takes_rest=False)
     parser.add_argument("--version", action="version", version=f"telnyx-agent {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, talk, devices, emulate):
+    for command in (demo, talk, devices, doctor, emulate, replay):
         command.add_parser(commands)
     return parser
 

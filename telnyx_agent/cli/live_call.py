@@ -137,9 +137,9 @@ class LiveCall:
             raise failure
 
     def send(self, text: str, now: float, images: Iterable[ImageSource] = ()) -> None:
-        """Send a typed message; an answer to it is due then."""
+        """Send a typed message; an answer to it is due then. While the connection is lost, it waits for it."""
         self.turns.ask(now)
-        self.client.send_ai_assistant_message(text, images).add_done_callback(self._sent)
+        self.client.send_ai_assistant_message(text, images, wait=True).add_done_callback(self._sent)
 
     def _connect(self) -> Call:
         # Before there are other threads: Python drops some Ctrl-Cs that come in the middle of an import, such as those
@@ -240,6 +240,12 @@ class _Events(TxClientDelegate):
             self._tell(self._reporter.error, error)
         else:
             self.login_error = error
+
+    def on_reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
+        self._tell(self._reporter.reconnecting, attempt, delay, error)
+
+    def on_reconnected(self) -> None:
+        self._tell(self._reporter.reconnected)
 
     def on_call_state_updated(self, call_state: CallState, call_id: UUID) -> None:
         now = time.monotonic()

@@ -27,6 +27,12 @@ class Reporter(Protocol):
     def ready(self, session_id: str) -> None:
         """Logged in."""
 
+    def reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
+        """The connection was lost; `attempt` to make it again is made in `delay` seconds."""
+
+    def reconnected(self) -> None:
+        """The connection is back."""
+
     def call_state(self, state: CallState, call_id: str) -> None:
         """The call changed its state."""
 
@@ -67,6 +73,14 @@ class TextReporter:
         """A line."""
         self._console.status("logged in")
 
+    def reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
+        """A line for each attempt: somebody sits there and hears nothing."""
+        self._console.status(f"connection lost, reconnecting (attempt {attempt} in {delay:.1f} s)")
+
+    def reconnected(self) -> None:
+        """A line."""
+        self._console.status("reconnected")
+
     def call_state(self, state: CallState, call_id: str) -> None:
         """A line, for states that say something new."""
         # The first two are there at once, and why a call ended is told at its end.
@@ -104,7 +118,8 @@ class TextReporter:
 class JsonReporter:
     """One JSON object per line on stdout: `event`, `time` (seconds since the start) and the event's own members.
 
-    Events: `ready`, `call_state`, `transcript`, `agent_state`, `error` and, always last, `ended`.
+    Events: `ready`, `reconnecting`, `reconnected`, `call_state`, `transcript`, `agent_state`, `error` and, always last,
+    `ended`.
     """
 
     def __init__(self, out: TextIO | None = None) -> None:
@@ -117,6 +132,14 @@ class JsonReporter:
     def ready(self, session_id: str) -> None:
         """With `session_id`."""
         self._write("ready", session_id=session_id)
+
+    def reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
+        """With `attempt` (from 1), `delay` in seconds, and why as `code` and `message`."""
+        self._write("reconnecting", attempt=attempt, delay=round(delay, 3), code=error.code, message=str(error))
+
+    def reconnected(self) -> None:
+        """With nothing."""
+        self._write("reconnected")
 
     def call_state(self, state: CallState, call_id: str) -> None:
         """With `state` and `call_id`."""

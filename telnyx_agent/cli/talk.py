@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -114,6 +115,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="a stereo WAV of the call: left the caller, right the agent. Ask for consent where the law wants it",
     )
     group.add_argument(
+        "--record-session",
+        metavar="FILE",
+        type=options.output_file,
+        help="what happens, as NDJSON for bug reports and `replay`, without what is said (docs/flight-recorder.md)",
+    )
+    group.add_argument(
         "--transcript",
         metavar="FILE",
         type=options.output_file,
@@ -123,7 +130,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     options.add_debug(group)
 
 
-_EVENTS = "ready, call_state, transcript, agent_state, error and, always last, ended"
+_EVENTS = "ready, reconnecting, reconnected, call_state, transcript, agent_state, error and, always last, ended"
 
 
 @attrs.frozen
@@ -149,7 +156,10 @@ def run(args: argparse.Namespace) -> int:
     script = voice.script if args.duration is None else _limited(voice.script, args.duration)
     live = LiveCall(_target(args), voice.device, reporter, record=args.record, listens=voice.is_heard)
     try:
-        live.run(script)
+        with (
+            contextlib.nullcontext() if args.record_session is None else live.client.record_session(args.record_session)
+        ):
+            live.run(script)
     finally:
         if args.transcript is not None:
             write_transcript(live, args.transcript)

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from .. import _lazy
 
 if TYPE_CHECKING:
+    from .._replay import ReplayResult, replay
     from ._dialogue import Line
     from ._frames import FrameRecord
     from ._live_call import CallRecord
     from .brain import Brain, Reply, ScriptedBrain
+    from .client_call import ClientCall
     from .ears import Ears, EnergyEars, PocketsphinxEars
     from .faults import Fault, FaultProxy, FaultRates, FaultRecord
     from .local_agent import LocalAgent
@@ -32,6 +34,7 @@ _HOMES = {
     "CAUSES": "scenario",
     "Brain": "brain",
     "CallRecord": "_live_call",
+    "ClientCall": "client_call",
     "Ears": "ears",
     "EnergyEars": "ears",
     "EspeakVoice": "voice",
@@ -49,6 +52,7 @@ _HOMES = {
     "PocketsphinxEars": "ears",
     "RecordedEvent": "recording",
     "RecordingDelegate": "recording",
+    "ReplayResult": "._replay",
     "Reply": "brain",
     "Scenario": "scenario",
     "ScriptedBrain": "brain",
@@ -57,6 +61,7 @@ _HOMES = {
     "ToneVoice": "voice",
     "UdpFaults": "udp_faults",
     "Voice": "voice",
+    "replay": "._replay",
     "synthesize": "voice",
 }
 
@@ -64,6 +69,7 @@ __all__ = [
     "CAUSES",
     "Brain",
     "CallRecord",
+    "ClientCall",
     "Ears",
     "EnergyEars",
     "EspeakVoice",
@@ -81,6 +87,7 @@ __all__ = [
     "PocketsphinxEars",
     "RecordedEvent",
     "RecordingDelegate",
+    "ReplayResult",
     "Reply",
     "Scenario",
     "ScriptedBrain",
@@ -89,6 +96,7 @@ __all__ = [
     "ToneVoice",
     "UdpFaults",
     "Voice",
+    "replay",
     "synthesize",
 ]
 

@@ -41,6 +41,22 @@ class CallOffered:
 
 
 @attrs.frozen
+class OfferWanted:
+    """The client is to be called: the driver makes an offer and calls `set_local_description`, or `refuse_media`."""
+
+    call_id: str
+
+
+@attrs.frozen
+class ClientAnswered:
+    """The client took the call; `sdp` is its answer."""
+
+    call_id: str
+    sdp: str
+    custom_headers: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen
 class CallAnswered:
     """The answer frame went out; `greet_at` is when the agent should start to speak (same clock as `now`)."""
 
@@ -160,6 +176,8 @@ ServerEvent = (
     | Registered
     | Superseded
     | CallOffered
+    | OfferWanted
+    | ClientAnswered
     | CallAnswered
     | CallDetached
     | CallEnded

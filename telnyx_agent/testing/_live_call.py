@@ -48,6 +48,8 @@ class CallRecord:
         seconds_heard: How much of that was not silence.
         digits: DTMF by `info`.
         transcript: What was said, as `(role, text)` lines.
+        to_client: Whether the agent called the client (`LocalAgent.call_client`), and not the other way round.
+        answer_custom_headers: `(name, value)` pairs with which the client answered such a call.
     """
 
     call_id: str
@@ -68,6 +70,8 @@ class CallRecord:
     seconds_heard: float
     digits: str
     transcript: tuple[Line, ...]
+    to_client: bool = False
+    answer_custom_headers: tuple[tuple[str, str], ...] = ()
 
 
 class LiveCall:
@@ -97,6 +101,9 @@ class LiveCall:
         self.core = core
         self.state = "ringing"
         self.digits = ""
+        self.to_client = False
+        self.greeting: str | None = None
+        self.answer_custom_headers: tuple[tuple[str, str], ...] = ()
         self._dialog = dialog
         self._make_peer = make_peer
         self._flush = flush
@@ -125,7 +132,7 @@ class LiveCall:
         self._negotiate(negotiate, self._offer_settled, offer=sdp)
 
     def make_offer(self) -> None:
-        """Make a new peer for a client that came back, and hand its offer to the core."""
+        """Make a new peer for a client that came back or is called, and hand its offer to the core."""
 
         async def negotiate(peer: Any) -> str:
             return str(await peer.offer())
@@ -168,6 +175,8 @@ class LiveCall:
             try:
                 sdp = await negotiate(peer)
             except Exception as exc:  # noqa: BLE001
+                if peer.state == "closed":
+                    return  # the client is gone again; when it comes back there will be another peer
                 # Whatever aiortc thinks of the client's SDP: the call ends, the server does not.
                 logger.warning("call %s: the SDP cannot be used: %r", self.call_id, exc)
             if self.state != "ended":
@@ -368,4 +377,6 @@ class LiveCall:
             seconds_heard=self._samples_heard / 16000,
             digits=self.digits,
             transcript=tuple(self._dialogue.lines),
+            to_client=self.to_client,
+            answer_custom_headers=self.answer_custom_headers,
         )

@@ -38,6 +38,7 @@ class Outbox:
         self.new_id = new_id
         self.voice_sdk_id = voice_sdk_id
         self.session_id = ""
+        self.conversation_id: str | None = None
         self.muted = False
         self._held: list[dict[str, Any]] | None = None
         self._scenario = scenario
@@ -70,7 +71,8 @@ class Outbox:
         if self._held is not None:
             self._held.append(dict(params))
             return
-        self._frame({"id": self.new_id(), "jsonrpc": "2.0", "method": "ai_conversation", "params": dict(params)})
+        told = {} if self.conversation_id is None else {"conversation_id": self.conversation_id}
+        self._frame({"id": self.new_id(), "jsonrpc": "2.0", "method": "ai_conversation", "params": {**params, **told}})
 
     def hold_conversation(self, held: list[dict[str, Any]]) -> None:
         """From now on nobody listens: put what belongs to the conversation into `held`."""

@@ -56,6 +56,8 @@ class ServerCall:
     steps: deque[tuple[float, str]] = attrs.field(factory=deque)
     invited_at: float = 0.0
     cause: str | None = None
+    to_client: bool = False
+    """Whether the server calls the client."""
 
     @property
     def key(self) -> str:
@@ -86,6 +88,8 @@ class ServerSession:
 
     session_id: str
     target_id: str = ""
+    """The assistant; of a login with credentials the user."""
+    has_credentials: bool = False
     voice_sdk_id: str = ""
     connection: Connection | None = None
     calls: dict[str, ServerCall] = attrs.field(factory=dict)

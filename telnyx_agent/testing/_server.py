@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from . import _events as ev
 from . import _ice
+from ._credentials import Credentials
 from ._dialogue import Faculties
 from ._frames import FrameLog
 from ._live_call import CallRecord, LiveCall
@@ -50,6 +51,7 @@ class Settings:
     greeting: str
     media: bool
     accept: Callable[[str], bool]
+    credentials: Credentials
 
 
 @attrs.define(eq=False)
@@ -138,6 +140,7 @@ class AgentServer:
             now=self._loop.time(),
             query=dict(parse_qsl(urlsplit(path).query)),
             epoch=self._epoch,
+            credentials=self._settings.credentials,
         )
         link = self._links[number] = Link(socket, core, asyncio.Queue())
         sender = asyncio.create_task(self._send(link))
@@ -234,6 +237,8 @@ class AgentServer:
                 self.pump(other.core)
         elif isinstance(event, ev.CallOffered):
             self._offered(core, event)
+        elif isinstance(event, ev.OfferWanted):
+            self._live_call(core, event.call_id)
         elif isinstance(event, ev.CallEnded):
             self._call_ended(event)
         elif isinstance(event, (ev.LoggedIn, ev.Registered, ev.Malformed)):
@@ -248,6 +253,10 @@ class AgentServer:
             return
         if isinstance(event, ev.CallAnswered):
             call.begin(event.greet_at, self._settings.greeting)
+        elif isinstance(event, ev.ClientAnswered):
+            call.answer_custom_headers = event.custom_headers
+            call.accept_answer(event.sdp)
+            call.begin(self._loop.time(), self._settings.greeting if call.greeting is None else call.greeting)
         elif isinstance(event, ev.CallDetached):
             call.detach()
         elif isinstance(event, ev.AttachWanted):
@@ -271,14 +280,41 @@ class AgentServer:
             call.function_output(event.name, event.output)
 
     def _offered(self, core: ServerConnection, event: ev.CallOffered) -> None:
+        call = self._live_call(core, event.call_id)
+        if call is not None:
+            call.answer_offer(event.sdp, trickle=event.trickle)
+
+    def _live_call(self, core: ServerConnection, call_id: str) -> LiveCall | None:
         session = core.session
-        server_call = None if session is None else session.find_call(event.call_id)
+        server_call = None if session is None else session.find_call(call_id)
         if server_call is None:
-            return
+            return None
         make_peer = self._peer_maker(core) if self._settings.media else None
-        call = LiveCall(event.call_id, core, server_call.dialog, self._faculties, make_peer, self.pump, new_id)
+        call = LiveCall(call_id, core, server_call.dialog, self._faculties, make_peer, self.pump, new_id)
+        call.to_client = server_call.to_client
         self._calls[server_call.key] = call
-        call.answer_offer(event.sdp, trickle=event.trickle)
+        return call
+
+    def call_client(self, dialog: dict[str, Any], user: str | None, greeting: str | None, ring: float) -> str:
+        """Call a client that is logged in with credentials; returns the call's id.
+
+        Raises:
+            LookupError: There is none.
+        """
+        cores = [link.core for link in self._links.values() if link.core.can_be_called]
+        found = [c for c in cores if user is None or (c.session is not None and c.session.target_id == user)]
+        if not found:
+            whom = "no client" if user is None else f"no client of user {user!r}"
+            raise LookupError(f"{whom} is logged in with credentials and registered")
+        core, call_id = found[-1], new_id()
+        if dialog.get("destination_number") is None and core.session is not None:
+            dialog["destination_number"] = core.session.target_id
+        core.call_client(call_id, dialog, ring, self._loop.time())
+        self.pump(core)
+        call = self._calls[call_id]
+        call.greeting = greeting
+        call.make_offer()
+        return call_id
 
     def _peer_maker(self, core: ServerConnection) -> Callable[[Callable[[Any], None]], Any]:
         from ._peer import AgentPeer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._credentials import Credentials
 from ._events import CallEnded, CloseSocket, LoggedIn, Registered, Superseded
 from ._outbox import Outbox
 from ._registry import CallPhase, Connection, Registry, ServerSession
@@ -12,6 +13,7 @@ from ._server_calls import CallDesk
 from .scenario import Scenario
 
 LOGIN_ERROR = -32001
+NO_CONVERSATION = 10007, "The conversation does not exist or does not belong to this user"
 _SECRETS = ("passwd", "login_token")
 
 
@@ -24,6 +26,7 @@ class LoginDesk:
         registry: Where sessions live.
         calls: Calls of this connection, for those that are re-attached.
         accept: Says whether a target id (or, for `login`, a user name) is welcome.
+        credentials: Says whether a user with a password, or a token, is welcome.
         knows_voice_sdk_id: Whether the URL carried a `voice_sdk_id` that this server gave out.
     """
 
@@ -35,6 +38,7 @@ class LoginDesk:
         calls: CallDesk,
         *,
         accept: Callable[[str], bool],
+        credentials: Credentials,
         knows_voice_sdk_id: bool,
     ) -> None:
         self.session: ServerSession | None = None
@@ -44,6 +48,7 @@ class LoginDesk:
         self._registry = registry
         self._calls = calls
         self._accept = accept
+        self._credentials = credentials
         self._knows_voice_sdk_id = knows_voice_sdk_id
         self._queries = 0
 
@@ -83,6 +88,13 @@ class LoginDesk:
             return LOGIN_ERROR, "Missing or improper credentials"
         if self._scenario.login == "reject" or not self._accept(name):
             return self._scenario.login_error
+        wrong = self._credentials.refusal(params) if method == "login" else None
+        if wrong is not None:
+            return LOGIN_ERROR, wrong
+        joined = joined_conversation(params)
+        known = self._scenario.conversations
+        if joined is not None and known is not None and joined not in known:
+            return NO_CONVERSATION
         return None
 
     def _enter(self, method: str, params: Mapping[str, Any], now: float, connection: Connection) -> None:
@@ -100,11 +112,14 @@ class LoginDesk:
         session.connection, session.expires_at = connection, None
         session.voice_sdk_id = self._outbox.voice_sdk_id
         session.target_id = str(params.get("target_id") or params.get("login") or "")
+        session.has_credentials = method == "login"
         self.session = session
         if session.calls or session.held:
             # Attach first (S15): a client that has not been offered its call again could make nothing of its words.
             self._outbox.hold_conversation(session.held)
         self._reattach(session)
+        if self._scenario.conversation_id is not None:
+            self._outbox.conversation_id = joined_conversation(params) or self._scenario.conversation_id
         public = {name: value for name, value in params.items() if name not in _SECRETS}
         public["userVariables"] = kept_variables(params.get("userVariables"))
         self._outbox.emit(LoggedIn(session_id, session.target_id, public))
@@ -179,7 +194,7 @@ class LoginDesk:
 
     def _send_widget_settings(self) -> None:
         settings = self._scenario.widget_settings
-        if settings is not None:
+        if settings is not None and self.session is not None and not self.session.has_credentials:
             self._outbox.conversation({"type": "widget_settings", "widget_settings": dict(settings)})
 
     def punt(self, now: float) -> None:
@@ -192,6 +207,13 @@ class LoginDesk:
             call.phase = CallPhase.ENDED
             del session.calls[call.key]
             self._outbox.emit(CallEnded(call.call_id, "PURGE", by_client=False))
+
+
+def joined_conversation(params: Mapping[str, Any]) -> str | None:
+    """The conversation that a login wants to join, in either of its two places (R8)."""
+    inner = params.get("target_params")
+    found = params.get("conversation_id") or (inner.get("conversation_id") if isinstance(inner, Mapping) else None)
+    return found if isinstance(found, str) else None
 
 
 def kept_variables(variables: object) -> dict[str, str | bool]:

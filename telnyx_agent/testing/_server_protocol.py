@@ -16,11 +16,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._credentials import Credentials
 from ._events import CallDetached, CallEnded, CloseSocket, Malformed, ServerEvent
 from ._outbox import NO_ID, Outbox
 from ._registry import CallPhase, Registry, ServerCall, ServerSession
 from ._server_calls import CallDesk
 from ._server_conversation import ConversationDesk
+from ._server_incoming import IncomingDesk
 from ._server_login import LoginDesk
 from .scenario import FunctionCall, HangUp, Scenario
 
@@ -49,6 +51,7 @@ class ServerConnection:
         now: The time; any clock, the same in every call.
         query: Query parameters of the URL (rule 1).
         epoch: Unix time at `now` = 0, for the pings' `serno`.
+        credentials: Who may log in with credentials.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class ServerConnection:
         now: float,
         query: Mapping[str, str],
         epoch: float = 0.0,
+        credentials: Credentials | None = None,
     ) -> None:
         self.number = number
         self._epoch = epoch
@@ -78,8 +82,15 @@ class ServerConnection:
         )
         self._calls = CallDesk(self._outbox, scenario, registry)
         self._conversation = ConversationDesk(self._outbox, scenario)
+        self._incoming = IncomingDesk(self._outbox, scenario, self._calls)
         self._logins = LoginDesk(
-            self._outbox, scenario, registry, self._calls, accept=accept, knows_voice_sdk_id=is_known
+            self._outbox,
+            scenario,
+            registry,
+            self._calls,
+            accept=accept,
+            credentials=credentials or Credentials(),
+            knows_voice_sdk_id=is_known,
         )
         self._last_inbound = now
         self._closed = False
@@ -87,6 +98,7 @@ class ServerConnection:
             "telnyx_rtc.gatewayState": lambda i, p, s, t: self._logins.gateway_state(i, t),
             "telnyx_rtc.ping": lambda i, p, s, t: self._pong(i),
             "telnyx_rtc.invite": lambda i, p, s, t: self._calls.invite(i, p, s, t, ready=self._logins.registered),
+            "telnyx_rtc.answer": self._incoming.answer,
             "telnyx_rtc.bye": self._calls.bye,
             "telnyx_rtc.modify": self._calls.modify,
             "telnyx_rtc.info": lambda i, p, s, t: self._calls.info(i, p, s),
@@ -111,6 +123,11 @@ class ServerConnection:
     def session(self) -> ServerSession | None:
         """The session, once logged in."""
         return self._logins.session
+
+    @property
+    def can_be_called(self) -> bool:
+        """Whether the client is logged in with credentials, and registered."""
+        return self.session is not None and self.session.has_credentials and self._logins.registered
 
     @property
     def voice_sdk_id(self) -> str:
@@ -161,8 +178,6 @@ class ServerConnection:
             self._outbox.error(request_id, -32000, "Authentication Required")
         elif method in self._methods:
             self._methods[method](request_id, params, self.session, now)
-        elif method == "telnyx_rtc.answer":
-            self._outbox.error(request_id, -32002, "CALL DOES NOT EXIST")
         elif method == "telnyx_rtc.disable_push_notification":
             self._outbox.reply(request_id, {"message": "disable push notification success"})
         elif method in _ANSWERED_WITH_NOTHING:
@@ -259,10 +274,17 @@ class ServerConnection:
             self._calls.hang_up(self.session, call, reason, now)
         return call is not None
 
+    def call_client(self, call_id: str, dialog: Mapping[str, Any], ring: float, now: float) -> None:
+        """Call the client, which is logged in with credentials; it rings for `ring` seconds."""
+        if self.session is not None:
+            self._incoming.call(self.session, call_id, dialog, ring, now)
+
     def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
-        """The SDP that `CallOffered` or `AttachWanted` asked for."""
+        """The SDP that `CallOffered`, `OfferWanted` or `AttachWanted` asked for."""
         call = self._call(call_id)
-        if call is not None and self.session is not None:
+        if call is not None and call.to_client and call.phase is CallPhase.INVITED:
+            self._incoming.send_invite(call, sdp, now)
+        elif call is not None and self.session is not None:
             self._calls.set_local_description(self.session, call, sdp, now)
 
     def refuse_media(self, call_id: str, now: float) -> None:

@@ -36,6 +36,11 @@ _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 # Trickled candidates would lead around the relay.
 _TRICKLE = ("telnyx_rtc.candidate",)
 
+_BYE = "telnyx_rtc.bye"
+
+_LINGER = 2.0
+"""Seconds after which a relay that is not needed any more is closed; what is on its way still arrives."""
+
 
 @attrs.define
 class UdpCounts:
@@ -156,7 +161,8 @@ class UdpRelays:
         self.faults = faults
         self.counts: dict[Side, UdpCounts] = {"client": UdpCounts(), "agent": UdpCounts()}
         self._relays: dict[str, _Relay] = {}
-        self._made: list[_Relay] = []
+        self._open: list[_Relay] = []
+        self._count = 0
 
     async def rewrite(self, side: Side, text: str) -> str | None:
         """A frame of a side's with the relay's address in its SDP; None if it must not come through.
@@ -173,6 +179,8 @@ class UdpRelays:
             return text
         if frame.get("method") in _TRICKLE:
             return None
+        if frame.get("method") == _BYE and isinstance(frame.get("params"), dict):
+            self._retire(self._relays.pop(_call_id(frame["params"]), None))
         for name in ("params", "result"):
             content = frame.get(name)
             if isinstance(content, dict) and isinstance(content.get("sdp"), str) and content["sdp"]:
@@ -182,15 +190,25 @@ class UdpRelays:
 
     async def rebind(self) -> None:
         """Give every relay another port towards the agent."""
-        for relay in self._made:
+        for relay in list(self._open):
             await relay.rebind()
 
     def close(self) -> None:
         """Close all sockets."""
-        for relay in self._made:
+        for relay in self._open:
             relay.close()
-        self._made.clear()
+        self._open.clear()
         self._relays.clear()
+
+    def _retire(self, relay: _Relay | None) -> None:
+        """A call is over, or goes on through another relay."""
+        if relay is not None:
+            asyncio.get_running_loop().call_later(_LINGER, self._close, relay)
+
+    def _close(self, relay: _Relay) -> None:
+        if relay in self._open:
+            self._open.remove(relay)
+            relay.close()
 
     async def _rewrite_sdp(self, side: Side, call_id: str, sdp: str) -> str:
         ufrag = match[1] if (match := _UFRAG.search(sdp)) else ""
@@ -200,10 +218,12 @@ class UdpRelays:
             return sdp
         if relay is None or relay.ufrags.get(side, ufrag) != ufrag:
             # A call that begins, or begins its ICE anew.
-            relay = _Relay(self, len(self._made) + 1)
+            self._retire(relay)
+            self._count += 1
+            relay = _Relay(self, self._count)
             await relay.open(address[0])
             self._relays[call_id] = relay
-            self._made.append(relay)
+            self._open.append(relay)
         return with_one_candidate(sdp, relay.learn(side, ufrag, address))
 
 

@@ -128,11 +128,13 @@ class ScriptedBrain:
         return attrs.evolve(reply, text=f"{describe_images(images)} {reply.text}".strip())
 
     def function_output(self, name: str, output: str) -> Reply:
-        """Reads out what a client-side tool found."""
+        """Reads out what a client-side tool found, or why it found nothing."""
         try:
             value = json.loads(output)
         except ValueError:
             value = output
+        if isinstance(value, dict) and set(value) == {"error"}:
+            return Reply(f"I could not look it up: {value['error']}.")
         if isinstance(value, dict):
             value = ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
         return Reply(f"I looked it up: {value}.")

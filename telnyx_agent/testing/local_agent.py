@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from .._runtime.proxies import is_loopback
 from .._runtime.third_party_logs import hide_secrets
 from ..config import TxServerConfiguration
+from ._credentials import Credentials
 from ._frames import FrameLog, FrameRecord
 from ._worker import Worker
 from .brain import Brain, ScriptedBrain
+from .client_call import CallsClients
 from .scenario import FunctionCall, HangUp, Scenario
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def default_accept(target_id: str) -> bool:
     return bool(target_id.strip()) and not target_id.strip().lower().startswith("invalid")
 
 
-class LocalAgent:
+class LocalAgent(CallsClients):
     """A server that speaks Telnyx's protocol on a real WebSocket, and a voice agent over real WebRTC.
 
         with LocalAgent() as agent, TxClient() as client:
@@ -70,7 +72,10 @@ class LocalAgent:
             name of an espeak-ng voice, or anything with `speak`.
         ears: `"auto"` or None (pocketsphinx if installed, else energy), `"energy"`, `"deaf"`, or anything with `hear`.
         phrases: What callers are expected to say, for the ears; default: the brain's `phrases`, if it has any.
-        accept: Says whether a target id is welcome; must return at once. Default: neither blank nor "invalid...".
+        accept: Says whether a target id (or SIP user) is welcome; must return at once. Default: neither blank nor
+            "invalid...".
+        credentials: Passwords by SIP user, of those who may log in with credentials. Default: everybody may.
+        tokens: The tokens that are taken; where they or `credentials` are given, no others are.
         barge_in: Whether a caller who speaks interrupts the agent.
         media: False for signalling only: calls get an SDP that leads nowhere, and aiortc is not needed.
 
@@ -91,6 +96,8 @@ class LocalAgent:
         ears: Ears | str | None = None,
         phrases: Iterable[str] | None = None,
         accept: Callable[[str], bool] | None = None,
+        credentials: Mapping[str, str] | None = None,
+        tokens: Iterable[str] | None = None,
         barge_in: bool = True,
         media: bool = True,
     ) -> None:
@@ -103,6 +110,7 @@ class LocalAgent:
         self._media = media
         self._barge_in = barge_in
         self._accept = default_accept if accept is None else accept
+        self._credentials = Credentials(credentials, None if tokens is None else frozenset(tokens))
         self._brain: Brain = ScriptedBrain() if brain is None else brain
         known = getattr(self._brain, "phrases", None) if phrases is None else phrases
         self._voice, self._ears = make_faculties(voice, ears, None if known is None else tuple(known))
@@ -187,6 +195,7 @@ class LocalAgent:
             greeting=self._greeting,
             media=self._media,
             accept=self._is_welcome,
+            credentials=self._credentials,
         )
         mind, hearing = Worker("telnyx-agent-local-brain"), Worker("telnyx-agent-local-ears")
         faculties = Faculties(self._brain, self._voice, self._ears, mind, hearing, self._barge_in)
@@ -237,7 +246,9 @@ class LocalAgent:
 
     @property
     def configuration(self) -> TxServerConfiguration:
-        """What to give to `TxClient.anonymous_login(server_configuration=...)`: this server, no STUN, no TURN."""
+        """What to give to `TxClient.anonymous_login(server_configuration=...)` or `connect`: this server, no STUN or
+        TURN.
+        """
         # Whoever has an agent listen to other machines means it.
         is_elsewhere = not is_loopback(urlsplit(self.url).hostname or "")
         return TxServerConfiguration(signaling_server=self.url, webrtc_ice_servers=(), allow_insecure=is_elsewhere)
@@ -317,13 +328,7 @@ class LocalAgent:
         Raises:
             LookupError: There is no such call.
         """
-
-        def do(server: AgentServer) -> None:
-            call = server.call(call_id)
-            call.core.hang_up(call.call_id, HangUp(cause), asyncio.get_running_loop().time())
-            server.pump(call.core)
-
-        self._with_server(do)
+        self._hang_up(HangUp(cause), call_id)
 
     def call_function(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
         """Ask the client for a tool's result (A18); returns the id of the request.

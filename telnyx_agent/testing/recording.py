@@ -12,6 +12,9 @@ import attrs
 __all__ = ["RecordedEvent", "RecordingDelegate"]
 
 
+_QUALITY = ("on_call_quality_changed", "on_socket_metrics_changed", "on_call_report")
+
+
 @attrs.frozen
 class RecordedEvent:
     """One callback.
@@ -38,17 +41,20 @@ class RecordingDelegate:
 
     Args:
         levels: Record `on_audio_level`, too, which is called 20 times a second.
+        quality: Record `on_call_quality_changed`, `on_socket_metrics_changed` and `on_call_report`, too, which tell of
+            nothing that happened.
     """
 
-    def __init__(self, *, levels: bool = False) -> None:
-        self._levels = levels
+    def __init__(self, *, levels: bool = False, quality: bool = False) -> None:
+        left_out = () if levels else ("on_audio_level",)
+        self._left_out = left_out if quality else (*left_out, *_QUALITY)
         self._start = time.monotonic()
         self._events: list[RecordedEvent] = []
         self._forgotten = 0
         self._changed = threading.Condition()
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        if not name.startswith("on_") or (name == "on_audio_level" and not self._levels):
+        if not name.startswith("on_") or name in self._left_out:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
         def record(*args: Any, **kwargs: Any) -> None:

@@ -129,6 +129,10 @@ class Scenario:
 
         login: `"accept"`, `"silent"` (never answers a login), or `"reject"` (everybody, with `login_error`).
         login_error: Code and message of a rejection, here or by `LocalAgent(accept=...)`.
+        conversations: The conversations that a login may join by `conversation_id`; another id is refused with error
+            10007, as Telnyx's API has it. None: any.
+        conversation_id: Sent with every `ai_conversation` frame (that of the login, if it joined one); None for no such
+            member, as in all captures.
         login_delay: * from the login to its result (A2).
         client_ready: Whether `clientReady` is sent.
         client_ready_delay: * from the login to `clientReady` (A3).
@@ -151,6 +155,8 @@ class Scenario:
         sdp_in: Which frame carries the SDP: `"media"`, `"answer"` (no media frame), `"both"`, or `"none"`.
         answer_before_media: Send A11 before A10.
         codecs: Codecs in the answer, such as `("G722",)`; None for all in common.
+        client_answer: What becomes of a client's answer to a call of ours (`LocalAgent.call_client`): `"accept"`,
+            `"reject"` or `"silent"`.
         greeting_delay: * from the invite to the agent's first words (A12).
         reply_delay: * thinking time between the user's words and the agent's.
 
@@ -188,6 +194,8 @@ class Scenario:
 
     login: str = attrs.field(default="accept", validator=attrs.validators.in_(("accept", "reject", "silent")))
     login_error: tuple[int, str] = (-32001, "Login Incorrect")
+    conversations: tuple[str, ...] | None = None
+    conversation_id: str | None = None
     login_delay: float = 0.02
     client_ready: bool = True
     client_ready_delay: float = 0.03
@@ -210,6 +218,7 @@ class Scenario:
     sdp_in: str = attrs.field(default="media", validator=attrs.validators.in_(("media", "answer", "both", "none")))
     answer_before_media: bool = False
     codecs: tuple[str, ...] | None = None
+    client_answer: str = attrs.field(default="accept", validator=attrs.validators.in_(("accept", "reject", "silent")))
     greeting_delay: float = 0.5
     reply_delay: float = 0.2
 

@@ -57,11 +57,11 @@ def test_a_short_stall_is_made_up_for() -> None:
 
 
 def test_a_long_stall_is_not_made_up_for() -> None:
-    """After an hour of sleep there is no hour's burst: ten blocks at most, the rest is counted."""
+    """After an hour of sleep there is no hour's burst: a few blocks at most, the rest is counted."""
     schedule = Schedule(START)
     schedule.due(at(0))
     assert schedule.due(START + 3600) == MAX_BURST
-    assert schedule.skipped_ticks == 360_000 - MAX_BURST
+    assert schedule.skipped_ticks == 180_000 - MAX_BURST
     assert schedule.late_ticks == MAX_BURST - 1
     assert schedule.deadline == pytest.approx(START + 3600 + PERIOD)
 
@@ -123,7 +123,7 @@ def test_a_stalled_step_is_caught_up_with() -> None:
     gaps = [after - before for before, after in pairwise(ticks.times)]
     assert gaps[9] >= 0.06
     assert min(gaps[10:15]) < 0.005
-    assert pacer.late_ticks >= 4
+    assert pacer.late_ticks >= 2
 
 
 def test_steps_run_in_order_on_one_thread() -> None:

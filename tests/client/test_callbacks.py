@@ -29,6 +29,7 @@ HAPPEN = (
     "on_transcript_item_updated",
     "on_agent_state_changed",
     "on_ai_conversation_message",
+    "on_ai_conversation_event",
     "on_remote_call_ended",
     "on_socket_disconnected",
 )
@@ -36,6 +37,9 @@ HAPPEN = (
 
 OF_THE_VOICE = {"on_audio_device_changed", "on_audio_level", "on_turn_latency"}
 """They need a device that makes sound: tests/client/test_sound.py and test_turn_latency.py."""
+
+OF_QUALITY = {"on_call_quality_changed", "on_call_report", "on_client_warning", "on_socket_metrics_changed"}
+"""They tell of no event: tests/client/test_quality.py."""
 
 
 def conversation(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
@@ -270,5 +274,6 @@ def test_callbacks_on_an_executor_stay_in_order(agent: LocalAgent) -> None:
 def test_the_list_of_callbacks_is_complete() -> None:
     """`HAPPEN` has all callbacks but those that need sound, an error, a lost connection, an incoming call or a push."""
     never = {"on_client_error", "on_incoming_call", "on_push_call", "on_push_disabled"}
+    never |= {"on_function_call"}  # tests/client/test_tools.py
     lost = {"on_reconnecting", "on_reconnected"}  # tests/client/test_reconnect.py
-    assert set(CALLBACK_NAMES) - never - lost - OF_THE_VOICE == set(HAPPEN)
+    assert set(CALLBACK_NAMES) - never - lost - OF_THE_VOICE - OF_QUALITY == set(HAPPEN)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from telnyx_agent import ClientConfigurationError, TxClient
-from telnyx_agent._protocol import conversation
+from telnyx_agent._protocol import items
 from telnyx_agent._protocol.budget import Budget
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.errors import RemoteProtocolError
@@ -69,7 +69,7 @@ def test_a_transcript_without_end(
     client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One error; what fits stays; the call goes on. With fewer items than the real limit, which takes 5,000."""
-    monkeypatch.setattr(conversation, "Budget", lambda: Budget(items=50))
+    monkeypatch.setattr(items, "Budget", lambda: Budget(items=50))
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
     client.new_call(audio=NullAudio()).wait_until_active(10)
     for number in range(200):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from telnyx_agent._media.bridge import AudioBridge
+from telnyx_agent._media.ice_servers import GRACE, HEAD_START
 from telnyx_agent._media.peer import MediaPeer
 from telnyx_agent.config import IceServer
 from telnyx_agent.errors import MediaError
@@ -225,19 +226,74 @@ def test_servers_that_refuse_cost_nothing() -> None:
     run(main)
 
 
-def test_only_the_first_stun_and_the_first_turn_server_are_used(caplog: pytest.LogCaptureFixture) -> None:
-    """The order is the user's; the log says what is left out."""
+@patient
+def test_a_second_server_is_not_asked_when_the_first_answers() -> None:
+    """The order is the user's."""
 
     async def main() -> None:
         first, second = StunServer(), StunServer()
-        async with serve(first, HOST) as one, serve(second, HOST) as two:
-            await offer(IceServer([f"stun:{HOST}:{one}", f"stun:{HOST}:{two}"]))
+        relay, spare = TurnServer(), TurnServer()
+        async with (
+            serve(first, HOST) as one,
+            serve(second, HOST) as two,
+            serve(relay, HOST) as three,
+            serve(spare, HOST) as four,
+        ):
+            turn = IceServer([f"turn:{HOST}:{three}", f"turn:{HOST}:{four}"], USER, PASSWORD)
+            sdp, _ = await offer(IceServer([f"stun:{HOST}:{one}", f"stun:{HOST}:{two}"]), turn)
+        assert kinds(sdp) == {"host", "srflx", "relay"}
         assert first.asked
         assert not second.asked
+        assert relay.methods
+        assert not spare.methods
 
-    with caplog.at_level("DEBUG", "telnyx_agent.media"):
-        run(main)
-    assert sum("is not used: one STUN server is enough" in record.message for record in caplog.records) == 1
+    run(main)
+
+
+@pytest.mark.parametrize("dead", ["silent", "refusing", "unknown"])
+@patient
+def test_the_next_server_takes_over(dead: str) -> None:
+    """Of a silent one after its head start, of one that cannot be reached at once."""
+
+    async def main() -> None:
+        with silent_udp(HOST) as udp, silent_tcp(HOST) as closed:
+            closed.close()
+            port = udp.getsockname()[1]
+            stun, turn = {
+                "silent": (f"stun:{HOST}:{port}", f"turn:{HOST}:{port}"),
+                "refusing": ("stun:stun.invalid", f"turn:{HOST}:{closed.port}?transport=tcp"),
+                "unknown": ("stun:stun.invalid", "turn:turn.invalid?transport=tcp"),
+            }[dead]
+            server, relay = StunServer(), TurnServer()
+            async with serve(server, HOST) as one, serve(relay, HOST) as two:
+                sdp, seconds = await offer(
+                    IceServer([stun, f"stun:{HOST}:{one}"]),
+                    IceServer([turn, f"turn:{HOST}:{two}"], USER, PASSWORD),
+                    timeout=5.0,
+                )
+        assert kinds(sdp) == {"host", "srflx", "relay"}
+        if dead == "silent":
+            assert HEAD_START - 0.05 < seconds < HEAD_START + 0.5
+        else:
+            assert seconds < 1.0
+
+    run(main)
+
+
+@patient
+def test_with_a_relay_nobody_waits_long_for_stun() -> None:
+    """Where UDP is blocked STUN is silent for ever, and the relay serves."""
+
+    async def main() -> None:
+        relay = TurnServer()
+        with silent_udp(HOST) as udp:
+            async with serve(relay, HOST) as port:
+                silent = IceServer(f"stun:{HOST}:{udp.getsockname()[1]}")
+                sdp, seconds = await offer(silent, IceServer(f"turn:{HOST}:{port}", USER, PASSWORD), timeout=5.0)
+        assert kinds(sdp) == {"host", "relay"}
+        assert GRACE - 0.05 < seconds < GRACE + 0.5
+
+    run(main)
 
 
 def test_servers_that_cannot_be_used_are_passed_over(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,10 @@ from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpreceiver import StreamStatistics
 
 from telnyx_agent._media import graft
+from telnyx_agent._media.bridge import AudioBridge
+from telnyx_agent._media.peer import MediaPeer
 from telnyx_agent.errors import MediaError
+from tests.media.harness import run, until
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +51,7 @@ def _changed(*args: Any, **kwargs: Any) -> None:
         (aioice.ice, "relayed_candidate", "relayed_candidate has changed"),
         (aioice.ice, "server_reflexive_candidate", "server_reflexive_candidate has changed"),
         (aioice.Connection, "build_request", "aioice.Connection has no build_request"),
+        (aioice.Connection, "check_start_task", "aioice.Connection keeps other books about its checks"),
         (aioice.ice.StunProtocol, "request", "aioice's StunProtocol has no request"),
         (RTCRtpReceiver, "_handle_rtp_packet", "RTCRtpReceiver keeps other statistics"),
         (StreamStatistics, "add", "StreamStatistics takes other packets"),
@@ -107,3 +111,30 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_checks_of_a_call_that_ends_are_stopped() -> None:
+    """Those under way are cancelled, and none begins any more, also not by a packet of the other side's."""
+
+    async def main() -> None:
+        def nothing(state: str) -> None:
+            """Nobody listens."""
+
+        ours, theirs = (MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=nothing) for _ in range(2))
+        answer = await theirs.create_answer(await ours.create_offer())
+        await theirs.close()  # so that nobody answers our checks
+        await ours.accept_answer(answer)
+        ice: Any = ours._pc.getTransceivers()[0].receiver.transport.transport.iceGatherer._connection
+        await until(lambda: any(pair.task is not None for pair in ice._check_list))
+        running = [pair.task for pair in ice._check_list if pair.task is not None]
+        await graft.stop_checks(ours._pc)
+
+        assert all(task.cancelled() for task in running)
+        for pair in ice._check_list:
+            pair.task = None
+            ice.check_start_task(pair)
+        assert not any(pair.state.name in ("FROZEN", "WAITING") for pair in ice._check_list)
+        assert [pair.task for pair in ice._check_list] == [None] * len(ice._check_list)
+        await ours.close()
+
+    run(main)

@@ -20,7 +20,7 @@ THIRD_PARTIES = {
     "espeakng_loader": ("testing/",),
     "ifaddr": ("_media/", "testing/"),
     "livekit": ("audio/",),
-    "numpy": ("_media/", "audio/", "cli/", "testing/"),
+    "numpy": ("_media/", "audio/", "cli/", "diagnosis/", "testing/"),
     "pocketsphinx": ("testing/",),
     "pylibsrtp": ("_media/",),
     "pytest": ("testing/",),

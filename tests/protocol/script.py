@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from telnyx_agent._protocol import outcomes
+from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
 from telnyx_agent._protocol.session import Session, SessionSettings
 from telnyx_agent._protocol.states import CallState
@@ -37,14 +38,22 @@ def vector(name: str) -> dict[str, Any]:
 class Script:
     """Both ends of a connection. `now` is whatever the test says."""
 
-    def __init__(self, *, settings: SessionSettings | None = None, random: float = 0.5, **login: Any) -> None:
+    def __init__(
+        self,
+        *,
+        settings: SessionSettings | None = None,
+        random: float = 0.5,
+        credentials: CredentialLogin | None = None,
+        **login: Any,
+    ) -> None:
         self._ids = itertools.count(1)
         self._server_ids = itertools.count(254271)
         self._sent: list[dict[str, Any]] = []
         self._events: list[Any] = []
         self.now = 1000.0
+        self._login_method = "anonymous_login" if credentials is None else "login"
         self.session = Session(
-            AnonymousLogin(**{"target_id": "assistant-123", "sdk_version": "0.1.0", **login}),
+            credentials or AnonymousLogin(**{"target_id": "assistant-123", "sdk_version": "0.1.0", **login}),
             new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012}",
             random=lambda: random,
             wall_clock=lambda: NOW,
@@ -128,7 +137,7 @@ class Script:
 
     def accept_login(self) -> None:
         """`logged in`."""
-        self.reply("anonymous_login", message="logged in", sessid=SERVER_SESSION)
+        self.reply(self._login_method, message="logged in", sessid=SERVER_SESSION)
 
     def gateway(self, state: str) -> None:
         """The answer to a question for the gateway's state."""

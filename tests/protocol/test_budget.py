@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from telnyx_agent import RemoteProtocolError
-from telnyx_agent._protocol import budget, conversation, outcomes
+from telnyx_agent._protocol import budget, outcomes
+from telnyx_agent._protocol import items as items_module
 from telnyx_agent._protocol.budget import Budget
 from tests.protocol.script import Script
 
 
 def small(monkeypatch: pytest.MonkeyPatch, **limits: int) -> Script:
     """An active call with room for little."""
-    monkeypatch.setattr(conversation, "Budget", lambda: Budget(**limits))
+    monkeypatch.setattr(items_module, "Budget", lambda: Budget(**limits))
     return Script.talking()
 
 

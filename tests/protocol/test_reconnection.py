@@ -626,3 +626,37 @@ def test_a_held_call_comes_back_held() -> None:
     answer(script)
     assert script.states() == ["DROPPED", "RECONNECTING", "HELD"]
     assert CallState.HELD.is_considered_active
+
+
+# -- the machine's own network -----------------------------------------------------------------------------------------
+
+
+def test_a_network_that_is_back_is_used_at_once() -> None:
+    """A planned attempt does not wait any longer; there is one, not two."""
+    script = Script.ready(random=0.5)
+    lose(script)
+    for _ in range(4):
+        reopen(script)
+        lose(script)
+    assert script.session.awaits_attempt
+    script.session.network_changed(script.now)
+    assert script.session.get_timer() == script.now
+    script.wait(0.0)
+    assert len(script.events(out.OpenConnection)) == 1
+    assert not script.session.awaits_attempt
+    script.wait(5.0)
+    assert script.events(out.OpenConnection) == []
+
+
+def test_a_network_that_changes_when_no_attempt_is_planned() -> None:
+    """Nothing happens: neither to a session that is well nor to an attempt that is under way."""
+    script = Script.ready()
+    script.forget()
+    timer = script.session.get_timer()
+    script.session.network_changed(script.now)
+    assert (script.session.get_timer(), script.events()) == (timer, [])
+    lose(script)
+    reopen(script)
+    assert not script.session.awaits_attempt
+    script.session.network_changed(script.now)
+    assert script.events(out.OpenConnection) == []

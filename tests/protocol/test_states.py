@@ -49,6 +49,8 @@ SESSION_ARROWS: dict[tuple[SessionState, SessionInput], SessionState] = {
 }
 CALL_ARROWS: dict[tuple[CallStateKind, CallInput], CallStateKind] = {
     (K.NEW, C.PLACED): K.CONNECTING,
+    (K.NEW, C.OFFERED): K.RINGING,
+    (K.RINGING, C.TAKEN): K.CONNECTING,
     **dict.fromkeys([(K.CONNECTING, C.PROGRESS), (K.RINGING, C.PROGRESS)], K.RINGING),
     **{(state, C.ESTABLISHED): K.ACTIVE for state in (K.CONNECTING, K.RINGING, K.RECONNECTING)},
     **{(state, C.HELD): K.HELD for state in (K.ACTIVE, K.RECONNECTING)},

@@ -216,6 +216,10 @@ PARSED: dict[str, Any] = {
         "cd35e65f-a507-4bd2-8d21-80f36d134a2e",
         "SDP",
         CallIds("si1234", "li1234", "cc1234", client_state="aGVsbG8gbXkgZnJpZW5k"),
+        caller_name="Extension 1004",
+        caller_number="1004",
+        callee_name="Outbound Call",
+        callee_number="1003",
     ),
     "attach_from_server_captured": events.Attach(
         "5da8ff55-0981-4659-8438-983a53c56719", _sdp("attach_from_server_captured"), IDS

@@ -14,6 +14,7 @@ from collections import deque
 from typing import Any
 
 from telnyx_agent._protocol import outcomes as out
+from telnyx_agent._protocol.credentials import Login
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
 from telnyx_agent._protocol.session import Session, SessionSettings
 from telnyx_agent._protocol.states import CALL_TABLE, CallState, CallStateKind
@@ -49,10 +50,15 @@ class World:
         seed: For ids and jitter.
         scenario: How the server behaves.
         settings: The client's.
+        login: The client's; anonymous unless given.
     """
 
     def __init__(
-        self, seed: int = 0, scenario: Scenario | None = None, settings: SessionSettings | None = None
+        self,
+        seed: int = 0,
+        scenario: Scenario | None = None,
+        settings: SessionSettings | None = None,
+        login: Login | None = None,
     ) -> None:
         self.now = 1000.0
         self.scenario = scenario or Scenario.fast(widget_settings=None, detach_timeout=120.0)
@@ -78,7 +84,7 @@ class World:
         self.lost_at: float | None = None
         self.disconnected = False
         self.session = Session(
-            AnonymousLogin(target_id="assistant-1"),
+            login or AnonymousLogin(target_id="assistant-1"),
             new_id=self._new_id,
             random=self._random.random,
             settings=self.settings,
@@ -395,7 +401,7 @@ class World:
             frame = json.loads(text)
             method = frame.get("method", "ack")
             if not self.link.methods:
-                assert method == "anonymous_login", f"the first frame is {method} (S1)"
+                assert method in ("anonymous_login", "login"), f"the first frame is {method} (S1)"
                 self._check_login(frame["params"])
             if method == "telnyx_rtc.attach":
                 assert frame["params"]["dialogParams"]["callID"] in self.link.offered, "nobody has asked for that"
@@ -413,10 +419,13 @@ class World:
         event = self.session.next_event()
         if event is None:
             return False
-        if isinstance(event, _CALL_EVENTS):
+        if isinstance(event, out.IncomingCall):
+            self._handle_incoming(event)
+        elif isinstance(event, _CALL_EVENTS):
             self._handle_call_event(event)
         elif isinstance(event, (out.Ready, out.LoginFailed)):
             self.logins.append(event)
+            self.lost_at = None
             assert len(self.logins) == 1, self.logins
         elif isinstance(event, (out.Reconnecting, out.Reconnected)):
             self._check_going(event)
@@ -452,13 +461,22 @@ class World:
             self.session.connection_closed(None, self.now)
             self.is_closing = False
 
+    def _handle_incoming(self, event: out.IncomingCall) -> None:
+        raise AssertionError("nobody calls an anonymous client")
+
+    def _first_state(self, call_id: str) -> CallStateKind:
+        return CallStateKind.NEW
+
     def _handle_call_event(self, event: Any) -> None:
         states = self.calls.setdefault(event.call_id, [])
         assert not states or not states[-1].is_terminal, f"{event} after DONE"
         if isinstance(event, out.CallStateChanged):
             previous = states[-1].kind if states else None
             kind = event.state.kind
-            assert kind is CallStateKind.NEW if previous is None else kind in SUCCESSORS[previous], (previous, kind)
+            assert kind is self._first_state(event.call_id) if previous is None else kind in SUCCESSORS[previous], (
+                previous,
+                kind,
+            )
             states.append(event.state)
             if event.state.is_terminal:
                 assert event.state.termination_reason is not None
@@ -485,6 +503,8 @@ class World:
             if isinstance(event, (ev.CallOffered, ev.AttachWanted)):
                 sdp = ANSWER if isinstance(event, ev.CallOffered) else OFFER
                 link.server.set_local_description(event.call_id, sdp, self.now)
+            elif isinstance(event, ev.OfferWanted):
+                link.server.set_local_description(event.call_id, OFFER, self.now)
             elif isinstance(event, ev.MessageTyped):
                 self.received.append(event.text)
             elif isinstance(event, ev.CloseSocket) and link.server_has_it:

@@ -299,3 +299,35 @@ def test_a_future_without_a_dispatcher() -> None:
     seen: list[concurrent.futures.Future[int]] = []
     future.add_done_callback(seen.append)
     assert seen == [future]
+
+
+def test_nothing_to_do_but_wait_for_the_last_callbacks(dispatcher: ThreadDispatcher) -> None:
+    """A future that is settled after what is queued; at once, where nothing is, or where it would wait for itself."""
+    release, told = threading.Event(), []
+    dispatcher.submit(lambda: release.wait(5))
+    dispatcher.submit(lambda: told.append("callback"))
+    future = CommandFuture.settled_after(dispatcher)
+    assert not future.done()
+    release.set()
+    assert future.wait(5)
+    assert told == ["callback"]
+
+    inside: list[bool] = []
+    dispatcher.submit(lambda: inside.append(CommandFuture.settled_after(dispatcher).done()))
+    dispatcher.close()
+    assert dispatcher.join(5)
+    assert inside == [True]
+    assert CommandFuture.settled_after(dispatcher).done()
+    assert CommandFuture.settled_after(PumpDispatcher()).done()
+    assert CommandFuture.settled_after(None).done()
+
+
+def test_it_does_not_wait_for_a_last_callback_that_blocks(dispatcher: ThreadDispatcher) -> None:
+    """Longer than a quarter of a second."""
+    release = threading.Event()
+    dispatcher.submit(lambda: release.wait(10))
+    begin = time.monotonic()
+    assert CommandFuture.settled_after(dispatcher).wait(8)
+    assert time.monotonic() - begin + 0.01 >= CALLBACK_GRACE
+    assert not release.is_set()
+    release.set()

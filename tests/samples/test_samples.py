@@ -20,6 +20,9 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 NAMES = sorted(path.name for path in SAMPLES.glob("*.py"))
 TIME_LIMIT = 60.0
 
+TARGETS = {"answering_machine.py": ("sip_user", "your-sip-user")}
+"""Samples that take something else than an assistant's id: the argument's name, and how its docstring shows it."""
+
 pytestmark = pytest.mark.slow
 
 
@@ -71,19 +74,19 @@ def test_a_sample_is_short_and_says_what_it_is(name: str) -> None:
     assert len(source.splitlines()) <= 80
     assert source.startswith('"""')
     docstring = ast.get_docstring(ast.parse(source)) or ""
-    assert f"python samples/{name} assistant-" in docstring
+    assert f"python samples/{name} {TARGETS.get(name, ('', 'assistant-'))[1]}" in docstring
     assert f"python samples/{name} --offline" in docstring
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_needs_a_target(name: str, tmp_path: Path) -> None:
-    """Without an assistant's id and without --offline it says what it needs, and starts nothing."""
+    """Without whom to call, or who one is, and without --offline it says what it needs, and starts nothing."""
     bare = [part for part in command(name) if part != "--offline"]
     done = subprocess.run(
         bare, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=20, check=False
     )
     assert done.returncode == 2
-    assert "assistant_id" in done.stderr
+    assert TARGETS.get(name, ("assistant_id", ""))[0] in done.stderr
     assert "--offline" in done.stderr
 
 
@@ -161,6 +164,18 @@ def test_wav_in_wav_out(tmp_path: Path) -> None:
     assert speech_seconds(tmp_path / "question.wav") > 0.5
 
 
+def test_answering_machine(tmp_path: Path) -> None:
+    """It takes the call, and the recording has its beep on one side and the caller's voice on the other."""
+    lines = run("answering_machine.py", tmp_path)
+    assert lines == ["Call from Bob (+15550100)", "Wrote message-1.wav"]
+    with wave.open(str(tmp_path / "message-1.wav")) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 48000)
+        sides = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+    beep, caller = np.abs(sides.T.astype(np.int32)).max(axis=1)
+    assert 8000 < beep < 10000
+    assert caller > 1000
+
+
 def test_text_and_image(tmp_path: Path) -> None:
     """The picture arrives with the question, and the transcript is kept."""
     lines = run("text_and_image.py", tmp_path)
@@ -175,6 +190,48 @@ def test_text_and_image(tmp_path: Path) -> None:
         "user: What do you see? [1 image(s)]",
         "assistant: I see one png image, 5 by 5 pixels.",
     ]
+
+
+def test_from_ios(tmp_path: Path) -> None:
+    """The page's delegate, a call and an answer."""
+    assert run("from_ios.py", tmp_path) == [
+        "Anonymous connection successful",
+        f"assistant: {GREETING}",
+        "user: What are your opening hours?",
+        f"assistant: {HOURS}",
+        "Disconnected from AI assistant",
+    ]
+
+
+def test_from_android(tmp_path: Path) -> None:
+    """The flow says that the login is through, and carries the conversation."""
+    assert run("from_android.py", tmp_path) == [
+        "Anonymous connection successful",
+        f"assistant: {GREETING}",
+        f"assistant: {HOURS}",
+    ]
+
+
+def test_from_flutter(tmp_path: Path) -> None:
+    """The awaited login, the call, the handler of the transcript."""
+    assert run("from_flutter.py", tmp_path) == [
+        f"assistant: {GREETING}",
+        "user: What are your opening hours?",
+        f"assistant: {HOURS}",
+    ]
+
+
+def test_from_javascript(tmp_path: Path) -> None:
+    """Named events, and a client-side tool whose result the agent speaks."""
+    lines = run("from_javascript.py", tmp_path)
+    assert lines[0] == "ready to call"
+    assert [line for line in lines if not line.startswith("call ")][1:] == [
+        f"assistant: {GREETING}",
+        "assistant: One moment, I will look that up.",
+        "assistant: I looked it up: state shipped.",
+    ]
+    assert "call ACTIVE" in lines
+    assert lines[-1] == "call DONE"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process alone")

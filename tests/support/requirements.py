@@ -62,6 +62,16 @@ def _can_make_network_namespaces() -> bool:
     return True
 
 
+def _can_translate_addresses() -> bool:
+    # The programs may be there, and the kernel may have been built without what they need.
+    if any(shutil.which(name, path=_search_path()) is None for name in ("unshare", "nsenter", "nft", "conntrack")):
+        return False
+    chain = "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100 ; }"
+    probe = f"{which('nft')} '{chain}; add rule ip nat out masquerade' && {which('conntrack')} -L"
+    command = [which("unshare"), "--net", "sh", "-c", probe]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def _has_pulse_plugin() -> bool:
     # PortAudio reaches PulseAudio through ALSA's "pulse" device, which is a plug-in.
     return any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
@@ -75,6 +85,8 @@ _REQUIREMENTS = {
     "ip": _program("ip", "iproute2"),
     "tc": _program("tc", "iproute2"),
     "netns": _Requirement(_can_make_network_namespaces, "apt-get install iproute2 (and be root)"),
+    "nat": _Requirement(_can_translate_addresses, "apt-get install nftables conntrack util-linux (and be root)"),
+    "turnserver": _program("turnserver", "coturn"),
     "portaudio": _library("portaudio", "libportaudio2"),
     "pulseaudio": _program("pulseaudio", "pulseaudio"),
     "pactl": _program("pactl", "pulseaudio-utils"),

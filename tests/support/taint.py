@@ -100,12 +100,13 @@ class Taint(logging.Handler):
         self._lines.clear()
         self._logs.clear()
 
+    def secrets(self) -> set[str]:
+        """What went over the wire of this test and must not be shown."""
+        return {secret for log in self._logs for frame in log.snapshot() for secret in secrets_in(frame.message)}
+
     def end(self) -> list[str]:
         """What was found: empty if all is well."""
-        frames = [frame for log in self._logs for frame in log.snapshot()]
-        secrets: set[str] = set()
-        for frame in frames:
-            secrets.update(secrets_in(frame.message))
+        secrets = self.secrets()
         if not secrets:
             return []
         found = list(_search(secrets, "a log", self._lines))

@@ -169,7 +169,7 @@ def test_closing_and_cutting(agent: LocalAgent) -> None:
                 await asyncio.to_thread(close)
                 await asyncio.gather(client.closed, return_exceptions=True)
                 await client.socket.wait_closed()
-                assert client.socket.close_code == code
+                assert client.socket.protocol.close_code == code
 
         run(scenario())
     with pytest.raises(LookupError, match="no client"):
@@ -342,7 +342,7 @@ def test_stop_with_live_clients() -> None:
             await asyncio.to_thread(agent.stop)
             assert time.monotonic() - start < 3
             await client.socket.wait_closed()
-            assert client.socket.close_code == 1001
+            assert client.socket.protocol.close_code == 1001
 
     with LocalAgent(scenario=Scenario.fast(), **QUIET) as agent:
         run(scenario(agent))

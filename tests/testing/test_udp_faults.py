@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +82,30 @@ def test_a_new_port_is_found(proxy: FaultProxy, call: Call) -> None:
     proxy.rebind_udp()
     sent = proxy.udp_counts["client"].sent
     wait_until(lambda: proxy.udp_counts["client"].sent > sent + 25)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux shows them")
+def test_relays_of_calls_that_are_over_are_closed(agent: LocalAgent, proxy: FaultProxy) -> None:
+    """Those that were left for another path, too: a proxy may serve thousands of calls."""
+
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    with TxClient(audio=NullAudio()) as client:
+        client.anonymous_login("assistant-1", server_configuration=proxy.configuration).result(10)
+        before = descriptors()
+        for _ in range(3):
+            call = client.new_call()
+            call.wait_until_active(20)
+            call.hangup().result(10)
+        wait_until(lambda: descriptors() <= before)
+
+        call = client.new_call()
+        agent.wait_for_call(lambda one: one.call_id == str(call.call_id) and one.media_state == "connected", 20)
+        connected = descriptors()
+        path = proxy.accepted
+        proxy.reset()
+        proxy.wait_for_connections(path + 1, 10)
+        agent.wait_for_call(lambda one: one.state == "answered" and one.connection > path, 20)
+        wait_until(lambda: descriptors() <= connected)
+        call.hangup().result(10)

@@ -1,0 +1,75 @@
+"""`CallAnswering`: what can be done with a call that somebody else makes - take it, or turn it down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ._call_base import CallBase
+from ._checks import checked_headers
+from ._protocol.states import CallDirection
+from ._runtime.futures import CommandFuture
+
+if TYPE_CHECKING:
+    from ._media.settings import OpusSettings
+    from .audio import AudioDevice, AudioProcessor
+    from .audio.processing import AudioConstraints
+
+__all__ = ["CallAnswering"]
+
+
+class CallAnswering(CallBase):
+    """Incoming calls. Any thread; nothing here blocks."""
+
+    @property
+    def direction(self) -> CallDirection:
+        """Who called whom. JavaScript: `direction`."""
+        return self._options.direction
+
+    def answer(
+        self,
+        custom_headers: Mapping[str, str] | None = None,
+        debug: bool = False,
+        *,
+        audio: AudioDevice | None = None,
+        muted: bool | None = None,
+        audio_constraints: AudioConstraints | None = None,
+        audio_processor: AudioProcessor | None = None,
+        opus: OpusSettings | None = None,
+    ) -> CommandFuture[None]:
+        """Take the call. Returns at once; it is `CONNECTING`, then `ACTIVE`. iOS: `answer(customHeaders:debug:)`.
+
+        Args:
+            custom_headers: SIP headers for the caller; names start with `X-`.
+            debug: iOS's switch for quality metrics; here they do not depend on it.
+            audio: The audio device of this call, in place of the client's. Each call opens its own: two calls at once
+                are two microphones and loudspeakers, or one card that mixes.
+            muted: Start muted, or not; when not given, as it is: `mute_audio()` may be called while it rings.
+            audio_constraints: What is done about echo, noise and level, in place of the client's.
+            audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
+            opus: How Opus is encoded, in place of the client's.
+
+        Returns:
+            A future that is done when the call is `ACTIVE`: the server has confirmed the answer. Its error says why the
+            call ended before, or is a `LocalProtocolError` for a call that you make, or have answered already.
+
+        Raises:
+            ClientConfigurationError: An argument is unusable.
+        """
+        headers = checked_headers(custom_headers)
+        self._started_at = time.monotonic()
+        return self._port.answer(self, headers, muted, (audio, audio_constraints, audio_processor, opus))
+
+    def reject(self, cause: str | None = None, cause_code: int | None = None) -> CommandFuture[None]:
+        """Turn the call down; the same as `hangup()` before the answer. Flutter: `rejectCall`.
+
+        Args:
+            cause: What the caller is told: `"USER_BUSY"` (17) when not given, as in all official SDKs, which keeps
+                TeXML from calling again; `"CALL_REJECTED"` (21) for "declined".
+            cause_code: The number that goes with `cause`.
+
+        Returns:
+            A future that is done when the call is over.
+        """
+        return self._port.hangup(self._options.call_id, cause, cause_code)

@@ -1,0 +1,86 @@
+"""`ClientLogging`: the part of `TxClient` that says where its log goes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._checks import checked_level
+from ._client_base import ClientBase
+from .config import LogLevel
+from .errors import ClientConfigurationError
+
+if TYPE_CHECKING:
+    from ._runtime.dispatch import Dispatcher
+    from ._runtime.log import Sink
+
+__all__ = ["ClientLogging", "TxLogger", "checked_logger", "sink_of"]
+
+TAG = "telnyx_agent"
+"""What Android's loggers get as their tag."""
+
+
+class TxLogger(Protocol):
+    """An object that takes a client's log. iOS and Flutter: `log(level, message)`.
+
+    Android's form `log(level, tag, message, throwable)` will do as well. It is called where the callbacks run, one
+    message at a time, with those levels that `log_level` of the login, or `TxClient.set_log_level`, asks for; the
+    standard `logging` gets its records as ever. Frames come at `LogLevel.VERTO`, as `"> {...}"` for sent and
+    `"< {...}"` for received, without what is secret or was said. An exception that it raises is logged to
+    `telnyx_agent.delegate`.
+    """
+
+    def log(self, level: LogLevel, message: str, /) -> object:
+        """One message."""
+
+
+class ClientLogging(ClientBase):
+    """See `TxClient`."""
+
+    def set_log_level(self, level: LogLevel | int | str) -> None:
+        """Log more or less from here on, until the next login says its own. Android and Flutter: `setLogLevel`.
+
+        Raises:
+            ClientConfigurationError: There is no such level.
+        """
+        checked = checked_level(level)
+        if self._log is not None:
+            self._log.level = checked
+
+
+def checked_logger(logger: object | None) -> object | None:
+    """A `TxLogger`, or None.
+
+    Raises:
+        ClientConfigurationError: It is none.
+    """
+    if logger is not None and not callable(getattr(logger, "log", None)):
+        raise ClientConfigurationError("logger must have a method log(level, message)")
+    return logger
+
+
+def sink_of(logger: Any, dispatcher: Dispatcher) -> Sink | None:
+    """What hands a client's messages to its logger, where callbacks run."""
+    if logger is None:
+        return None
+    with_tag = _takes_four(logger.log)
+
+    def sink(level: LogLevel, message: str, exc: BaseException | None) -> None:
+        arguments = (level, TAG, message, exc) if with_tag else (level, message)
+        dispatcher.submit(functools.partial(logger.log, *arguments), "log")
+
+    return sink
+
+
+def _takes_four(log: Any) -> bool:
+    """Whether this is Android's form."""
+    try:
+        inspect.signature(log).bind(LogLevel.INFO, TAG, "", None)
+    except (TypeError, ValueError):
+        return False
+    try:
+        inspect.signature(log).bind(LogLevel.INFO, "")
+    except TypeError:
+        return True
+    return False

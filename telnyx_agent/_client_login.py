@@ -1,0 +1,151 @@
+"""`ClientLogin`: what logging in takes, whoever logs in - threads, hub and driver - and calls that come in."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import _exit
+from ._calling import MediaChoices, make_media
+from ._client_base import ClientBase, LoginLink, not_connected
+from ._client_logging import sink_of
+from ._drivers.making import make_driver
+from ._hub import Hub, Link, LinkStatus
+from ._protocol.credentials import conversation_of, is_anonymous
+from ._runtime.futures import CommandFuture
+from ._runtime.log import ClientLog
+from ._runtime.loop import LoopThread
+from ._signaling import SignalingConnection
+from .config import LogLevel, TxServerConfiguration
+from .errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from ._call_base import CallPort
+    from ._drivers.call import CallMedia
+    from ._media.bridge import AudioBridge
+    from ._protocol.credentials import Login
+    from ._protocol.requests import CallOptions
+    from ._runtime.dispatch import Dispatcher
+    from .call import Call
+    from .tx_config import TxConfig
+
+__all__ = ["ClientLogin"]
+
+_CLOSING_PATIENCE = 2.0
+"""Seconds; a server that lives answers a close frame in milliseconds."""
+
+
+class ClientLogin(ClientBase):
+    """Logging in. Any thread, unless it says otherwise."""
+
+    if TYPE_CHECKING:
+
+        def _call_is_over(self, call: Call) -> None: ...
+        def _make_call(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> Call: ...
+
+    _login: Login | None = None
+    _tx_config: TxConfig | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_free = threading.Event()
+
+    def _log_in(
+        self,
+        login: Login,
+        configuration: TxServerConfiguration | None,
+        level: LogLevel,
+        reconnect_timeout: float,
+        tx_config: TxConfig | None = None,
+    ) -> CommandFuture[None]:
+        """Connect and log in. The future is done when the client is ready.
+
+        Raises:
+            LocalProtocolError: The client is logged in already.
+        """
+        configuration = TxServerConfiguration() if configuration is None else configuration
+        self._let_failed_login_go()
+        with self._lock:
+            if self._link is not None:
+                raise LocalProtocolError(f"this client is logged in {self._whereto()}already; call disconnect() first")
+            loop = LoopThread.acquire()
+            dispatcher = self._make_dispatcher()
+            if self._last_dispatcher is not None and self._last_dispatcher is not dispatcher:
+                # What the last login still has to tell comes first.
+                dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
+            self._last_dispatcher = dispatcher
+            sink = sink_of(self._logger, dispatcher)
+            log = self._log = ClientLog(level, self._number, self._flight, sink)
+            self._configuration, self._login, self._tx_config = configuration, login, tx_config
+            self._watch.set(Link(status=LinkStatus.CONNECTING))
+            self._assistant._begin_login(conversation_of(login))
+            hub = Hub(
+                self._audience,
+                dispatcher,
+                self._watch,
+                self._calls,
+                self._assistant,
+                self._make_incoming,
+                on_finished=self._finished,
+                on_call_over=self._call_is_over,
+                on_release=functools.partial(_release, dispatcher, loop, log),
+            )
+            driver = make_driver(login, configuration, reconnect_timeout, hub, log)
+            self._link = LoginLink(driver, dispatcher, loop)
+            self._is_free.clear()
+            _exit.LIVE.add(self)
+        self._audience.tell_taps(dispatcher, "connecting")
+        future: CommandFuture[None] = CommandFuture(dispatcher, loop)
+        connect = functools.partial(SignalingConnection, sslopt=configuration.tls_options, proxy=configuration.proxy)
+        loop.post(driver.start, connect, loop.post, future)
+        return future
+
+    def _let_failed_login_go(self) -> None:
+        """A login that has failed only closes its socket: whoever tries other credentials need not wait for that."""
+        if self._link is not None and self._watch.get().status is LinkStatus.FAILED:
+            self._is_free.wait(_CLOSING_PATIENCE)
+
+    def _finished(self) -> None:
+        """Loop thread."""
+        super()._finished()
+        self._is_free.set()
+
+    def _whereto(self) -> str:
+        """For a message: with a space behind, or empty."""
+        if self._login is None or not is_anonymous(self._login):
+            return ""
+        return f"to {self._watch.get().target_id or 'an assistant'} "
+
+    # -- calls that come in ------------------------------------------------------------------------------------------
+
+    def _make_incoming(self, options: CallOptions) -> tuple[Call, CallMedia]:
+        """The call that the delegate is given; its device is opened when it is answered, and may be another one then.
+
+        Loop thread.
+        """
+        link = self._link
+        assert link is not None  # it is the one that reports the call
+        media = make_media(self._media, self._configuration, options, link.driver, link.loop, incoming=True)
+        return self._make_call(options, media.bridge, self._call_port()), media
+
+    def _answer(
+        self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool | None, own_choices: tuple[Any, ...]
+    ) -> CommandFuture[None]:
+        link = self._link
+        if link is None:
+            return CommandFuture.settled(error=not_connected())
+        choices: MediaChoices = self._media.but(*own_choices)
+        media = make_media(
+            choices, self._configuration, call._options, link.driver, link.loop, call._bridge, incoming=True
+        )
+        return self._command(
+            not_connected(), lambda driver: driver.answer_call, str(call.call_id), headers, media, muted
+        )
+
+
+def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
+    """Let a login's threads end once they are through with what is queued."""
+    dispatcher.submit(log.close)
+    dispatcher.close()
+    loop.release()

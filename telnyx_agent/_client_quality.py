@@ -1,0 +1,99 @@
+"""`ClientQuality`: socket health, upload of call reports, and the checks before a call - as a part of `TxClient`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ._client_base import ClientBase
+from ._protocol.socket_health import SocketConnectionMetrics
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .audio import AudioDevice
+    from .call import Call
+    from .diagnosis import MicrophoneReport, NetworkReport, PreCallDiagnosis
+
+__all__ = ["ClientQuality"]
+
+
+class ClientQuality(ClientBase):
+    """Quality of the connection, and what can be known before a call. Any thread."""
+
+    _enable_call_reports = False
+
+    @property
+    def socket_metrics(self) -> SocketConnectionMetrics:
+        """How well the signalling connection does: its pings, round trips, reconnections. Updated with each ping.
+
+        Android and Flutter: `SocketConnectionMetrics`.
+        """
+        return self._watch.get().socket
+
+    def run_pre_call_diagnosis(
+        self, destination_number: str = "", duration: float = 10.0, *, audio: AudioDevice | None = None
+    ) -> PreCallDiagnosis:
+        """Place a test call and say how good it was. Blocks until it is over.
+
+        On an anonymous session this calls the assistant: it is a real call, with a transcript, that costs what calls
+        cost. JavaScript: `runPreCall`; iOS's demo: `PreCallDiagnosticManager.startPreCallDiagnosis`.
+
+        Args:
+            destination_number: Whom to call; ignored by the server on an anonymous session.
+            duration: Seconds that the call lasts from its answer, unless the other side ends it before.
+            audio: The call's audio device; by default silence is sent, and no sound card is touched.
+
+        Raises:
+            TxError: Not logged in, or the call was not answered, or ended before anything was measured.
+        """
+        from .diagnosis import run_pre_call_diagnosis
+
+        return run_pre_call_diagnosis(self, destination_number, duration, audio=audio)  # type: ignore[arg-type]
+
+    def run_network_check(self, timeout: float = 5.0) -> NetworkReport:
+        """Check DNS, the signalling server, STUN and TURN of the latest login; see `diagnosis.run_network_check`.
+
+        Before the first login these are Telnyx's production servers.
+        """
+        from .diagnosis import run_network_check
+
+        return run_network_check(self._configuration, timeout=timeout)
+
+    def run_microphone_check(self, duration: float = 2.0, silence_threshold: float = 0.01) -> MicrophoneReport:
+        """Listen to the microphone of the client's audio device; see `diagnosis.run_microphone_check`."""
+        from .diagnosis import run_microphone_check
+
+        return run_microphone_check(duration, silence_threshold, device=self._media.device)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _call_is_over(self, call: Call) -> None:
+        """Upload the report, if that was asked for. Loop thread; the work is done on another."""
+        link = self._link
+        if not self._enable_call_reports or link is None:
+            return
+        session = link.driver.session
+        if session.call_report_id is None:
+            return
+        from ._quality.upload import UploadIdentity, post_report, report_url, upload_payload
+
+        identity = UploadIdentity(
+            report_id=session.call_report_id,
+            voice_sdk_id=session.voice_sdk_id,
+            session_id=session.session_id,
+            target_id=session.target_id or "",
+            caller_number=call.call_info.caller_number,
+            destination_number=call.call_info.destination_number,
+            region=session.region,
+            datacenter=session.datacenter,
+            sdk_version=__version__,
+        )
+        configuration = self._configuration
+        payload = upload_payload(call.report, identity, urlsplit(configuration.socket_url).netloc.rpartition("@")[2])
+        call._upload = post_report(
+            report_url(configuration.socket_url),
+            payload,
+            identity,
+            tls=configuration.tls_options,
+            proxy=configuration.proxy,
+        )

@@ -1,0 +1,145 @@
+"""`Spoken`: what is known of the items beyond their text - what was heard of them, and which tools they want.
+
+Rules of this file:
+
+1. The assistant's voice belongs to its latest response; how much of that was heard is an estimate (`Hearing`).
+2. An item whose text is complete is interrupted all the same if its voice ends soon after the user began.
+3. A tool that was asked for in a call that is over is not answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import attrs
+
+from ..errors import CallError
+from .agent import Agent
+from .items import Items
+from .outcomes import SessionEvent
+from .states import AgentState
+from .timers import Timers
+from .transcription import TranscriptionItem
+
+__all__ = ["Spoken"]
+
+_GIVES_WAY = 1.5
+"""Seconds after the user began in which a voice that ends was interrupted; as `TurnLatency.interrupted` has it."""
+
+_ALL = 0.9
+"""The share of an item that is taken for all of it: what was heard is an estimate."""
+
+
+class Spoken(Items):
+    """The items, the agent's voice and its tools.
+
+    Args:
+        wall_clock: The time for `TranscriptionItem.timestamp`.
+        report: Takes the events that follow.
+        timers: For what the agent does when nothing comes.
+
+    Attributes:
+        observer: Called with the time when something has changed; with None when the call is over.
+        agent: What the agent does.
+    """
+
+    def __init__(
+        self, wall_clock: Callable[[], datetime], report: Callable[[SessionEvent], None], timers: Timers
+    ) -> None:
+        super().__init__(wall_clock, report)
+        self.observer: Callable[[float | None], None] = lambda now: None
+        self.agent = Agent(timers, report, self._fell_silent)
+        # The response that the assistant speaks at present.
+        self._response_id: str | None = None
+        # An item that is complete but was still being heard when the user began, and when that was.
+        self._suspect: tuple[str, float] | None = None
+        # Tools that were asked for and are not answered; those of the last call, which nobody waits for any more.
+        self._tool_calls: set[str] = set()
+        self._late_tool_calls: frozenset[str] = frozenset()
+
+    @property
+    def agent_state(self) -> AgentState:
+        """What the agent does."""
+        return self.agent.state
+
+    @property
+    def response_ids(self) -> frozenset[str]:
+        """The responses that there have been so far, the one that has only been announced included."""
+        ids = {item.response_id for item in self._items} | {self._response_id}
+        return frozenset(one for one in ids if one is not None)
+
+    # -- tools ---------------------------------------------------------------------------------------------------------
+
+    def tool_answered(self, call_id: str, now: float) -> None:
+        """The result of a tool is on its way.
+
+        Raises:
+            CallError: The call in which the tool was asked for is over.
+        """
+        if call_id in self._late_tool_calls:
+            raise CallError("the call is over; nobody waits for the tool's result any more")
+        if call_id in self._tool_calls:
+            self._tool_calls.discard(call_id)
+            self.agent.tool_answered(now)
+            self.observer(now)
+
+    def _forget_tools(self) -> None:
+        """The call is over."""
+        self._late_tool_calls = frozenset(self._tool_calls)
+        self._tool_calls.clear()
+
+    # -- the voice -----------------------------------------------------------------------------------------------------
+
+    def voice(self, audible: bool, at: float, now: float) -> None:
+        """The agent's voice begins, or has ended, to be heard; `at` is when that was."""
+        if self._call_id is None or self._call_is_over:
+            return
+        self.agent.voice(audible, at, now)
+        last = self._last_of_assistant()
+        if not audible and last is not None and last.response_id == self._response_id:
+            suspect, self._suspect = self._suspect, None
+            share = self._share(last, now)
+            yielded = suspect is not None and suspect[0] == last.id and at - suspect[1] <= _GIVES_WAY
+            is_interrupted = last.interrupted or (yielded and share is not None and share < _ALL)
+            if is_interrupted and (share != last.heard_share or not last.interrupted):
+                self._put(attrs.evolve(last, interrupted=True, heard_share=share))
+        self.observer(now)
+
+    def timer_due(self, now: float) -> None:
+        """The agent has been silent for long enough for something."""
+        self.agent.timer_due(now)
+        self.observer(now)
+
+    def _was_talked_over(self, now: float) -> None:
+        """The user begins. If the voice ends soon, although its text is complete, it was interrupted."""
+        last = self._last_of_assistant()
+        if last is not None and last.is_final and self.agent.hearing.is_audible and not last.interrupted:
+            self._suspect = (last.id, now)
+
+    def _response_begins(self, response_id: str | None, now: float) -> None:
+        """What is heard from now on is this response's."""
+        if response_id is not None and response_id == self._response_id:
+            return
+        last = self._last_of_assistant()
+        hearing = self.agent.hearing
+        if last is not None and last.is_final and not last.interrupted and last.response_id == self._response_id:
+            length = sum(len(item.content) for item in self._items if item.response_id == last.response_id)
+            if not hearing.is_audible:
+                hearing.learn(length, now)
+        self._response_id = response_id
+        self._suspect = None
+        hearing.begin(now)
+
+    def _share(self, item: TranscriptionItem, now: float) -> float | None:
+        """How much of an item has been heard, 0 to 1; None if nobody listened."""
+        heard = self.agent.hearing.characters(now)
+        if heard is None or item.response_id != self._response_id:
+            return None
+        before = self._items[: self._places.get(item.id, len(self._items))]
+        heard -= sum(len(other.content) for other in before if other.response_id == item.response_id)
+        return min(1.0, max(0.0, heard / max(1, len(item.content))))
+
+    def _fell_silent(self, now: float) -> None:
+        """The end of a response came without a word."""
+        raise NotImplementedError

@@ -1,0 +1,274 @@
+"""`CallReport`: everything about one call in one JSON-able value, and `ReportLog`, which gathers it. PURE.
+
+Nothing of what was said is in it, no number or name of the caller's, no header, no address, no credential. Its `stats`
+have the form in which the official SDKs upload theirs (protocol.md 7.2).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from .._media.stats import MediaStats
+from .metrics import CallQualityMetrics, get_quality
+
+__all__ = ["CallReport", "MetricSummary", "ReportLog", "utc_text"]
+
+WINDOW = 5.0
+"""Seconds that one entry of `stats` covers at least; the official SDKs' default."""
+
+_MOST_ENTRIES = 300
+_MOST_EVENTS = 500
+
+
+@attrs.frozen
+class MetricSummary:
+    """One quantity over a call. Telnyx's pre-call demos: `MetricSummary(min, max, avg)`."""
+
+    min: float
+    max: float
+    avg: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> MetricSummary | None:
+        """Of the values that are known; None if there are none."""
+        known = [value for value in values if math.isfinite(value)]
+        return cls(min(known), max(known), math.fsum(known) / len(known)) if known else None
+
+
+@attrs.frozen
+class CallReport:
+    """What one call was like. `Call.report` makes one at any time, also after the call.
+
+    Attributes:
+        call_id: Which call.
+        direction: `"outbound"` or `"inbound"`.
+        state: The call's state, in iOS's word.
+        started_at: When the call was begun, UTC.
+        duration: Seconds from then to the end, or until now.
+        timings: Seconds from the beginning to `setup` (`ACTIVE`) and to `media` (audio could flow).
+        codec: Of the audio; None before the answer.
+        ended_by: The hang-up cause and codes, where the call has ended.
+        jitter: Seconds.
+        rtt: Seconds.
+        mos: Mean opinion score.
+        quality: The mean MOS in a word.
+        totals: Counters at the end: the metrics' maps.
+        candidates: Types of the ICE candidates.
+        stats: One entry for each five seconds or more.
+        events: What happened, with seconds since the beginning.
+        warnings: Those that were raised, by name, with how often.
+        telnyx_session_id: For Telnyx's support.
+        telnyx_leg_id: For Telnyx's support.
+    """
+
+    call_id: str
+    direction: str
+    state: str
+    started_at: datetime
+    duration: float
+    timings: Mapping[str, float] = attrs.field(factory=dict)
+    codec: str | None = None
+    ended_by: Mapping[str, Any] = attrs.field(factory=dict)
+    jitter: MetricSummary | None = None
+    rtt: MetricSummary | None = None
+    mos: MetricSummary | None = None
+    quality: str = "unknown"
+    totals: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    candidates: tuple[Mapping[str, str], ...] = attrs.field(default=(), repr=False)
+    stats: tuple[Mapping[str, Any], ...] = attrs.field(default=(), repr=False)
+    events: tuple[Mapping[str, Any], ...] = attrs.field(default=(), repr=False)
+    warnings: Mapping[str, int] = attrs.field(factory=dict)
+    telnyx_session_id: str | None = None
+    telnyx_leg_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, with the attributes' names."""
+        values = {
+            name: value for name, value in attrs.asdict(self, recurse=True).items() if not isinstance(value, tuple)
+        }
+        values["started_at"] = utc_text(self.started_at)
+        for name in ("candidates", "stats", "events"):
+            values[name] = [dict(entry) for entry in getattr(self, name)]
+        return values
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The same as text."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+def utc_text(when: datetime) -> str:
+    """ISO 8601 as JavaScript writes it: milliseconds and `Z`."""
+    return when.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+@attrs.frozen
+class _Window:
+    """The samples of one entry of `stats`; `before` is the snapshot at its beginning."""
+
+    begin: float
+    end: float
+    before: MediaStats
+    after: MediaStats
+    samples: tuple[tuple[float, float, float, float], ...]
+    """Of each sample: level in, level out, jitter, round trip."""
+
+    def joined(self, later: _Window) -> _Window:
+        # Means of means: as many as there would be in one window.
+        samples = (self.samples + later.samples)[::2]
+        return _Window(self.begin, later.end, self.before, later.after, samples)
+
+
+class ReportLog:
+    """Gathers what a `CallReport` says. Times are seconds since the call was begun. Bounded, however long the call."""
+
+    def __init__(self, call_id: str, direction: str, started_at: datetime) -> None:
+        self._call_id = call_id
+        self._direction = direction
+        self._started_at = started_at
+        self._events: list[dict[str, Any]] = []
+        self._warnings: dict[str, int] = {}
+        self._windows: list[_Window] = []
+        self._open: _Window | None = None
+        self._window_length = WINDOW
+        self._last: MediaStats | None = None
+        self._metrics = CallQualityMetrics.empty()
+        self._seen: dict[str, list[float]] = {"jitter": [], "rtt": [], "mos": []}
+        self._timings: dict[str, float] = {}
+
+    def event(self, name: str, at: float, /, **detail: str | float | bool | None) -> None:
+        """Something happened. Beyond 500, those in the middle give way."""
+        known = {key: value for key, value in detail.items() if value is not None}
+        self._events.append({"at": round(at, 3), "event": name, **known})
+        if len(self._events) > _MOST_EVENTS:
+            del self._events[_MOST_EVENTS // 2]
+
+    def timing(self, name: str, at: float) -> None:
+        """A mark of the set-up, the first time that it is reached."""
+        self._timings.setdefault(name, at)
+
+    def warning(self, name: str, at: float, *, is_cleared: bool) -> None:
+        """A warning was raised or cleared."""
+        if not is_cleared:
+            self._warnings[name] = self._warnings.get(name, 0) + 1
+        self.event("warning cleared" if is_cleared else "warning", at, name=name)
+
+    def sample(self, stats: MediaStats, metrics: CallQualityMetrics, at: float) -> None:
+        """A new snapshot and what was made of it."""
+        for name, values in self._seen.items():
+            value = getattr(metrics, name)
+            if math.isfinite(value) and stats.packets_received:
+                values.append(value)
+        before, self._last, self._metrics = self._last, stats, metrics
+        if before is None or stats.packets_sent < before.packets_sent:
+            # The first, or a new peer connection, which counts from zero.
+            self._close_window()
+            self._open = _Window(at, at, stats, stats, ())
+            return
+        seen = (metrics.inbound_audio_level, metrics.outbound_audio_level, stats.jitter, metrics.rtt)
+        window = self._open
+        assert window is not None
+        self._open = attrs.evolve(window, end=at, after=stats, samples=(*window.samples, seen))
+        if at - window.begin >= self._window_length - 0.01:
+            self._close_window()
+            self._open = _Window(at, at, stats, stats, ())
+
+    def report(
+        self,
+        state: str,
+        at: float,
+        *,
+        ended_by: Mapping[str, Any] | None = None,
+        telnyx_session_id: str | None = None,
+        telnyx_leg_id: str | None = None,
+    ) -> CallReport:
+        """All of it until now."""
+        windows = [*self._windows]
+        if self._open is not None and self._open.samples:
+            windows.append(self._open)
+        mos = MetricSummary.of(self._seen["mos"])
+        metrics = self._metrics.to_dict()
+        totals = {name: metrics[name] for name in _TOTALS if metrics[name] is not None}
+        return CallReport(
+            call_id=self._call_id,
+            direction=self._direction,
+            state=state,
+            started_at=self._started_at,
+            duration=round(at, 3),
+            timings=dict(self._timings),
+            codec=None if self._last is None else self._last.codec,
+            ended_by=dict(ended_by or {}),
+            jitter=MetricSummary.of(self._seen["jitter"]),
+            rtt=MetricSummary.of(self._seen["rtt"]),
+            mos=mos,
+            quality=get_quality(math.nan if mos is None else mos.avg).value,
+            totals=totals,
+            candidates=self._metrics.ice_candidates,
+            stats=tuple(self._entry(window) for window in windows),
+            events=tuple(dict(event) for event in self._events),
+            warnings=dict(self._warnings),
+            telnyx_session_id=telnyx_session_id,
+            telnyx_leg_id=telnyx_leg_id,
+        )
+
+    def _close_window(self) -> None:
+        window, self._open = self._open, None
+        if window is None or not window.samples:
+            return
+        self._windows.append(window)
+        if len(self._windows) >= _MOST_ENTRIES:
+            pairs = zip(self._windows[::2], self._windows[1::2], strict=False)
+            self._windows = [first.joined(second) for first, second in pairs]
+            self._window_length *= 2
+            self._seen = {name: values[::2] for name, values in self._seen.items()}
+
+    def _entry(self, window: _Window) -> dict[str, Any]:
+        seconds = max(0.001, window.end - window.begin)
+        before, after = window.before, window.after
+        inbound, outbound, jitter, rtt = (_mean(values) for values in zip(*window.samples, strict=True))
+        playout, audio = after.playout, after
+        received, sent = after.bytes_received - before.bytes_received, after.bytes_sent - before.bytes_sent
+        return {
+            "intervalStartUtc": utc_text(self._started_at + timedelta(seconds=window.begin)),
+            "intervalEndUtc": utc_text(self._started_at + timedelta(seconds=window.end)),
+            "audio": {
+                "outbound": {
+                    "packetsSent": audio.packets_sent,
+                    "bytesSent": audio.bytes_sent,
+                    "audioLevelAvg": outbound,
+                    "bitrateAvg": round(8 * sent / seconds),
+                },
+                "inbound": {
+                    "packetsReceived": audio.packets_received,
+                    "bytesReceived": audio.bytes_received,
+                    "packetsLost": audio.packets_lost,
+                    "packetsDiscarded": playout.packets_discarded + playout.packets_late,
+                    "jitterBufferDelay": playout.jitter_buffer_delay,
+                    "jitterBufferEmittedCount": playout.jitter_buffer_emitted_count,
+                    "totalSamplesReceived": playout.total_samples,
+                    "concealedSamples": playout.concealed_samples,
+                    "concealmentEvents": playout.concealment_events,
+                    "audioLevelAvg": inbound,
+                    "jitterAvg": None if jitter is None else 1000 * jitter,
+                    "bitrateAvg": round(8 * received / seconds),
+                },
+            },
+            "connection": {} if rtt is None else {"roundTripTimeAvg": rtt},
+            "remoteRtcp": {
+                "inbound": {} if after.remote_packets_lost is None else {"packetsLost": after.remote_packets_lost},
+                "outbound": {} if after.remote_packets_sent is None else {"packetsSent": after.remote_packets_sent},
+            },
+        }
+
+
+_TOTALS = ("inboundAudio", "outboundAudio", "remoteInboundAudio", "remoteOutboundAudio")
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    known = [value for value in values if math.isfinite(value)]
+    return math.fsum(known) / len(known) if known else None

@@ -1,0 +1,179 @@
+"""Posting a call's report to Telnyx, as the official SDKs do after each call (protocol.md 7.2, R59). Only when asked.
+
+A plain `urllib` request on a thread of its own: the call, the loop and `disconnect()` do not wait for it. What it
+sends is what those SDKs send; no words, no headers, no user variables.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from .._runtime.proxies import is_loopback
+from .._runtime.tls import tls_context
+from .report import CallReport, utc_text
+
+__all__ = ["UploadIdentity", "post_report", "report_url", "upload_payload"]
+
+_log = logging.getLogger("telnyx_agent.quality")
+
+RETRY_DELAYS = (1.0, 2.0, 4.0)
+TIMEOUT = 10.0
+
+
+@attrs.frozen
+class UploadIdentity:
+    """What a report needs to be taken; the report id is the credential, so it is not shown.
+
+    Attributes:
+        report_id: `call_report_id`, which came with `REGED`.
+        voice_sdk_id: The session's token.
+        session_id: `sessid`.
+        target_id: The assistant.
+        caller_number: As given to the call.
+        destination_number: Likewise.
+        region: As the server said.
+        datacenter: Likewise.
+        sdk_version: Ours.
+    """
+
+    report_id: str = attrs.field(repr=False)
+    voice_sdk_id: str | None = attrs.field(default=None, repr=False)
+    session_id: str = ""
+    target_id: str = ""
+    caller_number: str = attrs.field(default="", repr=False)
+    destination_number: str = attrs.field(default="", repr=False)
+    region: str | None = None
+    datacenter: str | None = None
+    sdk_version: str = "0"
+
+
+def report_url(socket_url: str) -> str:
+    """Where reports go: the signalling server's own host, by HTTP(S)."""
+    parts = urlsplit(socket_url)
+    scheme = "http" if parts.scheme == "ws" else "https"
+    return urlunsplit((scheme, parts.netloc, "/call_report", "", ""))
+
+
+def upload_payload(report: CallReport, identity: UploadIdentity, host: str) -> dict[str, Any]:
+    """The body, as in protocol.md 7.2. One segment: `stats` never grows beyond what one upload may have."""
+    connection = {"env": "production", "host": host, "region": identity.region, "dc": identity.datacenter}
+    login = {"targetType": "ai_assistant", "targetId": identity.target_id}
+    return {
+        "summary": {
+            "callId": report.call_id,
+            "destinationNumber": identity.destination_number,
+            "callerNumber": identity.caller_number,
+            "direction": report.direction,
+            "state": report.state.lower(),
+            "durationSeconds": report.duration,
+            "telnyxSessionId": report.telnyx_session_id or "",
+            "telnyxLegId": report.telnyx_leg_id or "",
+            "voiceSdkSessionId": identity.session_id,
+            "sdkVersion": identity.sdk_version,
+            "startTimestamp": utc_text(report.started_at),
+            "endTimestamp": utc_text(report.started_at + timedelta(seconds=report.duration)),
+            "clientSummary": {
+                "authentication": {"type": "anonymous_login", "anonymousLogin": login},
+                "connection": {name: value for name, value in connection.items() if value is not None},
+                "media": {} if report.codec is None else {"codec": report.codec},
+                "callReports": {},
+            },
+        },
+        "stats": [dict(entry) for entry in report.stats],
+        "logs": [_log_entry(report, event) for event in report.events],
+    }
+
+
+def post_report(
+    url: str,
+    payload: Mapping[str, Any],
+    identity: UploadIdentity,
+    *,
+    tls: Mapping[str, Any],
+    proxy: str | None = None,
+    retry_delays: tuple[float, ...] = RETRY_DELAYS,
+) -> Future[int]:
+    """Post on a thread of its own; tried again after what the server or the network may get over.
+
+    Returns:
+        A future with the HTTP status; its error is what the last attempt failed with. Ignoring it is fine: what went
+        wrong is logged too.
+    """
+    outcome: Future[int] = Future()
+    outcome.set_running_or_notify_cancel()
+    body = json.dumps(payload, allow_nan=False).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "x-call-report-id": identity.report_id,
+        "x-call-id": str(payload["summary"]["callId"]),
+    }
+    if identity.voice_sdk_id is not None:
+        headers["x-voice-sdk-id"] = identity.voice_sdk_id
+
+    def work() -> None:
+        try:
+            opener = _opener(url, tls, proxy)
+            outcome.set_result(_post(opener, url, body, headers, retry_delays))
+        except Exception as exc:  # noqa: BLE001 - R59: whatever it is, it costs the report and nothing else
+            _log.warning("the call's report could not be uploaded: %s", exc)
+            outcome.set_exception(exc)
+
+    threading.Thread(target=work, name="telnyx-agent-report", daemon=True).start()
+    return outcome
+
+
+def _post(
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    retry_delays: tuple[float, ...],
+) -> int:
+    waiting = threading.Event()
+    delays = iter(retry_delays)
+    while True:
+        request = urllib.request.Request(url, body, dict(headers), method="POST")
+        try:
+            with opener.open(request, timeout=TIMEOUT) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code < 500 or (delay := next(delays, None)) is None:
+                raise
+        except OSError:
+            if (delay := next(delays, None)) is None:
+                raise
+        waiting.wait(delay)
+
+
+def _opener(url: str, tls: Mapping[str, Any], proxy: str | None) -> urllib.request.OpenerDirector:
+    handlers: list[urllib.request.BaseHandler] = []
+    if url.startswith("https:"):
+        options = {name: value for name, value in tls.items() if name in ("context", "ca_certs", "ca_cert_path")}
+        handlers.append(urllib.request.HTTPSHandler(context=tls_context(options)))
+    if is_loopback(urlsplit(url).hostname or "") or proxy == "":
+        handlers.append(urllib.request.ProxyHandler({}))
+    elif proxy is not None:
+        handlers.append(urllib.request.ProxyHandler({"http": proxy, "https": proxy}))
+    return urllib.request.build_opener(*handlers)
+
+
+def _log_entry(report: CallReport, event: Mapping[str, Any]) -> dict[str, Any]:
+    context = {name: value for name, value in event.items() if name not in ("at", "event")}
+    return {
+        "timestamp": utc_text(report.started_at + timedelta(seconds=float(event["at"]))),
+        "level": "warn" if event["event"] == "warning" else "info",
+        "message": str(event["event"]),
+        "context": context,
+    }

@@ -1,0 +1,229 @@
+"""Client-side tools: functions of your program that the agent may ask for during a call.
+
+The agent asks with a function call; the function runs on a worker thread of its own, and what it returns goes back as
+the output (protocol.md 5.1, R49, R51; JavaScript's `registerClientTool`). Whatever happens - an unknown tool, arguments
+that do not fit, an exception, a time-out - the agent gets an answer and never waits in vain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ._runtime.dispatch import report
+from ._runtime.workers import DaemonPool
+from ._tool_arguments import Signature, ToolArgumentError
+from ._tool_results import to_output
+from .errors import ClientConfigurationError, TxError
+
+if TYPE_CHECKING:
+    from ._protocol.ai_events import FunctionCall
+    from ._runtime.futures import CommandFuture
+
+__all__ = ["AT_ONCE", "DEFAULT_TIMEOUT", "Tool", "ToolRunner", "is_tool_thread", "make_tool"]
+
+AT_ONCE = 16
+"""Tools that run at the same time, per client; further requests wait for one to end."""
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that a tool may take, from the agent's request."""
+
+_logger = logging.getLogger("telnyx_agent.tools")
+_here = threading.local()
+
+
+@attrs.frozen(eq=False)
+class Tool:
+    """A function that the agent may ask for.
+
+    Attributes:
+        name: What the agent calls it.
+        function: The function; its type hints say what the arguments are.
+        timeout: Seconds from the agent's request to the answer; None for as long as it takes.
+        description: For the agent; the first paragraph of the docstring unless given.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    timeout: float | None = DEFAULT_TIMEOUT
+    description: str = ""
+    signature: Signature = attrs.field(repr=False, default=Signature(()))
+
+    def definition(self) -> dict[str, Any]:
+        """Name, description and parameters as JSON Schema: what the assistant's tool is set up with at Telnyx."""
+        return {"name": self.name, "description": self.description, "parameters": self.signature.schema()}
+
+
+def make_tool(
+    function: Callable[..., Any], name: str | None, timeout: float | None, description: str | None = None
+) -> Tool:
+    """A tool of a function.
+
+    Raises:
+        ClientConfigurationError: It cannot be one; the text says why.
+    """
+    if not callable(function):
+        raise ClientConfigurationError(f"a tool must be a function, not {type(function).__name__}")
+    known: object = getattr(getattr(function, "func", function), "__name__", "") if name is None else name
+    if not isinstance(known, str) or not known.strip() or known == "<lambda>":
+        raise ClientConfigurationError("the tool needs a name: give name='...'")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
+        raise ClientConfigurationError(f"the time-out of the tool {known} must be more than 0 seconds, or None")
+    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
+    return Tool(
+        known, function, timeout, paragraph if description is None else description, Signature.of(function, known)
+    )
+
+
+@attrs.frozen(eq=False)
+class _Request:
+    """One request of the agent's that has no answer yet."""
+
+    call: FunctionCall
+    tool: Tool
+
+
+class ToolRunner:
+    """The tools of one client, and the requests for them. Any thread, unless it says otherwise.
+
+    Args:
+        answer: Sends an output, given the id of the function call.
+    """
+
+    def __init__(self, answer: Callable[[str, str], CommandFuture[None]]) -> None:
+        self.answers_unknown = True
+        self._answer = answer
+        # Tools come and go on any thread while the loop reads them: a mapping that is replaced under a lock.
+        self._lock = threading.Lock()
+        self._tools: Mapping[str, Tool] = MappingProxyType({})
+        # Whoever takes a request out, under the lock, answers it: the worker or the timer.
+        self._requests: dict[str, _Request] = {}
+        self._pool: DaemonPool | None = None
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """An immutable snapshot, by name."""
+        return self._tools
+
+    def add(self, tool: Tool) -> None:
+        """Take a tool in, in the place of one of the same name."""
+        with self._lock:
+            self._tools = MappingProxyType({**self._tools, tool.name: tool})
+
+    def remove(self, name: str) -> bool:
+        """Forget a tool; what runs goes on. False if there is none."""
+        with self._lock:
+            known = name in self._tools
+            self._tools = MappingProxyType({other: tool for other, tool in self._tools.items() if other != name})
+        return known
+
+    # -- one request -------------------------------------------------------------------------------------------------
+
+    def requested(self, call: FunctionCall) -> None:
+        """The agent asks for a tool (loop thread)."""
+        tool = self._tools.get(call.name)
+        if tool is None:
+            if self.answers_unknown:
+                # Not its name: what comes from the server is no text for a log.
+                _logger.warning("the agent asked for a tool that this program does not have")
+                self._send(call, "unknown", _error(f"there is no tool named {call.name}"))
+            return
+        request = _Request(call, tool)
+        self._requests[call.call_id] = request
+        if tool.timeout is not None:
+            asyncio.get_running_loop().call_later(tool.timeout, self._expired, request)
+        if self._pool is None:
+            self._pool = DaemonPool(AT_ONCE, "telnyx-agent-tool")
+        self._pool.submit(self._run, request)
+
+    def call_over(self) -> None:
+        """Nobody waits for answers any more (loop thread). Tools that run go on; their results are dropped."""
+        with self._lock:
+            self._requests.clear()
+
+    def finished(self) -> None:
+        """The login is over: the threads end when their tools do (loop thread)."""
+        self.call_over()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+
+    def _run(self, request: _Request) -> None:
+        """Worker thread."""
+        call, tool = request.call, request.tool
+        if self._requests.get(call.call_id) is not request:
+            _logger.info("tool %s: not run, because the call was over", tool.name)
+            return
+        _here.is_tool = True
+        try:
+            output = _output_of(tool, call.arguments)
+        finally:
+            _here.is_tool = False
+        if self._claim(request):
+            self._send(call, tool.name, output)
+        else:
+            _logger.info("tool %s: the result came too late and was dropped", tool.name)
+
+    def _expired(self, request: _Request) -> None:
+        """Loop thread."""
+        tool = request.tool
+        if self._claim(request):
+            _logger.warning("tool %s did not answer within %g s; the agent was told so", tool.name, tool.timeout)
+            error = _error(f"the tool {tool.name} did not answer within {tool.timeout:g} seconds")
+            self._send(request.call, tool.name, error)
+
+    def _claim(self, request: _Request) -> bool:
+        """Whether the caller is the one to answer."""
+        with self._lock:
+            if self._requests.get(request.call.call_id) is not request:
+                return False
+            del self._requests[request.call.call_id]
+            return True
+
+    def _send(self, call: FunctionCall, name: str, output: str) -> None:
+        self._answer(call.call_id, output).add_done_callback(functools.partial(_look_at, name))
+
+
+def is_tool_thread() -> bool:
+    """Whether a tool runs on this thread now."""
+    return getattr(_here, "is_tool", False)
+
+
+def _look_at(name: str, sent: Any) -> None:
+    error = sent.exception()
+    if isinstance(error, TxError):
+        _logger.info("tool %s: the result was dropped: %s", name, error)
+
+
+def _output_of(tool: Tool, arguments: str) -> str:
+    """Run a tool; what it comes to, as the agent gets it."""
+    try:
+        values = tool.signature.read(arguments)
+    except ToolArgumentError as exc:
+        _logger.warning("tool %s was asked for with arguments that do not fit", tool.name)
+        return _error(str(exc))
+    try:
+        result = tool.function(**values)
+        if inspect.iscoroutine(result):
+            result = asyncio.run(result)
+    except BaseException as exc:  # noqa: BLE001 - whatever it is, the agent waits for an answer
+        report(_logger, f"tool {tool.name} raised {type(exc).__name__}; the agent was told so", exc)
+        return _error(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
+    try:
+        return to_output(result)
+    except (TypeError, ValueError, RecursionError) as exc:
+        _logger.error("tool %s returned what JSON cannot express: %s", tool.name, exc)
+        return _error(f"the tool {tool.name} returned something that cannot be expressed as JSON")
+
+
+def _error(text: str) -> str:
+    return json.dumps({"error": text}, ensure_ascii=False)

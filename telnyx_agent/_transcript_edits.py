@@ -1,0 +1,96 @@
+"""`TranscriptEdits`: the part of `AIAssistantManager` with which a program changes transcript and settings itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._protocol.transcription import TranscriptionItem
+from ._protocol.widget import WidgetSettings
+
+if TYPE_CHECKING:
+    from ._protocol.session import Session
+    from ._runtime.futures import CommandFuture
+
+__all__ = ["AssistantPort", "Items", "TranscriptEdits"]
+
+Items = tuple[TranscriptionItem, ...]
+
+
+@attrs.frozen
+class AssistantPort:
+    """The commands of the assistant, as the client hands them over.
+
+    Attributes:
+        edit_transcript: Changes the transcript: in the session, or, without one, what is left of the last.
+    """
+
+    send_message: Callable[[str, tuple[str, ...], bool], CommandFuture[str]]
+    edit_transcript: Callable[[Callable[[Session, float], None], Callable[[Items], Items]], CommandFuture[None]]
+    perform: Callable[[Callable[[Session, float], None]], CommandFuture[None]]
+    connected_target_id: Callable[[], str | None]
+
+
+class TranscriptEdits:
+    """See `AIAssistantManager`."""
+
+    def __init__(self, port: AssistantPort) -> None:
+        self._port = port
+        self._widget_settings: WidgetSettings | None = None
+
+    @property
+    def is_ai_assistant_connected(self) -> bool:
+        """Whether the session is locked to an assistant: from `on_client_ready` (iOS: too early) to the disconnection
+        (iOS: never).
+        """
+        return self.connected_target_id is not None
+
+    @property
+    def connected_target_id(self) -> str | None:
+        """The assistant that the session is locked to, or None."""
+        return self._port.connected_target_id()
+
+    def add_transcription(self, item: TranscriptionItem) -> CommandFuture[None]:
+        """Put an item of your own into the transcript, or in the place of the one with its id. iOS: `addTranscription`.
+
+        Observers and delegate are told as of any change. Without a connection, only the snapshot changes, at once.
+        """
+
+        def with_item(items: Items) -> Items:
+            known = [other.id for other in items]
+            if item.id in known:
+                place = known.index(item.id)
+                return (*items[:place], item, *items[place + 1 :])
+            return (*items, item)
+
+        return self._port.edit_transcript(lambda session, now: session.add_transcription(item, now), with_item)
+
+    def clear_transcriptions(self) -> CommandFuture[None]:
+        """Forget the transcript. `Call.transcript` of earlier calls stays."""
+        return self._port.edit_transcript(lambda session, now: session.clear_transcript(now), lambda items: ())
+
+    def clear_transcript(self) -> CommandFuture[None]:
+        """Flutter's name for `clear_transcriptions`."""
+        return self.clear_transcriptions()
+
+    def clear_transcriptions_by_role(self, role: str) -> CommandFuture[None]:
+        """Forget the items of one role, `"user"` or `"assistant"`, in any case. iOS: `clearTranscriptionsByRole`."""
+        wanted = role.lower()
+
+        def without(items: Items) -> Items:
+            return tuple(item for item in items if item.role != wanted)
+
+        return self._port.edit_transcript(lambda session, now: session.clear_role(wanted, now), without)
+
+    def clear_all_data(self) -> CommandFuture[None]:
+        """Forget transcript and widget settings. iOS: `clearAllData`."""
+        self._widget_settings = None
+        return self.clear_transcriptions()
+
+    def update_widget_settings(self, settings: WidgetSettings) -> None:
+        """Put your own widget settings in the place of the server's, for `widget_settings`. iOS:
+        `updateWidgetSettings`. The server's next ones replace them.
+        """
+        self._widget_settings = settings

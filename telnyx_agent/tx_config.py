@@ -1,0 +1,110 @@
+"""`TxConfig`: who logs in with credentials, and how that login behaves. Frozen; iOS's `TxConfig` in PEP 8.
+
+Push notifications are the only fields of iOS's that are left out: a desktop has none.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import attrs
+
+from ._protocol.credentials import CredentialLogin
+from ._version import __version__
+from .config import LogLevel
+from .errors import ClientConfigurationError
+
+__all__ = ["TxConfig"]
+
+
+def _to_level(level: LogLevel | int | str) -> LogLevel:
+    try:
+        return LogLevel[level.upper()] if isinstance(level, str) else LogLevel(level)
+    except (KeyError, ValueError) as exc:
+        raise ClientConfigurationError(f"{level!r} is not a LogLevel") from exc
+
+
+def _to_path(value: str | os.PathLike[str] | None) -> str | None:
+    return None if value is None else os.fspath(value)
+
+
+def _check_seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ClientConfigurationError(f"{attribute.name} must be 0 or more seconds, not {value!r}")
+
+
+def _check_text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    # Not quoted in the error: it may be a secret.
+    if value is not None and not isinstance(value, str):
+        raise ClientConfigurationError(f"{attribute.name} must be a text, not {type(value).__name__}")
+
+
+@attrs.frozen(kw_only=True)
+class TxConfig:
+    """The credentials of a SIP connection, for `TxClient.connect`: either user and password, or a token.
+
+        client.connect(TxConfig(sip_user="alice", password=os.environ["SIP_PASSWORD"]))
+        client.connect(TxConfig(token=token))
+
+    Neither password nor token is ever shown by `repr`, written to a log, or part of an error.
+
+    Args:
+        sip_user: The user of your credential connection. iOS: `sipUser`.
+        password: Its password.
+        token: A telephony credential's token (a JWT), in place of both.
+        caller_id_name: Your name in calls that are not given one. Android: `sipCallerIDName`.
+        caller_id_number: Your number in calls that are not given one. Android: `sipCallerIDNumber`.
+        ringtone: A WAV file for incoming calls. iOS: `ringtone`.
+        ring_back_tone: A WAV file for calls that you make, until they are answered. iOS: `ringBackTone`.
+        log_level: How much this session logs to stderr; `NONE` is silent.
+        reconnect_client: Whether a lost connection is made again. iOS: `reconnectClient`.
+        reconnect_timeout: Seconds for which that is tried; `math.inf` for ever. iOS: `reconnectTimeOut`.
+        force_relay_candidate: Whether media goes through a TURN server only. iOS: `forceRelayCandidate`.
+        debug: iOS's switch for quality metrics and reports.
+
+    Raises:
+        ClientConfigurationError: A value has a wrong type or range. What is *missing* is found by `validate_params`.
+    """
+
+    sip_user: str | None = attrs.field(default=None, validator=_check_text)
+    password: str | None = attrs.field(default=None, repr=False, validator=_check_text)
+    token: str | None = attrs.field(default=None, repr=False, validator=_check_text)
+    caller_id_name: str | None = attrs.field(default=None, repr=False, validator=_check_text)
+    caller_id_number: str | None = attrs.field(default=None, repr=False, validator=_check_text)
+    ringtone: str | None = attrs.field(default=None, converter=_to_path)
+    ring_back_tone: str | None = attrs.field(default=None, converter=_to_path)
+    log_level: LogLevel = attrs.field(default=LogLevel.NONE, converter=_to_level)
+    reconnect_client: bool = True
+    reconnect_timeout: float = attrs.field(default=60.0, validator=_check_seconds)
+    force_relay_candidate: bool = False
+    debug: bool = False
+
+    def validate_params(self) -> None:
+        """Check that there is a user with a password, or a token. iOS: `validateParams()`; `connect` does it.
+
+        Raises:
+            ClientConfigurationError: Something is missing, or both are given; the text says what.
+        """
+        checked_credentials(self.sip_user, self.password, self.token)
+
+
+def checked_credentials(sip_user: str | None, password: str | None, token: str | None) -> CredentialLogin:
+    """The login request, or a `ClientConfigurationError` that names what is missing, in the order of iOS."""
+    for name, value in (("sip_user", sip_user), ("password", password), ("token", token)):
+        if value is not None and not isinstance(value, str):
+            raise ClientConfigurationError(f"{name} must be a text, not {type(value).__name__}")
+    if token is not None and (sip_user is not None or password is not None):
+        raise ClientConfigurationError("give either sip_user and password, or token, not both")
+    if token is not None:
+        if not token.strip():
+            raise ClientConfigurationError("token is required: it is blank")
+        return CredentialLogin(token=token, sdk_version=__version__)
+    user_is_missing, password_is_missing = not (sip_user or "").strip(), not password
+    if user_is_missing and password_is_missing:
+        raise ClientConfigurationError("sip_user and password are required, or token")
+    if user_is_missing:
+        raise ClientConfigurationError("sip_user is required with a password")
+    if password_is_missing:
+        raise ClientConfigurationError("password is required with sip_user")
+    return CredentialLogin(sip_user=sip_user, password=password, sdk_version=__version__)

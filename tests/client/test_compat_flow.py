@@ -1,0 +1,233 @@
+"""Android's flow as an iterator, its values, and JavaScript's client."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from telnyx_agent import AuthenticationError, ClientConfigurationError, TxError, TxTimeoutError
+from telnyx_agent.audio import NullAudio
+from telnyx_agent.compat import (
+    AiConversationResponse,
+    AnswerResponse,
+    Notification,
+    ReceivedMessage,
+    RingingResponse,
+    SocketError,
+    SocketMethod,
+    SocketResponse,
+    SocketStatus,
+    TelnyxClient,
+    TelnyxRTC,
+)
+from telnyx_agent.testing import LocalAgent, Scenario
+
+PATIENCE = 20.0
+LOGIN = {"target_type": "ai_assistant", "target_id": "assistant-1"}
+
+
+@pytest.fixture
+def agent() -> Iterator[LocalAgent]:
+    """Text only."""
+    with LocalAgent(
+        greeting="Hello there.", voice="silent", ears="deaf", scenario=Scenario.fast(), media=False
+    ) as agent:
+        yield agent
+
+
+# -- Android -----------------------------------------------------------------------------------------------------------
+
+
+def is_end_of_response(result: object) -> bool:
+    """Whether the agent has finished."""
+    return isinstance(result, AiConversationResponse) and result.ai_conversation_params["type"] == "response.done"
+
+
+def test_the_flow_in_a_for_loop(agent: LocalAgent) -> None:
+    """Everything from the last value on, with Android's results."""
+    seen: list[tuple[str, Any]] = []
+    with TelnyxClient(audio=NullAudio()) as client:
+        client.connect_anonymously(agent.configuration, "assistant-1")
+        for response in client.socket_responses(timeout=PATIENCE):
+            data = response.data
+            if data is None:
+                seen.append((response.status.name, None))
+                continue
+            seen.append((SocketMethod(data.method).name, data.result))
+            if data.method == SocketMethod.CLIENT_READY:
+                call = client.new_invite("Ann", "", "", "state")
+            elif is_end_of_response(data.result):
+                break
+    names = [name for name, _ in seen]
+    assert names[:4] == ["LOADING", "ESTABLISHED", "LOGIN", "CLIENT_READY"]
+    assert ("RINGING", RingingResponse(call.call_id)) in seen
+    answer = next(result for name, result in seen if name == "ANSWER")
+    assert isinstance(answer, AnswerResponse)
+    assert answer.call_id == call.call_id
+    assert answer.telnyx_call_control_id == call.telnyx_call_control_id
+
+
+def test_a_late_subscriber_gets_the_last_value(agent: LocalAgent) -> None:
+    """Replay 1, and each subscriber its own buffer, whose oldest values go first."""
+    with TelnyxClient(audio=NullAudio()) as client:
+        seen: list[SocketResponse] = []
+        client.socket_response_flow.collect(seen.append)
+        early = client.socket_response_flow.subscribe(maxsize=2, timeout=0)
+        client.connect_anonymously(agent.configuration, "assistant-1").result(PATIENCE)
+        assert client.socket_response_flow.replay is not None
+        with client.socket_response_flow.subscribe(timeout=PATIENCE) as late:
+            first = next(late)
+            assert first.status is SocketStatus.MESSAGERECEIVED
+        assert list(late) == []
+        client.disconnect().result(PATIENCE)
+        ready = SocketResponse.message_received(ReceivedMessage(SocketMethod.CLIENT_READY.method_name))
+        assert ready in seen
+        next(early)
+        assert next(early) == SocketResponse.disconnect()
+        with pytest.raises(TxTimeoutError):
+            next(early)
+
+
+def test_cancelling_wakes_the_taker(agent: LocalAgent) -> None:
+    """On whatever thread it waits; and waiting has a limit."""
+    with TelnyxClient(audio=NullAudio()) as client:
+        waiting = client.socket_response_flow.subscribe()
+        taken: list[SocketResponse] = []
+        taker = threading.Thread(target=lambda: taken.extend(waiting))
+        taker.start()
+        waiting.cancel()
+        taker.join(PATIENCE)
+        assert not taker.is_alive()
+        assert taken == []
+        with pytest.raises(TxTimeoutError):
+            next(client.socket_responses(timeout=0.01))
+        with pytest.raises(ClientConfigurationError):
+            client.socket_response_flow.subscribe(maxsize=0)
+
+
+def test_the_error_code_is_androids(agent: LocalAgent) -> None:
+    """`response.error_code == SocketError.CREDENTIAL_ERROR`."""
+    with TelnyxClient(audio=NullAudio()) as client:
+        client.connect_anonymously(agent.configuration, "invalid-1")
+        responses = client.socket_responses(timeout=PATIENCE)
+        error = next(response for response in responses if response.status is SocketStatus.ERROR)
+    assert error.error_code == SocketError.CREDENTIAL_ERROR
+    assert error == SocketResponse.error(error.error_message or "", -32001)
+
+
+# -- JavaScript --------------------------------------------------------------------------------------------------------
+
+
+def test_named_events(agent: LocalAgent) -> None:
+    """Login, call, conversation, error-free; `off` ends one listener or all of an event."""
+    log: list[str] = []
+    over = threading.Event()
+
+    def notified(notification: Notification) -> None:
+        log.append(f"{notification.type} {notification.call.state.kind.name}")
+
+    def conversed(message: dict[str, Any]) -> None:
+        if message["params"]["type"] == "response.done":
+            log.append(message["method"])
+            over.set()
+
+    def fails() -> None:
+        raise RuntimeError("user's bug")
+
+    def never() -> None:
+        log.append("never")
+
+    client = TelnyxRTC({"anonymous_login": LOGIN}, server_configuration=agent.configuration, audio=NullAudio())
+    client.on("telnyx.ready", fails).on("telnyx.ready", never).off("telnyx.ready", never)
+    client.on("telnyx.socket.open", lambda: log.append("open")).on("telnyx.socket.close", never)
+    client.off("telnyx.socket.close").on("telnyx.socket.close", lambda: log.append("close"))
+    client.on("telnyx.ready", lambda: client.new_call({"destinationNumber": "", "callerName": "Ann", "id": CALL}))
+    client.on("telnyx.notification", notified).on("telnyx.ai.conversation", conversed)
+    with client:
+        client.connect().result(PATIENCE)
+        assert client.connected
+        assert client.get_is_registered()
+        assert over.wait(PATIENCE)
+        (call,) = client.calls.values()
+        assert (call.id, client.calls) == (CALL, {CALL: call})
+        item = call.send_conversation_message("thank you").result(PATIENCE)
+        assert item == client.client.transcript[1].id
+        client.disconnect().result(PATIENCE)
+    assert log[0] == "open"
+    assert "callUpdate ACTIVE" in log
+    assert "never" not in log
+    assert log[-2:] == ["callUpdate DONE", "close"]
+
+
+CALL = "074e7e59-6859-4b8b-8743-83df82e7f776"
+
+
+def test_options_of_login_and_call(agent: LocalAgent) -> None:
+    """Under JavaScript's names, on the wire as ever."""
+    options = {
+        "anonymous_login": {**LOGIN, "target_version_id": "v1", "target_params": {"conversation_id": "conv-1"}},
+        "userVariables": {"language": "en"},
+    }
+    with TelnyxRTC(options, server_configuration=agent.configuration, audio=NullAudio()) as client:
+        client.connect().result(PATIENCE)
+        params = agent.wait_for_frame("anonymous_login").params
+        assert (params["target_version_id"], params["conversation_id"]) == ("v1", "conv-1")
+        assert params["userVariables"] == {"language": "en"}
+        call = client.new_call(
+            {
+                "destinationNumber": "123",
+                "customHeaders": [{"name": "X-A", "value": "b"}],
+                "mutedMicOnStart": True,
+                "remoteElement": "remoteMedia",
+                "audio": True,
+                "video": False,
+            }
+        )
+        assert call.is_muted
+        dialog = agent.wait_for_frame("telnyx_rtc.invite", PATIENCE).params["dialogParams"]
+        assert dialog["destination_number"] == "123"
+        assert dialog["custom_headers"] == [{"name": "X-A", "value": "b"}]
+
+
+def test_an_error_has_a_name(agent: LocalAgent) -> None:
+    """`telnyx.error` gets the error."""
+    errors: list[TxError] = []
+    login = {**LOGIN, "target_id": "invalid-1"}
+    client = TelnyxRTC({"anonymous_login": login}, server_configuration=agent.configuration, audio=NullAudio())
+    client.on("telnyx.error", errors.append)
+    with client, pytest.raises(AuthenticationError):
+        client.connect().result(PATIENCE)
+    assert [type(error) for error in errors] == [AuthenticationError]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"anonymous_login": None},
+        {"anonymous_login": {**LOGIN, "target": "x"}},
+        {"anonymous_login": {**LOGIN, "target_params": {"other": 1}}},
+        {"anonymous_login": LOGIN, "videos": True},
+        {"anonymous_login": LOGIN, "env": "moon"},
+        {"anonymous_login": LOGIN, "iceServers": [{"urls": "http://x"}]},
+    ],
+)
+def test_unusable_options(options: dict[str, Any]) -> None:
+    """A misspelt option is refused, in place of being ignored for ever."""
+    with pytest.raises(ClientConfigurationError):
+        TelnyxRTC(options)
+
+
+def test_unusable_calls_and_events(agent: LocalAgent) -> None:
+    """Video, unknown options, unknown events."""
+    with TelnyxRTC(
+        {"anonymous_login": LOGIN, "region": "eu", "env": "development", "iceServers": [{"urls": "stun:a.example:1"}]}
+    ) as client:
+        for options in ({"video": True}, {"destination": "1"}):
+            with pytest.raises(ClientConfigurationError):
+                client.new_call(options)
+        with pytest.raises(ClientConfigurationError, match=r"telnyx\.ready"):
+            client.on("telnyx.reddy", print)

@@ -1,0 +1,390 @@
+"""What can be known before a call, against the local agent, a real TURN server, and servers that are none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from telnyx_agent import CallError, ClientConfigurationError, IceServer, MediaError, TxClient, TxServerConfiguration
+from telnyx_agent.audio import AudioStream
+from telnyx_agent.diagnosis import (
+    CheckResult,
+    NetworkReport,
+    Verdict,
+    run_microphone_check,
+    run_network_check,
+)
+from telnyx_agent.testing import LocalAgent, Scenario
+from tests.client.duplex import BLOCK, Duplex
+from tests.client.test_turn_latency import words
+from tests.support.bad_servers import _self_signed
+from tests.support.requirements import require, which
+
+USER, PASSWORD = "testuser", "correct-horse"
+
+
+def by_name(report: NetworkReport) -> dict[str, CheckResult]:
+    return {result.name: result for result in report.results}
+
+
+# -- the network -------------------------------------------------------------------------------------------------------
+
+
+def test_a_local_agent_is_in_reach(agent: LocalAgent) -> None:
+    """DNS and the WebSocket; no ICE server is asked that the configuration does not name."""
+    report = run_network_check(TxServerConfiguration(agent.url))
+    assert [result.name for result in report.results] == ["dns", "ws"]
+    assert report.ok
+    assert report.verdict is Verdict.READY
+    assert all(0.0 <= result.seconds < 5.0 for result in report.results)
+    assert report.to_dict()["verdict"] == "ready"
+    assert agent.frames == ()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_server_that_is_not_there_blocks() -> None:
+    """The reason is in words."""
+    report = run_network_check(TxServerConfiguration(f"ws://127.0.0.1:{free_port()}"))
+    assert report.verdict is Verdict.BLOCKED
+    result = by_name(report)["ws"]
+    assert not result.ok
+    assert "refused" in result.detail
+    assert "FAILED" in str(report)
+
+
+def test_a_name_that_does_not_exist_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system's resolver says."""
+
+    def unknown(*args: object, **kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    report = run_network_check(TxServerConfiguration("wss://nowhere.invalid", ()), timeout=3.0)
+    assert report.verdict is Verdict.BLOCKED
+    results = by_name(report)
+    assert "cannot be looked up" in results["dns"].detail
+    assert not results["wss"].ok
+
+
+def test_a_server_that_says_nothing_costs_the_time_out_and_no_more() -> None:
+    """All checks run at once."""
+    with socket.create_server(("127.0.0.1", 0)) as mute, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        tcp, udp = mute.getsockname()[1], deaf.getsockname()[1]
+        servers = (
+            IceServer(f"stun:127.0.0.1:{udp}"),
+            IceServer(f"turn:127.0.0.1:{udp}?transport=udp", USER, PASSWORD),
+            IceServer(f"turn:127.0.0.1:{tcp}?transport=tcp", USER, PASSWORD),
+            IceServer(f"turns:127.0.0.1:{tcp}", USER, PASSWORD),
+        )
+        report = run_network_check(TxServerConfiguration(f"ws://127.0.0.1:{tcp}", servers), timeout=1.0)
+    results = by_name(report)
+    assert set(results) == {"dns", "ws", "stun", "turn-udp", "turn-tcp", "turn-tls"}
+    assert not any(results[name].ok for name in ("ws", "stun", "turn-udp", "turn-tcp", "turn-tls"))
+    assert all(result.seconds < 3.0 for result in report.results)
+    assert "no answer within 1 s" in results["stun"].detail
+    assert PASSWORD not in str(report) + repr(report)
+
+
+def test_an_ice_server_out_of_reach_degrades(agent: LocalAgent) -> None:
+    """Calls may work without it."""
+    servers = (IceServer(f"turn:127.0.0.1:{free_port()}?transport=tcp", USER, PASSWORD),)
+    report = run_network_check(TxServerConfiguration(agent.url, servers), timeout=2.0)
+    assert report.verdict is Verdict.DEGRADED
+    assert not report.ok
+    assert "refused" in by_name(report)["turn-tcp"].detail.lower()
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, 1000.0, float("nan")])
+def test_an_unusable_time_out_is_refused(timeout: float) -> None:
+    """Before anything is sent."""
+    with pytest.raises(ClientConfigurationError, match="timeout"):
+        run_network_check(TxServerConfiguration("ws://127.0.0.1:1"), timeout=timeout)
+
+
+class Turn:
+    """coturn on this machine, with a certificate of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.certificate = folder / "turn.pem"
+        self.certificate.write_bytes(_self_signed())
+        self.port, self.tls_port = free_port(), free_port()
+        options = {
+            "listening-ip": "127.0.0.1",
+            "relay-ip": "127.0.0.1",
+            "listening-port": self.port,
+            "tls-listening-port": self.tls_port,
+            "cert": self.certificate,
+            "pkey": self.certificate,
+            "realm": "telnyx.test",
+            "user": f"{USER}:{PASSWORD}",
+            "log-file": "stdout",
+            "pidfile": folder / "turn.pid",
+            "userdb": folder / "turn.db",
+        }
+        command = [which("turnserver"), "-n", "--lt-cred-mech", "--no-cli", "--simple-log", "--verbose"]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        # A terminal, or it would keep its last lines to itself.
+        self._terminal, terminal = pty.openpty()
+        try:
+            self._process = subprocess.Popen(command, stdout=terminal, stderr=terminal, cwd=folder)
+        finally:
+            os.close(terminal)
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for(self, *texts: str) -> None:
+        def said() -> bool:
+            return all(any(text in line for line in self.lines) for text in texts)
+
+        with self._changed:
+            assert self._changed.wait_for(said, 20), self.lines[-20:]
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        self._reader.join(10)
+
+    def servers(self, password: str = PASSWORD) -> tuple[IceServer, ...]:
+        urls = (
+            f"turn:127.0.0.1:{self.port}?transport=udp",
+            f"turn:127.0.0.1:{self.port}?transport=tcp",
+            f"turns:127.0.0.1:{self.tls_port}",
+        )
+        return (IceServer(f"stun:127.0.0.1:{self.port}"), *(IceServer(url, USER, password) for url in urls))
+
+    def _read(self) -> None:
+        # The end of a terminal is an error.
+        with contextlib.suppress(OSError), open(self._terminal, encoding="utf-8", errors="replace") as output:
+            for line in output:
+                with self._changed:
+                    self.lines.append(line)
+                    self._changed.notify_all()
+
+
+@pytest.fixture
+def turn(tmp_path: Path) -> Iterator[Turn]:
+    """Listening."""
+    require("turnserver")
+    server = Turn(tmp_path)
+    try:
+        server.wait_for("IPv4. UDP listener opened", "IPv4. TCP listener opened", f"127.0.0.1:{server.tls_port}")
+        yield server
+    finally:
+        server.close()
+
+
+def test_a_real_turn_server_relays_over_udp_tcp_and_tls(agent: LocalAgent, turn: Turn) -> None:
+    """An allocation with long-term credentials, given back at once."""
+    configuration = TxServerConfiguration(agent.url, turn.servers(), ca_file=turn.certificate)
+    report = run_network_check(configuration, timeout=10.0)
+    assert report.ok, str(report)
+    results = by_name(report)
+    assert set(results) == {"dns", "ws", "stun", "turn-udp", "turn-tcp", "turn-tls"}
+    assert "this machine is seen as 127.0.0.1:" in results["stun"].detail
+    assert all("relays from 127.0.0.1:" in results[f"turn-{way}"].detail for way in ("udp", "tcp", "tls"))
+    turn.wait_for("lifetime=0")
+
+
+def test_a_wrong_credential_is_said_to_be_one(agent: LocalAgent, turn: Turn) -> None:
+    """And is in no text."""
+    configuration = TxServerConfiguration(agent.url, turn.servers("wrong-horse")[:3])
+    results = by_name(run_network_check(configuration, timeout=10.0))
+    assert results["stun"].ok
+    assert not results["turn-udp"].ok
+    assert "does not accept username and credential" in results["turn-udp"].detail
+    nobody = (IceServer(f"turn:127.0.0.1:{turn.port}"),)
+    detail = by_name(run_network_check(TxServerConfiguration(agent.url, nobody)))["turn-udp"].detail
+    assert "wants a username" in detail
+
+
+def test_a_certificate_that_nobody_knows_is_refused(agent: LocalAgent, turn: Turn) -> None:
+    """TLS is verified here as everywhere."""
+    report = run_network_check(TxServerConfiguration(agent.url, turn.servers()[3:]), timeout=10.0)
+    result = by_name(report)["turn-tls"]
+    assert not result.ok
+    assert "certificate" in result.detail
+
+
+def test_a_turns_port_that_speaks_no_tls(agent: LocalAgent) -> None:
+    """A readable reason, no traceback."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def serve() -> None:
+            with server.accept()[0] as client:
+                client.recv(10)
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        servers = (IceServer(f"turns:127.0.0.1:{server.getsockname()[1]}", USER, PASSWORD),)
+        result = by_name(run_network_check(TxServerConfiguration(agent.url, servers), timeout=5.0))["turn-tls"]
+        thread.join(10)
+    assert not result.ok
+    assert result.detail
+    assert issubclass(ssl.SSLError, OSError)  # why there is no clause of its own for it
+
+
+# -- the microphone ----------------------------------------------------------------------------------------------------
+
+
+def test_a_microphone_that_hears_speech_is_ready() -> None:
+    """Level and peak are those of what was said."""
+    speech = words(1.0)
+    report = run_microphone_check(1.0, device=Duplex(lambda step: speech[(step % 100) * BLOCK :][:BLOCK]))
+    assert report.verdict is Verdict.READY
+    assert report.ok
+    expected = float(np.sqrt(np.mean((speech / 32768.0) ** 2)))
+    assert report.level == pytest.approx(expected, rel=0.05)
+    assert report.peak == pytest.approx(np.abs(speech).max() / 32768.0, rel=0.01)
+    assert report.seconds == pytest.approx(1.0, abs=0.1)
+    assert report.clipped == 0.0
+    assert report.to_dict()["verdict"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("amplitude", "words_of_it"),
+    [(0, "nothing but zeros"), (60, "it is silent"), (200000, "it is too loud")],
+)
+def test_what_is_wrong_with_a_microphone(amplitude: int, words_of_it: str) -> None:
+    """Zeros, silence, clipping: each with its own advice."""
+    wave = np.clip(amplitude * np.sin(np.arange(BLOCK) / 7.0), -32768, 32767).astype(np.int16)
+    report = run_microphone_check(0.5, device=Duplex(lambda step: wave))
+    assert report.verdict is Verdict.DEGRADED
+    assert words_of_it in report.detail
+    assert words_of_it in str(report)
+
+
+def test_the_threshold_is_the_caller_s() -> None:
+    """JavaScript's `silenceThreshold`."""
+    wave = (1000 * np.sin(np.arange(BLOCK) / 7.0)).astype(np.int16)
+    assert run_microphone_check(0.3, 0.01, device=Duplex(lambda step: wave)).ok
+    assert not run_microphone_check(0.3, 0.1, device=Duplex(lambda step: wave)).ok
+
+
+class Broken:
+    """A device that cannot be opened, or fails, or gives nothing."""
+
+    name = "broken"
+
+    def __init__(self, how: str, code: int | None = None) -> None:
+        self._how = how
+        self._code = code
+        self.stopped = False
+
+    def start(self, stream: AudioStream) -> None:
+        error = MediaError("it does not work; plug it in", code=self._code)
+        if self._how == "start":
+            raise error
+        if self._how == "fail":
+            stream.device_failed(error)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_a_microphone_that_cannot_be_opened_blocks() -> None:
+    """With the device's own words; or the system's refusal as such."""
+    report = run_microphone_check(0.5, device=Broken("start"))
+    assert report.verdict is Verdict.BLOCKED
+    assert "plug it in" in report.detail
+    assert run_microphone_check(0.5, device=Broken("start", 42001)).verdict is Verdict.PERMISSION_DENIED
+    device = Broken("fail")
+    assert run_microphone_check(0.5, device=device).verdict is Verdict.BLOCKED
+    assert device.stopped
+
+
+def test_a_microphone_that_gives_nothing_blocks() -> None:
+    """After the duration and three seconds of patience."""
+    device = Broken("mute")
+    report = run_microphone_check(0.1, device=device)
+    assert report.verdict is Verdict.BLOCKED
+    assert "nothing at all" in report.detail
+    assert device.stopped
+
+
+def test_the_client_s_own_device_is_listened_to() -> None:
+    """`client.run_microphone_check`; no login is needed."""
+    speech = words(1.0)
+    client = TxClient(audio=Duplex(lambda step: speech[(step % 100) * BLOCK :][:BLOCK]))
+    assert client.run_microphone_check(0.5).ok
+
+
+# -- the test call -----------------------------------------------------------------------------------------------------
+
+
+def test_a_test_call_says_how_good_it_was(talking_agent: LocalAgent, client: TxClient) -> None:
+    """MOS, loss, candidates; the call is hung up afterwards."""
+    client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(10)
+    diagnosis = client.run_pre_call_diagnosis(duration=3.0)
+    assert diagnosis.ok
+    assert diagnosis.mos > 4.0
+    assert diagnosis.packets_received > 50
+    assert diagnosis.packets_sent > 50
+    assert diagnosis.rtt is not None
+    assert diagnosis.jitter is not None
+    assert diagnosis.jitter.min <= diagnosis.jitter.avg <= diagnosis.jitter.max
+    assert {candidate["side"] for candidate in diagnosis.ice_candidates} == {"local", "remote"}
+    assert diagnosis.to_dict()["verdict"] == "ready"
+    assert "MOS" in str(diagnosis)
+    call = talking_agent.wait_for_call(lambda call: call.state == "ended")
+    assert call.call_id == diagnosis.report.call_id
+
+
+def test_a_test_call_inside_a_callback(talking_agent: LocalAgent) -> None:
+    """Nothing waits for a callback, so nothing hangs."""
+    done = threading.Event()
+    found: list[Verdict] = []
+
+    class App:
+        def on_client_ready(self) -> None:
+            found.append(client.run_pre_call_diagnosis(duration=1.0).verdict)
+            done.set()
+
+    client = TxClient(App())
+    with client:
+        client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration)
+        assert done.wait(40)
+    assert found == [Verdict.READY]
+
+
+def test_a_test_call_that_nobody_answers_raises() -> None:
+    """What the call failed with."""
+    scenario = Scenario.rejected("USER_BUSY")
+    with LocalAgent(voice="silent", ears="deaf", scenario=scenario, media=False) as agent, TxClient() as client:
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        with pytest.raises(CallError):
+            client.run_pre_call_diagnosis(duration=1.0)
+
+
+def test_a_test_call_without_audio_raises(agent: LocalAgent, client: TxClient) -> None:
+    """The call is answered, but there is nothing to measure. iOS: `noMetricsCollected`."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    with pytest.raises(CallError):
+        client.run_pre_call_diagnosis(duration=0.5)
+
+
+def test_the_client_checks_the_network_of_its_login(agent: LocalAgent, client: TxClient) -> None:
+    """`client.run_network_check`, also while connected."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    report = client.run_network_check(3.0)
+    assert report.ok
+    assert by_name(report)["ws"].target == f"127.0.0.1:{agent.port}"

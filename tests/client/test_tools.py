@@ -1,0 +1,356 @@
+"""Client-side tools: the agent asks, a function answers, and the agent uses the answer - whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from telnyx_agent import CallError, FunctionCall, LocalProtocolError, SocketConnectionError, TxClient
+from telnyx_agent.audio import NullAudio
+from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
+from telnyx_agent.testing.scenario import FunctionCall as ToolRequest
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def agent() -> Iterator[LocalAgent]:
+    """The usual brain ("order" makes it ask for `lookup_order`), as text, without a greeting."""
+    with LocalAgent(voice="silent", ears="deaf", greeting="", scenario=Scenario.fast(), media=False) as agent:
+        yield agent
+
+
+def begin(client: TxClient, agent: LocalAgent) -> None:
+    """A call that is up."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+    client.new_call().wait_until_active(PATIENCE)
+
+
+def output(agent: LocalAgent, call_id: str) -> str:
+    """What came back for a request."""
+
+    def fits(frame: Any) -> bool:
+        item = frame.get("params", {}).get("item", {})
+        return bool(item.get("type") == "function_call_output" and item.get("call_id") == call_id)
+
+    frame = agent.wait_for_frame("ai_conversation", PATIENCE, direction="received", predicate=fits)
+    assert "id" not in frame.message  # a notification (R49)
+    assert frame.message["params"]["type"] == "conversation.item.create"
+    return str(frame.message["params"]["item"]["output"])
+
+
+def error(agent: LocalAgent, call_id: str) -> str:
+    """The error that came back."""
+    found = json.loads(output(agent, call_id))
+    assert list(found) == ["error"]
+    return str(found["error"])
+
+
+def test_the_agent_asks_and_uses_the_answer(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """From the question to the answer that has the tool's result in it; the tool runs on a thread of its own."""
+    threads: list[str] = []
+
+    @client.tool
+    def lookup_order(order_id: int) -> dict[str, Any]:
+        threads.append(threading.current_thread().name)
+        return {"order_id": order_id, "state": "shipped"}
+
+    begin(client, agent)
+    client.send_ai_assistant_message("where is my order")
+
+    delegate.wait_for(
+        "on_transcript_item_updated", PATIENCE, predicate=lambda item: "state shipped" in item.content and item.is_final
+    )
+    assert threads == ["telnyx-agent-tool"]
+    (call,) = delegate.calls_of("on_function_call")[0]
+    assert isinstance(call, FunctionCall)
+    assert (call.name, call.parsed_arguments()) == ("lookup_order", {"order_id": "1001"})
+    assert json.loads(output(agent, call.call_id)) == {"order_id": 1001, "state": "shipped"}
+
+
+def test_three_ways_to_register(client: TxClient) -> None:
+    """Decorator, decorator with arguments, method; JavaScript's names. A tool can be taken back."""
+
+    @client.tool
+    def first() -> None:
+        """Does nothing."""
+
+    @client.tool(name="second", timeout=5)
+    def other() -> None:
+        """Does nothing."""
+
+    @client.tool("third")
+    def another() -> None:
+        """Does nothing."""
+
+    tool = client.add_tool(other, name="fourth", timeout=None)
+    client.register_client_tool("fifth", first)
+
+    assert list(client.tools) == ["first", "second", "third", "fourth", "fifth"]
+    assert client.tools["second"].timeout == 5
+    assert tool.timeout is None
+    assert client.client_tools == client.tools
+    assert client.remove_tool("first")
+    assert client.unregister_client_tool("fifth")
+    assert not client.remove_tool("first")
+    assert list(client.tools) == ["second", "third", "fourth"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"order_id": "x"}, "argument order_id must be an integer, not a text"),
+        ({}, "missing argument(s): order_id"),
+        ({"order_id": 1, "colour": "red"}, "unknown argument(s) colour; the tool takes: order_id"),
+    ],
+)
+def test_arguments_that_do_not_fit(client: TxClient, agent: LocalAgent, arguments: dict[str, Any], text: str) -> None:
+    """The agent is told what is wrong, and the function is not called."""
+    called: list[int] = []
+
+    @client.tool
+    def lookup_order(order_id: int) -> None:
+        called.append(order_id)
+
+    begin(client, agent)
+    assert error(agent, agent.call_function("lookup_order", arguments)) == text
+    assert called == []
+
+
+def test_an_unknown_tool(client: TxClient, agent: LocalAgent, caplog: pytest.LogCaptureFixture) -> None:
+    """Is answered with an error, and is in the log."""
+    begin(client, agent)
+    with caplog.at_level(logging.WARNING, "telnyx_agent.tools"):
+        assert error(agent, agent.call_function("nobody_knows")) == "there is no tool named nobody_knows"
+    assert "nobody_knows" in caplog.text
+
+
+def test_an_exception_becomes_an_error(client: TxClient, agent: LocalAgent, caplog: pytest.LogCaptureFixture) -> None:
+    """With its text; the traceback is in the log, and the next request is answered as if nothing had been."""
+
+    @client.tool
+    def fails() -> None:
+        raise LookupError("no such shelf")
+
+    @client.tool
+    def leaves() -> None:
+        raise SystemExit(3)
+
+    @client.tool
+    def returns_nonsense() -> object:
+        return object()
+
+    begin(client, agent)
+    with caplog.at_level(logging.ERROR, "telnyx_agent.tools"):
+        assert error(agent, agent.call_function("fails")) == "LookupError: no such shelf"
+        assert error(agent, agent.call_function("leaves")) == "SystemExit: 3"
+        assert "cannot be expressed as JSON" in error(agent, agent.call_function("returns_nonsense"))
+    assert "Traceback" in caplog.text
+    assert 'raise LookupError("no such shelf")' in caplog.text
+
+
+def test_a_bug_in_a_tool_is_seen_without_logging(
+    client: TxClient, agent: LocalAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr, with its traceback: else nobody would ever see it."""
+    monkeypatch.setattr("telnyx_agent._runtime.dispatch._is_configured", lambda logger: False)
+
+    @client.tool
+    def fails() -> None:
+        raise LookupError("no such shelf")
+
+    begin(client, agent)
+    error(agent, agent.call_function("fails"))
+    shown = capsys.readouterr().err
+    assert "tool fails raised LookupError; the agent was told so" in shown
+    assert "no such shelf" in shown
+
+
+def test_a_tool_that_takes_too_long(client: TxClient, agent: LocalAgent, caplog: pytest.LogCaptureFixture) -> None:
+    """The agent is told after the time-out; what the tool returns later goes nowhere."""
+    go = threading.Event()
+    done = threading.Event()
+
+    @client.tool(timeout=0.05)
+    def slow() -> str:
+        go.wait(PATIENCE)
+        done.set()
+        return "too late"
+
+    @client.tool
+    def quick() -> str:
+        return "in time"
+
+    begin(client, agent)
+    with caplog.at_level(logging.INFO, "telnyx_agent.tools"):
+        asked = agent.call_function("slow")
+        assert error(agent, asked) == "the tool slow did not answer within 0.05 seconds"
+        go.set()
+        assert done.wait(PATIENCE)
+        assert output(agent, agent.call_function("quick")) == "in time"
+        client.disconnect().result(PATIENCE)
+    assert "slow did not answer" in caplog.text
+    sent = [frame.message for frame in agent.frames if frame.direction == "received"]
+    assert "too late" not in json.dumps(sent)
+
+
+def test_several_tools_run_at_once(client: TxClient, agent: LocalAgent) -> None:
+    """Three that wait for each other; each result goes to its own request, and the delegate's thread is free."""
+    together = threading.Barrier(3, timeout=PATIENCE)
+
+    @client.tool
+    def meet(who: str) -> str:
+        together.wait()
+        return f"met {who}"
+
+    begin(client, agent)
+    asked = {who: agent.call_function("meet", {"who": who}) for who in ("ann", "bob", "cem")}
+    assert {who: output(agent, call_id) for who, call_id in asked.items()} == {
+        who: f"met {who}" for who in ("ann", "bob", "cem")
+    }
+
+
+def test_a_tool_may_use_the_client(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """Futures and commands are legal; `ask` is not, because the agent waits for the tool."""
+    outcome: list[object] = []
+
+    @client.tool
+    def busy() -> str:
+        outcome.append(client.send_ai_assistant_message("from the tool").result(PATIENCE))
+        with pytest.raises(LocalProtocolError, match="waits for the tool's result") as caught:
+            next(iter(client.calls.values())).ask("what now")
+        outcome.append(caught.value)
+        return "done"
+
+    begin(client, agent)
+    assert output(agent, agent.call_function("busy")) == "done"
+    assert len(outcome) == 2
+
+
+def test_a_coroutine_function(client: TxClient, agent: LocalAgent) -> None:
+    """Runs in an event loop of its own."""
+
+    @client.tool
+    async def later(value: int) -> int:
+        import asyncio
+
+        await asyncio.sleep(0)
+        return value + 1
+
+    begin(client, agent)
+    assert output(agent, agent.call_function("later", {"value": 1})) == "2"
+
+
+def test_the_call_ends_meanwhile(client: TxClient, agent: LocalAgent, caplog: pytest.LogCaptureFixture) -> None:
+    """The result is dropped with one line in the log; nothing is sent."""
+    started, go = threading.Event(), threading.Event()
+
+    @client.tool
+    def slow() -> str:
+        started.set()
+        go.wait(PATIENCE)
+        return "nobody waits"
+
+    begin(client, agent)
+    with caplog.at_level(logging.INFO, "telnyx_agent.tools"):
+        asked = agent.call_function("slow")
+        assert started.wait(PATIENCE)
+        agent.hang_up()
+        next(iter(client.calls.values())).wait_until_ended(PATIENCE)
+        go.set()
+        with pytest.raises(CallError, match="the call is over"):
+            client.ai_assistant_manager.send_function_call_output(asked, "x").result(PATIENCE)
+        client.disconnect().result(PATIENCE)
+        for thread in threading.enumerate():
+            if thread.name == "telnyx-agent-tool":
+                thread.join(PATIENCE)
+    lines = [record.getMessage() for record in caplog.records if record.name == "telnyx_agent.tools"]
+    assert lines == ["tool slow: the result came too late and was dropped"]
+    assert "nobody waits" not in json.dumps([frame.message for frame in agent.frames])
+
+
+def test_a_request_that_comes_twice_is_one(client: TxClient, agent: LocalAgent) -> None:
+    """While it is not answered."""
+    go = threading.Event()
+    calls: list[int] = []
+
+    @client.tool
+    def once() -> int:
+        go.wait(PATIENCE)
+        calls.append(1)
+        return len(calls)
+
+    begin(client, agent)
+    asked = agent.call_function("once")
+    frame = agent.wait_for_frame("ai_conversation", PATIENCE, direction="sent")
+    item = {"type": "function_call", "call_id": asked, "name": "once", "arguments": "{}"}
+    agent.send({**frame.message, "params": {"type": "conversation.item.created", "item": item}})
+    marker = agent.call_function("unknown_marker")
+    error(agent, marker)
+    go.set()
+    assert output(agent, asked) == "1"
+    assert output(agent, agent.call_function("once")) == "2"
+    assert calls == [1, 1]
+
+
+def test_answering_by_hand(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """JavaScript's way: the application takes the request from the callback and sends the output itself."""
+    manager = client.ai_assistant_manager
+    manager.answers_unknown_tools = False
+    begin(client, agent)
+    asked = agent.call_function("by_hand", {"a": 1})
+    (call,) = delegate.wait_for("on_function_call", PATIENCE)
+    assert (call.call_id, call.name, json.loads(call.arguments)) == (asked, "by_hand", {"a": 1})
+    manager.send_function_call_output(asked, "by hand").result(PATIENCE)
+    assert output(agent, asked) == "by hand"
+
+
+def test_tools_the_agent_wants_at_once(client: TxClient, delegate: RecordingDelegate) -> None:
+    """After its greeting, as the scenario says; every request is answered."""
+    wanted = (ToolRequest("add", '{"a": 1, "b": 2}', "call-1"), ToolRequest("add", '{"a": 3, "b": 4}', "call-2"))
+
+    @client.tool
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    scenario = attrs.evolve(Scenario.fast(), function_calls=wanted)
+    with LocalAgent(voice="silent", ears="deaf", scenario=scenario, media=False) as agent:
+        begin(client, agent)
+        assert [output(agent, "call-1"), output(agent, "call-2")] == ["3", "7"]
+        client.disconnect().result(PATIENCE)
+
+
+def test_without_a_connection(client: TxClient) -> None:
+    """A result has nowhere to go, and is not kept (R49)."""
+    with pytest.raises(SocketConnectionError):
+        client.ai_assistant_manager.send_function_call_output("call-1", "x").result(PATIENCE)
+    with pytest.raises(SocketConnectionError):
+        client.ai_assistant_manager.subscribe_response_audio_stream().result(PATIENCE)
+
+
+def test_tools_survive_a_login(agent: LocalAgent) -> None:
+    """They are the client's, and the next login finds them."""
+    with TxClient(audio=NullAudio()) as client:
+        client.add_tool(lambda: "here", name="where")
+        for _ in range(2):
+            begin(client, agent)
+            assert output(agent, agent.call_function("where")) == "here"
+            client.disconnect().result(PATIENCE)
+
+
+def test_the_audio_stream_subscription(client: TxClient, agent: LocalAgent) -> None:
+    """JavaScript's `response.audio_stream.subscribe`, as a notification."""
+    begin(client, agent)
+    client.ai_assistant_manager.subscribe_response_audio_stream().result(PATIENCE)
+    frame = agent.wait_for_frame("ai_conversation", PATIENCE, direction="received")
+    assert frame.message == {
+        "jsonrpc": "2.0",
+        "method": "ai_conversation",
+        "params": {"type": "conversation.item.create", "item": {"type": "response.audio_stream.subscribe"}},
+    }

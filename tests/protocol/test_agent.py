@@ -1,0 +1,332 @@
+"""What the agent does: by what is heard of it where somebody listens, by its messages where nobody does."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from telnyx_agent._protocol import outcomes
+from telnyx_agent._protocol.agent import PAUSE, QUIET, VOICE_WAIT, YIELD
+from telnyx_agent._protocol.hearing import USUAL_PACE, Hearing, beginning
+from telnyx_agent._protocol.states import AgentState
+from telnyx_agent._protocol.transcription import TranscriptionItem
+from tests.protocol.script import Script
+
+NOTICED = 0.35
+"""Seconds after which the ears know that it is silent."""
+
+
+class Voice(Script):
+    """A call whose sound is heard."""
+
+    def says(self, text: str, response: str = "r1", *, done: bool = True) -> None:
+        """The text of a response, all at once, as the real server sends it."""
+        self.ai("response.created", response={"id": response})
+        self.ai("response.text.delta", delta=text, item_id=response, response_id=response)
+        if done:
+            self.done(response)
+
+    def done(self, response: str = "r1") -> None:
+        """The text is complete."""
+        self.ai("response.done", response={"id": response, "status": "completed"})
+
+    def user(self, text: str, item_id: str = "u1") -> None:
+        """The user has said something."""
+        item = {"id": item_id, "type": "message", "role": "user", "status": "completed", "content": text}
+        self.ai("conversation.item.created", item=item)
+
+    def begins(self) -> None:
+        """The voice is heard from now on."""
+        self.session.agent_voice(True, self.now, self.now)
+
+    def ends(self) -> None:
+        """The voice has ended, as is noticed only later."""
+        at = self.now
+        self.wait(NOTICED)
+        self.session.agent_voice(False, at, self.now)
+
+    def speaks(self, seconds: float) -> None:
+        """The voice is heard for so long."""
+        self.begins()
+        self.wait(seconds)
+        self.ends()
+
+    def changes(self) -> list[str]:
+        """The states that were reported since the last time."""
+        return [event.state.name for event in self.events(outcomes.AgentStateChanged)]
+
+    def last(self) -> TranscriptionItem:
+        """The assistant's latest item."""
+        return next(item for item in reversed(self.session.transcript) if item.role == "assistant")
+
+
+@pytest.fixture
+def voice() -> Voice:
+    """An active call; silence has been heard in it."""
+    talk = cast(Voice, Voice.talking())
+    talk.session.agent_voice(False, talk.now, talk.now)
+    talk.events()
+    return talk
+
+
+def test_it_speaks_from_the_first_sound_to_the_last(voice: Voice) -> None:
+    """Although the whole text comes before the first sound, and its end long before the last."""
+    voice.user("Hello")
+    voice.says("Hi there! How can I help you?")
+    assert voice.changes() == ["THINKING"]
+    voice.wait(0.5)
+    voice.begins()
+    assert voice.changes() == ["SPEAKING"]
+    voice.wait(2.0)
+    voice.ends()
+    assert voice.changes() == []
+    voice.wait(PAUSE)
+    assert voice.changes() == ["LISTENING"]
+
+
+def test_a_pause_between_sentences_is_no_end(voice: Voice) -> None:
+    """It goes on speaking when the next sentence begins soon."""
+    voice.says("One. Two.")
+    for _ in range(3):
+        voice.speaks(1.0)
+        voice.wait(PAUSE / 2)
+    assert voice.changes() == ["THINKING", "SPEAKING"]
+    voice.wait(PAUSE)
+    assert voice.changes() == ["LISTENING"]
+
+
+def test_a_voice_without_a_word(voice: Voice) -> None:
+    """A greeting whose text never comes is speech all the same."""
+    voice.speaks(1.0)
+    voice.wait(PAUSE)
+    assert voice.changes() == ["SPEAKING", "LISTENING"]
+
+
+def test_the_voice_may_come_before_its_text(voice: Voice) -> None:
+    """And text that is still coming keeps it speaking through pauses."""
+    voice.begins()
+    voice.says("A long story", done=False)
+    voice.wait(1.0)
+    voice.ends()
+    voice.wait(PAUSE * 2)
+    assert voice.changes() == ["SPEAKING"]
+    voice.done()
+    assert voice.changes() == ["LISTENING"]
+
+
+def test_a_text_that_is_never_spoken(voice: Voice) -> None:
+    """It is waited for a little, then the agent listens."""
+    voice.user("Hello")
+    voice.says("Hi there!")
+    assert voice.changes() == ["THINKING"]
+    voice.wait(VOICE_WAIT)
+    assert voice.changes() == ["LISTENING"]
+
+
+def test_an_interruption(voice: Voice) -> None:
+    """It thinks from the user's words on, though the rest of its voice is still heard."""
+    voice.says("A very long story that nobody wants to hear to its end.", done=False)
+    voice.begins()
+    voice.wait(1.0)
+    assert voice.changes() == ["THINKING", "SPEAKING"]
+    voice.user("Stop")
+    assert voice.changes() == ["THINKING"]
+    voice.wait(0.2)
+    voice.ends()
+    assert voice.changes() == []
+    voice.says("All right.", "r2")
+    voice.begins()
+    assert voice.changes() == ["SPEAKING"]
+
+
+def test_an_agent_that_talks_on(voice: Voice) -> None:
+    """What the user said ("uh-huh") is no interruption for an agent that goes on speaking."""
+    voice.says("A long story")
+    voice.begins()
+    voice.wait(1.0)
+    voice.user("Uh-huh")
+    assert voice.changes() == ["THINKING", "SPEAKING", "THINKING"]
+    voice.wait(YIELD)
+    assert voice.changes() == ["SPEAKING"]
+    voice.wait(5.0)
+    voice.ends()
+    voice.wait(PAUSE)
+    assert not voice.last().interrupted
+
+
+def test_a_tool_is_thinking(voice: Voice) -> None:
+    """From the request until the agent speaks again."""
+    voice.says("One moment.")
+    voice.speaks(1.0)
+    voice.wait(PAUSE)
+    assert voice.changes() == ["THINKING", "SPEAKING", "LISTENING"]
+    item = {"type": "function_call", "call_id": "call-1", "name": "look_up", "arguments": "{}"}
+    voice.ai("conversation.item.created", item=item)
+    assert voice.changes() == ["THINKING"]
+    voice.session.send_function_call_output("call-1", "done", voice.now)
+    voice.says("It is done.", "r2")
+    voice.begins()
+    assert voice.changes() == ["SPEAKING"]
+
+
+def test_without_ears_the_messages_count() -> None:
+    """A call without media: speaking from the first word to `response.done`, as ever (R50)."""
+    talk = cast(Voice, Voice.talking())
+    talk.events()
+    talk.user("Hello")
+    talk.says("Hi", done=False)
+    talk.wait(1.0)
+    talk.done()
+    assert talk.changes() == ["THINKING", "SPEAKING", "LISTENING"]
+    assert talk.last().heard_text == "Hi"
+
+
+@pytest.mark.parametrize("with_ears", [True, False])
+def test_a_response_that_nobody_ends(voice: Voice, with_ears: bool) -> None:
+    """Its item is complete, and the agent listens, when neither text nor voice has come for a while."""
+    talk = voice if with_ears else cast(Voice, Voice.talking())
+    talk.events()
+    talk.says("Hi there", done=False)
+    if with_ears:
+        talk.speaks(6.0)
+        assert talk.session.transcript[-1].is_partial
+    talk.wait(QUIET + VOICE_WAIT)
+    assert talk.transcript() == ["assistant: Hi there"]
+    assert talk.session.agent_state is AgentState.LISTENING
+    assert talk.transcript() == ["assistant: Hi there"]
+
+
+def test_without_a_call_it_is_idle(voice: Voice) -> None:
+    """From the end on, whatever is still heard."""
+    voice.begins()
+    assert voice.changes() == ["SPEAKING"]
+    voice.hang_up()
+    assert voice.changes() == ["IDLE"]
+    voice.session.agent_voice(False, voice.now, voice.now)
+    voice.session.agent_voice(True, voice.now, voice.now)
+    voice.wait(10.0)
+    assert voice.changes() == []
+
+
+# -- what was heard ----------------------------------------------------------------------------------------------------
+
+STORY = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+
+
+def test_interrupted_items_say_what_was_heard(voice: Voice) -> None:
+    """In proportion to the time for which the voice was heard; the rest of the text stays in `content`."""
+    voice.says(STORY, done=False)
+    voice.begins()
+    voice.wait(2.0)
+    voice.user("Stop")
+    voice.ends()
+    item = voice.last()
+    assert item.is_interrupted
+    assert item.content == STORY
+    assert item.heard_share == pytest.approx(2.0 * USUAL_PACE / len(STORY), abs=0.01)
+    assert item.heard_text == "one two three four five six seven"
+
+
+def test_an_item_that_was_complete_but_not_heard_to_its_end(voice: Voice) -> None:
+    """Its text was final before its voice; the user spoke, and the voice fell silent."""
+    voice.says(STORY)
+    voice.begins()
+    voice.wait(1.0)
+    assert not voice.last().interrupted
+    voice.user("Stop")
+    voice.wait(0.3)
+    voice.ends()
+    assert voice.last().interrupted
+    assert STORY.startswith(voice.last().heard_text)
+    assert 0 < len(voice.last().heard_text) < len(STORY) / 2
+
+
+def test_an_item_that_was_heard_to_its_end(voice: Voice) -> None:
+    """The user answers at its last word: that is no interruption."""
+    voice.says("How are you today?")
+    voice.begins()
+    voice.wait(1.2)
+    voice.user("Fine")
+    voice.ends()
+    assert not voice.last().interrupted
+    assert voice.last().heard_text == "How are you today?"
+
+
+def test_nothing_was_heard_of_it(voice: Voice) -> None:
+    """Interrupted before the first sound."""
+    voice.says(STORY, done=False)
+    voice.user("Stop")
+    assert (voice.last().heard_share, voice.last().heard_text) == (0.0, "")
+
+
+def test_the_pace_is_learned(voice: Voice) -> None:
+    """An agent that speaks slowly has been heard for less."""
+    slow = USUAL_PACE / 2
+    for number in range(6):
+        text = STORY[:60]
+        voice.says(text, f"r{number}")
+        voice.speaks(len(text) / slow)
+        voice.wait(PAUSE)
+    voice.says(STORY, "last", done=False)
+    voice.begins()
+    voice.wait(4.0)
+    voice.user("Stop")
+    voice.ends()
+    assert voice.last().heard_share == pytest.approx(4.0 * slow / len(STORY), rel=0.05)
+
+
+def test_the_second_item_of_a_response(voice: Voice) -> None:
+    """What was heard belongs to the first one first."""
+    first = STORY[:30]
+    voice.ai("response.created", response={"id": "r1"})
+    voice.ai("response.text.delta", delta=first, item_id="i1", response_id="r1")
+    voice.ai("response.text.delta", delta=STORY, item_id="i2", response_id="r1")
+    voice.begins()
+    voice.wait(3.0)
+    voice.user("Stop")
+    voice.ends()
+    assert voice.last().id == "i2"
+    assert voice.last().heard_share == pytest.approx((3.0 * USUAL_PACE - len(first)) / len(STORY), abs=0.01)
+
+
+def test_a_cancelled_response(voice: Voice) -> None:
+    """The server says itself that it was cut short."""
+    voice.says(STORY, done=False)
+    voice.begins()
+    voice.wait(2.0)
+    voice.ai("response.done", response={"id": "r1", "status": "cancelled"})
+    assert voice.last().interrupted
+    assert 0 < len(voice.last().heard_text) < len(STORY)
+
+
+def test_the_share_survives_an_export(voice: Voice) -> None:
+    """`to_dict` and back."""
+    voice.says(STORY, done=False)
+    voice.begins()
+    voice.wait(2.0)
+    voice.user("Stop")
+    item = voice.last()
+    assert TranscriptionItem.from_dict(item.to_dict()) == item
+    assert item.to_dict()["heard_share"] == item.heard_share
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, ""), (0.01, "one"), (0.5, "one two"), (0.75, "one two three"), (1.0, "one two three")],
+)
+def test_beginnings_end_with_a_word(share: float, words: str) -> None:
+    """One that was begun was heard."""
+    assert beginning("one two three", share) == words
+
+
+def test_hearing_is_exact_in_time() -> None:
+    """What is noticed late counts only to its true end, and each response begins at nothing."""
+    hearing = Hearing()
+    assert hearing.characters(0.0) is None
+    hearing.voice(True, 10.0)
+    assert hearing.seconds(12.0) == 2.0
+    hearing.voice(False, 13.0)
+    assert hearing.seconds(99.0) == 3.0
+    hearing.begin(99.0)
+    assert hearing.seconds(99.0) == 0.0
