@@ -190,6 +190,8 @@ class SessionDriver(IncomingDriver, Commands):
         self._listener.client_error(error)
 
     def call_quality(self, call_id: str, stats: MediaStats) -> None:
+        received, lost, jitter = stats.packets_received, stats.packets_lost, 1000 * stats.jitter
+        self._log.stats("call %s: %d received, %d lost, jitter %.1f ms", call_id, received, lost, jitter)
         self._listener.call_quality(call_id, stats, self._loop.time())
 
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
