@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from telnyx_agent import CallError, FunctionCall, LocalProtocolError, SocketConnectionError, TxClient
+from telnyx_agent import Call, CallError, FunctionCall, LocalProtocolError, SocketConnectionError, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from telnyx_agent.testing.scenario import FunctionCall as ToolRequest
@@ -26,10 +26,12 @@ def agent() -> Iterator[LocalAgent]:
         yield agent
 
 
-def begin(client: TxClient, agent: LocalAgent) -> None:
+def begin(client: TxClient, agent: LocalAgent) -> Call:
     """A call that is up."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration)
-    client.new_call().wait_until_active(PATIENCE)
+    call = client.new_call()
+    call.wait_until_active(PATIENCE)
+    return call
 
 
 def output(agent: LocalAgent, call_id: str) -> str:
@@ -257,12 +259,12 @@ def test_the_call_ends_meanwhile(client: TxClient, agent: LocalAgent, caplog: py
         go.wait(PATIENCE)
         return "nobody waits"
 
-    begin(client, agent)
+    call = begin(client, agent)
     with caplog.at_level(logging.INFO, "telnyx_agent.tools"):
         asked = agent.call_function("slow")
         assert started.wait(PATIENCE)
         agent.hang_up()
-        next(iter(client.calls.values())).wait_until_ended(PATIENCE)
+        call.wait_until_ended(PATIENCE)
         go.set()
         with pytest.raises(CallError, match="the call is over"):
             client.ai_assistant_manager.send_function_call_output(asked, "x").result(PATIENCE)
