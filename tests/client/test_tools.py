@@ -325,6 +325,10 @@ def test_tools_the_agent_wants_at_once(client: TxClient, delegate: RecordingDele
     with LocalAgent(voice="silent", ears="deaf", scenario=scenario, media=False) as agent:
         begin(client, agent)
         assert [output(agent, "call-1"), output(agent, "call-2")] == ["3", "7"]
+        for answer in ("I looked it up: 3.", "I looked it up: 7."):
+            delegate.wait_for(
+                "on_transcript_item_updated", PATIENCE, predicate=lambda item, text=answer: item.content == text
+            )
         client.disconnect().result(PATIENCE)
 
 
