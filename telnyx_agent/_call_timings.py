@@ -29,7 +29,8 @@ class CallTimings:
     The labels, each at most once and only as far as the call has come: `new_call`, `media_started`, `offer_created`
     (ICE candidates are gathered), `invite_sent`, `invite_accepted`, `ringing`, `remote_description_received`,
     `remote_description_applied`, `ice_connected`, `media_connected` (DTLS is done), `first_packet`, `answered`,
-    `active`, `device_started`, `first_audio`.
+    `active`, `device_started`, `first_audio`. An incoming call begins when it comes in, and has `answer_created` in
+    place of `offer_created` and of the steps of an invite.
 
     Attributes:
         steps: The steps in the order in which they happened.
@@ -53,8 +54,9 @@ class CallTimings:
 
     @property
     def ice_gathering(self) -> float | None:
-        """Seconds for making the offer with its candidates. Android: `iceGatheringLatencyMs`."""
-        return self.between("media_started", "offer_created")
+        """Seconds for making our description with its candidates. Android: `iceGatheringLatencyMs`."""
+        made = self.between("media_started", "offer_created")
+        return self.between("media_started", "answer_created") if made is None else made
 
     @property
     def signaling(self) -> float | None:
