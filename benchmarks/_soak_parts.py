@@ -204,9 +204,11 @@ class Caller:
         if fault == "none":
             self._part.took("to ACTIVE", number, call.setup_time)
         deadline = time.monotonic() + PATIENCE
-        while not sound.come.wait(0.1):
+        while not sound.come.wait(3.0):
             if call.state == CallState.DONE:
                 return  # the fault came before the answer, which ends a call
+            # Who answered just before the connection was lost has greeted nobody.
+            self._far.ask("greet", str(call.call_id))
             if time.monotonic() > deadline:
                 raise TimeoutError("the agent was not heard")
         if fault == "none":
