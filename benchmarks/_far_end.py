@@ -66,6 +66,11 @@ class FarEnd:
         """Have the agent say something in a call."""
         self._agent.say(text, call_id=call_id)
 
+    def greet(self, call_id: str) -> None:
+        """Have the agent say something in a call, if it is still there."""
+        with contextlib.suppress(LookupError):
+            self._agent.say(GREETING, call_id=call_id)
+
     def hang_up(self, call_id: str) -> bool:
         """Have the agent hang up; whether there was such a call."""
         try:

@@ -61,6 +61,7 @@ class Sample:
         descriptors: That are open; 0 where it cannot be known.
         tasks: Of the SDK's event loop that are not done.
         rss: Megabytes; 0.0 where it cannot be known.
+        live: Live objects, all together.
         objects: Live objects by type.
     """
 
@@ -70,12 +71,8 @@ class Sample:
     descriptors: int
     tasks: int
     rss: float
+    live: int = 0
     objects: Mapping[str, int] = attrs.field(factory=dict, repr=False)
-
-    @property
-    def live(self) -> int:
-        """All counted objects."""
-        return sum(self.objects.values())
 
 
 @attrs.frozen
@@ -131,7 +128,9 @@ def take(at: float, rounds: int, loop: asyncio.AbstractEventLoop | None) -> Samp
     """
     for _ in range(3):  # finalizers make garbage of their own
         gc.collect()
-    return Sample(at, rounds, threading.active_count(), descriptors(), tasks(loop), rss(), watched_objects())
+    objects = watched_objects()
+    live = sum(objects.values())
+    return Sample(at, rounds, threading.active_count(), descriptors(), tasks(loop), rss(), live, objects)
 
 
 def tasks(loop: asyncio.AbstractEventLoop | None) -> int:
