@@ -73,6 +73,8 @@ def _work() -> None:
         importlib.import_module(_PEER).warm_up()
         # With the bridge all that an incoming call is made of, which is made on the loop.
         importlib.import_module(f"{__name__}.turns")
+        for name in ("metrics", "report", "watch"):
+            importlib.import_module(f"{__package__.rpartition('.')[0]}._quality.{name}")
         _loaded.set()
     except BaseException as exc:  # noqa: BLE001 - handed to the waiting coroutines, whatever it is
         error = exc

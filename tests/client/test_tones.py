@@ -139,6 +139,8 @@ def test_the_ringtone_rings_until_the_call_is_taken(delegate: RecordingDelegate,
             assert device.closed.wait(10)
             call.hold().result(10)
             assert call.state == CallState.HELD
+            assert call.timings.ice_gathering is not None
+            assert call.timings.get("answer_created") is not None
         elif end == "reject":
             call.reject().result(10)
         else:
