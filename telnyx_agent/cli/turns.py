@@ -51,7 +51,9 @@ class TurnWatch:
     def agent_state(self, state: AgentState, now: float) -> None:
         """The agent said what it does."""
         self._busy = state in _BUSY
-        self._last_sign = now
+        # Listening comes when the pause has been long enough already.
+        if state is not AgentState.LISTENING:
+            self._last_sign = now
 
     def item(self, item: TranscriptionItem, now: float) -> None:
         """The transcript has changed. The user's own words are a sign too: an answer to them is on its way."""
