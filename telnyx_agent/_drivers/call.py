@@ -227,8 +227,7 @@ class CallDriver:
         peer = self._new_peer(MediaPeer)
         description = await (peer.create_offer() if self._offer is None else peer.create_answer(self._offer))
         self._described = True
-        if self._offer is None:
-            self._mark("offer_created")
+        self._mark("offer_created" if self._offer is None else "answer_created")
         self._reports.local_description(self._call_id, description)
         if self._offer is None:
             await peer.accept_answer(await self._remote_sdp)

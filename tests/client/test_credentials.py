@@ -52,8 +52,8 @@ def test_a_login_is_told_in_order(client: TxClient, delegate: RecordingDelegate,
         assert (client.is_session_locked, client.connected_target_id) == (False, None)
         assert client.session_id == agent.wait_for_frame("login", direction="received").params["sessid"]
         client.disconnect().result(5)
-    wanted = ("on_socket_connected", "on_session_updated", "on_client_ready", "on_socket_disconnected")
-    assert tuple(name for name in delegate.names if name != "on_socket_message") == wanted
+    wanted = ["on_socket_connected", "on_session_updated", "on_client_ready", "on_socket_disconnected"]
+    assert [name for name in delegate.names if name != "on_connection_state_changed"] == wanted
 
 
 def test_logout_is_disconnect(client: TxClient) -> None:
