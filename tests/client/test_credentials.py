@@ -340,3 +340,16 @@ def test_a_disconnection_settles_what_waits(client: TxClient) -> None:
         agent.wait_for_frame("login", direction="received")
         client.disconnect().result(5)
         assert isinstance(future.exception(5), TxError)
+
+
+def test_debug_is_for_all_calls_of_the_session(delegate: RecordingDelegate) -> None:
+    """iOS: `debug`. Their quality samples go to the server, of calls in both directions; without it none do."""
+    config = TxConfig(sip_user="alice", password=PASSWORD, debug=True)
+    with guarded(media=True) as agent, TxClient(delegate, audio=NullAudio()) as client:
+        client.connect(config, agent.configuration).result(10)
+        client.new_call(destination_number="+15550100").wait_until_active(15)
+        agent.wait_for_frame("(other)", 15, predicate=lambda frame: frame.get("type") == "debug_report_start")
+        agent.call_client()
+        (call,) = delegate.wait_for("on_incoming_call", 10)
+        call.answer(audio=NullAudio()).result(10)
+        agent.wait_for_frame("(other)", 15, predicate=lambda frame: frame.get("type") == "debug_report_start", count=2)

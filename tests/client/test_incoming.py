@@ -191,16 +191,16 @@ def test_a_call_can_start_muted(phone: TxClient, talking_agent: LocalAgent, dele
     """By the argument, or because it was muted while it rang."""
     talking_agent.call_client()
     first = incoming(delegate)
-    first.answer(muted=True).result(10)
+    first.answer(audio=NullAudio(), muted=True).result(10)
     assert first.is_muted
     talking_agent.call_client()
     second = incoming(delegate, 2)
     second.mute_audio()
-    second.answer().result(10)
+    second.answer(audio=NullAudio()).result(10)
     assert second.is_muted
     talking_agent.call_client()
     third = incoming(delegate, 3)
-    third.answer().result(10)
+    third.answer(audio=NullAudio()).result(10)
     assert not third.is_muted
 
 
@@ -456,7 +456,7 @@ def test_a_ringing_call_does_not(phone: TxClient, talking_agent: LocalAgent, del
     talking_agent.call_client()
     second = incoming(delegate, 2)
     assert second.state == CallState.RINGING
-    second.answer().result(10)
+    second.answer(audio=NullAudio()).result(10)
 
 
 # -- the ringing tone --------------------------------------------------------------------------------------------------
