@@ -9,6 +9,8 @@ Rules of this file:
    slopes between all pairs of samples (Theil and Sen), without the first part of the run, in which pools fill. The
    interval around it is that of Sen (Kendall's tau, 95 %). Only an interval that lies below the limit is a proof, and
    only one that lies above it is a leak; between the two the run was too short to tell.
+4. What an hour would bring is not told from seconds: that takes five minutes without the first part. In a shorter run
+   only what is far too much for each round is a leak.
 """
 
 from __future__ import annotations
@@ -39,6 +41,13 @@ OBJECTS = 8
 
 WARM_UP = 0.3
 """The first part of a run, in which pools fill."""
+
+
+SHORTEST = 300.0
+"""Seconds of samples from which an hour may be extrapolated."""
+
+KB_PER_ROUND = 50.0
+"""More than this for each round is a leak in a run of any length; a peer connection that is kept takes 200 and more."""
 
 
 @attrs.frozen
@@ -86,7 +95,8 @@ class Verdict:
         left: What was left behind, in words; empty if nothing was.
         memory: Growth in MB per hour of this work, None if there were too few samples.
         per_round: Growth in KB per round.
-        memory_is: `"flat"` (the whole interval lies below the limit), `"leak"` (above it) or `"undecided"`.
+        memory_is: `"flat"` (the whole interval lies below the limit), `"leak"` (above it), `"undecided"`, or
+            `"too short"` to speak of hours.
     """
 
     left: tuple[str, ...]
@@ -183,7 +193,8 @@ def judge(samples: Sequence[Sample], wanted: float, *, warm_up: float = WARM_UP,
     steady = samples[math.floor(len(samples) * warm_up) :]
     memory = slope([sample.at / 3600.0 for sample in steady], [sample.rss for sample in steady])
     per_round = slope([float(sample.rounds) for sample in steady], [1000.0 * sample.rss for sample in steady])
-    return Verdict(tuple(left), memory, per_round, _memory_is(memory, wanted))
+    span = steady[-1].at - steady[0].at if steady else 0.0
+    return Verdict(tuple(left), memory, per_round, _memory_is(memory, per_round, span, wanted))
 
 
 def _objects_left(samples: Sequence[Sample], kept: Collection[str]) -> list[str]:
@@ -201,9 +212,13 @@ def _objects_left(samples: Sequence[Sample], kept: Collection[str]) -> list[str]
     return found
 
 
-def _memory_is(memory: Slope | None, wanted: float) -> str:
-    if memory is None:
-        return "undecided"
+def _memory_is(memory: Slope | None, per_round: Slope | None, span: float, wanted: float) -> str:
+    if memory is None or per_round is None:
+        return "too short"
+    if per_round.low > KB_PER_ROUND:
+        return "leak"
+    if span < SHORTEST:
+        return "too short"
     if memory.high < wanted:
         return "flat"
     return "leak" if memory.low > wanted else "undecided"

@@ -74,9 +74,9 @@ class Part:
         if seconds is not None and math.isfinite(seconds):
             self.series.setdefault(what, []).append((rounds, seconds))
 
-    def sample(self, rounds: int) -> None:
-        """Take a sample, once what ends by itself has ended."""
-        settle(self.samples[0] if self.samples else None)
+    def sample(self, rounds: int, patience: float | None = None) -> None:
+        """Take a sample, once what ends by itself has ended, or after `patience` seconds."""
+        settle(self.samples[0] if self.samples else None, _SETTLED if patience is None else patience)
         one = _leaks.take(time.monotonic() - self.began, rounds, loop())
         self.samples.append(one)
         print(f"{self.name} {rounds}: {one}, {one.live} objects", file=sys.stderr, flush=True)
@@ -127,9 +127,9 @@ def loop() -> asyncio.AbstractEventLoop | None:
     return None if shared is None else shared.loop
 
 
-def settle(first: Sample | None) -> None:
+def settle(first: Sample | None, patience: float) -> None:
     """Wait until there is no more than at first, or for as long as what ends by itself may take."""
-    deadline = time.monotonic() + _SETTLED
+    deadline = time.monotonic() + patience
     while first is not None and time.monotonic() < deadline:
         if threading.active_count() <= first.threads and _leaks.descriptors() <= first.descriptors:
             gc.collect()
@@ -329,7 +329,7 @@ def drops(count: int, seed: int) -> Part:
             part.outcomes["back"] += 1
             if number % every == 0:
                 _complete(client, lines)
-                part.sample(number)
+                part.sample(number, 1.0)  # a transcript grows, so there is always more than at first
         part.wrong += _check_lines(client, far, call, lines)
         if client.get_call(call.call_id) is not call or call.state != CallState.ACTIVE or returns.ended:
             part.wrong.append(f"the call did not survive: {call.state}, told of {returns.ended} ends")

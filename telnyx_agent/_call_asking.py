@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._call_base import CallBase
 from ._checks import check_message
 from ._runtime.futures import CommandFuture
-from ._tools import is_tool_thread
+from ._tools import check_not_inside_tool
 from .errors import LocalProtocolError, TxTimeoutError
 
 __all__ = ["CallAsking"]
@@ -41,8 +41,6 @@ class CallAsking(CallBase):
                 "ask() inside a callback would hold up all callbacks until the agent has answered; "
                 "ask on another thread, or use send_ai_assistant_message()"
             )
-        if is_tool_thread():
-            raise LocalProtocolError("ask() inside a tool cannot be answered: the agent waits for the tool's result")
         question = self._ask(text)
         try:
             return question.result(timeout)
@@ -57,6 +55,7 @@ class CallAsking(CallBase):
 
     def _ask(self, text: str) -> CommandFuture[str]:
         """Send the question; the future gets the answer."""
+        check_not_inside_tool()
         check_message(text, ())
         if self.state.is_terminal:
             return CommandFuture.settled(error=self._over())

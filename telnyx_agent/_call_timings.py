@@ -53,8 +53,9 @@ class CallTimings:
 
     @property
     def ice_gathering(self) -> float | None:
-        """Seconds for making the offer with its candidates. Android: `iceGatheringLatencyMs`."""
-        return self.between("media_started", "offer_created")
+        """Seconds for making our description with its candidates. Android: `iceGatheringLatencyMs`."""
+        made = self.between("media_started", "offer_created")
+        return self.between("media_started", "answer_created") if made is None else made
 
     @property
     def signaling(self) -> float | None:

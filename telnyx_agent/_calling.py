@@ -156,8 +156,14 @@ def _make_ring(choices: MediaChoices, incoming: bool, failed: Callable[[MediaErr
         return None
     from .audio.tones import open_ring_source
 
-    open_tone = functools.partial(open_ring_source, source)
-    return Ring(open_tone, functools.partial(_open_device, choices.ring_device), failed)
+    def open_device() -> AudioDevice:
+        if choices.ring_device is not None:
+            return choices.ring_device
+        from .audio._speaker import default_speaker
+
+        return default_speaker()
+
+    return Ring(functools.partial(open_ring_source, source), open_device, failed)
 
 
 def _open_device(device: AudioDevice | None) -> AudioDevice:

@@ -103,7 +103,7 @@ class ClientRecording(ClientBase):
         from ._flight.encoding import parameters_of
         from ._flight.recorder import FlightRecorder
 
-        with self._lock:
+        with self._flight.lock:
             if self._flight.recorder is not None and not self._flight.recorder.closed:
                 raise LocalProtocolError(
                     "this client is being recorded already; call stop() of what record_session() returned first"

@@ -24,7 +24,7 @@ import attrs
 
 import telnyx_agent
 
-from . import audio
+from . import audio, events
 from ._flight import SCHEMA
 from ._protocol.transcription import EPOCH, TranscriptionItem
 from ._runtime.dispatch import PumpDispatcher
@@ -76,10 +76,20 @@ class ReplayResult:
 
 
 class ReplayedCall:
-    """Stands for the `Call` of a recorded `on_incoming_call`: its id; commands do nothing and are done at once."""
+    """Stands for the `Call` of a recorded `on_incoming_call`: commands do nothing and are done at once.
 
-    def __init__(self, call_id: UUID) -> None:
+    Attributes:
+        call_id: As it was.
+        direction: `INBOUND`: no other call is told of in this way.
+        call_info: As it was, with asterisks for names and numbers; None where it was not recorded.
+        invite_custom_headers: Empty: they are never recorded.
+    """
+
+    def __init__(self, call_id: UUID, call_info: Any = None) -> None:
         self.call_id = call_id
+        self.direction = telnyx_agent.CallDirection.INBOUND
+        self.call_info = call_info
+        self.invite_custom_headers: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return f"<ReplayedCall {self.call_id}>"
@@ -191,8 +201,9 @@ class Recording:
         if line.get("format") != FORMAT or not isinstance(schema, int):
             raise self._not_ours(1)
         if schema > SCHEMA:
+            version = _printable(line.get("sdk"))
             raise self._bad(
-                f"was written by telnyx-agent {line.get('sdk')} in format {schema}; this version reads {SCHEMA}",
+                f"was written by telnyx-agent {version} in format {schema}; this version reads {SCHEMA}",
                 "install that version or a newer one: pip install --upgrade telnyx-agent",
             )
         return MappingProxyType(dict(line))
@@ -202,7 +213,7 @@ class Recording:
         try:
             if kind == "callback":
                 _check(line, t=(int, float), number=int, name=str, args=list)
-                if not line["name"].startswith("on_"):
+                if not (line["name"].startswith("on_") and line["name"].isidentifier()):
                     raise ValueError("a callback that is none")
                 self._callbacks.append(line)
             elif kind == "called":
@@ -307,6 +318,8 @@ class _Decoder:
         known = _VALUES.get(kind)
         if known is not None:
             return known(value)
+        if kind == "Call":
+            return ReplayedCall(UUID(value["call_id"]), self.value(value.get("call_info")))
         if kind == "TranscriptionItem":
             return self._item(value)
         if kind == "item":
@@ -357,7 +370,7 @@ _ITEMS_OWN = frozenset({"$", "number", "content", "timestamp"})
 
 def _public_class(kind: str) -> type | None:
     """A class that recordings may make: an enumeration, an error, a value."""
-    for home in (telnyx_agent, audio):
+    for home in (telnyx_agent, audio, events):
         found = getattr(home, kind, None) if kind in home.__all__ else None
         if isinstance(found, type) and (issubclass(found, (enum.Enum, TxError)) or attrs.has(found)):
             return found
@@ -378,7 +391,6 @@ _VALUES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "datetime": lambda value: datetime.fromisoformat(value["value"]),
     "float": lambda value: float(value["value"]),
     "dict": lambda value: _json(value["value"]),
-    "Call": lambda value: ReplayedCall(UUID(value["call_id"])),
     "object": lambda value: Unknown(value["class"]),
 }
 
@@ -393,8 +405,14 @@ def _asterisks(mask: Mapping[str, Any]) -> Any:
     if isinstance(size, int):
         if not 0 <= size <= _LONGEST_TEXT:
             raise ValueError(f"a text of {size} characters")
-        return _MASK * size
+        # What is JSON stays JSON: a delegate will want to decode it.
+        return "{}".ljust(size) if mask.get("json") and size > 1 else _MASK * size
     return _EMPTY[size]()
+
+
+def _printable(value: object) -> str:
+    """For a terminal, which a file from somebody else must not steer."""
+    return "".join(char for char in str(value)[:40] if char.isprintable())
 
 
 def _check(line: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> None:

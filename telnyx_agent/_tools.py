@@ -8,12 +8,14 @@ that do not fit, an exception, a time-out - the agent gets an answer and never w
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import functools
 import inspect
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,21 @@ from ._runtime.dispatch import report
 from ._runtime.workers import DaemonPool
 from ._tool_arguments import Signature, ToolArgumentError
 from ._tool_results import to_output
-from .errors import ClientConfigurationError, TxError
+from .errors import ClientConfigurationError, LocalProtocolError, TxError
 
 if TYPE_CHECKING:
     from ._protocol.ai_events import FunctionCall
     from ._runtime.futures import CommandFuture
 
-__all__ = ["AT_ONCE", "DEFAULT_TIMEOUT", "Tool", "ToolRunner", "is_tool_thread", "make_tool"]
+__all__ = [
+    "AT_ONCE",
+    "DEFAULT_TIMEOUT",
+    "Tool",
+    "ToolRunner",
+    "check_not_inside_tool",
+    "inside_tool",
+    "make_tool",
+]
 
 AT_ONCE = 16
 """Tools that run at the same time, per client; further requests wait for one to end."""
@@ -38,7 +48,7 @@ DEFAULT_TIMEOUT = 30.0
 """Seconds that a tool may take, from the agent's request."""
 
 _logger = logging.getLogger("telnyx_agent.tools")
-_here = threading.local()
+_is_tool: contextvars.ContextVar[bool] = contextvars.ContextVar("telnyx_agent.is_tool", default=False)
 
 
 @attrs.frozen(eq=False)
@@ -163,11 +173,8 @@ class ToolRunner:
         if self._requests.get(call.call_id) is not request:
             _logger.info("tool %s: not run, because the call was over", tool.name)
             return
-        _here.is_tool = True
-        try:
+        with inside_tool():
             output = _output_of(tool, call.arguments)
-        finally:
-            _here.is_tool = False
         if self._claim(request):
             self._send(call, tool.name, output)
         else:
@@ -193,9 +200,24 @@ class ToolRunner:
         self._answer(call.call_id, output).add_done_callback(functools.partial(_look_at, name))
 
 
-def is_tool_thread() -> bool:
-    """Whether a tool runs on this thread now."""
-    return getattr(_here, "is_tool", False)
+@contextlib.contextmanager
+def inside_tool() -> Iterator[None]:
+    """What runs in this block, and the coroutines that it starts, is a tool."""
+    token = _is_tool.set(True)
+    try:
+        yield
+    finally:
+        _is_tool.reset(token)
+
+
+def check_not_inside_tool() -> None:
+    """Refuse to wait for the agent, who waits for the tool.
+
+    Raises:
+        LocalProtocolError: This is a tool.
+    """
+    if _is_tool.get():
+        raise LocalProtocolError("ask() inside a tool cannot be answered: the agent waits for the tool's result")
 
 
 def _look_at(name: str, sent: Any) -> None:

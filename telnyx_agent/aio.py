@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._event_stream import DEFAULT_SIZE, EventStream
 from ._protocol.states import CallState, CallStateKind, CallTerminationReason
-from ._tools import DEFAULT_TIMEOUT
+from ._tools import DEFAULT_TIMEOUT, inside_tool
 from .errors import TxTimeoutError
 from .events import Event
 
@@ -310,7 +310,8 @@ def _in_loop(
 
         async def work() -> None:
             try:
-                outcome.set_result(await function(**arguments))
+                with inside_tool():
+                    outcome.set_result(await function(**arguments))
             except BaseException as exc:  # noqa: BLE001 - it is the tool's, and ends there as an error for the agent
                 outcome.set_exception(exc)
 

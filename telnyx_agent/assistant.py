@@ -157,6 +157,8 @@ class AIAssistantManager(TranscriptEdits):
         message: str = "",
         images: Iterable[ImageSource] = (),
         *,
+        base64_images: Iterable[str] = (),
+        image_format: str = "jpeg",
         image_limit: int = DEFAULT_IMAGE_LIMIT,
         wait: bool = False,
     ) -> CommandFuture[str]:
@@ -166,6 +168,8 @@ class AIAssistantManager(TranscriptEdits):
             message: The text; may be blank if there is an image.
             images: Each a path, the bytes of an image, base64, a `data:` URL or an `https://` URL; JPEG, PNG, GIF or
                 WebP.
+            base64_images: iOS's name for images in base64; the same as `images`, and sent after those.
+            image_format: iOS's; not needed, since the bytes of an image say what it is.
             image_limit: Most characters of one encoded image.
             wait: What happens while the call is being set up or its connection is lost. False: the message fails. True:
                 it is sent, and shown, as soon as the call is up again, or fails when the call ends; and it is sent
@@ -180,7 +184,7 @@ class AIAssistantManager(TranscriptEdits):
             ClientConfigurationError: Nothing to send, too much to send (4 MiB), or an image that cannot be read, is of
                 another type or too large.
         """
-        urls = image_urls(images, limit=image_limit)
+        urls = image_urls(images, limit=image_limit) + image_urls(base64_images, limit=image_limit)
         check_message(message, urls)
         return self._port.send_message(message, urls, wait)
 

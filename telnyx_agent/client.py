@@ -335,10 +335,18 @@ class TxClient(
         return self._assistant.transcript
 
     def send_ai_assistant_message(
-        self, message: str = "", images: Iterable[ImageSource] = (), *, wait: bool = False
+        self,
+        message: str = "",
+        images: Iterable[ImageSource] = (),
+        *,
+        base64_images: Iterable[str] = (),
+        image_format: str = "jpeg",
+        wait: bool = False,
     ) -> CommandFuture[str]:
         """Send typed text and images to the assistant; see `AIAssistantManager.send_ai_assistant_message`."""
-        return self._assistant.send_ai_assistant_message(message, images, wait=wait)
+        return self._assistant.send_ai_assistant_message(
+            message, images, base64_images=base64_images, image_format=image_format, wait=wait
+        )
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

@@ -9,13 +9,14 @@ JavaScript's client, with its options and its `on("telnyx.ready", ...)`. Nothing
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ._images import ImageSource
 from ._javascript import Notification, TelnyxRTC
-from ._protocol.conversation import TranscriptionItem
+from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.states import CallState, CallTerminationReason, GatewayState
 from ._socket_flow import (
     AiConversationResponse,
@@ -31,7 +32,7 @@ from ._socket_flow import (
     SocketResponseSubscription,
     SocketStatus,
 )
-from .assistant import TranscriptCancellable
+from .assistant import AIAssistantManager, TranscriptCancellable
 from .call import Call, CallPort
 from .client import TxClient
 from .config import LogLevel, TxServerConfiguration
@@ -60,7 +61,33 @@ __all__ = [
     "TelnyxCall",
     "TelnyxClient",
     "TelnyxRTC",
+    "TranscriptItem",
+    "TranscriptUpdateFlow",
 ]
+
+
+TranscriptItem = TranscriptionItem
+"""Android's and Flutter's name."""
+
+
+class TranscriptUpdateFlow:
+    """Android: `transcriptUpdateFlow`, a shared flow that replays the present transcript to a new collector."""
+
+    def __init__(self, manager: AIAssistantManager, deliver: Callable[[Callable[[], None]], None]) -> None:
+        """Made by `TelnyxClient`."""
+        self._manager = manager
+        self._deliver = deliver
+
+    def collect(self, collector: Callable[[Sequence[TranscriptionItem]], object]) -> TranscriptCancellable:
+        """Call `collector` with the transcript as it is, if there is one, and after every change, where callbacks run.
+
+        Returns:
+            Ends the collection when cancelled or left as a context manager.
+        """
+        present = self._manager.transcript
+        if present:
+            self._deliver(functools.partial(_call, collector, present))
+        return self._manager.subscribe_to_transcript_updates(collector)
 
 
 class TelnyxCall(Call):
@@ -72,9 +99,11 @@ class TelnyxCall(Call):
         super().__init__(options, bridge, port)
         self._send = send
 
-    def send_conversation_message(self, message: str, base64_images: Iterable[ImageSource] = ()) -> CommandFuture[str]:
+    def send_conversation_message(
+        self, message: str, base64_images: Iterable[ImageSource] = (), *, base64_image: ImageSource | None = None
+    ) -> CommandFuture[str]:
         """Flutter: `call.sendConversationMessage`; see `AIAssistantManager.send_ai_assistant_message`."""
-        return self._send(message, base64_images)
+        return self._send(message, _with(base64_images, base64_image))
 
     def end_call(self) -> CommandFuture[None]:
         """Android and Flutter: `endCall`; the same as `hangup`."""
@@ -131,6 +160,16 @@ class TelnyxClient(TxClient):
         """`socket_response_flow.subscribe(timeout=timeout)`, for `for response in client.socket_responses():`."""
         return self._flow.subscribe(timeout=timeout)
 
+    @property
+    def transcript_update_flow(self) -> TranscriptUpdateFlow:
+        """Android: `transcriptUpdateFlow`, the whole transcript after every change."""
+        return TranscriptUpdateFlow(self.ai_assistant_manager, self._deliver)
+
+    @property
+    def current_widget_settings(self) -> WidgetSettings | None:
+        """Android and Flutter: `currentWidgetSettings`."""
+        return self.ai_assistant_manager.widget_settings
+
     # -- Android and Flutter -----------------------------------------------------------------------------------------
 
     def new_invite(
@@ -169,9 +208,15 @@ class TelnyxClient(TxClient):
             self._transcript_handler = handler
             self._on_transcript_update = self.ai_assistant_manager.subscribe_to_transcript_updates(handler)
 
-    def send_conversation_message(self, message: str, base64_images: Iterable[ImageSource] = ()) -> CommandFuture[str]:
-        """Flutter: `sendConversationMessage`."""
-        return self.send_ai_assistant_message(message, base64_images)
+    def send_conversation_message(
+        self, message: str, base64_images: Iterable[ImageSource] = (), *, base64_image: ImageSource | None = None
+    ) -> CommandFuture[str]:
+        """Flutter: `sendConversationMessage`; `base64_image` is its older name for a single image."""
+        return self.send_ai_assistant_message(message, _with(base64_images, base64_image))
+
+    def clear_transcript(self) -> CommandFuture[None]:
+        """Flutter: `clearTranscript`."""
+        return self.ai_assistant_manager.clear_transcriptions()
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -190,6 +235,14 @@ class TelnyxClient(TxClient):
         if responses is not None:
             for response in responses(self, *args):
                 self._flow._publish(response)
+
+
+def _call(collector: Callable[[Sequence[TranscriptionItem]], object], items: Sequence[TranscriptionItem]) -> None:
+    collector(items)
+
+
+def _with(images: Iterable[ImageSource], image: ImageSource | None) -> Iterable[ImageSource]:
+    return images if image is None else (*images, image)
 
 
 def _message(method: SocketMethod, result: Any = None) -> SocketResponse:

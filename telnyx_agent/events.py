@@ -386,7 +386,9 @@ BY_CALLBACK: Mapping[str, type[Any]] = {
 
 
 def event_of(name: str, args: tuple[Any, ...]) -> Event:
-    """The event that a callback is."""
+    """The event that a callback is; `OtherEvent` where there is no class for it, or not for these arguments."""
     kind = BY_CALLBACK.get(name)
-    event: Event = OtherEvent(name, args) if kind is None else kind(*args)
+    if kind is None or len(args) > len(attrs.fields(kind)):
+        return OtherEvent(name, args)
+    event: Event = kind(*args)
     return event

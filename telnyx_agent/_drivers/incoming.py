@@ -43,6 +43,7 @@ class IncomingDriver:
         def _new_call_driver(self, call_id: str, media: CallMedia, offer: str | None = None) -> CallDriver: ...
 
     def __init__(self) -> None:
+        super().__init__()
         self._answers: dict[str, CommandFuture[None]] = {}
         # What their users may have begun to record or to play on calls that were not answered yet.
         self._ringing: dict[str, CallMedia] = {}

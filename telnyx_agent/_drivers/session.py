@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _media
 from .._protocol import outcomes
 from .._protocol.states import AgentState, CallStateKind
 from .._signaling import Closed, SignalingConnection
-from ..errors import CallError, LocalProtocolError, MediaError, TxError
+from ..errors import LocalProtocolError, MediaError, TxError
 from .call import CallDriver, CallMedia
+from .commands import Commands
 from .forwards import FORWARDS
 from .incoming import IncomingDriver
 from .listener import SessionListener
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange
-    from .sound import CallSound
 
 __all__ = ["SessionDriver"]
 
@@ -41,7 +41,7 @@ __all__ = ["SessionDriver"]
 _INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
 
 
-class SessionDriver(IncomingDriver):
+class SessionDriver(IncomingDriver, Commands):
     """Drives one `Session`. Loop thread only, but for the constructor.
 
     Args:
@@ -71,8 +71,6 @@ class SessionDriver(IncomingDriver):
         self._calls: dict[str, CallDriver] = {}
         self._closing_media: set[asyncio.Future[None]] = set()
         self._agent_state = AgentState.IDLE
-        self._waiting_messages: dict[str, CommandFuture[str]] = {}
-        self._tickets: dict[str, CommandFuture[None]] = {}
         self._socket_metrics = session.socket_metrics
         self._finished = False
         self._stepping = False
@@ -119,69 +117,6 @@ class SessionDriver(IncomingDriver):
         driver = self._calls.get(call_id)
         self._step()
         self._settle_after(done, None if driver is None else driver.closed)
-
-    def send_message(self, text: str, image_urls: Sequence[str], may_wait: bool, done: CommandFuture[str]) -> None:
-        """Send typed text and images to the assistant. `done` settles with the item id once the frame is handed
-        over; that may be later if the message may wait for a lost connection.
-        """
-        try:
-            item_id = self._session.send_message(text, image_urls, self._loop.time(), may_wait=may_wait)
-        except TxError as error:
-            done.settle(error=error)
-            return
-        if self._session.is_waiting(item_id):
-            self._waiting_messages[item_id] = done
-        else:
-            self._step()
-            done.settle_after_callbacks(item_id)
-
-    def perform(self, action: Callable[[Session, float], Any], done: CommandFuture[Any]) -> None:
-        """Run a command of the core. `done` settles with what it returns or with the `TxError` that it raises."""
-        try:
-            result = action(self._session, self._loop.time())
-        except TxError as error:
-            done.settle(error=error)
-            return
-        self._step()
-        done.settle_after_callbacks(result)
-
-    def request(self, action: Callable[[Session, float], str], done: CommandFuture[None]) -> None:
-        """Run a command of the core that the server must confirm. `done` settles with its `CommandSettled`."""
-        try:
-            self._tickets[action(self._session, self._loop.time())] = done
-        except TxError as error:
-            done.settle(error=error)
-        self._step()
-
-    def call_stats(self, call_id: str, done: CommandFuture[Any]) -> None:
-        """`done` settles with the call's media statistics."""
-        driver = self._calls.get(call_id)
-        if driver is None:
-            done.settle(error=CallError("the call has no media any more", call_id=call_id))
-            return
-
-        async def read() -> None:
-            try:
-                done.settle(await driver.stats())
-            except Exception as exc:  # noqa: BLE001 - whatever aiortc raises while it closes, the caller must know
-                done.settle(error=CallError(f"no statistics could be read: {exc}", call_id=call_id))
-
-        self._keep(self._loop.create_task(read()))
-
-    def with_sound(self, call_id: str, job: Callable[[CallSound], None], done: CommandFuture[None]) -> None:
-        """Do something with a call's audio device, which may block. `done` settles with the outcome."""
-        driver = self._calls.get(call_id)
-        if driver is None:
-            done.settle(error=CallError("the call has no audio device any more", call_id=call_id))
-            return
-        self._keep(self._loop.create_task(driver.with_sound(job, done)))
-
-    def watch_levels(self, call_id: str, done: CommandFuture[None]) -> None:
-        """Somebody wants to know a call's levels now."""
-        driver = self._calls.get(call_id)
-        if driver is not None:
-            driver.watch_levels()
-        done.settle()
 
     def disconnect(self, done: CommandFuture[None]) -> None:
         """End all calls, close the socket. `done` settles when everything is gone. Idempotent."""
@@ -255,6 +190,8 @@ class SessionDriver(IncomingDriver):
         self._listener.client_error(error)
 
     def call_quality(self, call_id: str, stats: MediaStats) -> None:
+        received, lost, jitter = stats.packets_received, stats.packets_lost, 1000 * stats.jitter
+        self._log.stats("call %s: %d received, %d lost, jitter %.1f ms", call_id, received, lost, jitter)
         self._listener.call_quality(call_id, stats, self._loop.time())
 
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
@@ -386,19 +323,6 @@ class SessionDriver(IncomingDriver):
         if driver is not None:
             driver.take_offer(event.sdp)
 
-    def _on_message_sent(self, event: outcomes.MessageSent) -> None:
-        future = self._waiting_messages.pop(event.item_id, None)
-        if future is not None:
-            future.settle_after_callbacks(event.item_id)
-
-    def _on_message_failed(self, event: outcomes.MessageFailed) -> None:
-        future = self._waiting_messages.pop(event.item_id, None)
-        if future is not None:
-            future.settle(error=event.error)
-
-    def _on_command_settled(self, event: outcomes.CommandSettled) -> None:
-        self._tickets.pop(event.ticket).settle_after_callbacks(error=event.error)
-
     def _on_agent_state(self, event: outcomes.AgentStateChanged) -> None:
         if self._agent_state is AgentState.SPEAKING and event.state in _INTERRUPTING:
             for driver in self._calls.values():
@@ -424,9 +348,9 @@ class SessionDriver(IncomingDriver):
         outcomes.CallStateChanged: _on_call_state,
         outcomes.RemoteDescription: _on_remote_description,
         outcomes.MediaOffered: _on_media_offered,
-        outcomes.MessageSent: _on_message_sent,
-        outcomes.MessageFailed: _on_message_failed,
-        outcomes.CommandSettled: _on_command_settled,
+        outcomes.MessageSent: Commands._on_message_sent,
+        outcomes.MessageFailed: Commands._on_message_failed,
+        outcomes.CommandSettled: Commands._on_command_settled,
         outcomes.AgentStateChanged: _on_agent_state,
         outcomes.Malformed: _on_malformed,
     }

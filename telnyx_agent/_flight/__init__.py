@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ class FlightSlot:
     One attribute, so that it costs no more than to read it while nothing is recorded.
     """
 
-    __slots__ = ("recorder",)
+    __slots__ = ("lock", "recorder")
 
     def __init__(self) -> None:
         self.recorder: FlightRecorder | None = None
+        # Only for those who put one in: they open a file under it, so nobody else may wait for it.
+        self.lock = threading.Lock()

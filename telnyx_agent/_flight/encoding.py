@@ -19,14 +19,26 @@ import attrs
 
 from .._protocol.transcription import EPOCH, TranscriptionItem
 from ..errors import TxError
-from .masking import masked, masked_message, shown_cause, shown_id, shown_sip_reason
+from .masking import TEXTS, masked, masked_arguments, masked_message, shown_cause, shown_id, shown_sip_reason
 from .sentences import own_words
 
 __all__ = ["Encoder", "parameters_of"]
 
 _IDS = frozenset(
     {
-        *("id", "role", "call_id", "session_id", "response_id", "item_type", "state", "codec", "kind"),
+        *(
+            "id",
+            "role",
+            "call_id",
+            "session_id",
+            "response_id",
+            "item_id",
+            "item_type",
+            "type",
+            "state",
+            "codec",
+            "kind",
+        ),
         *("theme", "position", "default_state", "language", "color", "preset"),
     }
 )
@@ -37,6 +49,7 @@ _RULES: Mapping[str, Callable[[str], Any]] = {
     "cause": shown_cause,
     "sip_reason": shown_sip_reason,
     "server_code": shown_id,
+    "arguments": masked_arguments,
 }
 """What is shown of a text, by the name of its argument or attribute. All others are masked."""
 
@@ -88,8 +101,7 @@ class Encoder:
         if isinstance(value, float):
             return value if math.isfinite(value) else {"$": "float", "value": str(value)}
         if isinstance(value, str):
-            rule = _RULES.get(name)
-            return masked(value) if rule is None else rule(value)
+            return self._text(value, name)
         if isinstance(value, UUID):
             return {"$": "UUID", "value": str(value)}
         if isinstance(value, datetime):
@@ -105,6 +117,12 @@ class Encoder:
         if isinstance(value, (Mapping, bytes, bytearray)):
             return masked(value)
         return self._object(value)
+
+    def _text(self, text: str, name: str) -> Any:
+        rule = _RULES.get(name)
+        if rule is not None:
+            return rule(text)
+        return text if self._with_texts and name in TEXTS else masked(text)
 
     # -- what the SDK's own classes are made of ----------------------------------------------------------------------
 
@@ -122,8 +140,11 @@ class Encoder:
             }
         call_id = getattr(value, "call_id", None)
         if isinstance(call_id, UUID):
-            return {"$": "Call", "call_id": str(call_id)}
+            return {"$": "Call", "call_id": str(call_id), "call_info": self._info(getattr(value, "call_info", None))}
         return {"$": "object", "class": f"{kind.__module__}.{kind.__qualname__}"}
+
+    def _info(self, info: Any) -> Any:
+        return self._object(info) if attrs.has(type(info)) else None
 
     def _error(self, error: TxError) -> dict[str, Any]:
         found = {

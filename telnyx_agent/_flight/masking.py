@@ -6,6 +6,7 @@ party's. A masked value keeps its kind and its size:
 | in the file | stands for |
 |---|---|
 | `{"*": 12}` | a text of 12 characters |
+| `{"*": 12, "json": true}` | the same, of JSON: a tool's arguments |
 | `{"*": "number"}` | a number |
 | `{"*": "object", "members": 2}`, `{"*": "list", "members": 2}` | an object or a list with 2 members |
 | `{"*": "bytes", "size": 9}` | 9 bytes |
@@ -19,9 +20,18 @@ from typing import Any
 
 from .._protocol.redact import is_entered, is_shown
 
-__all__ = ["masked", "masked_frame", "masked_message", "shown_cause", "shown_id", "shown_sip_reason"]
+__all__ = [
+    "TEXTS",
+    "masked",
+    "masked_arguments",
+    "masked_frame",
+    "masked_message",
+    "shown_cause",
+    "shown_id",
+    "shown_sip_reason",
+]
 
-_TEXTS = frozenset({"text", "transcript", "delta", "content"})
+TEXTS = frozenset({"text", "transcript", "delta", "content"})
 """Members of the conversation's messages that are shown to whoever asked for what was said."""
 
 _FREE = frozenset({"message", "data"})
@@ -60,6 +70,11 @@ def masked(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return {"*": "bytes", "size": len(value)}
     return {"*": "list", "members": len(value)}
+
+
+def masked_arguments(text: str) -> Any:
+    """A tool's arguments: JSON, which whoever gets them will want to decode."""
+    return {"*": len(text), "json": True}
 
 
 def shown_id(text: str) -> Any:
@@ -124,8 +139,10 @@ def _member(name: str, value: Any, spoken: bool, with_texts: bool) -> Any:
 def _text(name: str, text: str, spoken: bool, with_texts: bool) -> Any:
     if name == "sdp":
         return {"*": len(text), "outline": _outline(text)}
-    if with_texts and name in _TEXTS:
+    if with_texts and name in TEXTS:
         return text
+    if spoken and name == "arguments":
+        return masked_arguments(text)
     if not is_shown(name, spoken=spoken) or name in _FREE:
         return masked(text)
     if name == "cause":

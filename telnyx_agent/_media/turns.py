@@ -222,7 +222,7 @@ class TurnMeter:
         on_turn: Takes each `TurnLatency` two to three tenths of a second after the answer has begun, on the thread that
             called `rendered`. It must be quick and not raise.
         on_voice: Told, likewise, when the agent's voice begins or has ended to be heard, and when that was; the end is
-            known only after a pause.
+            known only after a pause. The first time, with the first block, it is told that there is silence.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class TurnMeter:
     ) -> None:
         self._on_turn = on_turn
         self._on_voice = on_voice
-        self._voice = False
+        self._voice: bool | None = None  # until somebody listens
         self._user = _Side(_USER_PAUSE)
         self._agent = _Side(_AGENT_PAUSE)
         self._answer: float | None = None  # when one began of which is not decided yet whether it ends a turn
@@ -250,7 +250,7 @@ class TurnMeter:
         if speech.is_speaking is not self._voice:
             self._voice = speech.is_speaking
             utterance = speech.utterances[-1] if speech.utterances else (now, now)
-            self._on_voice(self._voice, utterance[0 if self._voice else 1])
+            self._on_voice(speech.is_speaking, utterance[0 if speech.is_speaking else 1])
         if self._answer is not None and now >= self._answer + _DECISION:
             answer, self._answer = self._answer, None
             turn = self._turn(answer)

@@ -159,6 +159,9 @@ class Agent:
             at: When that was; silence is known for such only later.
             now: The time.
         """
+        if not self.hearing.is_on and self._is_responding:
+            # Nobody listened when it began.
+            self._was_heard = True
         self.hearing.voice(audible, at)
         if audible:
             self._silent_until = self._voice_due = None

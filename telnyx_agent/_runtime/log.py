@@ -41,7 +41,7 @@ class ClientLog:
         self._sink = sink
         self._number = client_number
         self._is_closed = False
-        self._logger = logging.getLogger(f"telnyx_agent.client.{client_number}")
+        self._logger = _logger_of(f"telnyx_agent.client.{client_number}")
         self._stderr: _StderrHandler | None = None
         hide_secrets()
         self.level = level
@@ -118,6 +118,25 @@ class ClientLog:
         handler = self._stderr
         if handler is not None and level <= self._level:
             handler.handle(self._logger.makeRecord(self._logger.name, standard, "", 0, message, args, exc))
+
+
+class _ClientLogger(logging.Logger):
+    """A logger that goes with its client; `logging` keeps those that it makes for as long as the process lives."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._registered = logging.getLogger("telnyx_agent.client")
+        self.parent = self._registered
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is that of `logging`
+        """As its parent, whose level `logging` looks after."""
+        return self._registered.isEnabledFor(level)
+
+
+def _logger_of(name: str) -> logging.Logger:
+    """The logger that the program has set up under this name; else one that nobody keeps."""
+    known = logging.Logger.manager.loggerDict.get(name)
+    return known if isinstance(known, logging.Logger) else _ClientLogger(name)
 
 
 class _StderrHandler(logging.Handler):

@@ -224,7 +224,7 @@ class SoundRun:
             new = self._open(chosen)
         self._meant = chosen
         self._replace((), new)
-        for direction in _DIRECTIONS:
+        for direction in self._wanted:
             if direction not in chosen:
                 logger.warning("this machine has no %s device; the call goes on without one", direction)
 
@@ -411,7 +411,7 @@ class SoundRun:
     def _open_missing(self, avoid: Collection[tuple[str, str]]) -> None:
         """Open whatever works, what the program wants before the default, in each direction that has nothing."""
         known = _portaudio.list_devices()
-        for direction in _DIRECTIONS:
+        for direction in self._wanted:
             if direction in self._in_use():
                 continue
             meant = self._meant.get(direction)

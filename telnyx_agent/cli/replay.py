@@ -7,7 +7,6 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._protocol.states import CallState
@@ -95,8 +94,9 @@ def _delegate(name: str) -> object:
         for part in path.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as exc:
-        advice = f"run this in {Path(module_name.partition('.')[0])}'s folder" if isinstance(exc, ImportError) else ""
-        raise CommandError(f"cannot find the delegate {name}: {exc}; {advice}".rstrip("; "), ExitCode.USAGE) from exc
+        raise CommandError(
+            f"cannot find the delegate {name}: {exc}; run this in the folder that its module is in", ExitCode.USAGE
+        ) from exc
     if not isinstance(found, type):
         return found
     try:

@@ -190,7 +190,10 @@ def _upgrade(configuration: TxServerConfiguration, deadline: float) -> str:
     )
     connection.start()
     try:
-        opened.result(max(0.1, deadline + 0.3 - time.monotonic()))
+        # Before Python 3.11, a future's time-out is no `TimeoutError`, so it is not left to `result`.
+        if not wait([opened], max(0.1, deadline + 0.3 - time.monotonic())).done:
+            raise TimeoutError
+        opened.result()
     finally:
         connection.close()
         closed.wait(2.0)

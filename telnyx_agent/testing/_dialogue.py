@@ -159,7 +159,8 @@ class Dialogue:
         def answer() -> Any:
             return take(tool, output) if callable(take) else f"The {tool.replace('_', ' ')} says: {output}"
 
-        self._think(answer)
+        # Of several tools that were asked for together, each result gets its answer.
+        self._think(answer, goes_on=True)
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
@@ -172,8 +173,9 @@ class Dialogue:
 
         self._faculties.mind.submit(job)
 
-    def _think(self, answer: Callable[[], Any]) -> None:
-        self._turn += 1
+    def _think(self, answer: Callable[[], Any], *, goes_on: bool = False) -> None:
+        if not goes_on:
+            self._turn += 1
         turn = self._turn
         asked = self._loop.time()
 

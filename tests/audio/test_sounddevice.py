@@ -14,6 +14,7 @@ import pytest
 
 from telnyx_agent.audio import NullAudio, SoundDeviceAudio, default_audio, list_devices
 from telnyx_agent.audio import _portaudio as portaudio
+from telnyx_agent.audio._speaker import default_speaker
 from telnyx_agent.audio.device import AudioDeviceChange
 from telnyx_agent.errors import ClientConfigurationError, MediaError
 from tests.audio.memory_stream import Int16, MemoryStream, level, snr, tone
@@ -525,3 +526,15 @@ def test_a_call_outlives_the_sound_system(pulse: PulseServer) -> None:
         device.stop()
     assert [change.reason.value for change in stream.changes] == ["failed", "recovered"]
     assert stream.changes[0].error is not None
+
+
+def test_the_loudspeaker_alone(sound: PulseServer, caplog: pytest.LogCaptureFixture) -> None:
+    """For ringing: what it is given is heard, and no microphone is opened, nor missed."""
+    device, stream = default_speaker(), MemoryStream(tone(700, 60))
+    with sound.recording() as speaker, caplog.at_level(logging.INFO):
+        device.start(stream)
+        stream.wait_pulled(72_000)
+        device.stop()
+    assert snr(loudest(speaker.samples, 0.5), 700) > 30
+    assert not stream.captured_blocks or not np.any(stream.captured)
+    assert "input" not in caplog.text

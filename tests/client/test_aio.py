@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import AuthenticationError, CallError, CallState, TxClient, TxTimeoutError
+from telnyx_agent import AuthenticationError, CallError, CallState, LocalProtocolError, TxClient, TxTimeoutError
 from telnyx_agent import events as ev
 from telnyx_agent.aio import AsyncTxClient
 from telnyx_agent.audio import NullAudio
@@ -203,6 +203,12 @@ def test_a_coroutine_is_a_tool_in_the_users_loop(agent: LocalAgent) -> None:
                 await arrived.put(order_id)
                 return "shipped"
 
+            @client.tool
+            async def asks() -> str:
+                with pytest.raises(LocalProtocolError, match="waits for the tool's result"):
+                    await next(iter(client.calls.values())).ask("what now")
+                return "refused"
+
             @client.tool(name="fails")
             async def fails() -> None:
                 raise LookupError("no such shelf")
@@ -217,6 +223,11 @@ def test_a_coroutine_is_a_tool_in_the_users_loop(agent: LocalAgent) -> None:
                 agent.wait_for_frame, "ai_conversation", PATIENCE, direction="received", count=3
             )
             assert frame.message["params"]["item"]["output"] == '{"error": "LookupError: no such shelf"}'
+            await asyncio.to_thread(agent.call_function, "asks")
+            frame = await asyncio.to_thread(
+                agent.wait_for_frame, "ai_conversation", PATIENCE, direction="received", count=4
+            )
+            assert frame.message["params"]["item"]["output"] == "refused"
 
     run(main)
     assert threads == {"MainThread"}
@@ -224,15 +235,15 @@ def test_a_coroutine_is_a_tool_in_the_users_loop(agent: LocalAgent) -> None:
 
 def test_the_loop_ends_in_the_middle(agent: LocalAgent) -> None:
     """A loop that is gone has nobody to wake, and the client does not mind."""
-    client = TxClient(audio=NullAudio())
+    with TxClient(audio=NullAudio()) as client, TxClient(audio=NullAudio()) as idle:
 
-    async def main() -> None:
-        side = client.aio()
-        await side.anonymous_login("assistant-1", server_configuration=agent.configuration)
-        waiting = [asyncio.create_task(anext(side.events())), asyncio.create_task(side.new_call().wait_until_ended())]
-        await asyncio.sleep(0)
-        assert not any(task.done() for task in waiting)
+        async def main() -> None:
+            side = client.aio()
+            await side.anonymous_login("assistant-1", server_configuration=agent.configuration)
+            call = side.new_call()
+            tasks = [asyncio.create_task(anext(idle.aio().events())), asyncio.create_task(call.wait_until_ended())]
+            await asyncio.sleep(0)
+            assert not any(task.done() for task in tasks)
 
-    asyncio.run(main())
-    with client:
+        asyncio.run(main())
         client.new_call().wait_until_active(PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +75,7 @@ def test_a_tool_belongs_to_the_answer(client: TxClient, agent: LocalAgent) -> No
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(call.ask, "where is my order", PATIENCE)
         assert asked.wait(PATIENCE)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(concurrent.futures.TimeoutError):
             answer.result(1.0)  # much longer than an answer takes to settle
         go.set()
         assert answer.result(PATIENCE) == "One moment, I will look that up. I looked it up: state shipped."

@@ -245,6 +245,18 @@ def test_toggles(client: TxClient, agent: LocalAgent) -> None:
     assert [call.toggle_deaf(), call.is_deaf, call.toggle_deaf(), call.is_deaf] == [True, True, False, False]
 
 
+def test_muted_from_the_start(client: TxClient, talking_agent: LocalAgent) -> None:
+    """Not a word is sent before it is taken back."""
+    login(client, talking_agent)
+    call = client.new_call(audio=Duplex(speak), muted=True)
+    call.wait_until_active(15)
+    assert call.is_muted
+    until(lambda: talking_agent.calls[0].seconds_received > 0.5)
+    assert talking_agent.calls[0].seconds_heard == 0.0
+    call.unmute_audio()
+    until(lambda: talking_agent.calls[0].seconds_heard > 0.2)
+
+
 def test_relay_only_without_a_relay(client: TxClient, agent: LocalAgent) -> None:
     """The call cannot be made, and says why; without the wish it can."""
     login(client, agent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from telnyx_agent.compat import (
     SocketStatus,
     TelnyxClient,
     TelnyxRTC,
+    TranscriptItem,
 )
 from telnyx_agent.testing import LocalAgent, Scenario
 
@@ -116,6 +117,49 @@ def test_the_error_code_is_androids(agent: LocalAgent) -> None:
         error = next(response for response in responses if response.status is SocketStatus.ERROR)
     assert error.error_code == SocketError.CREDENTIAL_ERROR
     assert error == SocketResponse.error(error.error_message or "", -32001)
+
+
+JPEG = "/9j/4AAQSkZJRgABAQAAAQABAAD"
+"""As Flutter's own test has it: base64 without its padding."""
+
+
+def test_the_transcript_flow_and_androids_other_names(agent: LocalAgent) -> None:
+    """`transcriptUpdateFlow`, `currentWidgetSettings`, `clearTranscript`; the present transcript comes first."""
+    updates: list[list[str]] = []
+    changed = threading.Condition()
+
+    def collect(transcript: Sequence[TranscriptItem]) -> None:
+        with changed:
+            updates.append([item.content for item in transcript])
+            changed.notify_all()
+
+    with TelnyxClient(audio=NullAudio()) as client:
+        client.connect_anonymously(agent.configuration, "assistant-1")
+        call = client.new_invite("Ann", "", "", "state")
+        assert call.ask("thank you", PATIENCE)
+        present = [item.content for item in client.transcript]
+        with client.transcript_update_flow.collect(collect), changed:
+            assert changed.wait_for(lambda: present in updates, PATIENCE)
+            assert updates[0] == present
+            client.clear_transcript()
+            assert changed.wait_for(lambda: [] in updates, PATIENCE)
+        settings = client.current_widget_settings
+        assert settings is not None
+        assert settings.theme == "dark"
+
+
+def test_flutters_and_ioss_images(agent: LocalAgent) -> None:
+    """One image by its old name, several, and iOS's `base64Images`, `imageFormat`: prefixed with what they are."""
+    with TelnyxClient(audio=NullAudio()) as client:
+        client.connect_anonymously(agent.configuration, "assistant-1")
+        call = client.new_invite("Ann", "", "", "state")
+        call.wait_until_active(PATIENCE)
+        call.send_conversation_message("one", base64_image=JPEG).result(PATIENCE)
+        client.send_conversation_message("two", [JPEG], base64_image=JPEG).result(PATIENCE)
+        client.send_ai_assistant_message("one more", base64_images=[JPEG], image_format="jpeg").result(PATIENCE)
+        items = [item for item in client.transcript if item.role == "user"]
+        assert [(item.content, item.image_count) for item in items] == [("one", 1), ("two", 2), ("one more", 1)]
+        assert all(url.startswith("data:image/jpeg;base64,/9j/") for item in items for url in item.image_urls)
 
 
 # -- JavaScript --------------------------------------------------------------------------------------------------------

@@ -186,7 +186,11 @@ def turn(tmp_path: Path) -> Iterator[Turn]:
     require("turnserver")
     server = Turn(tmp_path)
     try:
-        server.wait_for("IPv4. UDP listener opened", "IPv4. TCP listener opened", f"127.0.0.1:{server.tls_port}")
+        server.wait_for(
+            f"DTLS/UDP listener opened on: 127.0.0.1:{server.port}",
+            f"TLS/TCP listener opened on : 127.0.0.1:{server.port}",
+            f"TLS/TCP listener opened on : 127.0.0.1:{server.tls_port}",
+        )
         yield server
     finally:
         server.close()

@@ -24,6 +24,7 @@ def test_early_media_is_heard_before_the_answer(client: TxClient, delegate: Reco
         assert timings.get("answered") is None
         call.wait_until_active(15)
         assert "first_audio" in [step.label for step in call.timings.steps]
+        delegate.wait_for("on_call_state_updated", predicate=lambda state, _: state == CallState.ACTIVE)
         states = [state.value for state, _ in delegate.calls_of("on_call_state_updated")]
         assert states == ["NEW", "CONNECTING", "RINGING", "ACTIVE"]
         client.disconnect().result(5)

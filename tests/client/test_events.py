@@ -46,6 +46,7 @@ def test_every_callback_has_a_class_with_its_arguments() -> None:
 def test_a_callback_without_a_class_is_not_lost() -> None:
     """It comes under its name."""
     assert ev.event_of("on_something_new", (1, 2)) == ev.OtherEvent("on_something_new", (1, 2))
+    assert ev.event_of("on_client_ready", (1,)) == ev.OtherEvent("on_client_ready", (1,))
 
 
 def test_a_conversation_as_a_loop(agent: LocalAgent) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from telnyx_agent import CallState, ClientConfigurationError, MediaError, TxClient
+from telnyx_agent import CallState, ClientConfigurationError, MediaError, TxClient, TxConfig
 from telnyx_agent.audio import AudioStream, NullAudio, Tone
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from tests.client.duplex import Duplex
@@ -119,3 +119,30 @@ def test_unusable_tones_are_refused_by_the_constructor() -> None:
         TxClient(ringtone=7)  # type: ignore[arg-type]
     with pytest.raises(MediaError):
         TxClient(ringback="/nowhere/ring.wav")
+
+
+@pytest.mark.parametrize("end", ["answer", "reject", "given up"])
+def test_the_ringtone_rings_until_the_call_is_taken(delegate: RecordingDelegate, end: str) -> None:
+    """Of an incoming call: from `on_incoming_call` until it is answered, turned down or given up by the caller."""
+    device = Closing()
+    with (
+        LocalAgent(voice="silent", ears="deaf", scenario=Scenario.fast()) as agent,
+        TxClient(delegate, audio=NullAudio(), ringtone=STEADY, ring_device=device) as client,
+    ):
+        config = TxConfig(sip_user="alice", password="a-password-of-alice")
+        client.connect(config, agent.configuration).result(10)
+        caller = agent.call_client("Bob B.", "+15550122")
+        (call,) = delegate.wait_for("on_incoming_call", 10)
+        assert device.wait_for(lambda: last_is_loud(device))
+        if end == "answer":
+            call.answer().result(15)
+            assert device.closed.wait(10)
+            call.hold().result(10)
+            assert call.state == CallState.HELD
+        elif end == "reject":
+            call.reject().result(10)
+        else:
+            caller.hang_up()
+            call.wait_until_ended(10)
+        assert device.closed.wait(10)
+        client.disconnect().result(10)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from telnyx_agent import CallError, FunctionCall, LocalProtocolError, SocketConnectionError, TxClient
+from telnyx_agent import Call, CallError, CallState, FunctionCall, LocalProtocolError, SocketConnectionError, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from telnyx_agent.testing.scenario import FunctionCall as ToolRequest
@@ -26,10 +26,12 @@ def agent() -> Iterator[LocalAgent]:
         yield agent
 
 
-def begin(client: TxClient, agent: LocalAgent) -> None:
+def begin(client: TxClient, agent: LocalAgent) -> Call:
     """A call that is up."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration)
-    client.new_call().wait_until_active(PATIENCE)
+    call = client.new_call()
+    call.wait_until_active(PATIENCE)
+    return call
 
 
 def output(agent: LocalAgent, call_id: str) -> str:
@@ -257,12 +259,12 @@ def test_the_call_ends_meanwhile(client: TxClient, agent: LocalAgent, caplog: py
         go.wait(PATIENCE)
         return "nobody waits"
 
-    begin(client, agent)
+    call = begin(client, agent)
     with caplog.at_level(logging.INFO, "telnyx_agent.tools"):
         asked = agent.call_function("slow")
         assert started.wait(PATIENCE)
         agent.hang_up()
-        next(iter(client.calls.values())).wait_until_ended(PATIENCE)
+        call.wait_until_ended(PATIENCE)
         go.set()
         with pytest.raises(CallError, match="the call is over"):
             client.ai_assistant_manager.send_function_call_output(asked, "x").result(PATIENCE)
@@ -323,6 +325,10 @@ def test_tools_the_agent_wants_at_once(client: TxClient, delegate: RecordingDele
     with LocalAgent(voice="silent", ears="deaf", scenario=scenario, media=False) as agent:
         begin(client, agent)
         assert [output(agent, "call-1"), output(agent, "call-2")] == ["3", "7"]
+        for answer in ("I looked it up: 3.", "I looked it up: 7."):
+            delegate.wait_for(
+                "on_transcript_item_updated", PATIENCE, predicate=lambda item, text=answer: item.content == text
+            )
         client.disconnect().result(PATIENCE)
 
 
@@ -354,3 +360,34 @@ def test_the_audio_stream_subscription(client: TxClient, agent: LocalAgent) -> N
         "method": "ai_conversation",
         "params": {"type": "conversation.item.create", "item": {"type": "response.audio_stream.subscribe"}},
     }
+
+
+def test_a_reconnection_while_a_tool_runs(
+    client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A result that is ready after it goes over the new connection; one that is ready in between is dropped (R49)."""
+    go = {"early": threading.Event(), "late": threading.Event()}
+    started = {"early": threading.Event(), "late": threading.Event()}
+
+    @client.tool
+    def wait(name: str) -> str:
+        started[name].set()
+        go[name].wait(PATIENCE)
+        return f"{name} result"
+
+    call = begin(client, agent)
+    asked = {name: agent.call_function("wait", {"name": name}) for name in go}
+    assert all(event.wait(PATIENCE) for event in started.values())
+    delegate_lost = threading.Event()
+    delegate.__dict__["on_reconnecting"] = lambda *args: delegate_lost.set()
+    with caplog.at_level(logging.INFO, "telnyx_agent.tools"):
+        agent.drop_connection()
+        assert delegate_lost.wait(PATIENCE)
+        go["early"].set()
+        delegate.wait_for("on_reconnected", PATIENCE)
+        call.wait_for_state(CallState.ACTIVE, PATIENCE)
+        go["late"].set()
+        assert output(agent, asked["late"]) == "late result"
+    dropped = [record.getMessage() for record in caplog.records if "dropped" in record.getMessage()]
+    received = json.dumps([frame.message for frame in agent.frames if frame.direction == "received"])
+    assert ("early result" in received) == (not dropped)

@@ -11,7 +11,7 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telnyx_agent import AgentState, TranscriptionItem
+from telnyx_agent import AgentState, TranscriptionItem, TxCallInfo
 from telnyx_agent._flight.encoding import Encoder
 from telnyx_agent._replay import Recording, ReplayedCall, Unknown
 from telnyx_agent.testing import RecordingDelegate, replay
@@ -85,6 +85,7 @@ def test_values_of_all_kinds_come_back(tmp_path: Path) -> None:
     class Incoming:
         def __init__(self) -> None:
             self.call_id = call_id
+            self.call_info = TxCallInfo(call_id, "canary", "+15550001111222", "canary")
 
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
     item = TranscriptionItem("+15550001111222", "user", "x", image_urls=("data:x",), metadata={"canary": 1})
@@ -96,11 +97,28 @@ def test_values_of_all_kinds_come_back(tmp_path: Path) -> None:
     assert "5550001" not in path.read_text()
     (callback,) = Recording(path).callbacks()
     *told, number, text, again = callback.args
+    assert told[0].call_info == TxCallInfo(call_id, "******", "*" * 15, "******")
+    assert told[0].invite_custom_headers == {}
     assert told == [ReplayedCall(call_id), moment, (AgentState.SPEAKING, 1), b"", {}, Unknown("builtins.object")]
     assert number != number
     assert text == "******"
     assert (again.id, again.image_urls, dict(again.metadata)) == ("*" * 15, ("******",), {})
     assert again.timestamp == item.timestamp
+
+
+def test_tools_arguments_stay_json(tmp_path: Path) -> None:
+    """As long as they were, and empty: a delegate can decode them."""
+    arguments = json.dumps({"city": "canary"})
+    message = {"type": "conversation.item.created", "item": {"type": "function_call", "arguments": arguments}}
+    path, encoder = tmp_path / "session.ndjson", Encoder(with_texts=True)
+    args = encoder.arguments(("message", "arguments"), (message, arguments))
+    line = {"t": 0, "type": "callback", "number": 1, "name": "on_x", "args": args}
+    path.write_text(f"{json.dumps(HEADER)}\n{json.dumps(line)}\n")
+    assert "canary" not in path.read_text()
+    (callback,) = Recording(path).callbacks()
+    told, alone = callback.args
+    assert told["item"]["arguments"] == alone
+    assert (len(alone), json.loads(alone)) == (len(arguments), {})
 
 
 def test_a_thousand_replays_are_one(tmp_path: Path) -> None:

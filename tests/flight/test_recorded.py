@@ -9,12 +9,11 @@ import pytest
 
 from telnyx_agent import TxClient
 from telnyx_agent.testing import LocalAgent
-from tests.support.recorded import IS_WANTED, _faults
+from tests.support.recorded import _faults
 
 LINE = '{"t": 1.0, "type": "callback", "number": 999, "name": "on_x", "args": [{"$": "object", "class": "canary"}]}\n'
 
 
-@pytest.mark.skipif(IS_WANTED, reason="this client is recorded already")
 @pytest.mark.parametrize(
     ("secret", "added", "says"),
     [

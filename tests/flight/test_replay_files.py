@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import random
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,10 @@ def path(tmp_path: Path) -> Path:
         (b'{"some": "json"}\n', "is no recording of a session; give"),
         (b"[1]\n", "is no recording of a session; give"),
         (json.dumps(HEADER).encode()[:-9], "is no recording of a session; give"),
-        (json.dumps({**HEADER, "schema": 2, "sdk": "9.1"}).encode(), r"telnyx-agent 9\.1 in format 2; .*pip install"),
+        (
+            json.dumps({**HEADER, "schema": 2, "sdk": "9.1\x1b"}).encode(),
+            r"telnyx-agent 9\.1 in format 2; .*pip install",
+        ),
     ],
     ids=["empty", "wav", "json", "list", "cut", "newer"],
 )
@@ -71,6 +76,7 @@ def test_a_missing_file_is_refused(path: Path) -> None:
         callback(1, "on_x", {"*": "secret"}),
         callback(1, "on_x", {}),
         callback(1, "__init__"),
+        callback(1, "on_\x1b[31m"),
         {"type": "callback", "name": "on_x"},
         {"type": "called", "number": 1},
         ["no object"],
@@ -243,3 +249,62 @@ def test_a_long_answer_is_replayed_piece_by_piece(path: Path) -> None:
         (told,) = last.args[0]
         assert len(told.content) == len(item.content)
         assert (told.content == item.content) == with_texts
+
+
+def test_any_damage_is_refused_or_harmless(path: Path) -> None:
+    """Bytes changed, lines moved, values exchanged: a `ClientConfigurationError`, or a replay; nothing else, seeded."""
+    lines = [
+        callback(1, "on_call_state_updated", {"$": "CallState", "kind": {"$": "CallStateKind", "value": "ACTIVE"}}),
+        callback(2, "on_client_error", {"$": "NetworkError", "message": "network: x", "code": 45001, "call_id": None}),
+        callback(
+            3, "on_x", {"$": "TranscriptionItem", "number": 0, "id": "a", "role": "user", "content": "x", "at": 1.5}
+        ),
+        callback(4, "on_transcription_updated", {"$": "transcript", "keep": 0, "then": [{"$": "item", "number": 0}]}),
+        callback(
+            5, "on_x", {"$": "TxCallInfo", "call_id": 1, "caller_name": "", "caller_number": 2, "destination_number": 3}
+        ),
+        {"t": 5.0, "type": "called", "number": 1, "began": 2.0, "took": 1.0},
+        {"t": 6.0, "type": "end", "left_out": 0},
+    ]
+    values = [
+        "null",
+        "0",
+        "-1",
+        "1e999",
+        "[]",
+        "{}",
+        '"x"',
+        '{"*":3}',
+        '{"*":-1}',
+        '{"$":"item"}',
+        '{"$":[]}',
+        "[[[[1]]]]",
+    ]
+    dice, outcomes = random.Random(7), {True: 0, False: 0}
+    whole = write(path, *lines).read_bytes()
+    assert replay(path, object()).is_complete
+    for _ in range(1000):
+        data = bytearray(whole)
+        for _ in range(dice.randint(1, 3)):
+            place = dice.randrange(len(HEADER), len(data))
+            how = dice.randrange(10)
+            if how == 0:
+                data[place] = dice.randrange(256)
+            elif how == 1:
+                del data[place : place + dice.randint(1, 40)]
+            elif how == 2:
+                data[place:place] = data[dice.randrange(len(data)) :][: dice.randint(1, 60)]
+            else:
+                text = data.decode("latin-1")
+                colons = [one.end() for one in re.finditer(r":(?=[^,}\]]*[,}\]])", text)]
+                start = dice.choice(colons)
+                end = start + re.compile(r"[^,}\]]*").match(text[start:]).end()  # type: ignore[union-attr]
+                data[start:end] = dice.choice(values).encode()
+        path.write_bytes(bytes(data))
+        try:
+            replay(path, RecordingDelegate())
+        except ClientConfigurationError:
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+    assert min(outcomes.values()) > 50, outcomes

@@ -16,6 +16,7 @@ import numpy as np
 from telnyx_agent import Call, CallState, TxClient, TxError
 from telnyx_agent.audio import AudioDeviceChange, AudioDeviceChangeReason, AudioStream, PcmAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
+from tests.matrices.surface import CREDENTIALS
 
 __all__ = ["MOMENTS", "NEVER", "EndedError", "Moment", "Stage", "check_contract"]
 
@@ -99,6 +100,44 @@ def recovery(stage: Stage) -> None:
     stage.wait_until_active()
 
 
+def tools(stage: Stage) -> None:
+    """The agent asks for a tool that the program does not have."""
+    call = stage.begin()
+    stage.wait_until_active()
+    try:
+        stage.agent.call_function("lookup_order", {"order": 17})
+    except LookupError:
+        if stage.may_end and call.state.is_terminal:
+            raise EndedError from None
+        raise
+    stage.wait_for("on_function_call")
+
+
+def incoming(stage: Stage) -> None:
+    """Somebody calls a client with credentials, which answers."""
+    stage.client.connect(CREDENTIALS, stage.agent.configuration).result(PATIENCE)
+    stage.agent.call_client()
+    stage.wait_for("on_incoming_call")
+    assert stage.placed.wait(PATIENCE)
+    assert stage.call is not None
+    stage.call.answer().exception(PATIENCE)
+    stage.wait_until_active()
+
+
+def pings(stage: Stage) -> None:
+    """The server asks whether the client is there."""
+    stage.begin()
+    stage.wait_until_active()
+    stage.wait_for("on_socket_metrics_changed")
+
+
+def quality(stage: Stage) -> None:
+    """A call with media."""
+    stage.begin()
+    stage.wait_until_active()
+    stage.wait_for("on_call_quality_changed")
+
+
 def refusal(stage: Stage) -> None:
     """The login is refused."""
     stage.begin()
@@ -171,7 +210,7 @@ class Moment:
 
     def make_agent(self) -> LocalAgent:
         """What it happens with."""
-        if self.story is sound:
+        if self.story in (sound, quality):
             return LocalAgent(
                 lambda text: "one two", voice="tones", ears="energy", greeting="", scenario=Scenario.fast()
             )
@@ -179,7 +218,7 @@ class Moment:
             # Slow enough for the call to be there when the error comes.
             scenario = Scenario(login="reject", login_delay=0.2)
         else:
-            scenario = Scenario.fast()
+            scenario = Scenario.fast(ping_interval=0.2) if self.story is pings else Scenario.fast()
         return LocalAgent(voice="silent", ears="deaf", media=False, scenario=scenario)
 
 
@@ -206,11 +245,18 @@ MOMENTS: tuple[Moment, ...] = (
     Moment("on_transcript_item_updated", conversation),
     Moment("on_agent_state_changed", conversation),
     Moment("on_ai_conversation_message", conversation),
+    Moment("on_ai_conversation_event", conversation),
+    Moment("on_function_call", tools),
+    Moment("on_incoming_call", incoming),
     Moment("on_remote_call_ended", conversation),
     Moment("on_socket_disconnected", conversation),
     Moment("on_socket_disconnected", recovery, None, "lost"),
     Moment("on_reconnecting", recovery),
     Moment("on_reconnected", recovery),
+    Moment("on_client_warning", recovery),
+    Moment("on_socket_metrics_changed", pings),
+    Moment("on_call_quality_changed", quality),
+    Moment("on_call_report", conversation),
     Moment("on_client_error", refusal),
     Moment("on_audio_level", sound),
     Moment("on_audio_device_changed", sound),
@@ -218,7 +264,6 @@ MOMENTS: tuple[Moment, ...] = (
 )
 
 NEVER: Mapping[str, str] = {
-    "on_incoming_call": "an anonymous session is never called",
     "on_push_call": "there are no push notifications on a desktop",
     "on_push_disabled": "there are no push notifications on a desktop",
 }

@@ -16,11 +16,22 @@ from typing import Any
 
 import attrs
 
-from telnyx_agent import AIAssistantManager, Call, CallState, TxClient, TxError
+from telnyx_agent import (
+    AIAssistantManager,
+    Call,
+    CallState,
+    LogLevel,
+    SessionRecording,
+    TranscriptionItem,
+    TxClient,
+    TxConfig,
+    TxError,
+    WidgetSettings,
+)
 from telnyx_agent.audio import AudioDevice, NullAudio
 from telnyx_agent.config import TxServerConfiguration
 
-__all__ = ["ENDING", "RECIPES", "SURFACE", "SURPRISES", "Bench", "Member", "Report"]
+__all__ = ["CREDENTIALS", "ELSEWHERE", "ENDING", "RECIPES", "SURFACE", "SURPRISES", "Bench", "Member", "Report"]
 
 CLASSES: Mapping[str, type] = {"TxClient": TxClient, "Call": Call, "AIAssistantManager": AIAssistantManager}
 
@@ -41,6 +52,7 @@ class Bench:
     folder: Path
     make_device: Callable[[], AudioDevice] = NullAudio
     further_calls: list[Call] = attrs.field(factory=list)
+    recordings: list[SessionRecording] = attrs.field(factory=list)
 
     def owner(self, class_name: str) -> Any:
         """The object whose methods are meant."""
@@ -96,6 +108,17 @@ SURFACE: tuple[Member, ...] = tuple(member for name, cls in CLASSES.items() for 
 """Every public method and property; a compat layer's further spellings are not in it."""
 
 _PCM = bytes(9600)
+CREDENTIALS = TxConfig(sip_user="alice", password="a-password-of-alice")
+
+
+def _tool(query: str) -> str:
+    """Looks something up."""
+    return query
+
+
+def _item() -> TranscriptionItem:
+    return TranscriptionItem(id=str(uuid.uuid4()), role="user", content="from elsewhere")
+
 
 Recipe = Callable[[Bench], tuple[tuple[Any, ...], dict[str, Any]]]
 """From what is there to the arguments: positional, by keyword. For a setter, the value is the one argument."""
@@ -111,28 +134,53 @@ RECIPES: Mapping[str, Recipe] = {
         ("assistant-2",),
         {"server_configuration": bench.server_configuration},
     ),
+    "TxClient.add_tool": args(_tool, name="lookup"),
+    "TxClient.connect": lambda bench: ((CREDENTIALS, bench.server_configuration), {}),
     "TxClient.delegate=": lambda bench: ((bench.client.delegate,), {}),
     "TxClient.get_call": lambda bench: ((bench.call.call_id,), {}),
     "TxClient.new_call": lambda bench: ((), {"destination_number": "second", "audio": NullAudio()}),
     "TxClient.process_events": args(SHORT),
+    "TxClient.record_session": lambda bench: ((bench.folder / f"{uuid.uuid4()}.ndjson",), {}),
+    "TxClient.register_client_tool": args("find", _tool),
+    "TxClient.remove_tool": args("lookup"),
     "TxClient.send_ai_assistant_message": args("a typed question"),
+    "TxClient.set_log_level": args(LogLevel.NONE),
+    "TxClient.tool": args(_tool, name="search"),
+    "TxClient.unregister_client_tool": args("find"),
+    "Call.ask": args("a question", SHORT),
+    "Call.dtmf": args("1"),
+    "Call.on_call_quality_change=": args(lambda metrics: None),
     "Call.on_audio_level=": args(lambda inbound, outbound: None),
     "Call.play": args(_PCM),
     "Call.record": lambda bench: ((bench.folder / f"{uuid.uuid4()}.wav",), {}),
     "Call.set_audio_device": lambda bench: ((bench.make_device(),), {}),
     "Call.set_audio_in_device": args(None),
     "Call.set_audio_out_device": args(None),
+    "Call.set_mute": args(False),
     "Call.wait_for_state": args(CallState.HELD, SHORT),
+    "AIAssistantManager.add_transcription": lambda bench: ((_item(),), {}),
+    "AIAssistantManager.answers_unknown_tools=": args(True),
+    "AIAssistantManager.clear_transcriptions_by_role": args("user"),
     "AIAssistantManager.get_transcriptions_by_role": args("user"),
     "AIAssistantManager.send_ai_assistant_message": args("another typed question"),
+    "AIAssistantManager.send_function_call_output": args("call-1", "{}"),
+    "AIAssistantManager.subscribe_to_transcript_deltas": args(lambda item, delta: None),
     "AIAssistantManager.subscribe_to_transcript_item_updates": args(lambda item: None),
     "AIAssistantManager.subscribe_to_transcript_updates": args(lambda items: None),
+    "AIAssistantManager.update_widget_settings": lambda bench: ((WidgetSettings(),), {}),
     "AIAssistantManager.wait_for_agent_state": args(None, SHORT),
 }
 """The arguments of what cannot be called without. `timeout` is filled in where there is such a parameter."""
 
-ENDING = ("Call.hangup", "TxClient.disconnect")
+ENDING = ("Call.hangup", "Call.reject", "TxClient.disconnect", "TxClient.logout")
 """What ends the call or the session: they come alone, after all others were called."""
+
+ELSEWHERE: Mapping[str, str] = {
+    "TxClient.run_microphone_check": "before calls: it takes the audio device for itself; tests/client/test_diagnosis.py",
+    "TxClient.run_network_check": "before calls: a command that blocks for as long as the servers do; tests/client/test_diagnosis.py",
+    "TxClient.run_pre_call_diagnosis": "a whole call of its own, which it waits for; tests/client/test_diagnosis.py",
+}
+"""What is not called in the matrix, and why."""
 
 SURPRISES: Mapping[str, tuple[type[Exception], ...]] = {}
 """Exceptions of a method that are not a `TxError`, and are right nevertheless."""
@@ -163,6 +211,8 @@ def _use(member: Member, bench: Bench) -> Any:
     result = getattr(owner, member.attribute)(*positional, **keywords)
     if isinstance(result, Call) and result is not bench.call:
         bench.further_calls.append(result)
+    if isinstance(result, SessionRecording):
+        bench.recordings.append(result)
     return result
 
 
@@ -202,7 +252,7 @@ def use_all(bench: Bench, *, together: bool = False) -> list[Report]:
     """
     reports, waiting = [], []
     for member in SURFACE:
-        if member.name in ENDING:
+        if member.name in ENDING or member.name in ELSEWHERE:
             continue
         outcome = use(member, bench)
         if isinstance(outcome, Report):
@@ -214,6 +264,8 @@ def use_all(bench: Bench, *, together: bool = False) -> list[Report]:
     reports += [settled(*outcome) for outcome in waiting]
     for call in bench.further_calls:
         call.hangup()
+    for recording in bench.recordings:
+        recording.stop()
     return reports
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from telnyx_agent import TxClient
+from telnyx_agent import Call, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import RecordingDelegate
@@ -30,11 +30,12 @@ class Trap(RecordingDelegate):
 
     Args:
         moment: Which callback.
-        code: The user's code.
+        code: The user's code; gets the callback's arguments.
     """
 
-    def __init__(self, moment: Moment, code: Callable[[], object]) -> None:
-        super().__init__(levels=moment.callback == "on_audio_level")
+    def __init__(self, moment: Moment, code: Callable[..., object]) -> None:
+        of_quality = ("on_call_quality_changed", "on_socket_metrics_changed", "on_call_report")
+        super().__init__(levels=moment.callback == "on_audio_level", quality=moment.callback in of_quality)
         self.sprung = threading.Event()
         self._sprung_once = False
         record = getattr(self, moment.callback)
@@ -44,7 +45,7 @@ class Trap(RecordingDelegate):
             if not self._sprung_once and (moment.when is None or moment.when(*args)):
                 self._sprung_once = True
                 try:
-                    code()
+                    code(*args)
                 finally:
                     self.sprung.set()
 
@@ -55,8 +56,11 @@ def play(moment: Moment, folder: Path, code: Callable[[Bench], object], *, may_e
     """Play the moment's story with the user's code in it, and check what holds for every session."""
     stage: Stage | None = None
 
-    def run() -> None:
+    def run(*args: object) -> None:
         assert stage is not None
+        if args and isinstance(args[0], Call):
+            stage.call = args[0]
+            stage.placed.set()
         assert stage.placed.wait(PATIENCE), "the story has placed no call"
         assert stage.call is not None
         code(Bench(stage.client, stage.call, stage.agent.configuration, folder, make_device))
@@ -111,13 +115,14 @@ def test_every_callback_has_a_story() -> None:
 def test_every_public_method_has_a_recipe() -> None:
     """Whoever adds a method that needs arguments says which."""
     names = {member.name for member in SURFACE}
-    missing = [member for member in SURFACE if member.required and member.name not in RECIPES]
+    known = RECIPES.keys() | surface.ELSEWHERE.keys()
+    missing = [member for member in SURFACE if member.required and member.name not in known]
     assert not missing, "".join(
         f"\n{member.name} needs {', '.join(member.required)}: add a line to RECIPES in tests/matrices/surface.py "
         "(and to ENDING, if it ends the call or the session)"
         for member in missing
     )
-    gone = (RECIPES.keys() | set(ENDING)) - names
+    gone = (RECIPES.keys() | set(ENDING) | surface.ELSEWHERE.keys()) - names
     assert not gone, f"not public any more: {sorted(gone)}; take them out of tests/matrices/surface.py"
 
 
@@ -151,7 +156,7 @@ def test_every_method_and_then_an_exception(
     """
 
     def code(bench: Bench) -> None:
-        reports.extend(surface.use_all(bench))
+        reports.extend(surface.use_all(bench, together=True))
         raise exception(USED_UP)
 
     with caplog.at_level(logging.ERROR, "telnyx_agent.delegate"):
@@ -189,7 +194,7 @@ def test_a_callback_that_sleeps(seconds: float, tmp_path: Path) -> None:
     """With the clock: the call comes up and can be hung up meanwhile; what happened is told afterwards, in order."""
     (moment,) = (moment for moment in MOMENTS if moment.id == "on_client_ready")
     took: list[float] = []
-    trap = Trap(moment, lambda: time.sleep(seconds))
+    trap = Trap(moment, lambda *args: time.sleep(seconds))
     with moment.make_agent() as agent, TxClient(trap, audio=NullAudio()) as client:
         begin = time.monotonic()
         client.anonymous_login("assistant-1", server_configuration=agent.configuration)

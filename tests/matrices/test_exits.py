@@ -281,3 +281,57 @@ def test_a_forked_child_has_calls_of_its_own(state: str) -> None:
         other.wait_for_frame("telnyx_rtc.bye", 1, direction="received")
         if state in GOODBYES:
             agent.wait_for_frame("telnyx_rtc.bye", 1, direction="received")
+
+
+IN_A_CALLBACK = """
+import os, sys, threading, time
+from telnyx_agent import CallState, TxClient, TxClientDelegate, TxServerConfiguration
+from telnyx_agent.audio import NullAudio
+
+MODE = sys.argv[2]
+
+class App(TxClientDelegate):
+    done = threading.Event()
+    def on_call_state_updated(self, state, call_id):
+        if state == CallState.ACTIVE:
+            self.done.set()
+            {code}
+
+client = TxClient(App(), audio=NullAudio(), callbacks=MODE)
+client.anonymous_login("assistant-1", server_configuration=TxServerConfiguration(sys.argv[1]))
+call = client.new_call()
+while MODE == "pump":
+    client.process_events(1.0)
+assert App.done.wait(20)
+call.hangup().result(10)
+print(call.state.value)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "status", "output"),
+    [
+        ("pump", "sys.exit(4)", 4, ""),
+        ("pump", "raise KeyboardInterrupt", -signal.SIGINT, ""),
+        ("pump", "os._exit(5)", 5, ""),
+        ("thread", "sys.exit(4)", 0, "DONE\n"),
+        ("thread", "raise KeyboardInterrupt", 0, "DONE\n"),
+        ("thread", "os._exit(5)", 5, ""),
+        ("thread", "os.kill(os.getpid(), 2); time.sleep(1)", -signal.SIGINT, ""),
+    ],
+)
+def test_a_callback_ends_the_program(mode: str, code: str, status: int, output: str) -> None:
+    """On the main thread as anywhere there; on a thread of its own only with `os._exit` or a signal."""
+    with LocalAgent(voice="silent", ears="deaf", media=False, scenario=Scenario.fast()) as agent:
+        process = subprocess.run(
+            [sys.executable, "-c", IN_A_CALLBACK.format(code=code), agent.url, mode],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )
+        assert (process.returncode, process.stdout) == (status, output), process.stderr
+        if "_exit" not in code:
+            agent.wait_for_frame("telnyx_rtc.bye", 5, direction="received")
+        if output:
+            assert "on_call_state_updated raised" in process.stderr

@@ -236,3 +236,23 @@ def test_a_conversation_of_twenty_minutes() -> None:
     assert len(turns) == 100
     assert all(turn.latency == pytest.approx(0.6, abs=0.08) for turn in turns)
     assert len(meter._user.speech.utterances) <= 8
+
+
+def test_the_agents_voice_is_told_with_its_times() -> None:
+    """Silence with the first block; then each beginning and end, the end when a pause has shown it."""
+    told: list[tuple[bool, float]] = []
+    known: list[float] = []
+
+    def voice(audible: bool, at: float) -> None:
+        told.append((audible, at))
+        known.append(now)
+
+    meter = TurnMeter(lambda turn: None, voice)
+    agent = scene(6.0, [(1.0, syllables(1.5)), (3.5, syllables(1.0))])
+    for first in range(0, agent.size - 479, 480):
+        now = first / RATE
+        meter.rendered(agent[first : first + 480], now)
+    assert [audible for audible, _ in told] == [False, True, False, True, False]
+    assert [at for _, at in told[1:]] == pytest.approx([1.0, 2.5, 3.5, 4.5], abs=0.06)
+    assert told[0][1] == pytest.approx(0.0, abs=0.02)
+    assert all(0 <= when - at < 0.5 for when, (_, at) in zip(known, told, strict=True))

@@ -65,7 +65,7 @@ def test_the_interface_is_down_for_forty_seconds(internet: Internet) -> None:
 
 def test_the_link_never_comes_back(internet: Internet) -> None:
     """When `reconnect_timeout` is over: one error, one `DONE`, and what was typed meanwhile has failed."""
-    with talk(internet, reconnect_timeout=6.0) as call:
+    with talk(internet, reconnect_timeout=4.0) as call:
         call.begin()
         internet.router.run("ip", "link", "set", "inside0", "down")
         down = time.monotonic()
@@ -77,7 +77,7 @@ def test_the_link_never_comes_back(internet: Internet) -> None:
         print(f"given up {lost['time'] - down:.1f}")
         assert [event["args"][0]["code"] for event in call.caller.named("on_client_error")] == [45003]
         assert sent["error"]["type"] == "CallError"
-        assert 5.5 < lost["time"] - down < 6 + 3 + 1
+        assert 4 < lost["time"] - down < 4 + 3 + 1
 
 
 def test_the_caller_gets_another_address(internet: Internet) -> None:

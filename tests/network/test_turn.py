@@ -115,9 +115,12 @@ def test_a_caller_with_ipv6_alone_and_a_server_with_ipv4(tmp_path: Path, kind: s
         # The agent has an IPv6 address as well; only its TURN server can be reached there.
         internet.block(f"ip6 daddr {SERVER_6} udp dport != 3478")
         with talk(internet, host=SERVER_6, ice=[kind.format(SERVER_6)], ca_file=certificate) as call:
+            begin = time.monotonic()
             call.begin()
+            active = call.caller.wait_for("on_call_state_updated", 1, where=lambda event: event["args"][0] == "ACTIVE")
             call.converse("typed first")
             call.speak()
             (address,) = relayed(call)
             assert f" {SERVER} " in address
             call.hang_up()
+            print(f"{kind}: active {active['time'] - begin:.1f}")

@@ -330,3 +330,13 @@ def test_hearing_is_exact_in_time() -> None:
     assert hearing.seconds(99.0) == 3.0
     hearing.begin(99.0)
     assert hearing.seconds(99.0) == 0.0
+
+
+def test_somebody_begins_to_listen_in_the_middle() -> None:
+    """A response that began before the sound was there goes on speaking; no flicker."""
+    talk = cast(Voice, Voice.talking())
+    talk.events()
+    talk.says("Welcome to our", done=False)
+    talk.session.agent_voice(False, talk.now, talk.now)
+    talk.begins()
+    assert talk.changes() == ["SPEAKING"]

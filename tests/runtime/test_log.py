@@ -191,3 +191,29 @@ def test_a_wrong_message_is_not_the_callers_problem(capsys: pytest.CaptureFixtur
     log.debug("%d", "no number")
     log.close()
     assert "--- Logging error ---" in capsys.readouterr().err
+
+
+def test_a_client_that_is_gone_leaves_no_logger() -> None:
+    """`logging` would keep it for ever; a program that makes a client for each call would grow."""
+    before = set(logging.Logger.manager.loggerDict)
+    log = ClientLog(LogLevel.NONE, 987654)
+    log.warning("nobody looks")
+    log.close()
+    assert set(logging.Logger.manager.loggerDict) - before <= {"telnyx_agent", "telnyx_agent.client"}
+
+
+def test_the_level_of_all_clients_holds_and_may_change(caplog: pytest.LogCaptureFixture) -> None:
+    """Also for clients that have logged before."""
+    log = ClientLog(LogLevel.NONE, 987655)
+    with caplog.at_level(logging.WARNING, "telnyx_agent.client"):
+        log.info("not this")
+    with caplog.at_level(logging.INFO, "telnyx_agent.client"):
+        log.info("this")
+    assert [record.message for record in caplog.records] == ["this"]
+
+
+def test_a_logger_that_the_program_has_set_up_is_used(caplog: pytest.LogCaptureFixture) -> None:
+    """One client may be louder than the others."""
+    with caplog.at_level(logging.DEBUG, "telnyx_agent.client.987656"):
+        ClientLog(LogLevel.NONE, 987656).debug("this")
+    assert [record.message for record in caplog.records] == ["this"]

@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,23 @@ class AllRecorded:
 
     def install(self) -> None:
         """Record every client, from now on."""
-        original = TxClient.__init__
+        make, record = TxClient.__init__, TxClient.record_session
+        own: weakref.WeakKeyDictionary[TxClient, SessionRecording] = weakref.WeakKeyDictionary()
 
         def recorded(client: TxClient, *args: Any, **kwargs: Any) -> None:
-            original(client, *args, **kwargs)
+            make(client, *args, **kwargs)
             path = Path(self._folder.name) / f"{next(self._numbers)}.ndjson"
-            self._recordings.append(client.record_session(path))
+            own[client] = record(client, path)
+            self._recordings.append(own[client])
+
+        def record_instead(client: TxClient, *args: Any, **kwargs: Any) -> SessionRecording:
+            # A test that records a client itself has the client for itself.
+            if (recording := own.pop(client, None)) is not None:
+                recording.stop()
+            return record(client, *args, **kwargs)
 
         TxClient.__init__ = recorded  # type: ignore[assignment, method-assign]
+        TxClient.record_session = record_instead  # type: ignore[assignment, method-assign]
 
     def end(self, secrets: Iterable[str]) -> list[str]:
         """What was found: empty if all is well."""
