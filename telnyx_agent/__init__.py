@@ -17,6 +17,7 @@ from ._call_timings import CallTimings, TimingStep
 from ._client_codecs import AudioCodec
 from ._client_logging import TxLogger
 from ._client_recording import SessionRecording
+from ._connection_status import ConnectionStatus
 from ._media.settings import OpusSettings
 from ._protocol.ai_events import FunctionCall
 from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
@@ -77,6 +78,7 @@ __all__ = [
     "CallTerminationReason",
     "CallTimings",
     "ClientConfigurationError",
+    "ConnectionStatus",
     "Environment",
     "ErrorCode",
     "FunctionCall",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._call_base import CallBase
 from ._checks import checked_headers
-from ._protocol.states import CallDirection
+from ._protocol.states import CallDirection, CallState
 from ._runtime.futures import CommandFuture
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ __all__ = ["CallAnswering"]
 
 class CallAnswering(CallBase):
     """Incoming calls. Any thread; nothing here blocks."""
+
+    _debug: bool
 
     @property
     def direction(self) -> CallDirection:
@@ -42,7 +44,7 @@ class CallAnswering(CallBase):
 
         Args:
             custom_headers: SIP headers for the caller; names start with `X-`.
-            debug: iOS's switch for quality metrics; here they do not depend on it.
+            debug: Send the quality samples to Telnyx too, for its debugging tools, as `new_call(debug=True)` does.
             audio: The audio device of this call, in place of the client's. Each call opens its own: two calls at once
                 are two microphones and loudspeakers, or one card that mixes.
             muted: Start muted, or not; when not given, as it is: `mute_audio()` may be called while it rings.
@@ -58,7 +60,11 @@ class CallAnswering(CallBase):
             ClientConfigurationError: An argument is unusable.
         """
         headers = checked_headers(custom_headers)
-        self._started_at = time.monotonic()
+        self._debug = self._debug or debug
+        if self.state == CallState.RINGING:
+            # How long it rang is the user's time, not ours.
+            self._started_at = time.monotonic()
+            self._marks.restart("new_call")
         return self._port.answer(self, headers, muted, (audio, audio_constraints, audio_processor, opus))
 
     def reject(self, cause: str | None = None, cause_code: int | None = None) -> CommandFuture[None]:

@@ -26,11 +26,10 @@ class TimingStep:
 class CallTimings:
     """What happened when, from `new_call` to the agent's first sound. iOS: `CallTimingBenchmark`, but for each call.
 
-    The labels, each at most once and only as far as the call has come: `new_call`, `media_started`, `offer_created`
-    (ICE candidates are gathered), `invite_sent`, `invite_accepted`, `ringing`, `remote_description_received`,
-    `remote_description_applied`, `ice_connected`, `media_connected` (DTLS is done), `first_packet`, `answered`,
-    `active`, `device_started`, `first_audio`. An incoming call begins when it comes in, and has `answer_created` in
-    place of `offer_created` and of the steps of an invite.
+    The labels, each at most once and only as far as the call has come: `new_call` (of an incoming call: when you
+    answered it), `media_started`, `offer_created` or `answer_created` (ICE candidates are gathered), `invite_sent`,
+    `invite_accepted`, `ringing`, `remote_description_received`, `remote_description_applied`, `ice_connected`,
+    `media_connected` (DTLS is done), `first_packet`, `answered`, `active`, `device_started`, `first_audio`.
 
     Attributes:
         steps: The steps in the order in which they happened.

@@ -37,6 +37,7 @@ class ClientCredentials(ClientLogin):
 
         Raises:
             ClientConfigurationError: There is no user, password or token; nothing was sent.
+            MediaError: The file of a ringing tone cannot be read; nothing was sent.
             LocalProtocolError: The client is logged in already; call `disconnect()` first, or `update_credentials()`.
         """
         # Typed as what it may be at run time: users of this check are those who do not run a type checker.

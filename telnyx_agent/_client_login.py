@@ -6,6 +6,8 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from . import _exit
 from ._calling import MediaChoices, make_media
 from ._client_base import ClientBase, LoginLink, not_connected
@@ -50,6 +52,7 @@ class ClientLogin(ClientBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_free = threading.Event()
+        self._session_media = self._media
 
     def _log_in(
         self,
@@ -65,6 +68,7 @@ class ClientLogin(ClientBase):
             LocalProtocolError: The client is logged in already.
         """
         configuration = TxServerConfiguration() if configuration is None else configuration
+        choices = self._choices_for(tx_config)
         self._let_failed_login_go()
         with self._lock:
             if self._link is not None:
@@ -78,6 +82,7 @@ class ClientLogin(ClientBase):
             sink = sink_of(self._logger, dispatcher)
             log = self._log = ClientLog(level, self._number, self._flight, sink)
             self._configuration, self._login, self._tx_config = configuration, login, tx_config
+            self._session_media = choices
             self._watch.set(Link(status=LinkStatus.CONNECTING))
             self._assistant._begin_login(conversation_of(login))
             hub = Hub(
@@ -117,6 +122,23 @@ class ClientLogin(ClientBase):
             return ""
         return f"to {self._watch.get().target_id or 'an assistant'} "
 
+    def _choices_for(self, config: TxConfig | None) -> MediaChoices:
+        """How a session's calls sound, unless they are given their own: the client's choices, and the config's.
+
+        Looks into files: for the thread that logs in.
+
+        Raises:
+            ClientConfigurationError, MediaError: Something in the config cannot be used.
+        """
+        if config is None:
+            return self._media
+        return attrs.evolve(
+            self._media,
+            ringtone=self._media.ringtone if config.ringtone is None else config.ringtone,
+            ringback=self._media.ringback if config.ring_back_tone is None else config.ring_back_tone,
+            relay_only=self._media.relay_only or config.force_relay_candidate,
+        )
+
     # -- calls that come in ------------------------------------------------------------------------------------------
 
     def _make_incoming(self, options: CallOptions) -> tuple[Call, CallMedia]:
@@ -126,8 +148,10 @@ class ClientLogin(ClientBase):
         """
         link = self._link
         assert link is not None  # it is the one that reports the call
-        media = make_media(self._media, self._configuration, options, link.driver, link.loop, incoming=True)
-        return self._make_call(options, media.bridge, self._call_port()), media
+        media = make_media(self._session_media, self._configuration, options, link.driver, link.loop, incoming=True)
+        call = self._make_call(options, media.bridge, self._call_port())
+        call._debug = self._tx_config is not None and self._tx_config.debug
+        return call, media
 
     def _answer(
         self, call: Call, headers: tuple[tuple[str, str], ...], muted: bool | None, own_choices: tuple[Any, ...]
@@ -135,7 +159,7 @@ class ClientLogin(ClientBase):
         link = self._link
         if link is None:
             return CommandFuture.settled(error=not_connected())
-        choices: MediaChoices = self._media.but(*own_choices)
+        choices = self._session_media.but(*own_choices)
         media = make_media(
             choices, self._configuration, call._options, link.driver, link.loop, call._bridge, incoming=True
         )

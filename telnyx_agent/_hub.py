@@ -11,12 +11,13 @@ import enum
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import attrs
 
+from ._connection_status import shown
 from ._event_stream import EventStream
 from ._protocol.ai_events import FunctionCall
 from ._protocol.outcomes import AiMessage, CallDetails, FunctionCallReceived, QuestionSettled, TranscriptChanged
@@ -239,12 +240,18 @@ class Hub:
     def server_located(self, datacenter: str | None, region: str | None) -> None:
         self._update(datacenter=datacenter, region=region)
 
+    def socket_message(self, frame: Mapping[str, Any]) -> None:
+        # Every frame: only for a delegate that asked, and in no stream.
+        if self._audience.listens("on_socket_message"):
+            deliver = functools.partial(self._audience.call_delegate, "on_socket_message", (frame,))
+            self._dispatcher.submit(deliver, name="on_socket_message")
+
     def finished(self) -> None:
         link = self._link.get()
-        if link.target_id is not None:
-            self._emit("on_ai_assistant_connection_state_changed", False, None)
         status = LinkStatus.FAILED if link.status is LinkStatus.FAILED else LinkStatus.CLOSED
         self._update(status=status, target_id=None)
+        if link.target_id is not None:
+            self._emit("on_ai_assistant_connection_state_changed", False, None)
         self._assistant._tools.finished()
         self._on_finished()
         self._audience.end_streams()
@@ -429,6 +436,8 @@ class Hub:
         self._link.set(now)
         if now.status is not before.status:
             self._record("client", now.status.value)
+            if (status := shown(now.status.value)) is not shown(before.status.value):
+                self._emit("on_connection_state_changed", status)
 
     def _record(self, what: str, state: str, **more: str | None) -> None:
         if (recorder := self._audience.flight.recorder) is not None:

@@ -22,6 +22,7 @@ from ._client_events import ClientEvents
 from ._client_logging import ClientLogging, TxLogger, checked_logger
 from ._client_quality import ClientQuality
 from ._client_recording import ClientRecording
+from ._client_state import ClientState
 from ._client_tools import ClientTools
 from ._drivers.making import new_id
 from ._hub import LinkStatus
@@ -49,7 +50,14 @@ __all__ = ["TxClient"]
 
 
 class TxClient(
-    ClientCredentials, ClientTools, ClientEvents, ClientCodecs, ClientQuality, ClientLogging, ClientRecording
+    ClientCredentials,
+    ClientState,
+    ClientTools,
+    ClientEvents,
+    ClientCodecs,
+    ClientQuality,
+    ClientLogging,
+    ClientRecording,
 ):
     """A connection to Telnyx: to an AI assistant, or with credentials. Opens nothing and has no thread before a login.
 
@@ -288,13 +296,15 @@ class TxClient(
         )
         codecs, timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
         options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=timeout)
-        choices = self._media.but(audio, audio_constraints, audio_processor, opus).sampled_every(quality_interval)
+        choices = self._session_media.but(audio, audio_constraints, audio_processor, opus).sampled_every(
+            quality_interval
+        )
         if force_relay_candidate is not None:
             choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
         media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
-        call._debug = debug
+        call._debug = debug or (config is not None and config.debug)
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)

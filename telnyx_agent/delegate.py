@@ -21,6 +21,7 @@ from uuid import UUID
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._connection_status import ConnectionStatus
     from ._media.turns import TurnLatency
     from ._protocol.ai_events import AiEvent, FunctionCall
     from ._protocol.conversation import TranscriptionItem, WidgetSettings
@@ -100,6 +101,20 @@ class TxClientDelegate:
     def on_client_ready(self) -> None:
         """Logged in and registered (gateway state `REGED`): calls go through from here on. Once per login; after a lost
         connection `on_reconnected` comes in its place.
+        """
+
+    def on_connection_state_changed(self, status: ConnectionStatus) -> None:
+        """The connection came further, or was lost; comes just before the callback that says so in particular.
+
+        Args:
+            status: Now; also in `TxClient.connection_status`, which may be ahead of it.
+        """
+
+    def on_socket_message(self, message: Mapping[str, Any]) -> None:
+        """A frame came from the server, decoded, before anything was made of it. Costs nothing unless it is overridden.
+
+        Args:
+            message: The whole frame, as the server sent it. Contains what was said and how to reach you: log with care.
         """
 
     def on_session_updated(self, session_id: str) -> None:

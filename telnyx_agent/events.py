@@ -39,6 +39,7 @@ from ._protocol.states import AgentState, CallState, CallTerminationReason
 from .errors import TxError
 
 if TYPE_CHECKING:
+    from ._connection_status import ConnectionStatus
     from ._media.turns import TurnLatency
     from ._protocol.socket_health import SocketConnectionMetrics
     from ._protocol.warnings import TxWarning
@@ -60,6 +61,7 @@ __all__ = [
     "ClientError",
     "ClientReady",
     "ClientWarning",
+    "ConnectionStateChanged",
     "ContentPartAdded",
     "Event",
     "EventsDropped",
@@ -129,6 +131,13 @@ class ClientError:
 @attrs.frozen
 class ClientReady:
     """`on_client_ready`"""
+
+
+@attrs.frozen
+class ConnectionStateChanged:
+    """`on_connection_state_changed`"""
+
+    status: ConnectionStatus
 
 
 @attrs.frozen
@@ -317,6 +326,7 @@ Event = (
     | Reconnected
     | ClientError
     | ClientReady
+    | ConnectionStateChanged
     | SessionUpdated
     | CallStateUpdated
     | RemoteCallEnded
@@ -356,6 +366,7 @@ BY_CALLBACK: Mapping[str, type[Any]] = {
     "on_client_error": ClientError,
     "on_client_ready": ClientReady,
     "on_client_warning": ClientWarning,
+    "on_connection_state_changed": ConnectionStateChanged,
     "on_function_call": FunctionCallReceived,
     "on_incoming_call": IncomingCall,
     "on_reconnected": Reconnected,

@@ -5,8 +5,7 @@ Push notifications are the only fields of iOS's that are left out: a desktop has
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -14,6 +13,9 @@ from ._protocol.credentials import CredentialLogin
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError
+
+if TYPE_CHECKING:
+    from .audio.tones import RingSource
 
 __all__ = ["TxConfig"]
 
@@ -23,10 +25,6 @@ def _to_level(level: LogLevel | int | str) -> LogLevel:
         return LogLevel[level.upper()] if isinstance(level, str) else LogLevel(level)
     except (KeyError, ValueError) as exc:
         raise ClientConfigurationError(f"{level!r} is not a LogLevel") from exc
-
-
-def _to_path(value: str | os.PathLike[str] | None) -> str | None:
-    return None if value is None else os.fspath(value)
 
 
 def _check_seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -55,13 +53,14 @@ class TxConfig:
         token: A telephony credential's token (a JWT), in place of both.
         caller_id_name: Your name in calls that are not given one. Android: `sipCallerIDName`.
         caller_id_number: Your number in calls that are not given one. Android: `sipCallerIDNumber`.
-        ringtone: A WAV file for incoming calls. iOS: `ringtone`.
-        ring_back_tone: A WAV file for calls that you make, until they are answered. iOS: `ringBackTone`.
+        ringtone: What you hear while somebody calls you, in place of the client's: a `Tone`, or the path of a WAV file.
+            iOS: `ringtone`.
+        ring_back_tone: What you hear while the other side rings, in place of the client's. iOS: `ringBackTone`.
         log_level: How much this session logs to stderr; `NONE` is silent.
         reconnect_client: Whether a lost connection is made again. iOS: `reconnectClient`.
         reconnect_timeout: Seconds for which that is tried; `math.inf` for ever. iOS: `reconnectTimeOut`.
-        force_relay_candidate: Whether media goes through a TURN server only. iOS: `forceRelayCandidate`.
-        debug: iOS's switch for quality metrics and reports.
+        force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
+        debug: Send the quality samples of all calls to Telnyx too, for its debugging tools. iOS: `debug`.
 
     Raises:
         ClientConfigurationError: A value has a wrong type or range. What is *missing* is found by `validate_params`.
@@ -72,8 +71,8 @@ class TxConfig:
     token: str | None = attrs.field(default=None, repr=False, validator=_check_text)
     caller_id_name: str | None = attrs.field(default=None, repr=False, validator=_check_text)
     caller_id_number: str | None = attrs.field(default=None, repr=False, validator=_check_text)
-    ringtone: str | None = attrs.field(default=None, converter=_to_path)
-    ring_back_tone: str | None = attrs.field(default=None, converter=_to_path)
+    ringtone: RingSource | None = None
+    ring_back_tone: RingSource | None = None
     log_level: LogLevel = attrs.field(default=LogLevel.NONE, converter=_to_level)
     reconnect_client: bool = True
     reconnect_timeout: float = attrs.field(default=60.0, validator=_check_seconds)

@@ -21,6 +21,6 @@ FORWARDS: dict[type, Callable[[SessionListener, Any], None]] = {
     outcomes.AiMessage: lambda listener, event: listener.ai_message(event),
     outcomes.FunctionCallReceived: lambda listener, event: listener.function_call(event),
     outcomes.QuestionSettled: lambda listener, event: listener.question_settled(event),
-    outcomes.MessageReceived: lambda listener, event: None,  # the transcript has it
+    outcomes.MessageReceived: lambda listener, event: listener.socket_message(event.frame),
 }
 """What becomes of each such event (loop thread)."""

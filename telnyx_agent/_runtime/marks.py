@@ -17,6 +17,10 @@ class Marks:
         """It happens now. Only the first time counts."""
         self._times.setdefault(name, time.monotonic())
 
+    def restart(self, name: str) -> None:
+        """Forget what was, and begin with this."""
+        self._times = {name: time.monotonic()}
+
     def snapshot(self) -> tuple[tuple[str, float], ...]:
         """Names and monotonic times, oldest first."""
         return tuple(sorted(self._times.copy().items(), key=lambda item: item[1]))

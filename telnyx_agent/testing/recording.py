@@ -43,11 +43,15 @@ class RecordingDelegate:
         levels: Record `on_audio_level`, too, which is called 20 times a second.
         quality: Record `on_call_quality_changed`, `on_socket_metrics_changed` and `on_call_report`, too, which tell of
             nothing that happened.
+        messages: Record `on_socket_message`, too, which is called for every frame.
     """
 
-    def __init__(self, *, levels: bool = False, quality: bool = False) -> None:
-        left_out = () if levels else ("on_audio_level",)
-        self._left_out = left_out if quality else (*left_out, *_QUALITY)
+    def __init__(self, *, levels: bool = False, quality: bool = False, messages: bool = False) -> None:
+        self._left_out = (
+            *(() if levels else ("on_audio_level",)),
+            *(() if quality else _QUALITY),
+            *(() if messages else ("on_socket_message",)),
+        )
         self._start = time.monotonic()
         self._events: list[RecordedEvent] = []
         self._forgotten = 0

@@ -18,6 +18,7 @@ from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
 
 HAPPEN = (
+    "on_connection_state_changed",
     "on_socket_connected",
     "on_session_updated",
     "on_client_ready",
@@ -276,4 +277,5 @@ def test_the_list_of_callbacks_is_complete() -> None:
     never = {"on_client_error", "on_incoming_call", "on_push_call", "on_push_disabled"}
     never |= {"on_function_call"}  # tests/client/test_tools.py
     lost = {"on_reconnecting", "on_reconnected"}  # tests/client/test_reconnect.py
+    never |= {"on_socket_message"}  # tests/client/test_state.py
     assert set(CALLBACK_NAMES) - never - lost - OF_THE_VOICE - OF_QUALITY == set(HAPPEN)

@@ -52,8 +52,8 @@ def test_a_login_is_told_in_order(client: TxClient, delegate: RecordingDelegate,
         assert (client.is_session_locked, client.connected_target_id) == (False, None)
         assert client.session_id == agent.wait_for_frame("login", direction="received").params["sessid"]
         client.disconnect().result(5)
-    wanted = ("on_socket_connected", "on_session_updated", "on_client_ready", "on_socket_disconnected")
-    assert tuple(name for name in delegate.names if name != "on_socket_message") == wanted
+    wanted = ["on_socket_connected", "on_session_updated", "on_client_ready", "on_socket_disconnected"]
+    assert [name for name in delegate.names if name != "on_connection_state_changed"] == wanted
 
 
 def test_logout_is_disconnect(client: TxClient) -> None:
@@ -340,3 +340,16 @@ def test_a_disconnection_settles_what_waits(client: TxClient) -> None:
         agent.wait_for_frame("login", direction="received")
         client.disconnect().result(5)
         assert isinstance(future.exception(5), TxError)
+
+
+def test_debug_is_for_all_calls_of_the_session(delegate: RecordingDelegate) -> None:
+    """iOS: `debug`. Their quality samples go to the server, of calls in both directions; without it none do."""
+    config = TxConfig(sip_user="alice", password=PASSWORD, debug=True)
+    with guarded(media=True) as agent, TxClient(delegate, audio=NullAudio()) as client:
+        client.connect(config, agent.configuration).result(10)
+        client.new_call(destination_number="+15550100").wait_until_active(15)
+        agent.wait_for_frame("(other)", 15, predicate=lambda frame: frame.get("type") == "debug_report_start")
+        agent.call_client()
+        (call,) = delegate.wait_for("on_incoming_call", 10)
+        call.answer(audio=NullAudio()).result(10)
+        agent.wait_for_frame("(other)", 15, predicate=lambda frame: frame.get("type") == "debug_report_start", count=2)

@@ -19,8 +19,8 @@ from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 PATIENCE = 20.0
-NEVER = {"on_push_call", "on_push_disabled"}
-"""Callbacks that never come."""
+NEVER = {"on_push_call", "on_push_disabled", "on_socket_message"}
+"""Callbacks that never come, and the one for frames, which are no events."""
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_nothing_in_time(client: TxClient, agent: LocalAgent) -> None:
     with pytest.raises(TxTimeoutError, match=r"0\.05 s"):
         next(stream)
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
-    assert isinstance(next(stream), ev.SocketConnected)
+    assert isinstance(next(stream), ev.ConnectionStateChanged)
 
 
 def test_a_full_buffer_drops_the_oldest() -> None:
@@ -134,8 +134,8 @@ def test_two_streams_and_one_that_is_left(client: TxClient, agent: LocalAgent) -
     third = client.events(timeout=PATIENCE, maxsize=1)
     with client.events(timeout=PATIENCE) as second:
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
-        assert isinstance(next(first), ev.SocketConnected)
-        assert isinstance(next(second), ev.SocketConnected)
+        assert isinstance(next(first), ev.ConnectionStateChanged)
+        assert isinstance(next(second), ev.ConnectionStateChanged)
     assert list(second) == []
     for event in third:
         assert isinstance(event, ev.EventsDropped)

@@ -191,16 +191,16 @@ def test_a_call_can_start_muted(phone: TxClient, talking_agent: LocalAgent, dele
     """By the argument, or because it was muted while it rang."""
     talking_agent.call_client()
     first = incoming(delegate)
-    first.answer(muted=True).result(10)
+    first.answer(audio=NullAudio(), muted=True).result(10)
     assert first.is_muted
     talking_agent.call_client()
     second = incoming(delegate, 2)
     second.mute_audio()
-    second.answer().result(10)
+    second.answer(audio=NullAudio()).result(10)
     assert second.is_muted
     talking_agent.call_client()
     third = incoming(delegate, 3)
-    third.answer().result(10)
+    third.answer(audio=NullAudio()).result(10)
     assert not third.is_muted
 
 
@@ -456,4 +456,80 @@ def test_a_ringing_call_does_not(phone: TxClient, talking_agent: LocalAgent, del
     talking_agent.call_client()
     second = incoming(delegate, 2)
     assert second.state == CallState.RINGING
-    second.answer().result(10)
+    second.answer(audio=NullAudio()).result(10)
+
+
+# -- the ringing tone --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    """A WAV file of half a second."""
+    path = tmp_path / "ring.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48000)
+        file.writeframes((np.sin(np.arange(24000) * 0.1) * 8000).astype(np.int16).tobytes())
+    return path
+
+
+def is_heard(device: PcmAudio) -> bool:
+    """Whether there is a tone in the next tenth of a second."""
+    return bool(np.abs(device.read(4800, timeout=5)).max(initial=0) > 1000)
+
+
+@pytest.mark.parametrize("end", ["answer", "reject", "cancel", "lose", "disconnect"])
+def test_the_ringtone_ends_with_the_ringing(
+    delegate: RecordingDelegate, talking_agent: LocalAgent, tone: Path, end: str
+) -> None:
+    """It rings on a device of its own, until the call is answered or over, however that comes."""
+    ringer = PcmAudio()
+    config = TxConfig(sip_user="alice", password="a-password-of-alice", ringtone=str(tone))
+    with TxClient(delegate, audio=NullAudio(), ring_device=ringer) as client:
+        client.connect(config, talking_agent.configuration).result(10)
+        ring = talking_agent.call_client()
+        call = incoming(delegate)
+        assert is_heard(ringer)
+        if end == "answer":
+            call.answer().result(10)
+        elif end == "reject":
+            call.reject().result(5)
+        elif end == "cancel":
+            ring.cancel()
+        elif end == "lose":
+            talking_agent.drop_connection()
+        else:
+            client.disconnect().result(10)
+        call.wait_for_state([CallState.ACTIVE, CallState.DONE], 10)
+        client.disconnect().result(10)
+        while ringer.read(4800, timeout=0.2).size == 4800:
+            pass  # what was played before the end
+        assert ringer.read(480, timeout=0.2).size == 0
+
+
+def test_a_ringtone_that_cannot_be_played(client: TxClient, agent: LocalAgent, tmp_path: Path) -> None:
+    """Said at the login, before anything is sent."""
+    missing = tmp_path / "missing.wav"
+    with pytest.raises(MediaError):
+        client.connect(TxConfig(sip_user="alice", password="secret", ringtone=missing), agent.configuration)
+    with pytest.raises(ClientConfigurationError):
+        client.connect(TxConfig(token="a-token", ring_back_tone=7), agent.configuration)  # type: ignore[arg-type]
+    assert agent.frames == ()
+
+
+def test_hold_and_keys_on_an_incoming_call(
+    phone: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate
+) -> None:
+    """Everything that can be done with a call can be done with this one."""
+    ring = talking_agent.call_client()
+    call = incoming(delegate)
+    call.answer().result(10)
+    call.hold().result(10)
+    assert call.state == CallState.HELD
+    assert ring.record.is_held
+    call.unhold().result(10)
+    call.dtmf("12#").result(10)
+    assert ring.record.digits == "12#"
+    assert call.timings.get("answer_created") is not None
+    assert call.timings.call_setup is not None

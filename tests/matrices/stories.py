@@ -228,6 +228,7 @@ def _state(kind: CallState) -> Callable[..., bool]:
 
 MOMENTS: tuple[Moment, ...] = (
     Moment("on_socket_connected", conversation),
+    Moment("on_connection_state_changed", conversation),
     Moment("on_session_updated", conversation),
     Moment("on_client_ready", conversation),
     Moment("on_ai_assistant_connection_state_changed", conversation, lambda up, target: up, "locked"),
@@ -266,6 +267,7 @@ MOMENTS: tuple[Moment, ...] = (
 NEVER: Mapping[str, str] = {
     "on_push_call": "there are no push notifications on a desktop",
     "on_push_disabled": "there are no push notifications on a desktop",
+    "on_socket_message": "comes for every frame, and only to who asks: tests/client/test_state.py",
 }
 """Callbacks that no story brings about, and why."""
 
