@@ -71,6 +71,7 @@ class CallBase:
         self._bridge = bridge
         self._port = port
         self._state = Watch(CallState.NEW)
+        self._previous_state: CallState | None = None
         self._details = CallDetails()
         self._transcript: tuple[TranscriptionItem, ...] = ()
         self._recorder: StereoRecorder | None = None
@@ -243,6 +244,7 @@ class CallBase:
         if state == CallState.ACTIVE and self._active_after is None:
             self._active_after = time.monotonic() - self._started_at
             self._marks.mark("active")
+        self._previous_state = self._state.get()
         self._state.set(state)
 
     def _apply_details(self, details: CallDetails) -> None:

@@ -286,6 +286,9 @@ class Hub:
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
         self._emit("on_call_state_updated", state, uuid)
+        own = call.on_state_changed
+        if own is not None:
+            self._dispatcher.submit(functools.partial(own, state), name="on_state_changed")
         if state.is_terminal:
             # Not before the delegate has heard of it: it may look the call up by its id.
             self._dispatcher.submit(functools.partial(self._calls.pop, uuid, None))

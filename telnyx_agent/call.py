@@ -15,6 +15,7 @@ from ._call_control import CallControl
 from ._call_incoming import CallAnswering
 from ._call_quality import CallMonitoring
 from ._call_recording import CallRecording
+from ._call_upkeep import CallUpkeep
 
 if TYPE_CHECKING:
     from ._media.peer import MediaStats
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
-class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring):
+class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring, CallUpkeep):
     """One call, with the assistant or with anybody. Every method may be called from any thread and inside any callback.
 
     As a context manager it hangs up at the end of the block:

@@ -1,9 +1,9 @@
 """The Android, Flutter and JavaScript spellings of the same SDK, for code that is ported from there.
 
 `TelnyxClient` is `TxClient` with Android's `connectAnonymously`, `newInvite`, `sendAIAssistantMessage` and
-`socketResponseFlow`, and Flutter's awaited `anonymousLogin` and `sendConversationMessage`, in PEP 8. `TelnyxRTC` is
-JavaScript's client, with its options and its `on("telnyx.ready", ...)`. Nothing else lives here. New code wants
-`TxClient`.
+`socketResponseFlow`, and Flutter's awaited `anonymousLogin` and `sendConversationMessage`, in PEP 8; its logins with
+`CredentialConfig` and `TokenConfig`, and `acceptCall`, are in `_mobile`. `TelnyxRTC` is JavaScript's client, with its
+options and its `on("telnyx.ready", ...)`. Nothing else lives here. New code wants `TxClient`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from ._images import ImageSource
 from ._javascript import Notification, TelnyxRTC
+from ._mobile import CredentialConfig, MobileCall, MobileClient, TokenConfig
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.states import CallState, CallTerminationReason, GatewayState
 from ._socket_flow import (
@@ -34,7 +35,6 @@ from ._socket_flow import (
 )
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .call import Call, CallPort
-from .client import TxClient
 from .config import LogLevel, TxServerConfiguration
 from .errors import ServerError, TxError
 
@@ -47,6 +47,7 @@ __all__ = [
     "AiConversationResponse",
     "AnswerResponse",
     "ByeResponse",
+    "CredentialConfig",
     "GatewayState",
     "LoginResponse",
     "Notification",
@@ -61,6 +62,7 @@ __all__ = [
     "TelnyxCall",
     "TelnyxClient",
     "TelnyxRTC",
+    "TokenConfig",
     "TranscriptItem",
     "TranscriptUpdateFlow",
 ]
@@ -90,7 +92,7 @@ class TranscriptUpdateFlow:
         return self._manager.subscribe_to_transcript_updates(collector)
 
 
-class TelnyxCall(Call):
+class TelnyxCall(MobileCall):
     """A call with Flutter's spellings."""
 
     def __init__(
@@ -105,12 +107,8 @@ class TelnyxCall(Call):
         """Flutter: `call.sendConversationMessage`; see `AIAssistantManager.send_ai_assistant_message`."""
         return self._send(message, _with(base64_images, base64_image))
 
-    def end_call(self) -> CommandFuture[None]:
-        """Android and Flutter: `endCall`; the same as `hangup`."""
-        return self.hangup()
 
-
-class TelnyxClient(TxClient):
+class TelnyxClient(MobileClient):
     """`TxClient` with the Android and Flutter spellings."""
 
     def __init__(self, delegate: object | None = None, **options: Any) -> None:

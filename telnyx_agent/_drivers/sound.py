@@ -74,6 +74,18 @@ class CallSound:
                 self._start(old)
                 raise
 
+    def reset(self) -> None:
+        """Close the device and open it again.
+
+        Raises:
+            CallError: The call has no device now.
+            MediaError: It cannot be opened any more.
+        """
+        with self._lock:
+            device = self._required()
+            device.stop()
+            self._start(device)
+
     def switch(self, changes: dict[str, int | str | None]) -> None:
         """Let the device itself go on with other hardware.
 

@@ -151,6 +151,7 @@ RECIPES: Mapping[str, Recipe] = {
     "Call.dtmf": args("1"),
     "Call.on_call_quality_change=": args(lambda metrics: None),
     "Call.on_audio_level=": args(lambda inbound, outbound: None),
+    "Call.on_state_changed=": args(lambda state: None),
     "Call.play": args(_PCM),
     "Call.record": lambda bench: ((bench.folder / f"{uuid.uuid4()}.wav",), {}),
     "Call.set_audio_device": lambda bench: ((bench.make_device(),), {}),
@@ -176,6 +177,7 @@ ENDING = ("Call.hangup", "Call.reject", "TxClient.disconnect", "TxClient.logout"
 """What ends the call or the session: they come alone, after all others were called."""
 
 ELSEWHERE: Mapping[str, str] = {
+    "Call.ice_restart": "it makes the connection anew; tests/client/test_upkeep.py",
     "TxClient.run_microphone_check": "it takes the audio device for itself; tests/client/test_diagnosis.py",
     "TxClient.run_network_check": "it waits for servers; tests/client/test_diagnosis.py",
     "TxClient.run_pre_call_diagnosis": "a whole call of its own, which it waits for; tests/client/test_diagnosis.py",

@@ -1,0 +1,196 @@
+"""Android's and Flutter's spellings for logins with credentials, for calls that come in, and for what buttons do.
+
+Parts of `compat`'s `TelnyxClient` and `TelnyxCall`. Names are theirs in PEP 8, and so are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import attrs
+
+from .call import Call
+from .client import TxClient
+from .config import LogLevel, TxServerConfiguration
+from .errors import CallError
+from .tx_config import TxConfig
+
+if TYPE_CHECKING:
+    from ._runtime.futures import CommandFuture
+    from .audio.tones import RingSource
+
+__all__ = ["CredentialConfig", "MobileCall", "MobileClient", "TokenConfig"]
+
+
+@attrs.frozen(kw_only=True)
+class _Config:
+    sip_caller_id_name: str | None = None
+    sip_caller_id_number: str | None = attrs.field(default=None, repr=False)
+    ringtone: RingSource | None = None
+    ring_back_tone: RingSource | None = None
+    log_level: LogLevel = LogLevel.NONE
+    auto_reconnect: bool = True
+    reconnection_timeout: int = 60000
+    """Milliseconds, as on Android and in Flutter; `TxConfig.reconnect_timeout` is in seconds."""
+    debug: bool = False
+    force_relay_candidate: bool = False
+
+    def _tx_config(self, **credentials: str) -> TxConfig:
+        return TxConfig(
+            caller_id_name=self.sip_caller_id_name,
+            caller_id_number=self.sip_caller_id_number,
+            ringtone=self.ringtone,
+            ring_back_tone=self.ring_back_tone,
+            log_level=self.log_level,
+            reconnect_client=self.auto_reconnect,
+            reconnect_timeout=self.reconnection_timeout / 1000.0,
+            debug=self.debug,
+            force_relay_candidate=self.force_relay_candidate,
+            **credentials,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class CredentialConfig(_Config):
+    """Android and Flutter: `CredentialConfig`. User and password of a SIP connection."""
+
+    sip_user: str
+    sip_password: str = attrs.field(repr=False)
+
+    def tx_config(self) -> TxConfig:
+        """The same for `TxClient.connect`."""
+        return self._tx_config(sip_user=self.sip_user, password=self.sip_password)
+
+
+@attrs.frozen(kw_only=True)
+class TokenConfig(_Config):
+    """Android and Flutter: `TokenConfig`. A telephony credential's token."""
+
+    sip_token: str = attrs.field(repr=False)
+
+    def tx_config(self) -> TxConfig:
+        """The same for `TxClient.connect`."""
+        return self._tx_config(token=self.sip_token)
+
+
+class MobileCall(Call):
+    """What the buttons of the mobile apps do."""
+
+    def end_call(self) -> CommandFuture[None]:
+        """Android and Flutter: `endCall`; the same as `hangup`."""
+        return self.hangup()
+
+    def on_mute_unmute_pressed(self) -> None:
+        """Android and Flutter: `onMuteUnmutePressed`; the same as `toggle_mute`."""
+        self.toggle_mute()
+
+    def set_mute_state(self, muted: bool) -> None:
+        """Android and Flutter: `setMuteState`; the same as `set_mute`."""
+        self.set_mute(muted)
+
+    def get_is_mute_status(self) -> bool:
+        """Android: `getIsMuteStatus`; the same as `is_muted`."""
+        return self.is_muted
+
+    def on_hold_unhold_pressed(self) -> CommandFuture[None]:
+        """Android and Flutter: `onHoldUnholdPressed`; the same as `toggle_hold`."""
+        return self.toggle_hold()
+
+    def get_is_on_hold_status(self) -> bool:
+        """Android: `getIsOnHoldStatus`; the same as `is_held`."""
+        return self.is_held
+
+    def restart_ice(self) -> CommandFuture[None]:
+        """Flutter: `restartIce`; the same as `ice_restart`."""
+        return self.ice_restart()
+
+
+class MobileClient(TxClient):
+    """Logins and calls by Android's and Flutter's names. Any thread; what they do is said at what they stand for."""
+
+    def connect(
+        self,
+        tx_config: TxConfig | CredentialConfig | TokenConfig,
+        server_configuration: TxServerConfiguration | None = None,
+    ) -> CommandFuture[None]:
+        """As `TxClient.connect`, which see; takes Android's and Flutter's configurations, too."""
+        if isinstance(tx_config, (CredentialConfig, TokenConfig)):
+            tx_config = tx_config.tx_config()
+        return super().connect(tx_config, server_configuration)
+
+    def connect_with_credential(self, config: CredentialConfig) -> CommandFuture[None]:
+        """Flutter: `connectWithCredential`."""
+        return self.connect(config)
+
+    def connect_with_token(self, config: TokenConfig) -> CommandFuture[None]:
+        """Flutter: `connectWithToken`."""
+        return self.connect(config)
+
+    def credential_login(self, config: CredentialConfig) -> CommandFuture[None]:
+        """Android and Flutter: `credentialLogin`."""
+        return self.connect(config)
+
+    def token_login(self, config: TokenConfig) -> CommandFuture[None]:
+        """Android and Flutter: `tokenLogin`."""
+        return self.connect(config)
+
+    def accept_call(
+        self,
+        call_id: UUID | str | Call,
+        destination_number: str = "",
+        custom_headers: Mapping[str, str] | None = None,
+        debug: bool = False,
+        *,
+        muted_mic_on_start: bool = False,
+        **options: Any,
+    ) -> Call:
+        """Take a call that rings. Android: `acceptCall(callId, ...)`; Flutter: `acceptCall(invite, ...)`.
+
+        Args:
+            call_id: The call that `on_incoming_call` gave you, or its id.
+            destination_number: Ignored: the call knows who calls.
+            custom_headers: SIP headers for the caller; names start with `X-`.
+            debug: As in `Call.answer`.
+            muted_mic_on_start: Start muted.
+            options: Further arguments of `Call.answer`.
+
+        Raises:
+            CallError: There is no such call.
+        """
+        call = self._known(call_id)
+        call.answer(custom_headers, debug, muted=True if muted_mic_on_start else None, **options)
+        return call
+
+    def hold_current_and_accept_incoming(self, call_id: UUID | str | Call, **options: Any) -> Call:
+        """Hold the active call, if there is one, and take another. Flutter: `holdCurrentAndAcceptIncoming`."""
+        call, current = self._known(call_id), self.active_call
+        if current is not None and current is not call and not current.is_held:
+            current.hold()
+        return self.accept_call(call, **options)
+
+    def end_current_and_accept_incoming(self, call_id: UUID | str | Call, **options: Any) -> Call:
+        """Hang up the active call, if there is one, and take another. Flutter: `endCurrentAndAcceptIncoming`."""
+        call, current = self._known(call_id), self.active_call
+        if current is not None and current is not call:
+            current.hangup()
+        return self.accept_call(call, **options)
+
+    def reject_call(self, call_id: UUID | str | Call) -> CommandFuture[None]:
+        """Refuse a call that rings. Flutter: `rejectCall`."""
+        return self._known(call_id).reject()
+
+    def end_call(self, call_id: UUID | str | Call) -> CommandFuture[None]:
+        """Hang up. Android: `endCall(callId)`."""
+        return self._known(call_id).hangup()
+
+    def get_active_calls(self) -> Mapping[UUID, Call]:
+        """Android: `getActiveCalls`; the same as `active_calls`."""
+        return self.active_calls()
+
+    def _known(self, call_id: UUID | str | Call) -> Call:
+        call = call_id if isinstance(call_id, Call) else self.get_call(call_id)
+        if call is None:
+            raise CallError("there is no call with this id, or it is over", call_id=str(call_id))
+        return call
