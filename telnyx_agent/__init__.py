@@ -19,12 +19,12 @@ from ._client_logging import TxLogger
 from ._client_recording import SessionRecording
 from ._connection_status import ConnectionStatus
 from ._media.settings import OpusSettings
-from ._protocol.ai_events import FunctionCall
-from ._protocol.conversation import AudioVisualizerConfig, TranscriptionItem, WidgetSettings
 from ._protocol.error_codes import ErrorCode
 from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
+from ._protocol.transcription import TranscriptionItem
 from ._protocol.warnings import TxWarning, WarningCode
+from ._protocol.widget import AudioVisualizerConfig, WidgetSettings
 from ._tools import Tool
 from ._variables import dynamic_variable_headers
 from ._version import __version__
@@ -55,6 +55,7 @@ if typing.TYPE_CHECKING:
     from ._media.player import Playback, PlaybackState
     from ._media.stats import MediaStats, PlayoutStats
     from ._media.turns import TurnLatency
+    from ._protocol.ai_events import FunctionCall
     from ._quality.metrics import CallQuality, CallQualityMetrics
     from ._quality.report import CallReport
 
@@ -123,11 +124,12 @@ __all__ = [
 
 logging.getLogger("telnyx_agent").addHandler(logging.NullHandler())
 
-# What only those need who have placed a call; numpy comes with it.
+# What only those need who have placed a call; with some of it comes numpy.
 _LAZY = {
     "CallQuality": "_quality.metrics",
     "CallQualityMetrics": "_quality.metrics",
     "CallReport": "_quality.report",
+    "FunctionCall": "_protocol.ai_events",
     "MediaStats": "_media.stats",
     "Playback": "_media.player",
     "PlaybackState": "_media.player",

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import attrs
 
-from ._protocol.outcomes import CallDetails
+from ._protocol.details import CallDetails
 from ._protocol.states import CallState, CallStateKind, CallTerminationReason
 from ._runtime.waiting import Watch
 from .errors import CallError

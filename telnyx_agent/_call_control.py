@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from ._call_base import CallBase
 from ._call_timings import CallTimings, timings
 from ._checks import checked_headers
-from ._protocol.hold import HoldWish
-from ._protocol.keys import key_runs
 from ._protocol.states import CallStateKind
 
 if TYPE_CHECKING:
@@ -37,22 +35,25 @@ class CallControl(CallBase):
             not answered yet, when the server refuses or does not answer within 10 s (the call goes on as it was), or
             when the call ends first.
         """
-        return self._wish(HoldWish.HOLD)
+        return self._wish("HOLD")
 
     def unhold(self) -> CommandFuture[None]:
         """Go on with a held call, as `hold`."""
-        return self._wish(HoldWish.UNHOLD)
+        return self._wish("UNHOLD")
 
     def toggle_hold(self) -> CommandFuture[None]:
         """`hold` an active call, `unhold` a held one: what it is when the commands before this one are done."""
-        return self._wish(HoldWish.TOGGLE)
+        return self._wish("TOGGLE")
 
     @property
     def is_held(self) -> bool:
         """Whether the server has confirmed that the call is on hold."""
         return self._bridge.held
 
-    def _wish(self, wish: HoldWish) -> CommandFuture[None]:
+    def _wish(self, name: str) -> CommandFuture[None]:
+        from ._protocol.hold import HoldWish
+
+        wish = HoldWish[name]
         call_id = self._options.call_id
         return self._port.request(lambda session, now: session.hold(call_id, wish, now))
 
@@ -75,6 +76,8 @@ class CallControl(CallBase):
         Raises:
             ClientConfigurationError: There are no keys, or something that is none.
         """
+        from ._protocol.keys import key_runs
+
         runs = key_runs(digits, gap)
         call_id = self._options.call_id
         return self._port.request(lambda session, now: session.press_keys(call_id, runs, now))

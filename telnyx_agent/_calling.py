@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._drivers.call import CallMedia
-from ._drivers.ring import Ring
-from ._drivers.sound import CallSound
 from ._media.settings import OpusSettings
 from .audio.processing import AudioConstraints, create_processor
 from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
+    from ._drivers.call import CallMedia
+    from ._drivers.ring import Ring
     from ._drivers.session import SessionDriver
     from ._media.bridge import AudioBridge
     from ._media.turns import TurnLatency
@@ -114,6 +113,8 @@ def make_media(
     `bridge` is that of a call which came in, and got one to begin with.
     """
     call_id = options.call_id
+    from ._drivers.call import CallMedia
+    from ._drivers.sound import CallSound
     from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
     from ._media.turns import TurnMeter
 
@@ -154,6 +155,7 @@ def _make_ring(choices: MediaChoices, incoming: bool, failed: Callable[[MediaErr
     source = choices.ringtone if incoming else choices.ringback
     if source is None:
         return None
+    from ._drivers.ring import Ring
     from .audio.tones import open_ring_source
 
     def open_device() -> AudioDevice:

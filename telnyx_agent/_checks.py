@@ -9,12 +9,14 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._protocol.requests import AnonymousLogin, CallOptions
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError
+
+if TYPE_CHECKING:
+    from ._protocol.requests import AnonymousLogin, CallOptions
 
 __all__ = [
     "check_message",
@@ -64,6 +66,8 @@ def checked_login(
         json.dumps(variables, allow_nan=False)
     except (TypeError, ValueError) as exc:
         raise ClientConfigurationError(f"user_variables must be something that JSON can express: {exc}") from exc
+    from ._protocol.requests import AnonymousLogin
+
     return AnonymousLogin(
         target_id=target_id,
         target_type=target_type,
@@ -108,6 +112,8 @@ def checked_call(
     new_id: Callable[[], str],
 ) -> CallOptions:
     """What a call is placed with, or a `ClientConfigurationError` that names the argument."""
+    from ._protocol.requests import CallOptions
+
     return CallOptions(
         call_id=checked_call_id(call_id, taken) or new_id(),
         caller_name=_checked_text("caller_name", caller_name),

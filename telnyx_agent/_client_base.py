@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import attrs
 
 from . import _exit
+from ._audience import Audience
 from ._call_base import CallPort
 from ._calling import MediaChoices
 from ._checks import checked_timeout
-from ._drivers.session import SessionDriver
 from ._flight import FlightSlot
-from ._hub import Audience, Link
-from ._protocol.outcomes import QuestionSettled
+from ._hub import Link
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
@@ -36,6 +35,7 @@ from .errors import ClientConfigurationError, SocketConnectionError, TxError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ._drivers.session import SessionDriver
     from ._drivers.sound import CallSound
     from ._media.peer import MediaStats
     from ._protocol.session import Session
@@ -228,6 +228,8 @@ class ClientBase:
         self._assistant._questions[future] = future
         sent = self._perform(lambda session, now: session.ask(future, text, now))
         if sent.done() and isinstance(error := sent.exception(0), TxError):
+            from ._protocol.outcomes import QuestionSettled
+
             self._assistant._settle_question(QuestionSettled(future, "", error))
         return future
 

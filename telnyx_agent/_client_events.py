@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._client_base import ClientBase
-from ._event_stream import DEFAULT_SIZE, EventStream
 from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
+    from ._event_stream import EventStream
     from .aio import AsyncTxClient
 
 __all__ = ["ClientEvents"]
@@ -17,9 +17,7 @@ __all__ = ["ClientEvents"]
 class ClientEvents(ClientBase):
     """See `TxClient`."""
 
-    def events(
-        self, timeout: float | None = None, *, maxsize: int = DEFAULT_SIZE, audio_levels: bool = False
-    ) -> EventStream:
+    def events(self, timeout: float | None = None, *, maxsize: int = 1000, audio_levels: bool = False) -> EventStream:
         """Everything that happens from now on, one typed event after the other, for a `for` loop.
 
             for event in client.events():
@@ -45,6 +43,8 @@ class ClientEvents(ClientBase):
             raise ClientConfigurationError(f"maxsize must be at least 1, not {maxsize!r}")
         if timeout is not None and not timeout >= 0:
             raise ClientConfigurationError(f"timeout must be 0 or more seconds, or None, not {timeout!r}")
+        from ._event_stream import EventStream
+
         stream = EventStream(maxsize, timeout, audio_levels)
         self._audience.add_stream(stream)
         if audio_levels:

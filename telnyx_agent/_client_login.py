@@ -12,13 +12,10 @@ from . import _exit
 from ._calling import MediaChoices, make_media
 from ._client_base import ClientBase, LoginLink, not_connected
 from ._client_logging import sink_of
-from ._drivers.making import make_driver
 from ._hub import Hub, Link, LinkStatus
-from ._protocol.credentials import conversation_of, is_anonymous
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
-from ._signaling import SignalingConnection
 from .config import LogLevel, TxServerConfiguration
 from .errors import LocalProtocolError
 
@@ -69,6 +66,11 @@ class ClientLogin(ClientBase):
         """
         configuration = TxServerConfiguration() if configuration is None else configuration
         choices = self._choices_for(tx_config)
+        # Half of the SDK, which nobody needs who only imports it.
+        from ._drivers.making import make_driver
+        from ._protocol.credentials import conversation_of
+        from ._signaling import SignalingConnection
+
         self._let_failed_login_go()
         with self._lock:
             if self._link is not None:
@@ -118,6 +120,8 @@ class ClientLogin(ClientBase):
 
     def _whereto(self) -> str:
         """For a message: with a space behind, or empty."""
+        from ._protocol.credentials import is_anonymous
+
         if self._login is None or not is_anonymous(self._login):
             return ""
         return f"to {self._watch.get().target_id or 'an assistant'} "

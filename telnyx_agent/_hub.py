@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import enum
 import functools
-import threading
-import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import attrs
 
+from ._audience import Audience
 from ._connection_status import shown
-from ._event_stream import EventStream
-from ._protocol.ai_events import FunctionCall
-from ._protocol.outcomes import AiMessage, CallDetails, FunctionCallReceived, QuestionSettled, TranscriptChanged
 from ._protocol.socket_health import SocketConnectionMetrics
 from ._protocol.states import AgentState, CallState
 from ._protocol.warnings import TxWarning, WarningCode
 from ._runtime.waiting import Watch
-from .delegate import TxClientDelegate
 from .errors import TxError
-from .events import event_of
 
 if TYPE_CHECKING:
     from ._drivers.call import CallMedia
-    from ._flight import FlightSlot
-    from ._flight.recorder import FlightRecorder
     from ._media.stats import MediaStats
     from ._media.turns import TurnLatency
     from ._protocol.conversation import WidgetSettings
+    from ._protocol.details import CallDetails
+    from ._protocol.outcomes import AiMessage, FunctionCallReceived, QuestionSettled, TranscriptChanged
     from ._protocol.requests import CallOptions
     from ._quality.metrics import CallQualityMetrics
     from ._runtime.dispatch import Dispatcher
@@ -43,101 +37,7 @@ if TYPE_CHECKING:
     from .audio import AudioDeviceChange
     from .call import Call
 
-__all__ = ["Audience", "Hub", "Link", "LinkStatus"]
-
-Tap = Callable[[str, tuple[Any, ...]], None]
-
-
-class Audience:
-    """Who listens: the delegate and the taps. Lives as long as the client; read on the loop and on the dispatcher."""
-
-    def __init__(self, delegate: object | None, flight: FlightSlot) -> None:
-        self.delegate = delegate
-        self.flight = flight
-        self.taps: tuple[Tap, ...] = ()
-        # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
-        self._lock = threading.Lock()
-        self._streams: tuple[weakref.ref[EventStream], ...] = ()
-        self._listening: dict[tuple[type, str], bool] = {}
-
-    def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
-        """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
-        self.stream(name, *args)
-        if self.taps:
-            self.tell_taps(dispatcher, name, *args)
-        # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
-        if self.flight.recorder is not None:
-            self._send_recorded(dispatcher, self.flight.recorder, name, args)
-        elif self.delegate is None or self.listens(name):
-            dispatcher.submit(functools.partial(self.call_delegate, name, args), name)
-
-    def _send_recorded(
-        self, dispatcher: Dispatcher, recorder: FlightRecorder, name: str, args: tuple[Any, ...]
-    ) -> None:
-        """As `send`. What the delegate has no method for is recorded as well: another one may be replayed it to."""
-        number = recorder.callback(name, args)
-        if self.delegate is None or self.listens(name):
-            call = functools.partial(self.call_delegate, name, args)
-            dispatcher.submit(functools.partial(recorder.run, number, call), name)
-
-    def add_stream(self, stream: EventStream) -> None:
-        """A stream gets the events from here on (any thread)."""
-        with self._lock:
-            living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
-            self._streams = (*living, weakref.ref(stream))
-
-    def stream(self, name: str, *args: Any) -> bool:
-        """Put an event into the streams, at once; whether there is one that wants it."""
-        wanted = False
-        for reference in self._streams:
-            stream = reference()
-            if stream is not None and not stream.is_over and (name != "on_audio_level" or stream.wants_levels):
-                stream.put(event_of(name, args))
-                wanted = True
-        return wanted
-
-    @property
-    def has_streams(self) -> bool:
-        """Whether somebody may take events from a stream."""
-        return bool(self._streams)
-
-    def end_streams(self) -> None:
-        """The login is over."""
-        with self._lock:
-            streams, self._streams = self._streams, ()
-        for reference in streams:
-            stream = reference()
-            if stream is not None:
-                stream.end()
-
-    def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
-        """Deliver an event that delegates have no method for."""
-        for tap in self.taps:
-            dispatcher.submit(functools.partial(tap, name, args), name=name)
-
-    def listens(self, name: str) -> bool:
-        """Whether the delegate may have a method of its own for this event (any thread; runs no code of its)."""
-        delegate = self.delegate
-        if name in getattr(delegate, "__dict__", ()):
-            return True
-        kind = type(delegate)
-        known = self._listening.get((kind, name))
-        if known is None:
-            found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
-            inherited = found is not None and found is vars(TxClientDelegate).get(name)
-            known = not inherited and (found is not None or hasattr(kind, "__getattr__"))
-            self._listening[kind, name] = known
-        return known
-
-    def wants(self, name: str) -> bool:
-        """Whether anybody takes this event: for those that cost something to make (loop thread)."""
-        return self.listens(name) or self.has_streams or self.flight.recorder is not None
-
-    def call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
-        """Call the delegate's method, if it has one (delegate thread)."""
-        method = getattr(self.delegate, name, None)
-        if method is not None:
-            method(*args)
+__all__ = ["Hub", "Link", "LinkStatus"]
 
 
 class LinkStatus(enum.Enum):
@@ -421,6 +321,8 @@ class Hub:
             self._emit("on_ai_conversation_event", message.event)
 
     def function_call(self, call: FunctionCallReceived) -> None:
+        from ._protocol.ai_events import FunctionCall
+
         request = FunctionCall(call.call_id, call.name, call.arguments)
         self._emit("on_function_call", request)
         self._assistant._tools.requested(request)

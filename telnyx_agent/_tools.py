@@ -23,13 +23,12 @@ import attrs
 
 from ._runtime.dispatch import report
 from ._runtime.workers import DaemonPool
-from ._tool_arguments import Signature, ToolArgumentError
-from ._tool_results import to_output
 from .errors import ClientConfigurationError, LocalProtocolError, TxError
 
 if TYPE_CHECKING:
     from ._protocol.ai_events import FunctionCall
     from ._runtime.futures import CommandFuture
+    from ._tool_arguments import Signature
 
 __all__ = [
     "AT_ONCE",
@@ -51,6 +50,12 @@ _logger = logging.getLogger("telnyx_agent.tools")
 _is_tool: contextvars.ContextVar[bool] = contextvars.ContextVar("telnyx_agent.is_tool", default=False)
 
 
+def _no_arguments() -> Signature:
+    from ._tool_arguments import Signature
+
+    return Signature(())
+
+
 @attrs.frozen(eq=False)
 class Tool:
     """A function that the agent may ask for.
@@ -66,7 +71,7 @@ class Tool:
     function: Callable[..., Any]
     timeout: float | None = DEFAULT_TIMEOUT
     description: str = ""
-    signature: Signature = attrs.field(repr=False, default=Signature(()))
+    signature: Signature = attrs.field(repr=False, factory=_no_arguments)
 
     def definition(self) -> dict[str, Any]:
         """Name, description and parameters as JSON Schema: what the assistant's tool is set up with at Telnyx."""
@@ -88,6 +93,8 @@ def make_tool(
         raise ClientConfigurationError("the tool needs a name: give name='...'")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
         raise ClientConfigurationError(f"the time-out of the tool {known} must be more than 0 seconds, or None")
+    from ._tool_arguments import Signature
+
     paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
     return Tool(
         known, function, timeout, paragraph if description is None else description, Signature.of(function, known)
@@ -228,6 +235,9 @@ def _look_at(name: str, sent: Any) -> None:
 
 def _output_of(tool: Tool, arguments: str) -> str:
     """Run a tool; what it comes to, as the agent gets it."""
+    from ._tool_arguments import ToolArgumentError
+    from ._tool_results import to_output
+
     try:
         values = tool.signature.read(arguments)
     except ToolArgumentError as exc:

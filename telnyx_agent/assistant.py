@@ -17,14 +17,15 @@ import attrs
 
 from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
-from ._protocol.conversation import TranscriptionItem, WidgetSettings
-from ._protocol.outcomes import QuestionSettled, TranscriptChanged
 from ._protocol.states import AgentState
+from ._protocol.transcription import TranscriptionItem
+from ._protocol.widget import WidgetSettings
 from ._runtime.waiting import Watch
 from ._tools import ToolRunner
 from ._transcript_edits import AssistantPort, Items, TranscriptEdits
 
 if TYPE_CHECKING:
+    from ._protocol.outcomes import QuestionSettled, TranscriptChanged
     from ._runtime.dispatch import Dispatcher
     from ._runtime.futures import CommandFuture
 

@@ -24,10 +24,10 @@ from ._client_quality import ClientQuality
 from ._client_recording import ClientRecording
 from ._client_state import ClientState
 from ._client_tools import ClientTools
-from ._drivers.making import new_id
 from ._hub import LinkStatus
 from ._images import ImageSource
 from ._runtime.futures import CommandFuture
+from ._runtime.ids import new_id
 from ._runtime.switch_interval import DEFAULT_INTERVAL
 from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._protocol.credentials import CredentialLogin
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
+    from ._protocol.credentials import CredentialLogin
     from .audio.tones import RingSource
 
 __all__ = ["TxConfig"]
@@ -90,6 +90,8 @@ class TxConfig:
 
 def checked_credentials(sip_user: str | None, password: str | None, token: str | None) -> CredentialLogin:
     """The login request, or a `ClientConfigurationError` that names what is missing, in the order of iOS."""
+    from ._protocol.credentials import CredentialLogin
+
     for name, value in (("sip_user", sip_user), ("password", password), ("token", token)):
         if value is not None and not isinstance(value, str):
             raise ClientConfigurationError(f"{name} must be a text, not {type(value).__name__}")

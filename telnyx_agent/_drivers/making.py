@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import attrs
 
 from .._protocol.session import Session, SessionSettings
+from .._runtime.ids import new_id
 from .listener import SessionListener
 from .session import SessionDriver
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .._runtime.log import ClientLog
     from ..config import TxServerConfiguration
 
-__all__ = ["make_driver", "new_id"]
+__all__ = ["make_driver"]
 
 
 def make_driver(
@@ -37,11 +37,6 @@ def make_driver(
         return configuration.connection_url(**attrs.asdict(connection))
 
     return SessionDriver(session, url_of, listener, log, is_local=configuration.is_local)
-
-
-def new_id() -> str:
-    """A UUID in lower case."""
-    return str(uuid.uuid4())
 
 
 def _utc_now() -> datetime:

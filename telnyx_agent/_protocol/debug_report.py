@@ -6,9 +6,10 @@ They have neither `method` nor `params`, and no answer. They go out only for cal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .requests import Frame
+if TYPE_CHECKING:
+    from .requests import Frame
 
 __all__ = ["debug_report_data", "debug_report_start", "debug_report_stop"]
 

@@ -82,7 +82,7 @@ def test_the_audio_path_is_made_anew(client: TxClient, talking_agent: LocalAgent
     call.mute_audio()
     call.ice_restart().result(10)
     delegate.wait_for("on_reconnected", 15)
-    call.wait_for_state(CallState.ACTIVE, 15)
+    delegate.wait_for("on_call_state_updated", 15, count=2, predicate=lambda state, _: state == CallState.ACTIVE)
     states = [state.value for state, _ in delegate.calls_of("on_call_state_updated")]
     assert states.count("ACTIVE") == 2
     assert call.is_muted
