@@ -45,8 +45,11 @@ _ABOUT = {
     "drops": "until the call is active again (the back-off is a second)",
     "starts": "start and stop together, and the stop alone",
 }
-_KEPT = ("telnyx_agent.TranscriptionItem", "telnyx_agent._protocol.transcription.TranscriptionItem")
-"""Grows with what is said."""
+_KEPT = (
+    *("telnyx_agent.TranscriptionItem", "telnyx_agent._protocol.transcription.TranscriptionItem"),
+    "telnyx_agent._quality.report._Window",
+)
+"""What one call keeps on purpose: what was said, and one entry of its report for each connection, 300 at most."""
 
 
 def report(part: Part, command: str) -> tuple[Report, bool]:
