@@ -57,7 +57,8 @@ def report(part: Part, command: str) -> tuple[Report, bool]:
     is_talk = part.name == "drops"
     warm_up = _soak_parts.TALKATIVE + 0.05 if is_talk else _leaks.WARM_UP
     verdict = _leaks.judge(part.samples, WANTED, warm_up=warm_up, kept=_KEPT if is_talk else ())
-    record = attrs.asdict(part, filter=lambda attribute, value: attribute.name != "began")
+    record = attrs.asdict(part, filter=lambda attribute, value: attribute.name not in ("began", "times"))
+    record["series"] = part.series
     notes = [sentence(part, verdict)]
     notes.append("; ".join(f"{count} {what}" for what, count in sorted(part.outcomes.items())) + ".")
     notes.append(

@@ -151,7 +151,7 @@ def test_nothing_begins_after_the_close(monkeypatch: pytest.MonkeyPatch, datagra
     """Closed while ICE or the DTLS handshake is about to come to its end, at each of its first datagrams."""
     received = aioice.ice.StunProtocol.datagram_received
 
-    async def main() -> None:
+    async def main(turns: int) -> None:
         def nothing(state: str) -> None:
             """Nobody listens."""
 
