@@ -155,6 +155,7 @@ def test_nothing_begins_after_the_close(monkeypatch: pytest.MonkeyPatch, datagra
         def nothing(state: str) -> None:
             """Nobody listens."""
 
+        before = asyncio.all_tasks()
         peers = [MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=nothing) for _ in range(2)]
         ours: Any = peers[victim]._transceiver.receiver.transport.transport.iceGatherer._connection
         reached = asyncio.Event()
@@ -182,7 +183,7 @@ def test_nothing_begins_after_the_close(monkeypatch: pytest.MonkeyPatch, datagra
         closing.cancel()
         for peer in peers:
             await peer.close()
-        await until(lambda: len(asyncio.all_tasks()) == 1, 3.0)
+        await until(lambda: asyncio.all_tasks() == before, 3.0)
 
     for turns in range(4):
         run(functools.partial(main, turns))
