@@ -474,7 +474,7 @@ def table(part: Part, most: int = 10) -> Iterator[tuple[object, ...]]:
     for one in picked:
         times = [_median(values, before, one.rounds) for values in list(part.series.values())[:2]]
         times += [None] * (2 - len(times))
-        cells = (one.threads, one.descriptors, one.tasks, one.live, f"{one.rss:.1f}")
+        cells = (one.threads, one.descriptors, one.tasks, one.live, f"{one.rss:.1f}", f"{one.held:.1f}")
         yield (part.name, one.rounds, f"{one.at / 60.0:.1f}", *cells, *times)
         before = one.rounds
 

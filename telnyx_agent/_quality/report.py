@@ -151,10 +151,15 @@ class _Window:
                 self.totals[index] += value
                 self.known[index] += 1
 
+    def count_from(self, counters: array[float]) -> None:
+        """A new peer connection counts from zero, or from what it has had before its first sample."""
+        self.sent += counters[_SENT] - self.after[_SENT]
+        self.received += counters[_RECEIVED] - self.after[_RECEIVED]
+        self.after = counters
+
     def joined(self, later: _Window) -> _Window:
         totals = array("d", map(operator.add, self.totals, later.totals))
         known = array("L", map(operator.add, self.known, later.known))
-        # The counters may have begun anew between the two, with another peer connection.
         sent = self.sent - self.after[_SENT] + later.sent
         received = self.received - self.after[_RECEIVED] + later.received
         return _Window(self.begin, later.end, sent, received, later.after, totals, known)
@@ -224,14 +229,15 @@ class ReportLog:
                 values.add(value)
         before, self._last, self._metrics = self._last, stats, metrics
         counters = _counters(stats)
-        if before is None or stats.packets_sent < before.packets_sent:
-            # The first, or a new peer connection, which counts from zero.
-            self._close_window()
+        if before is None:
             self._open = _Window.at(at, counters)
             return
-        seen = (metrics.inbound_audio_level, metrics.outbound_audio_level, stats.jitter, metrics.rtt)
         window = self._open
         assert window is not None
+        if stats.packets_sent < before.packets_sent:
+            window.count_from(counters)
+            return
+        seen = (metrics.inbound_audio_level, metrics.outbound_audio_level, stats.jitter, metrics.rtt)
         window.add(at, counters, seen)
         if at - window.begin >= self._window_length - 0.01:
             self._close_window()
