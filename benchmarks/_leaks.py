@@ -10,7 +10,7 @@ Rules of this file:
    slope is the median of the slopes between all pairs of samples (Theil and Sen), without the first part of the run, in
    which pools fill. The interval around it is that of Sen (Kendall's tau, 95 %). Only an interval that lies below the
    limit is a proof, and only one that lies above it is a leak; between the two the run was too short to tell.
-4. What an hour would bring is not told from seconds: that takes five minutes without the first part. In a shorter run
+4. What an hour would bring is not told from seconds: that takes four minutes without the first part. In a shorter run
    only what is far too much for each round is a leak.
 """
 
@@ -46,7 +46,7 @@ WARM_UP = 0.3
 """The first part of a run, in which pools fill."""
 
 
-SHORTEST = 300.0
+SHORTEST = 240.0
 """Seconds of samples from which an hour may be extrapolated."""
 
 KB_PER_ROUND = 50.0
