@@ -113,9 +113,9 @@ def _section(topic: str, rows: list[Row]) -> str:
 
 
 def _code(names: str) -> str:
-    """Names between commas as code; what has a space in it is a sentence and stays as it is."""
+    """Names between commas as code; what has several words is a sentence and stays as it is."""
     parts = re.split(r", (?![^()]*\))", names) if names else []
-    return ", ".join(part if re.search(r" (?![^()]*\))", part) else f"`{part}`" for part in parts)
+    return ", ".join(part if len(re.sub(r"\(.*?\)", "", part).split()) > 2 else f"`{part}`" for part in parts)
 
 
 def _links(tests: Iterable[str]) -> dict[str, None]:
