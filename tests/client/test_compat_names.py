@@ -52,7 +52,7 @@ def test_the_factories_of_a_response() -> None:
     ]
     assert [response.data for response in responses] == [None, None, message, None, None]
     assert (responses[3].error_message, responses[3].error_code) == ("it failed", -32001)
-    assert SocketStatus.MESSAGE_RECEIVED is SocketStatus.MESSAGERECEIVED
+    assert SocketStatus["MESSAGE_RECEIVED"] is SocketStatus.MESSAGERECEIVED
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,8 @@ def test_a_bye_says_why(agent: LocalAgent) -> None:
         call = client.new_invite("Ann", "", "", "state")
         call.wait_until_active(PATIENCE)
         agent.hang_up("USER_BUSY")
-        bye = next(response.data.result for response in flow if _is_bye(response))
+        bye = next(data.result for response in flow if (data := response.data) and data.method == SocketMethod.BYE)
     assert bye == ByeResponse(call.call_id, "USER_BUSY", 17, 486, "Busy Here")
-
-
-def _is_bye(response: SocketResponse) -> bool:
-    return response.data is not None and response.data.method == SocketMethod.BYE
 
 
 def test_flutter_hangs_up_on_the_call(agent: LocalAgent) -> None:
