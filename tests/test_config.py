@@ -32,6 +32,16 @@ def test_socket_url(configuration: TxServerConfiguration, url: str) -> None:
     assert configuration.socket_url == url
 
 
+@pytest.mark.parametrize("region", list(Region))
+def test_every_region_is_a_host(region: Region) -> None:
+    """As iOS has them; only a region has the host without one behind it, where that is wanted."""
+    configuration = TxServerConfiguration(region=region)
+    host = "rtc.telnyx.com" if region is Region.AUTO else f"{region.value}.rtc.telnyx.com"
+    assert configuration.socket_url == f"wss://{host}"
+    assert configuration.has_fallback == (region is not Region.AUTO)
+    assert not TxServerConfiguration(region=region, fallback_on_region_failure=False).has_fallback
+
+
 def test_parameters_are_added_without_losing_port_path_or_query() -> None:
     """`voice_sdk_id` is appended properly; iOS drops port and path of a custom server here."""
     configuration = TxServerConfiguration("wss://host:8443/path?a=1")

@@ -50,18 +50,28 @@ def _level(samples: NDArray[np.int16]) -> float:
     return math.sqrt(float(values @ values) / values.size) / 32768.0
 
 
-def _last_level(blocks: deque[NDArray[np.int16]]) -> float:
-    try:
-        return _level(blocks[-1])
-    except IndexError:
-        return 0.0
+class _Blocks:
+    """The blocks since somebody last asked for their level, and the last one, which stays."""
 
+    def __init__(self) -> None:
+        self._new: deque[NDArray[np.int16]] = deque(maxlen=_LEVEL_BLOCKS)
+        self._last = _EMPTY
 
-def _drained_level(blocks: deque[NDArray[np.int16]]) -> float:
-    taken = [_EMPTY]
-    while blocks:
-        taken.append(blocks.popleft())
-    return _level(np.concatenate(taken))
+    def append(self, samples: NDArray[np.int16]) -> None:
+        """Take a block (device thread)."""
+        self._last = samples
+        self._new.append(samples)
+
+    def last_level(self) -> float:
+        """The level of the last block."""
+        return _level(self._last)
+
+    def take_level(self) -> float:
+        """The level of all blocks since the last time (one thread)."""
+        taken = [_EMPTY]
+        while self._new:
+            taken.append(self._new.popleft())
+        return _level(np.concatenate(taken))
 
 
 class AudioBridge:
@@ -100,8 +110,8 @@ class AudioBridge:
         self._on_device_failed = on_device_failed
         self._on_device_changed = on_device_changed
         # Levels are computed when somebody asks: 200 times a second would be a tenth of what a call costs.
-        self._sent: deque[NDArray[np.int16]] = deque(maxlen=_LEVEL_BLOCKS)
-        self._heard: deque[NDArray[np.int16]] = deque(maxlen=_LEVEL_BLOCKS)
+        self._sent = _Blocks()
+        self._heard = _Blocks()
         self._rendering = threading.Lock()
         self._complained = False
 
@@ -123,16 +133,16 @@ class AudioBridge:
     @property
     def input_level(self) -> float:
         """Level of the last block sent, root mean square, 0..1; 0 while muted."""
-        return 0.0 if self.muted or self.held else _last_level(self._sent)
+        return 0.0 if self.muted or self.held else self._sent.last_level()
 
     @property
     def output_level(self) -> float:
         """Level of the last block played, root mean square, 0..1."""
-        return _last_level(self._heard)
+        return self._heard.last_level()
 
     def take_levels(self) -> tuple[float, float]:
         """The level of what was sent and of what was heard since the last time, root mean square, 0..1 (one thread)."""
-        sent, heard = _drained_level(self._sent), _drained_level(self._heard)
+        sent, heard = self._sent.take_level(), self._heard.take_level()
         return (0.0 if self.muted or self.held else sent), heard
 
     def push_capture(self, pcm: bytes | bytearray | memoryview | NDArray[np.int16]) -> None:

@@ -61,6 +61,22 @@ def test_the_ringback_stops(end: str) -> None:
         client.disconnect().result(10)
 
 
+def test_the_ringback_of_a_login_with_credentials() -> None:
+    """`TxConfig.ring_back_tone`, as iOS has it; it stops with the call."""
+    device = Closing()
+    config = TxConfig(sip_user="alice", password="a-password-of-alice", ring_back_tone=STEADY)
+    with (
+        LocalAgent(voice="silent", ears="deaf", media=False, scenario=Scenario(media_delay=60.0)) as agent,
+        TxClient(audio=NullAudio(), ring_device=device) as client,
+    ):
+        client.connect(config, agent.configuration).result(10)
+        call = client.new_call(destination_number="+15550100")
+        assert device.wait_for(lambda: last_is_loud(device))
+        assert call.state == CallState.RINGING
+        call.hangup().result(10)
+        assert device.closed.wait(10)
+
+
 def test_the_ringback_gives_way_to_the_call() -> None:
     """It is closed when the audio is up; the call's device never had it."""
     device = Closing()

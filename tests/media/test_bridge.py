@@ -51,6 +51,20 @@ def test_levels_are_root_mean_squares() -> None:
     assert bridge.output_level == pytest.approx(1001 / 32768, rel=0.01)
 
 
+def test_the_last_level_stays_when_the_levels_are_taken() -> None:
+    """A level listener empties what its next call counts; whoever reads the property does not notice."""
+    bridge = AudioBridge()
+    fill(bridge)
+    bridge.push_capture(np.full(480, 16384, np.int16))
+    bridge.pull_render(FRAME)
+    bridge.pull_render(FRAME)
+    levels = (bridge.input_level, bridge.output_level)
+    assert min(levels) > 0.0
+    assert min(bridge.take_levels()) > 0.0
+    assert (bridge.input_level, bridge.output_level) == levels
+    assert bridge.take_levels() == (0.0, 0.0)
+
+
 def test_mute_sends_silence_in_step() -> None:
     """Muted blocks keep their time, so nothing shifts when the mute ends."""
     bridge = AudioBridge()
