@@ -60,6 +60,21 @@ class Region(str, enum.Enum):
     APAC = "apac"
     SOUTH_ASIA = "south-asia"
 
+    @property
+    def display_name(self) -> str:
+        """For a list to choose from, such as `"US-EAST"`. iOS: `displayName`."""
+        return self.value.upper()
+
+    @classmethod
+    def from_display_name(cls, display_name: str) -> Region | None:
+        """The region of a display name, in any case; None for others. iOS: `fromDisplayName`."""
+        return cls.from_value(display_name.lower())
+
+    @classmethod
+    def from_value(cls, value: str) -> Region | None:
+        """The region of a value such as `"us-east"`; None for others. iOS: `fromValue`."""
+        return next((region for region in cls if region.value == value), None)
+
 
 _ICE_URL = re.compile(r"^(stuns?|turns?):[^\s?]+(\?transport=(udp|tcp))?$")
 
