@@ -199,6 +199,7 @@ class ClientBase:
             on_delegate_thread=self._on_delegate_thread,
             ask=self._ask,
             forget_question=self._forget_question,
+            session_id=lambda: self._watch.get().session_id,
         )
 
     def _answer(

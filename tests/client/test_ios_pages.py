@@ -532,3 +532,21 @@ def test_default_ice_servers(environment: str, count: int) -> None:
     ]
     assert urls[5:] == (["turns:turn2.telnyx.com:443"] if environment == "production" else [])
     assert {(server.username, server.credential) for server in servers[2:]} == {("testuser", "testpassword")}
+
+
+def test_codecs_of_an_answer(talking_agent: LocalAgent, client: TxClient, delegate: RecordingDelegate) -> None:
+    """README, "Setting Preferred Codecs", for inbound calls: `call.answer(preferredCodecs:)`."""
+    assert client.get_supported_audio_codecs()[0].mime_type == "audio/opus"
+    preferred_codecs = [
+        TxCodecCapability(mime_type="audio/iLBC", clock_rate=8000),
+        TxCodecCapability(mime_type="audio/PCMU", clock_rate=8000, channels=1),
+    ]
+    client.connect(TxConfig(token="a.b.c"), talking_agent.configuration).result(PATIENCE)
+    ring = talking_agent.call_client("Bob")
+    (call,) = delegate.wait_for("on_incoming_call", PATIENCE)
+    call.answer(preferred_codecs=preferred_codecs).result(PATIENCE)
+    assert call.session_id == client.get_session_id() != ""
+    ring.wait_until_answered(PATIENCE)
+    stats = call.stats().result(PATIENCE)
+    assert stats is not None
+    assert stats.codec == "PCMU"
