@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import weakref
 from collections.abc import Callable
@@ -28,6 +29,8 @@ class Audience:
         self.delegate = delegate
         self.flight = flight
         self.taps: tuple[Tap, ...] = ()
+        self.tapped: frozenset[str] = frozenset()
+        """What the taps want of the events that cost something to make."""
         # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
@@ -87,6 +90,11 @@ class Audience:
             if stream is not None:
                 stream.end()
 
+    def add_tap(self, tap: Tap) -> None:
+        """From here on `tap` gets every event (any thread)."""
+        with self._lock:
+            self.taps = (*self.taps, tap)
+
     def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver an event that delegates have no method for."""
         for tap in self.taps:
@@ -108,10 +116,24 @@ class Audience:
 
     def wants(self, name: str) -> bool:
         """Whether anybody takes this event: for those that cost something to make (loop thread)."""
-        return self.listens(name) or self.has_streams or self.flight.recorder is not None
+        return self.listens(name) or name in self.tapped or self.has_streams or self.flight.recorder is not None
 
     def call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
         """Call the delegate's method, if it has one (delegate thread)."""
         method = getattr(self.delegate, name, None)
         if method is not None:
-            method(*args)
+            method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args))
+
+
+def _takes_one(method: Any) -> bool:
+    """Whether this is `onRemoteCallEnded(callId)`, as Telnyx's iOS pages have it; its source has the reason too."""
+    try:
+        signature = inspect.signature(method)
+        signature.bind("")
+    except (TypeError, ValueError):
+        return False
+    try:
+        signature.bind("", "")
+    except TypeError:
+        return True
+    return False

@@ -34,7 +34,7 @@ from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
 from .config import LogLevel, TxServerConfiguration
-from .errors import CallError
+from .errors import CallError, FailureReason
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -288,7 +288,9 @@ class TxClient(
             caller_name = caller_name or config.caller_id_name or ""
             caller_number = caller_number or config.caller_id_number or ""
             if not destination_number:
-                raise CallError("destination_number is required: only a session with an assistant knows whom to call")
+                raise CallError(
+                    "destination_number is required: only a session with an assistant knows whom to call"
+                ).because(FailureReason.DESTINATION_NUMBER_IS_REQUIRED)
         if dynamic_variables:
             custom_headers = dynamic_variable_headers(dynamic_variables, custom_headers)
         options = checked_call(
@@ -304,7 +306,7 @@ class TxClient(
         media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
-        call._debug = debug or (config is not None and config.debug)
+        self._set_up_reports(call, debug)
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)
@@ -339,7 +341,7 @@ class TxClient(
         message: str = "",
         images: Iterable[ImageSource] = (),
         *,
-        base64_images: Iterable[str] = (),
+        base64_images: Iterable[str] | None = (),
         image_format: str = "jpeg",
         wait: bool = False,
     ) -> CommandFuture[str]:
