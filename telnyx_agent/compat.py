@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ._images import ImageSource
-from ._javascript import Notification, TelnyxRTC
+from ._javascript import Notification, RtcConnection, RtcErrorEvent, RtcWarningEvent, SwEvent, TelnyxRTC
+from ._javascript_call import RtcCall, TelnyxIds
+from ._javascript_devices import MediaDeviceInfo
 from ._mobile import CredentialConfig, MobileCall, MobileClient, TokenConfig
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.states import CallState, CallTerminationReason, GatewayState
@@ -50,17 +52,24 @@ __all__ = [
     "CredentialConfig",
     "GatewayState",
     "LoginResponse",
+    "MediaDeviceInfo",
     "Notification",
     "ReceivedMessage",
     "RingingResponse",
+    "RtcCall",
+    "RtcConnection",
+    "RtcErrorEvent",
+    "RtcWarningEvent",
     "SocketError",
     "SocketMethod",
     "SocketResponse",
     "SocketResponseFlow",
     "SocketResponseSubscription",
     "SocketStatus",
+    "SwEvent",
     "TelnyxCall",
     "TelnyxClient",
+    "TelnyxIds",
     "TelnyxRTC",
     "TokenConfig",
     "TranscriptItem",
