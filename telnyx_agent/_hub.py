@@ -145,6 +145,8 @@ class Hub:
         if self._audience.listens("on_socket_message"):
             deliver = functools.partial(self._audience.call_delegate, "on_socket_message", (frame,))
             self._dispatcher.submit(deliver, name="on_socket_message")
+        if "on_socket_message" in self._audience.tapped:
+            self._audience.tell_taps(self._dispatcher, "on_socket_message", frame)
 
     def finished(self) -> None:
         link = self._link.get()

@@ -307,7 +307,7 @@ class TxClient(
         media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
-        call._debug = debug or (config is not None and config.debug)
+        self._set_up_reports(call, debug)
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)
