@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._hub import LinkStatus
-from ._javascript_call import RtcCall, rtc_state
+from ._javascript_call import RtcCall, RtcErrorEvent, RtcWarningEvent, rtc_state
 from ._javascript_devices import RtcDevices
 from ._javascript_options import call_arguments, chosen_configuration, chosen_login, client_settings, credentials_of
 from ._protocol.states import CallState
@@ -67,29 +67,6 @@ class Notification:
     type: str
     call: RtcCall = attrs.field(default=None)  # as in JavaScript: who looks at the type knows
     error: TxError | None = None
-
-
-@attrs.frozen
-class RtcErrorEvent:
-    """What listeners of `telnyx.error` get. `event.error.code` compares with `ErrorCode`."""
-
-    error: TxError
-    session_id: str
-    call_id: str | None = None
-    recoverable: bool = False
-    """Always false: JavaScript's recovery of a browser's microphone permission has no counterpart."""
-
-    def __str__(self) -> str:
-        return str(self.error)
-
-
-@attrs.frozen
-class RtcWarningEvent:
-    """What listeners of `telnyx.warning` get. `event.warning.code` compares with `WarningCode`."""
-
-    warning: TxWarning
-    session_id: str
-    call_id: str | None = None
 
 
 @attrs.frozen

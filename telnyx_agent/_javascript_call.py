@@ -10,7 +10,8 @@ import attrs
 
 from ._images import ImageSource
 from ._protocol.states import CallDirection, CallState, CallStateKind
-from .errors import ClientConfigurationError, SocketConnectionError
+from ._protocol.warnings import TxWarning
+from .errors import ClientConfigurationError, SocketConnectionError, TxError
 
 if TYPE_CHECKING:
     from ._media.stats import MediaStats
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from .call import Call
     from .client import TxClient
 
-__all__ = ["RtcCall", "TelnyxIds", "audio_device_id", "headers_of", "refuse_unknown", "rtc_state"]
+__all__ = [
+    "RtcCall",
+    "RtcErrorEvent",
+    "RtcWarningEvent",
+    "TelnyxIds",
+    "audio_device_id",
+    "headers_of",
+    "refuse_unknown",
+    "rtc_state",
+]
 
 _STATES = {
     CallStateKind.NEW: "new",
@@ -69,6 +79,35 @@ class TelnyxIds:
     telnyx_call_control_id: str | None
     telnyx_leg_id: str | None
     telnyx_session_id: str | None
+
+
+@attrs.frozen
+class RtcErrorEvent:
+    """What listeners of `telnyx.error`, and Flutter's `onTelnyxError`, get.
+
+    `event.error.code` compares with `ErrorCode`.
+    """
+
+    error: TxError
+    session_id: str
+    call_id: str | None = None
+    recoverable: bool = False
+    """Always false: JavaScript's recovery of a browser's microphone permission has no counterpart."""
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+@attrs.frozen
+class RtcWarningEvent:
+    """What listeners of `telnyx.warning`, and Flutter's `onTelnyxWarning`, get.
+
+    `event.warning.code` compares with `WarningCode`.
+    """
+
+    warning: TxWarning
+    session_id: str
+    call_id: str | None = None
 
 
 class RtcCall:

@@ -14,12 +14,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ._android import AndroidCall, AndroidClient, CallActions, CallState
+from ._android import CallActions, CallState
 from ._client_codecs import AudioCodec
 from ._flows import SharedFlow, StateFlow
+from ._flutter import (
+    CallHandler,
+    FlutterCall,
+    FlutterCallActions,
+    FlutterClient,
+    TelnyxErrorConstants,
+    TelnyxMessage,
+    TelnyxSocketError,
+)
 from ._images import ImageSource
-from ._javascript import Notification, RtcConnection, RtcErrorEvent, RtcWarningEvent, SwEvent, TelnyxRTC
-from ._javascript_call import RtcCall, TelnyxIds
+from ._javascript import Notification, RtcConnection, SwEvent, TelnyxRTC
+from ._javascript_call import RtcCall, RtcErrorEvent, RtcWarningEvent, TelnyxIds
 from ._javascript_devices import MediaDeviceInfo
 from ._mobile import CredentialConfig, TokenConfig
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
@@ -59,10 +68,12 @@ __all__ = [
     "AudioCodec",
     "ByeResponse",
     "CallActions",
+    "CallHandler",
     "CallNetworkChangeReason",
     "CallState",
     "CallTerminationReason",
     "CredentialConfig",
+    "FlutterCallActions",
     "GatewayState",
     "InviteResponse",
     "LoginResponse",
@@ -87,8 +98,11 @@ __all__ = [
     "SwEvent",
     "TelnyxCall",
     "TelnyxClient",
+    "TelnyxErrorConstants",
     "TelnyxIds",
+    "TelnyxMessage",
     "TelnyxRTC",
+    "TelnyxSocketError",
     "TokenConfig",
     "TranscriptItem",
     "TranscriptUpdateFlow",
@@ -122,7 +136,7 @@ class TranscriptUpdateFlow:
         return self._manager.subscribe_to_transcript_updates(collector)
 
 
-class TelnyxCall(AndroidCall):
+class TelnyxCall(FlutterCall):
     """A call with Android's and Flutter's spellings."""
 
     def __init__(
@@ -144,7 +158,7 @@ class TelnyxCall(AndroidCall):
         return self._send(message, _with(base64_images, base64_image))
 
 
-class TelnyxClient(AndroidClient):
+class TelnyxClient(FlutterClient):
     """`TxClient` with the Android and Flutter spellings."""
 
     def __init__(self, delegate: object | None = None, **options: Any) -> None:
@@ -305,6 +319,7 @@ class TelnyxClient(AndroidClient):
         if responses is not None:
             for response in responses(self, *args):
                 self._flow._publish(response)
+                self._tell_flutter(response)
 
 
 def _call(collector: Callable[[Sequence[TranscriptionItem]], object], items: Sequence[TranscriptionItem]) -> None:
