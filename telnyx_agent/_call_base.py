@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
     from ._protocol.session import Session
+    from ._protocol.warnings import WarningCode
     from ._runtime.futures import CommandFuture
 
 __all__ = ["CallBase", "CallPort", "TxCallInfo"]
@@ -61,6 +62,7 @@ class CallPort:
     ask: Callable[[str], CommandFuture[str]]
     forget_question: Callable[[CommandFuture[str]], None]
     session_id: Callable[[], str]
+    warn: Callable[[WarningCode, str], CommandFuture[None]]
 
 
 class CallBase:

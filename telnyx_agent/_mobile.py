@@ -41,6 +41,12 @@ class _Config:
     region: Region | str = Region.AUTO
     """Android: `region`; the same as `TxServerConfiguration.region`, in whose place it is where it is given."""
     fallback_on_region_failure: bool = True
+    ring_tone_path: RingSource | None = None
+    """Flutter's name for `ringtone`."""
+    ringback_path: RingSource | None = None
+    """Flutter's name for `ring_back_tone`."""
+    notification_token: str | None = attrs.field(default=None, repr=False)
+    """Flutter: `notificationToken`. Without effect: there are no push notifications here."""
 
     def server_configuration(self, given: TxServerConfiguration | None) -> TxServerConfiguration | None:
         """The servers of a login with this configuration: those given, in this configuration's region."""
@@ -58,8 +64,8 @@ class _Config:
         return TxConfig(
             caller_id_name=self.sip_caller_id_name,
             caller_id_number=self.sip_caller_id_number,
-            ringtone=self.ringtone,
-            ring_back_tone=self.ring_back_tone,
+            ringtone=self.ring_tone_path if self.ringtone is None else self.ringtone,
+            ring_back_tone=self.ringback_path if self.ring_back_tone is None else self.ring_back_tone,
             log_level=self.log_level,
             reconnect_client=self.auto_reconnect,
             reconnect_timeout=self.reconnection_timeout / 1000.0,

@@ -141,6 +141,16 @@ class ReceivedMessage:
     method: str
     result: Any = attrs.field(default=None, repr=False)
 
+    @property
+    def invite_params(self) -> InviteResponse | None:
+        """Flutter: `inviteParams`, of an invitation."""
+        return self.result if isinstance(self.result, InviteResponse) else None
+
+    @property
+    def bye_params(self) -> ByeResponse | None:
+        """Flutter: `byeParams`, of a call's end."""
+        return self.result if isinstance(self.result, ByeResponse) else None
+
 
 @attrs.frozen
 class SocketResponse:

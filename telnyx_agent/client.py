@@ -120,6 +120,9 @@ class TxClient(
         super().__init__(delegate, media, callbacks, reconnect_timeout)
         self._logger = checked_logger(logger)
         self._enable_call_reports = enable_call_reports
+        if enable_call_reports:
+            # Here, not at a call's end: the loop must not wait for the disk.
+            from ._quality import upload as _upload  # noqa: F401
 
     # -- connection --------------------------------------------------------------------------------------------------
 

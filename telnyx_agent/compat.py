@@ -14,11 +14,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ._android import AndroidCall, AndroidClient, CallActions, CallState
+from ._android import CallActions, CallState
 from ._client_codecs import AudioCodec
 from ._flows import SharedFlow, StateFlow
+from ._flutter import (
+    CallHandler,
+    FlutterCall,
+    FlutterCallActions,
+    FlutterClient,
+    TelnyxErrorConstants,
+    TelnyxMessage,
+    TelnyxSocketError,
+)
 from ._images import ImageSource
-from ._javascript import Notification, TelnyxRTC
+from ._javascript import Notification, RtcConnection, SwEvent, TelnyxRTC
+from ._javascript_call import (
+    RtcCall,
+    RtcErrorEvent,
+    RtcWarningEvent,
+    TelnyxIds,
+    is_function_call_output_params,
+    is_function_call_params,
+)
+from ._javascript_devices import MediaDeviceInfo
 from ._mobile import CredentialConfig, TokenConfig
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.states import CallTerminationReason, GatewayState
@@ -57,16 +75,23 @@ __all__ = [
     "AudioCodec",
     "ByeResponse",
     "CallActions",
+    "CallHandler",
     "CallNetworkChangeReason",
     "CallState",
     "CallTerminationReason",
     "CredentialConfig",
+    "FlutterCallActions",
     "GatewayState",
     "InviteResponse",
     "LoginResponse",
+    "MediaDeviceInfo",
     "Notification",
     "ReceivedMessage",
     "RingingResponse",
+    "RtcCall",
+    "RtcConnection",
+    "RtcErrorEvent",
+    "RtcWarningEvent",
     "SharedFlow",
     "SocketError",
     "SocketFlowObserver",
@@ -77,12 +102,19 @@ __all__ = [
     "SocketResponseSubscription",
     "SocketStatus",
     "StateFlow",
+    "SwEvent",
     "TelnyxCall",
     "TelnyxClient",
+    "TelnyxErrorConstants",
+    "TelnyxIds",
+    "TelnyxMessage",
     "TelnyxRTC",
+    "TelnyxSocketError",
     "TokenConfig",
     "TranscriptItem",
     "TranscriptUpdateFlow",
+    "is_function_call_output_params",
+    "is_function_call_params",
 ]
 
 
@@ -113,7 +145,7 @@ class TranscriptUpdateFlow:
         return self._manager.subscribe_to_transcript_updates(collector)
 
 
-class TelnyxCall(AndroidCall):
+class TelnyxCall(FlutterCall):
     """A call with Android's and Flutter's spellings."""
 
     def __init__(
@@ -135,7 +167,7 @@ class TelnyxCall(AndroidCall):
         return self._send(message, _with(base64_images, base64_image))
 
 
-class TelnyxClient(AndroidClient):
+class TelnyxClient(FlutterClient):
     """`TxClient` with the Android and Flutter spellings."""
 
     def __init__(self, delegate: object | None = None, **options: Any) -> None:
@@ -296,6 +328,7 @@ class TelnyxClient(AndroidClient):
         if responses is not None:
             for response in responses(self, *args):
                 self._flow._publish(response)
+                self._tell_flutter(response)
 
 
 def _call(collector: Callable[[Sequence[TranscriptionItem]], object], items: Sequence[TranscriptionItem]) -> None:

@@ -28,6 +28,9 @@ class NetworkReason(str, enum.Enum):
         """The text. Android: `CallNetworkChangeReason.description`."""
         return self.value
 
+    message = description
+    """Flutter's name for it."""
+
 
 @attrs.frozen
 class CallTerminationReason:
@@ -63,9 +66,10 @@ class CallTerminationReason:
     def __str__(self) -> str:
         """The best short text there is, as on Flutter: `SIP 404: Not Found`, or the cause, or the error's text."""
         if self.sip_code is not None:
-            return f"SIP {self.sip_code}: {self.sip_reason}" if self.sip_reason else f"SIP {self.sip_code}"
-        if self.cause is not None:
-            return self.cause
+            why = self.sip_reason or self.cause
+            return f"SIP {self.sip_code}: {why}" if why else f"SIP {self.sip_code}"
+        if self.sip_reason or self.cause:
+            return self.sip_reason or self.cause or ""
         if self.error is not None:
             return str(self.error)
         return "no reason given" if self.cause_code is None else f"cause {self.cause_code}"

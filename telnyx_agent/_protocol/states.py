@@ -352,6 +352,31 @@ class CallState:
         return None if self.reason is None else self.reason.value
 
     @property
+    def is_active(self) -> bool:
+        """Whether it is `ACTIVE`. Flutter: `isActive`."""
+        return self.kind is CallStateKind.ACTIVE
+
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether it is `RECONNECTING`. Flutter: `isReconnecting`."""
+        return self.kind is CallStateKind.RECONNECTING
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it is `DROPPED`. Flutter: `isDropped`."""
+        return self.kind is CallStateKind.DROPPED
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is `DONE`. Flutter: `isDone`."""
+        return self.kind is CallStateKind.DONE
+
+    @property
+    def network_reason(self) -> NetworkReason | None:
+        """Flutter's name for `reason`."""
+        return self.reason
+
+    @property
     def is_considered_active(self) -> bool:
         """Whether the call is answered and up: `ACTIVE` or `HELD`. iOS: `isConsideredActive`."""
         return self.kind in (CallStateKind.ACTIVE, CallStateKind.HELD)
