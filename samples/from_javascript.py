@@ -12,8 +12,8 @@ import argparse
 import threading
 from typing import Any
 
-from telnyx_agent import CallState, TxError, TxServerConfiguration
-from telnyx_agent.compat import Notification, TelnyxRTC
+from telnyx_agent import TxServerConfiguration
+from telnyx_agent.compat import Notification, RtcErrorEvent, TelnyxRTC
 from telnyx_agent.testing import LocalAgent
 
 
@@ -29,15 +29,15 @@ def run(assistant_id: str, server: TxServerConfiguration | None = None) -> None:
         client.new_call({"destinationNumber": ""})  # client.newCall({ destinationNumber: '' });
         print("ready to call")
 
-    def error(reason: TxError) -> None:
-        print("error", reason)
+    def error(event: RtcErrorEvent) -> None:
+        print("error", event)
         done.set()
 
     def notified(notification: Notification) -> None:
         if notification.type == "callUpdate":  # if (notification.type === 'callUpdate') {
             call = notification.call  # activeCall = notification.call;
-            print("call", call.state.kind.name)
-            if call.state == CallState.DONE:
+            print("call", call.state)
+            if call.state == "destroy":
                 done.set()
 
     def conversed(message: dict[str, Any]) -> None:

@@ -28,6 +28,8 @@ class Audience:
         self.delegate = delegate
         self.flight = flight
         self.taps: tuple[Tap, ...] = ()
+        self.tapped: frozenset[str] = frozenset()
+        """What the taps want of the events that cost something to make."""
         # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
@@ -108,7 +110,7 @@ class Audience:
 
     def wants(self, name: str) -> bool:
         """Whether anybody takes this event: for those that cost something to make (loop thread)."""
-        return self.listens(name) or self.has_streams or self.flight.recorder is not None
+        return self.listens(name) or name in self.tapped or self.has_streams or self.flight.recorder is not None
 
     def call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
         """Call the delegate's method, if it has one (delegate thread)."""

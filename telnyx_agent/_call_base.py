@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
     from ._protocol.session import Session
+    from ._protocol.warnings import WarningCode
     from ._runtime.futures import CommandFuture
 
 __all__ = ["CallBase", "CallPort", "TxCallInfo"]
@@ -60,6 +61,7 @@ class CallPort:
     answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
     ask: Callable[[str], CommandFuture[str]]
     forget_question: Callable[[CommandFuture[str]], None]
+    warn: Callable[[WarningCode, str], CommandFuture[None]]
 
 
 class CallBase:

@@ -140,13 +140,17 @@ class CallMonitoring(CallBase):
         said = []
         if kind in _STEADY:
             said += self._quality_watch.clear(WarningCode.ICE_CONNECTIVITY_LOST)
+            said += self._quality_watch.clear(WarningCode.MEDIA_RECOVERY_REQUIRED)
         if kind is CallStateKind.ACTIVE:
             said += self._quality_watch.sample(metrics, stats, before, now, muted=self._bridge.muted)
         return self._noted(said)
 
     def _apply_media_lost(self, was_up: bool) -> list[TxWarning]:
         code = WarningCode.ICE_CONNECTIVITY_LOST if was_up else WarningCode.PEER_CONNECTION_FAILED
-        return self._noted(self._quality_watch.raise_warning(code))
+        said = self._quality_watch.raise_warning(code)
+        if was_up:
+            said += self._quality_watch.raise_warning(WarningCode.MEDIA_RECOVERY_REQUIRED)
+        return self._noted(said)
 
     def _apply_turn(self, turn: Any) -> None:
         super()._apply_turn(turn)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ._drivers.sound import CallSound
     from ._media.peer import MediaStats
     from ._protocol.session import Session
+    from ._protocol.warnings import WarningCode
     from .call import Call
 
 __all__ = ["ClientBase", "LoginLink", "not_connected"]
@@ -190,6 +191,7 @@ class ClientBase:
             on_delegate_thread=self._on_delegate_thread,
             ask=self._ask,
             forget_question=self._forget_question,
+            warn=self._warn,
         )
 
     def _answer(
@@ -205,6 +207,9 @@ class ClientBase:
 
     def _with_sound(self, call_id: str, job: Callable[[CallSound], None]) -> CommandFuture[None]:
         return self._command(not_connected(), lambda driver: driver.with_sound, call_id, job)
+
+    def _warn(self, code: WarningCode, call_id: str) -> CommandFuture[None]:
+        return self._command(None, lambda driver: driver.warn, code, call_id)
 
     def _watch_levels(self, call_id: str) -> CommandFuture[None]:
         return self._command(None, lambda driver: driver.watch_levels, call_id)

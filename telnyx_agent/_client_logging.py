@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ._checks import checked_level
 from ._client_base import ClientBase
+from ._runtime.log import TxLogger
 from .config import LogLevel
 from .errors import ClientConfigurationError
 
@@ -19,20 +20,6 @@ __all__ = ["ClientLogging", "TxLogger", "checked_logger", "sink_of"]
 
 TAG = "telnyx_agent"
 """What Android's loggers get as their tag."""
-
-
-class TxLogger(Protocol):
-    """An object that takes a client's log. iOS and Flutter: `log(level, message)`.
-
-    Android's form `log(level, tag, message, throwable)` will do as well. It is called where the callbacks run, one
-    message at a time, with those levels that `log_level` of the login, or `TxClient.set_log_level`, asks for; the
-    standard `logging` gets its records as ever. Frames come at `LogLevel.VERTO`, as `"> {...}"` for sent and
-    `"< {...}"` for received, without what is secret or was said. An exception that it raises is logged to
-    `telnyx_agent.delegate`.
-    """
-
-    def log(self, level: LogLevel, message: str, /) -> object:
-        """One message."""
 
 
 class ClientLogging(ClientBase):

@@ -11,7 +11,7 @@ import attrs
 from . import _exit
 from ._calling import MediaChoices, make_media
 from ._client_base import ClientBase, LoginLink, not_connected
-from ._client_logging import sink_of
+from ._client_logging import checked_logger, sink_of
 from ._hub import Hub, Link, LinkStatus
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
@@ -41,6 +41,7 @@ class ClientLogin(ClientBase):
     if TYPE_CHECKING:
 
         def _call_is_over(self, call: Call) -> None: ...
+        def _set_up_reports(self, call: Call, debug: bool = False) -> None: ...
         def _make_call(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> Call: ...
 
     _login: Login | None = None
@@ -81,7 +82,8 @@ class ClientLogin(ClientBase):
                 # What the last login still has to tell comes first.
                 dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
             self._last_dispatcher = dispatcher
-            sink = sink_of(self._logger, dispatcher)
+            own = None if tx_config is None else checked_logger(tx_config.custom_logger)
+            sink = sink_of(own or self._logger, dispatcher)
             log = self._log = ClientLog(level, self._number, self._flight, sink)
             self._configuration, self._login, self._tx_config = configuration, login, tx_config
             self._session_media = choices
@@ -154,7 +156,7 @@ class ClientLogin(ClientBase):
         assert link is not None  # it is the one that reports the call
         media = make_media(self._session_media, self._configuration, options, link.driver, link.loop, incoming=True)
         call = self._make_call(options, media.bridge, self._call_port())
-        call._debug = self._tx_config is not None and self._tx_config.debug
+        self._set_up_reports(call)
         return call, media
 
     def _answer(

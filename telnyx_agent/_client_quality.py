@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from .audio import AudioDevice
     from .call import Call
     from .diagnosis import MicrophoneReport, NetworkReport, PreCallDiagnosis
+    from .tx_config import TxConfig
 
 __all__ = ["ClientQuality"]
 
 
 class ClientQuality(ClientBase):
     """Quality of the connection, and what can be known before a call. Any thread."""
+
+    if TYPE_CHECKING:
+        _tx_config: TxConfig | None
 
     _enable_call_reports = False
 
@@ -67,15 +71,25 @@ class ClientQuality(ClientBase):
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
+    def _set_up_reports(self, call: Call, debug: bool = False) -> None:
+        """What the `TxConfig` of a login with credentials says about its calls. Any thread, before the call begins."""
+        config = self._tx_config
+        if config is not None:
+            debug = debug or config.debug or config.send_webrtc_stats_via_socket
+            call._report_log.set_interval(config.call_report_interval)
+        call._debug = debug
+
     def _call_is_over(self, call: Call) -> None:
         """Upload the report, if that was asked for. Loop thread; the work is done on another."""
-        link = self._link
-        if not self._enable_call_reports or link is None:
+        link, config = self._link, self._tx_config
+        own = None if config is None else config.enable_call_reports
+        is_wanted = self._enable_call_reports if own is None else own
+        if not is_wanted or link is None:
             return
         session = link.driver.session
         if session.call_report_id is None:
             return
-        from ._quality.upload import UploadIdentity, post_report, report_url, upload_payload
+        from ._quality.upload import UploadIdentity, chosen_logs, post_report, report_url, upload_payload
 
         identity = UploadIdentity(
             report_id=session.call_report_id,
@@ -89,7 +103,12 @@ class ClientQuality(ClientBase):
             sdk_version=__version__,
         )
         configuration = self._configuration
-        payload = upload_payload(call.report, identity, urlsplit(configuration.socket_url).netloc.rpartition("@")[2])
+        host = urlsplit(configuration.socket_url).netloc.rpartition("@")[2]
+        payload = upload_payload(call.report, identity, host)
+        if config is not None:
+            payload["logs"] = chosen_logs(
+                payload["logs"], config.call_report_log_level, config.call_report_max_log_entries
+            )
         call._upload = post_report(
             report_url(configuration.socket_url),
             payload,

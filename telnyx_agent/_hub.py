@@ -18,7 +18,7 @@ import attrs
 from ._audience import Audience
 from ._connection_status import shown
 from ._protocol.socket_health import SocketConnectionMetrics
-from ._protocol.states import AgentState, CallState
+from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind
 from ._protocol.warnings import TxWarning, WarningCode
 from ._runtime.waiting import Watch
 from .errors import TxError
@@ -145,6 +145,8 @@ class Hub:
         if self._audience.listens("on_socket_message"):
             deliver = functools.partial(self._audience.call_delegate, "on_socket_message", (frame,))
             self._dispatcher.submit(deliver, name="on_socket_message")
+        if "on_socket_message" in self._audience.tapped:
+            self._audience.tell_taps(self._dispatcher, "on_socket_message", frame)
 
     def finished(self) -> None:
         link = self._link.get()
@@ -167,6 +169,7 @@ class Hub:
         call._apply_state(CallState.RINGING)
         self._calls[call.call_id] = call
         self._emit("on_incoming_call", call)
+        self._warn_of_several(call)
         return media
 
     def call_state_changed(self, call_id: str, state: CallState) -> None:
@@ -183,12 +186,17 @@ class Hub:
             if all(other.state.is_terminal for other in tuple(self._calls.values())):
                 self._assistant._tools.call_over()
         reason = state.termination_reason
+        error = None if reason is None else reason.error
+        if error is not None and error.code == WarningCode.ICE_GATHERING_EMPTY:
+            self.warned(WarningCode.ICE_GATHERING_EMPTY, call_id)
         if state.is_terminal and reason is not None and not reason.is_local:
             self._emit("on_remote_call_ended", uuid, reason)
         self._emit("on_call_state_updated", state, uuid)
         own = call.on_state_changed
         if own is not None:
             self._dispatcher.submit(functools.partial(own, state), name="on_state_changed")
+        if state.kind is CallStateKind.CONNECTING and call.direction is CallDirection.OUTBOUND:
+            self._warn_of_several(call)
         if state.is_terminal:
             # Not before the delegate has heard of it: it may look the call up by its id.
             self._dispatcher.submit(functools.partial(self._calls.pop, uuid, None))
@@ -285,6 +293,17 @@ class Hub:
         call = self._calls.get(UUID(call_id))
         for warning in () if call is None else call._apply_media_lost(was_up):
             self._emit("on_client_warning", warning)
+
+    def warned(self, code: WarningCode, call_id: str | None, *, is_cleared: bool = False) -> None:
+        self._emit("on_client_warning", TxWarning(code, call_id, is_cleared))
+        call = None if call_id is None else self._calls.get(UUID(call_id))
+        if call is not None:
+            call._report_log.warning(code.name, call._elapsed(), is_cleared=is_cleared)
+
+    def _warn_of_several(self, call: Call) -> None:
+        """As in JavaScript: a call is made, or comes in, while there is another."""
+        if any(other is not call and not other.state.is_terminal for other in tuple(self._calls.values())):
+            self.warned(WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED, str(call.call_id))
 
     def socket_metrics(self, metrics: SocketConnectionMetrics) -> None:
         self._update(socket=metrics)

@@ -11,14 +11,15 @@ from uuid import UUID
 
 import attrs
 
+from ._runtime.futures import CommandFuture
 from .call import Call
 from .client import TxClient
-from .config import LogLevel, TxServerConfiguration
-from .errors import CallError
+from .config import LogLevel, Region, TxServerConfiguration
+from .errors import CallError, ClientConfigurationError
 from .tx_config import TxConfig
 
 if TYPE_CHECKING:
-    from ._runtime.futures import CommandFuture
+    from ._client_logging import TxLogger
     from .audio.tones import RingSource
 
 __all__ = ["CredentialConfig", "MobileCall", "MobileClient", "TokenConfig"]
@@ -36,19 +37,44 @@ class _Config:
     """Milliseconds, as on Android and in Flutter; `TxConfig.reconnect_timeout` is in seconds."""
     debug: bool = False
     force_relay_candidate: bool = False
+    custom_logger: TxLogger | None = attrs.field(default=None, repr=False)
+    region: Region | str = Region.AUTO
+    """Android: `region`; the same as `TxServerConfiguration.region`, in whose place it is where it is given."""
+    fallback_on_region_failure: bool = True
+    ring_tone_path: RingSource | None = None
+    """Flutter's name for `ringtone`."""
+    ringback_path: RingSource | None = None
+    """Flutter's name for `ring_back_tone`."""
+    notification_token: str | None = attrs.field(default=None, repr=False)
+    """Flutter: `notificationToken`. Without effect: there are no push notifications here."""
 
-    def _tx_config(self, **credentials: str) -> TxConfig:
+    def server_configuration(self, given: TxServerConfiguration | None) -> TxServerConfiguration | None:
+        """The servers of a login with this configuration: those given, in this configuration's region."""
+        if self.region == Region.AUTO:
+            return given
+        return attrs.evolve(
+            TxServerConfiguration() if given is None else given,
+            region=self.region,
+            fallback_on_region_failure=self.fallback_on_region_failure,
+        )
+
+    def _tx_config(
+        self, *, sip_user: str | None = None, password: str | None = None, token: str | None = None
+    ) -> TxConfig:
         return TxConfig(
             caller_id_name=self.sip_caller_id_name,
             caller_id_number=self.sip_caller_id_number,
-            ringtone=self.ringtone,
-            ring_back_tone=self.ring_back_tone,
+            ringtone=self.ring_tone_path if self.ringtone is None else self.ringtone,
+            ring_back_tone=self.ringback_path if self.ring_back_tone is None else self.ring_back_tone,
             log_level=self.log_level,
             reconnect_client=self.auto_reconnect,
             reconnect_timeout=self.reconnection_timeout / 1000.0,
             debug=self.debug,
             force_relay_candidate=self.force_relay_candidate,
-            **credentials,
+            custom_logger=self.custom_logger,
+            sip_user=sip_user,
+            password=password,
+            token=token,
         )
 
 
@@ -76,9 +102,12 @@ class TokenConfig(_Config):
 
 
 class MobileCall(Call):
-    """What the buttons of the mobile apps do."""
+    """What the buttons of the mobile apps do.
 
-    def end_call(self) -> CommandFuture[None]:
+    Android's methods take the call's id first, Flutter's do not: it may be given, and is not looked at.
+    """
+
+    def end_call(self, call_id: UUID | str | None = None) -> CommandFuture[None]:
         """Android and Flutter: `endCall`; the same as `hangup`."""
         return self.hangup()
 
@@ -94,13 +123,17 @@ class MobileCall(Call):
         """Android: `getIsMuteStatus`; the same as `is_muted`."""
         return self.is_muted
 
-    def on_hold_unhold_pressed(self) -> CommandFuture[None]:
+    def on_hold_unhold_pressed(self, call_id: UUID | str | None = None) -> CommandFuture[None]:
         """Android and Flutter: `onHoldUnholdPressed`; the same as `toggle_hold`."""
         return self.toggle_hold()
 
     def get_is_on_hold_status(self) -> bool:
         """Android: `getIsOnHoldStatus`; the same as `is_held`."""
         return self.is_held
+
+    def dtmf(self, digits: UUID | str, tone: str | None = None, *, gap: float = 0.0) -> CommandFuture[None]:
+        """`Call.dtmf`; also in Android's form `dtmf(call_id, tone)`."""
+        return super().dtmf(str(digits) if tone is None else tone, gap=gap)
 
     def restart_ice(self) -> CommandFuture[None]:
         """Flutter: `restartIce`; the same as `ice_restart`."""
@@ -110,15 +143,46 @@ class MobileCall(Call):
 class MobileClient(TxClient):
     """Logins and calls by Android's and Flutter's names. Any thread; what they do is said at what they stand for."""
 
+    _provided: TxServerConfiguration | None = None
+
     def connect(
         self,
-        tx_config: TxConfig | CredentialConfig | TokenConfig,
-        server_configuration: TxServerConfiguration | None = None,
+        tx_config: TxConfig | CredentialConfig | TokenConfig | TxServerConfiguration | None = None,
+        server_configuration: TxServerConfiguration | CredentialConfig | TokenConfig | None = None,
+        *,
+        provided_server_config: TxServerConfiguration | None = None,
+        credential_config: CredentialConfig | None = None,
+        token_config: TokenConfig | None = None,
+        auto_login: bool = True,
     ) -> CommandFuture[None]:
-        """As `TxClient.connect`, which see; takes Android's and Flutter's configurations, too."""
-        if isinstance(tx_config, (CredentialConfig, TokenConfig)):
-            tx_config = tx_config.tx_config()
-        return super().connect(tx_config, server_configuration)
+        """As `TxClient.connect`, which see; takes Android's and Flutter's configurations, and Android's arguments.
+
+            client.connect(credential_config=CredentialConfig(sip_user="alice", sip_password=password))
+            client.connect(provided_server_config=servers, token_config=TokenConfig(sip_token=token))
+
+        Args:
+            tx_config: Who logs in. In Android's order of arguments the servers come here, and who logs in second.
+            server_configuration: Signalling and ICE servers.
+            provided_server_config: Android's name for the same.
+            credential_config: Who logs in, with user and password.
+            token_config: Who logs in, with a token.
+            auto_login: Android: False only says the servers for the `credential_login` or `token_login` that follows,
+                as `connect()` without anybody who logs in does. Nothing is opened until then.
+        """
+        given = [tx_config, server_configuration, provided_server_config, credential_config, token_config]
+        servers = [one for one in given if isinstance(one, TxServerConfiguration)]
+        logins = [one for one in given if one is not None and not isinstance(one, TxServerConfiguration)]
+        if len(servers) > 1 or len(logins) > 1:
+            raise ClientConfigurationError("connect() takes one server configuration and one login configuration")
+        server = servers[0] if servers else self._provided
+        self._provided = None
+        if not logins or not auto_login:
+            self._provided = server
+            return CommandFuture.settled()
+        login = logins[0]
+        if isinstance(login, (CredentialConfig, TokenConfig)):
+            return super().connect(login.tx_config(), login.server_configuration(server))
+        return super().connect(login, server)
 
     def connect_with_credential(self, config: CredentialConfig) -> CommandFuture[None]:
         """Flutter: `connectWithCredential`."""
@@ -143,6 +207,7 @@ class MobileClient(TxClient):
         custom_headers: Mapping[str, str] | None = None,
         debug: bool = False,
         *,
+        use_trickle_ice: bool = False,
         muted_mic_on_start: bool = False,
         **options: Any,
     ) -> Call:
@@ -153,6 +218,7 @@ class MobileClient(TxClient):
             destination_number: Ignored: the call knows who calls.
             custom_headers: SIP headers for the caller; names start with `X-`.
             debug: As in `Call.answer`.
+            use_trickle_ice: Ignored: the answer goes out with its candidates.
             muted_mic_on_start: Start muted.
             options: Further arguments of `Call.answer`.
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import enum
-import functools
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 import attrs
 
-from ._runtime.waiting import Deadline
+from ._flows import FlowSubscription, SharedFlow
 from .assistant import TranscriptCancellable
-from .errors import ClientConfigurationError, TxTimeoutError
 
 __all__ = [
     "AiConversationResponse",
     "AnswerResponse",
     "ByeResponse",
+    "InviteResponse",
     "LoginResponse",
     "ReceivedMessage",
     "RingingResponse",
     "SocketError",
     "SocketMethod",
+    "SocketObserver",
     "SocketResponse",
     "SocketResponseFlow",
     "SocketResponseSubscription",
@@ -100,10 +98,24 @@ class ByeResponse:
 
 
 @attrs.frozen
-class RingingResponse:
-    """Android: `RingingResponse`."""
+class InviteResponse:
+    """Android: `InviteResponse`; somebody calls. Take it with `accept_call(call_id, ...)`. Its SDP is the SDK's."""
 
     call_id: UUID
+    caller_id_name: str = attrs.field(default="", repr=False)
+    caller_id_number: str = attrs.field(default="", repr=False)
+    sessid: str = attrs.field(default="", eq=False)
+    custom_headers: Mapping[str, str] = attrs.field(factory=dict, repr=False, hash=False)
+
+
+@attrs.frozen
+class RingingResponse:
+    """Android: `RingingResponse`. Responses with the same `call_id` are equal."""
+
+    call_id: UUID
+    caller_id_name: str = attrs.field(default="", repr=False, eq=False)
+    caller_id_number: str = attrs.field(default="", repr=False, eq=False)
+    sessid: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen
@@ -128,6 +140,16 @@ class ReceivedMessage:
 
     method: str
     result: Any = attrs.field(default=None, repr=False)
+
+    @property
+    def invite_params(self) -> InviteResponse | None:
+        """Flutter: `inviteParams`, of an invitation."""
+        return self.result if isinstance(self.result, InviteResponse) else None
+
+    @property
+    def bye_params(self) -> ByeResponse | None:
+        """Flutter: `byeParams`, of a call's end."""
+        return self.result if isinstance(self.result, ByeResponse) else None
 
 
 @attrs.frozen
@@ -164,136 +186,58 @@ class SocketResponse:
         """A message came."""
         return cls(SocketStatus.MESSAGERECEIVED, data)
 
-
-class SocketResponseSubscription(Iterator[SocketResponse]):
-    """What `SocketResponseFlow.subscribe` gives: an iterator over the last response and every later one.
-
-    It ends when it is cancelled, or with the block that it manages. One taker at a time, on any thread.
-    """
-
-    def __init__(self, flow: SocketResponseFlow, maxsize: int, timeout: float | None) -> None:
-        if maxsize < 1:
-            raise ClientConfigurationError(f"maxsize must be at least 1, not {maxsize!r}")
-        self._timeout = timeout
-        self._changed = threading.Condition(threading.RLock())
-        # Android: onBufferOverflow = DROP_OLDEST.
-        self._responses: deque[SocketResponse] = deque(maxlen=maxsize)
-        self._is_over = False
-        self._end = flow._attach(self._put)
-
-    def __enter__(self) -> SocketResponseSubscription:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.cancel()
-
-    def cancel(self) -> None:
-        """End it; what was not taken is thrown away. Idempotent, any thread."""
-        self._end()
-        with self._changed:
-            self._is_over = True
-            self._responses.clear()
-            self._changed.notify_all()
-
-    def __next__(self) -> SocketResponse:
-        """The next response; blocks until there is one. One Ctrl-C interrupts.
-
-        Raises:
-            TxTimeoutError: There was none in time; it goes on.
-        """
-        deadline = Deadline(self._timeout)
-        with self._changed:
-            while not self._responses:
-                if self._is_over:
-                    raise StopIteration
-                if deadline.is_over:
-                    raise TxTimeoutError(f"there was no response within {self._timeout:g} s")
-                self._changed.wait(deadline.next_wait)
-            return self._responses.popleft()
-
-    def _put(self, response: SocketResponse) -> None:
-        with self._changed:
-            self._responses.append(response)
-            self._changed.notify_all()
+    @classmethod
+    def ai_conversation(cls, data: ReceivedMessage) -> SocketResponse:
+        """A message of the assistant came. Android: `aiConversation`."""
+        return cls.message_received(data)
 
 
-class SocketResponseFlow:
+class SocketResponseFlow(SharedFlow[SocketResponse]):
     """Android: `socketResponseFlow`, a shared flow that replays its last value to a new collector."""
 
-    def __init__(self, deliver: Callable[[Callable[[], None]], None]) -> None:
-        """Made by `TelnyxClient`.
-
-        Args:
-            deliver: Runs a function where callbacks run.
-        """
-        self._deliver = deliver
-        # Collectors come from any thread while the delegate thread publishes.
-        self._lock = threading.Lock()
-        self._collectors: tuple[Callable[[SocketResponse], object], ...] = ()
-        self._takers: tuple[Callable[[SocketResponse], object], ...] = ()
-        self._last: SocketResponse | None = None
-
-    @property
-    def replay(self) -> SocketResponse | None:
-        """The last value; what a new collector gets first."""
-        return self._last
-
-    def collect(self, collector: Callable[[SocketResponse], object]) -> TranscriptCancellable:
-        """Call `collector` with the last value and every later one, where callbacks run.
+    def observe(self, observer: SocketObserver) -> TranscriptCancellable:
+        """`collect(observer.handle_response)`. Android, deprecated: `socketResponseLiveData.observe(owner, observer)`.
 
         Returns:
-            Ends the collection when cancelled or left as a context manager.
+            Ends the observation when cancelled or left as a context manager.
         """
+        return self.collect(observer.handle_response)
 
-        def entry(response: SocketResponse) -> None:
-            collector(response)
 
-        with self._lock:
-            self._collectors = (*self._collectors, entry)
-            last = self._last
-        if last is not None:
-            self._deliver(functools.partial(self._send, entry, last))
-        return TranscriptCancellable(functools.partial(self._cancel, entry))
+SocketResponseSubscription = FlowSubscription[SocketResponse]
+"""What `SocketResponseFlow.subscribe` gives."""
 
-    def subscribe(self, maxsize: int = 64, timeout: float | None = None) -> SocketResponseSubscription:
-        """An iterator over the last value and every later one, for a `for` loop on a thread of yours.
 
-        Args:
-            maxsize: Most values that wait to be taken; of more, the oldest is dropped, as on Android.
-            timeout: Seconds to wait for each value, after which `next` raises `TxTimeoutError`; None for ever.
-        """
-        return SocketResponseSubscription(self, maxsize, timeout)
+class SocketObserver:
+    """Android: `SocketObserver`, `SocketFlowObserver`: a method for each status. Override what you need.
 
-    def _attach(self, put: Callable[[SocketResponse], object]) -> Callable[[], None]:
-        """Call `put` with the last value, and with every later one as soon as it is published."""
+    For `SocketResponseFlow.observe`; the methods run where callbacks run.
+    """
 
-        def entry(response: SocketResponse) -> None:
-            put(response)
+    def on_connection_established(self) -> None:
+        """The socket is open."""
 
-        with self._lock:
-            self._takers = (*self._takers, entry)
-            if self._last is not None:
-                put(self._last)
+    def on_message_received(self, data: ReceivedMessage) -> None:
+        """A message came; `data.method` says which."""
 
-        def end() -> None:
-            with self._lock:
-                self._takers = tuple(other for other in self._takers if other is not entry)
+    def on_loading(self) -> None:
+        """The connection is being made."""
 
-        return end
+    def on_error(self, error_code: int | str | None, message: str | None) -> None:
+        """Something failed; the code is the server's, or None."""
 
-    def _cancel(self, entry: Callable[[SocketResponse], object]) -> None:
-        with self._lock:
-            self._collectors = tuple(other for other in self._collectors if other is not entry)
+    def on_socket_disconnect(self) -> None:
+        """The socket is gone."""
 
-    def _publish(self, response: SocketResponse) -> None:
-        with self._lock:
-            self._last = response
-            collectors = self._collectors
-            for put in self._takers:
-                put(response)
-        for entry in collectors:
-            self._deliver(functools.partial(self._send, entry, response))
-
-    def _send(self, entry: Callable[[SocketResponse], object], response: SocketResponse) -> None:
-        if entry in self._collectors:
-            entry(response)
+    def handle_response(self, value: SocketResponse) -> None:
+        """Call the method for `value.status`. Android: `handleResponse`."""
+        if value.status is SocketStatus.ESTABLISHED:
+            self.on_connection_established()
+        elif value.status is SocketStatus.LOADING:
+            self.on_loading()
+        elif value.status is SocketStatus.ERROR:
+            self.on_error(value.error_code, value.error_message)
+        elif value.status is SocketStatus.DISCONNECT:
+            self.on_socket_disconnect()
+        elif value.data is not None:
+            self.on_message_received(value.data)

@@ -16,8 +16,12 @@ from ._call_incoming import CallAnswering
 from ._call_quality import CallMonitoring
 from ._call_recording import CallRecording
 from ._call_upkeep import CallUpkeep
+from ._protocol.warnings import WarningCode
+from .errors import CallError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ._media.peer import MediaStats
     from ._media.turns import TurnLatency
     from ._runtime.futures import CommandFuture
@@ -85,13 +89,20 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
             device: An index of `list_devices()`, a part of a name, or None for the system's default.
 
         Returns:
-            A future, as that of `set_audio_device`; also in error when the call's device is not a sound card's.
+            A future, as that of `set_audio_device`; also in error when the call's device is not a sound card's. Where
+            the call has no media, warning 33009 is raised too.
         """
-        return self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"input": device}))
+        future = self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"input": device}))
+        future.add_done_callback(self._warn_of_skipped_change)
+        return future
 
     def set_audio_out_device(self, device: int | str | None) -> CommandFuture[None]:
         """Choose another loudspeaker, as `set_audio_in_device`. JavaScript: `setAudioOutDevice`."""
         return self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"output": device}))
+
+    def _warn_of_skipped_change(self, done: Future[None]) -> None:
+        if isinstance(done.exception(), CallError):
+            self._port.warn(WarningCode.AUDIO_INPUT_DEVICE_CHANGE_SKIPPED, self._options.call_id)
 
     @property
     def turns(self) -> tuple[TurnLatency, ...]:

@@ -120,6 +120,9 @@ class TxClient(
         super().__init__(delegate, media, callbacks, reconnect_timeout)
         self._logger = checked_logger(logger)
         self._enable_call_reports = enable_call_reports
+        if enable_call_reports:
+            # Here, not at a call's end: the loop must not wait for the disk.
+            from ._quality import upload as _upload  # noqa: F401
 
     # -- connection --------------------------------------------------------------------------------------------------
 
@@ -304,7 +307,7 @@ class TxClient(
         media = make_media(choices, self._configuration, options, link.driver, link.loop)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
-        call._debug = debug or (config is not None and config.debug)
+        self._set_up_reports(call, debug)
         self._calls[call.call_id] = call
         try:
             link.loop.post(link.driver.place_call, options, media)

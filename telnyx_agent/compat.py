@@ -14,20 +14,37 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from ._android import CallActions, CallState
+from ._client_codecs import AudioCodec
+from ._flows import SharedFlow, StateFlow
+from ._flutter import (
+    CallHandler,
+    FlutterCall,
+    FlutterCallActions,
+    FlutterClient,
+    TelnyxErrorConstants,
+    TelnyxMessage,
+    TelnyxSocketError,
+)
 from ._images import ImageSource
-from ._javascript import Notification, TelnyxRTC
-from ._mobile import CredentialConfig, MobileCall, MobileClient, TokenConfig
+from ._javascript import Notification, RtcConnection, SwEvent, TelnyxRTC
+from ._javascript_call import RtcCall, RtcErrorEvent, RtcWarningEvent, TelnyxIds
+from ._javascript_devices import MediaDeviceInfo
+from ._mobile import CredentialConfig, TokenConfig
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
-from ._protocol.states import CallState, CallTerminationReason, GatewayState
+from ._protocol.states import CallTerminationReason, GatewayState
+from ._protocol.states import NetworkReason as CallNetworkChangeReason
 from ._socket_flow import (
     AiConversationResponse,
     AnswerResponse,
     ByeResponse,
+    InviteResponse,
     LoginResponse,
     ReceivedMessage,
     RingingResponse,
     SocketError,
     SocketMethod,
+    SocketObserver,
     SocketResponse,
     SocketResponseFlow,
     SocketResponseSubscription,
@@ -36,32 +53,56 @@ from ._socket_flow import (
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .call import Call, CallPort
 from .config import LogLevel, TxServerConfiguration
-from .errors import ServerError, TxError
+from .errors import GatewayError, ServerError, TxError
 
 if TYPE_CHECKING:
     from ._media.bridge import AudioBridge
     from ._protocol.requests import CallOptions
+    from ._protocol.states import CallState as AnyCallState
     from ._runtime.futures import CommandFuture
+    from .audio.processing import AudioConstraints
 
 __all__ = [
     "AiConversationResponse",
     "AnswerResponse",
+    "AudioCodec",
     "ByeResponse",
+    "CallActions",
+    "CallHandler",
+    "CallNetworkChangeReason",
+    "CallState",
+    "CallTerminationReason",
     "CredentialConfig",
+    "FlutterCallActions",
     "GatewayState",
+    "InviteResponse",
     "LoginResponse",
+    "MediaDeviceInfo",
     "Notification",
     "ReceivedMessage",
     "RingingResponse",
+    "RtcCall",
+    "RtcConnection",
+    "RtcErrorEvent",
+    "RtcWarningEvent",
+    "SharedFlow",
     "SocketError",
+    "SocketFlowObserver",
     "SocketMethod",
+    "SocketObserver",
     "SocketResponse",
     "SocketResponseFlow",
     "SocketResponseSubscription",
     "SocketStatus",
+    "StateFlow",
+    "SwEvent",
     "TelnyxCall",
     "TelnyxClient",
+    "TelnyxErrorConstants",
+    "TelnyxIds",
+    "TelnyxMessage",
     "TelnyxRTC",
+    "TelnyxSocketError",
     "TokenConfig",
     "TranscriptItem",
     "TranscriptUpdateFlow",
@@ -70,6 +111,9 @@ __all__ = [
 
 TranscriptItem = TranscriptionItem
 """Android's and Flutter's name."""
+
+SocketFlowObserver = SocketObserver
+"""Android's other name."""
 
 
 class TranscriptUpdateFlow:
@@ -92,14 +136,20 @@ class TranscriptUpdateFlow:
         return self._manager.subscribe_to_transcript_updates(collector)
 
 
-class TelnyxCall(MobileCall):
-    """A call with Flutter's spellings."""
+class TelnyxCall(FlutterCall):
+    """A call with Android's and Flutter's spellings."""
 
     def __init__(
-        self, options: CallOptions, bridge: AudioBridge, port: CallPort, send: Callable[..., CommandFuture[str]]
+        self,
+        options: CallOptions,
+        bridge: AudioBridge,
+        port: CallPort,
+        send: Callable[..., CommandFuture[str]],
+        deliver: Callable[[Callable[[], None]], None],
     ) -> None:
         super().__init__(options, bridge, port)
         self._send = send
+        self._state_flow = StateFlow(deliver, self.state)
 
     def send_conversation_message(
         self, message: str, base64_images: Iterable[ImageSource] = (), *, base64_image: ImageSource | None = None
@@ -108,7 +158,7 @@ class TelnyxCall(MobileCall):
         return self._send(message, _with(base64_images, base64_image))
 
 
-class TelnyxClient(MobileClient):
+class TelnyxClient(FlutterClient):
     """`TxClient` with the Android and Flutter spellings."""
 
     def __init__(self, delegate: object | None = None, **options: Any) -> None:
@@ -116,6 +166,8 @@ class TelnyxClient(MobileClient):
         self._flow = SocketResponseFlow(self._deliver)
         self._audience.taps = (*self._audience.taps, self._to_flow)
         self._on_transcript_update: TranscriptCancellable | None = None
+        # The calls whose answer the flow has told; only where callbacks run.
+        self._answered: set[UUID] = set()
 
     # -- Android -----------------------------------------------------------------------------------------------------
 
@@ -151,7 +203,12 @@ class TelnyxClient(MobileClient):
 
     @property
     def socket_response_flow(self) -> SocketResponseFlow:
-        """Android: `socketResponseFlow`. LOADING, ESTABLISHED, LOGIN and CLIENT_READY, in this order, or ERROR."""
+        """Android: `socketResponseFlow`. LOADING, ESTABLISHED, LOGIN and CLIENT_READY, in this order, or ERROR.
+
+        Then INVITE for each call that comes in, RINGING, ANSWER and BYE of every call (whoever ends it), and
+        AI_CONVERSATION. The `error_code` of an ERROR is Android's: the server's number, -32003 or -32004 of the
+        gateway, None for what went wrong on this side.
+        """
         return self._flow
 
     def socket_responses(self, timeout: float | None = None) -> SocketResponseSubscription:
@@ -177,11 +234,40 @@ class TelnyxClient(MobileClient):
         destination_number: str = "",
         client_state: str | None = None,
         custom_headers: Mapping[str, str] | None = None,
+        debug: bool = False,
+        preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
+        use_trickle_ice: bool = False,
+        audio_constraints: AudioConstraints | None = None,
+        muted_mic_on_start: bool = False,
         **options: Any,
     ) -> TelnyxCall:
-        """Android and Flutter: `newInvite`; `new_call` with `client_state` fourth."""
+        """Android and Flutter: `newInvite`; `new_call` with Android's order of arguments.
+
+        Args:
+            caller_name: As in `TxClient.new_call`.
+            caller_number: As in `TxClient.new_call`.
+            destination_number: As in `TxClient.new_call`.
+            client_state: As in `TxClient.new_call`; may be empty.
+            custom_headers: As in `TxClient.new_call`.
+            debug: As in `TxClient.new_call`.
+            preferred_codecs: As in `TxClient.new_call`.
+            use_trickle_ice: Ignored: the offer goes out with its candidates.
+            audio_constraints: As in `TxClient.new_call`.
+            muted_mic_on_start: `TxClient.new_call(muted=...)`.
+            options: Further arguments of `TxClient.new_call`.
+        """
+        options = {"muted": muted_mic_on_start, **options}
         call = self.new_call(
-            caller_name, caller_number, destination_number, None, client_state or None, custom_headers, **options
+            caller_name,
+            caller_number,
+            destination_number,
+            None,
+            client_state or None,
+            custom_headers,
+            debug=debug,
+            preferred_codecs=preferred_codecs,
+            audio_constraints=audio_constraints,
+            **options,
         )
         assert isinstance(call, TelnyxCall)
         return call
@@ -219,7 +305,7 @@ class TelnyxClient(MobileClient):
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _make_call(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> Call:
-        return TelnyxCall(options, bridge, port, self.send_ai_assistant_message)
+        return TelnyxCall(options, bridge, port, self.send_ai_assistant_message, self._deliver)
 
     def _deliver(self, function: Callable[[], None]) -> None:
         dispatcher = self._last_dispatcher
@@ -233,6 +319,7 @@ class TelnyxClient(MobileClient):
         if responses is not None:
             for response in responses(self, *args):
                 self._flow._publish(response)
+                self._tell_flutter(response)
 
 
 def _call(collector: Callable[[Sequence[TranscriptionItem]], object], items: Sequence[TranscriptionItem]) -> None:
@@ -241,6 +328,9 @@ def _call(collector: Callable[[Sequence[TranscriptionItem]], object], items: Seq
 
 def _with(images: Iterable[ImageSource], image: ImageSource | None) -> Iterable[ImageSource]:
     return images if image is None else (*images, image)
+
+
+_GATEWAY_FAILED = frozenset({GatewayState.FAILED.value, GatewayState.FAIL_WAIT.value, GatewayState.DOWN.value})
 
 
 def _message(method: SocketMethod, result: Any = None) -> SocketResponse:
@@ -253,19 +343,48 @@ def _ready(client: TelnyxClient) -> list[SocketResponse]:
 
 
 def _error(client: TelnyxClient, error: TxError) -> list[SocketResponse]:
-    # Android has the server's own number here, and ported code compares with it.
-    code = error.server_code if isinstance(error, ServerError) and error.server_code is not None else error.code
-    return [SocketResponse.error(error.message, code)]
+    return [SocketResponse.error(error.message, _error_code(error))]
 
 
-def _call_state(client: TelnyxClient, state: CallState, call_id: UUID) -> list[SocketResponse]:
-    if state != CallState.ACTIVE:
-        return []
+def _error_code(error: TxError) -> int | str | None:
+    """Android's: the server's own number, one of the gateway's two, or None for what is this side's."""
+    if not isinstance(error, ServerError):
+        return None
+    if error.server_code is None and isinstance(error, GatewayError):
+        failed = error.server_message in _GATEWAY_FAILED
+        return SocketError.GATEWAY_FAILURE_ERROR if failed else SocketError.GATEWAY_TIMEOUT_ERROR
+    return error.server_code
+
+
+def _call_state(client: TelnyxClient, state: AnyCallState, call_id: UUID) -> list[SocketResponse]:
+    reason = state.termination_reason
+    if state == CallState.DONE:
+        client._answered.discard(call_id)
+        # Of others, `on_remote_call_ended` tells.
+        return _bye(client, call_id, reason) if reason is not None and reason.is_local else []
+    if state != CallState.ACTIVE or call_id in client._answered:
+        return []  # the end of a hold or of a reconnection is no answer
+    client._answered.add(call_id)
     call = client.get_call(call_id)
     if call is None:  # it has ended since
         return [_message(SocketMethod.ANSWER, AnswerResponse(call_id))]
     answer = AnswerResponse(call_id, call.answer_custom_headers, call.telnyx_call_control_id)
     return [_message(SocketMethod.ANSWER, answer)]
+
+
+def _invite(client: TelnyxClient, call: Call) -> list[SocketResponse]:
+    info = call.call_info
+    invite = InviteResponse(
+        call.call_id, info.caller_name, info.caller_number, client.session_id, call.invite_custom_headers
+    )
+    return [_message(SocketMethod.INVITE, invite)]
+
+
+def _ringing(client: TelnyxClient, call_id: str) -> list[SocketResponse]:
+    call = client.get_call(call_id)
+    info = None if call is None else call.call_info
+    name, number = ("", "") if info is None else (info.caller_name, info.caller_number)
+    return [_message(SocketMethod.RINGING, RingingResponse(UUID(call_id), name, number, client.session_id))]
 
 
 def _bye(client: TelnyxClient, call_id: UUID, reason: CallTerminationReason | None) -> list[SocketResponse]:
@@ -281,7 +400,8 @@ _RESPONSES: dict[str, Callable[..., list[SocketResponse]]] = {
     "on_socket_disconnected": lambda client: [SocketResponse.disconnect()],
     "on_client_ready": _ready,
     "on_client_error": _error,
-    "on_ringing_ack_received": lambda client, call_id: [_message(SocketMethod.RINGING, RingingResponse(UUID(call_id)))],
+    "on_incoming_call": _invite,
+    "on_ringing_ack_received": _ringing,
     "on_call_state_updated": _call_state,
     "on_remote_call_ended": _bye,
     "on_ai_conversation_message": lambda client, message: [

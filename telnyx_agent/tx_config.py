@@ -15,6 +15,7 @@ from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from ._protocol.credentials import CredentialLogin
+    from ._runtime.log import TxLogger
     from .audio.tones import RingSource
 
 __all__ = ["TxConfig"]
@@ -30,6 +31,20 @@ def _to_level(level: LogLevel | int | str) -> LogLevel:
 def _check_seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise ClientConfigurationError(f"{attribute.name} must be 0 or more seconds, not {value!r}")
+
+
+LOG_LEVELS = ("debug", "info", "warn", "error")
+"""The levels of a report's log, as iOS and JavaScript have them."""
+
+
+def _check_log_level(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value not in LOG_LEVELS:
+        raise ClientConfigurationError(f"{attribute.name} must be one of {', '.join(LOG_LEVELS)}, not {value!r}")
+
+
+def _check_count(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ClientConfigurationError(f"{attribute.name} must be 0 or more, not {value!r}")
 
 
 def _check_text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -61,6 +76,16 @@ class TxConfig:
         reconnect_timeout: Seconds for which that is tried; `math.inf` for ever. iOS: `reconnectTimeOut`.
         force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
         debug: Send the quality samples of all calls to Telnyx too, for its debugging tools. iOS: `debug`.
+        custom_logger: Takes this session's log, in the place of the client's `logger`. iOS: `customLogger`.
+        enable_call_reports: Whether each call's report is posted to Telnyx (iOS: by default); None leaves it to
+            `TxClient(enable_call_reports=...)`, which does not. iOS: `enableCallReports`.
+        send_webrtc_stats_via_socket: The same as `debug`. iOS: `sendWebRTCStatsViaSocket`.
+        enable_quality_metrics: For ported code: metrics are there without it. iOS: `enableQualityMetrics`.
+        use_trickle_ice: For ported code: an offer goes out with its candidates in any case. iOS: `useTrickleIce`.
+        call_report_interval: Seconds that one entry of `CallReport.stats` lasts. iOS: `callReportInterval`.
+        call_report_log_level: Least level of the events that are posted with a report: `"debug"`, `"info"`, `"warn"`
+            or `"error"`. iOS: `callReportLogLevel`.
+        call_report_max_log_entries: How many of them, the latest, at most. iOS: `callReportMaxLogEntries`.
 
     Raises:
         ClientConfigurationError: A value has a wrong type or range. What is *missing* is found by `validate_params`.
@@ -78,6 +103,14 @@ class TxConfig:
     reconnect_timeout: float = attrs.field(default=60.0, validator=_check_seconds)
     force_relay_candidate: bool = False
     debug: bool = False
+    custom_logger: TxLogger | None = attrs.field(default=None, repr=False)
+    enable_call_reports: bool | None = None
+    send_webrtc_stats_via_socket: bool = False
+    enable_quality_metrics: bool = True
+    use_trickle_ice: bool = False
+    call_report_interval: float = attrs.field(default=5.0, validator=_check_seconds)
+    call_report_log_level: str = attrs.field(default="debug", validator=_check_log_level)
+    call_report_max_log_entries: int = attrs.field(default=1000, validator=_check_count)
 
     def validate_params(self) -> None:
         """Check that there is a user with a password, or a token. iOS: `validateParams()`; `connect` does it.

@@ -14,8 +14,10 @@ from ..errors import CallError, TxError
 
 if TYPE_CHECKING:
     from .._protocol.session import Session
+    from .._protocol.warnings import WarningCode
     from .._runtime.futures import CommandFuture
     from .call import CallDriver
+    from .listener import SessionListener
     from .sound import CallSound
 
 __all__ = ["Commands"]
@@ -28,6 +30,7 @@ class Commands:
         _session: Session
         _loop: asyncio.AbstractEventLoop
         _calls: dict[str, CallDriver]
+        _listener: SessionListener
 
         def _step(self) -> None: ...
         def _keep(self, task: asyncio.Task[None]) -> None: ...
@@ -98,6 +101,11 @@ class Commands:
         if driver is not None:
             driver.watch_levels()
         done.settle()
+
+    def warn(self, code: WarningCode, call_id: str, done: CommandFuture[None]) -> None:
+        """Something that only a facade can see."""
+        self._listener.warned(code, call_id)
+        done.settle_after_callbacks()
 
     # -- what came of them -------------------------------------------------------------------------------------------
 

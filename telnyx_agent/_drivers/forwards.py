@@ -21,6 +21,7 @@ FORWARDS: dict[type, Callable[[SessionListener, Any], None]] = {
     outcomes.AiMessage: lambda listener, event: listener.ai_message(event),
     outcomes.FunctionCallReceived: lambda listener, event: listener.function_call(event),
     outcomes.QuestionSettled: lambda listener, event: listener.question_settled(event),
+    outcomes.Warned: lambda listener, event: listener.warned(event.code, event.call_id, is_cleared=event.is_cleared),
     outcomes.MessageReceived: lambda listener, event: listener.socket_message(event.frame),
 }
 """What becomes of each such event (loop thread)."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _media
 from .._protocol import outcomes
 from .._protocol.states import CallState, CallTerminationReason
+from .._protocol.warnings import WarningCode
 from ..errors import CallError, MediaError, TxError
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class IncomingDriver:
         try:
             offer = self._session.answer_call(call_id, headers, self._loop.time())
         except TxError as error:
+            if call_id in self._calls:
+                self._listener.warned(WarningCode.ANSWER_WHILE_PEER_ACTIVE, call_id)
             done.settle(error=error)
             return
         if muted is not None:

@@ -183,6 +183,7 @@ def bound_gathering(
     loopback: bool,
     relay_only: bool = False,
     ca_file: str | None = None,
+    on_late: Callable[[], None] = lambda: None,
 ) -> None:
     """Make the receiver's ICE connection gather for at most `timeout` seconds, and stop at once when it is cancelled.
 
@@ -197,6 +198,7 @@ def bound_gathering(
         timeout: Seconds. Host candidates are there in any case.
         loopback: Offer 127.0.0.1 too; it is offered anyway where there is no other address.
         ca_file: CA certificates that TURN servers may be verified with beside the system's.
+        on_late: Called when the time was up and a server had not answered.
         relay_only: Bind no address of this machine: only a TURN server's is offered and used (RFC 8829 4.1.1).
     """
     check()
@@ -218,7 +220,7 @@ def bound_gathering(
         stun = [functools.partial(_ask_stun, connection, server) for server in queries]
         ask_turn = functools.partial(_ask_turn, connection, component, ca_file, relay_only)
         turn = [functools.partial(ask_turn, server) for server in servers if server.is_turn]
-        return found + await _answers(first_answer(stun), first_answer(turn), timeout)
+        return found + await _answers(first_answer(stun), first_answer(turn), timeout, on_late)
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign, assignment]
 
@@ -227,11 +229,13 @@ async def _answers(
     stun: Coroutine[Any, Any, aioice.Candidate | None],
     turn: Coroutine[Any, Any, aioice.Candidate | None],
     timeout: float,
+    on_late: Callable[[], None],
 ) -> list[aioice.Candidate]:
     """What both have found when they are done or the time is up; with a relay, nobody waits long for STUN."""
     tasks = [asyncio.ensure_future(stun), asyncio.ensure_future(turn)]
     clock = asyncio.get_running_loop().time
-    deadline = clock() + timeout
+    began = clock()
+    deadline = began + timeout
     late = set(tasks)
     try:
         while late and (left := deadline - clock()) > 0:
@@ -243,6 +247,8 @@ async def _answers(
             task.cancel()
     if late:
         _log.debug("%d of 2 kinds of ICE servers did not answer in time", len(late))
+        if clock() >= began + timeout:  # and not because a relay was there first
+            on_late()
     answers = [task.result() for task in tasks if task not in late]
     return [answer for answer in answers if answer is not None]
 

@@ -122,6 +122,7 @@ class MediaPeer:
         self._reported: set[str] = set()
         self._codec: str | None = None
         self._only_host = False
+        self._gathering_timed_out = False
         self._closing: asyncio.Task[None] | None = None
         self._negotiating: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
@@ -147,7 +148,11 @@ class MediaPeer:
             loopback=loopback,
             relay_only=relay_only,
             ca_file=ca_file,
+            on_late=self._gathering_is_late,
         )
+
+    def _gathering_is_late(self) -> None:
+        self._gathering_timed_out = True
 
     @property
     def state(self) -> str:
@@ -230,6 +235,7 @@ class MediaPeer:
             remote_bytes_sent=None if remote_outbound is None else remote_outbound.bytesSent,
             ice_candidates=graft.described_candidates(self._transceiver.sender),
             only_host_candidates=self._only_host,
+            gathering_timed_out=self._gathering_timed_out,
             samples_captured=self._bridge.capture.pushed,
             samples_dropped=self._bridge.capture.dropped,
             frames_silent=self._sender.silent_frames,

@@ -81,6 +81,8 @@ class MediaStats:
     """Side (`"local"`, `"remote"`), type, protocol and whether in use of each candidate; no addresses."""
     only_host_candidates: bool = False
     """There are STUN or TURN servers, and none of them has answered (warning 33005)."""
+    gathering_timed_out: bool = False
+    """A STUN or TURN server had not answered when the time for it was up (warning 33002)."""
     samples_captured: int = 0
     samples_dropped: int = 0
     """Captured samples that were thrown away because the sender had fallen behind."""

@@ -13,12 +13,13 @@ from .dialog import CAUSE_CODES, Dialog
 from .hold import HoldWish, server_error
 from .keys import KeyRun
 from .messages import Messages
-from .outcomes import CallProgress, CallStep, RingingReceived, SessionEvent
+from .outcomes import CallProgress, CallStep, RingingReceived, SessionEvent, Warned
 from .registration import Registration
 from .requests import CallOptions
 from .settings import SessionSettings
 from .states import CallTerminationReason, NetworkReason
 from .timers import Timer, TimerKind, Timers
+from .warnings import WarningCode
 
 __all__ = ["Calls", "Headers"]
 
@@ -273,7 +274,9 @@ class Calls:
     def attach(self, event: events.Attach, now: float) -> None:
         """The server offers to take a call up again (R54); one that we do not have is none of our business (R55)."""
         dialog = self._dialogs.get(event.call_id)
-        if dialog is not None and dialog.is_established and event.sdp is not None:
+        if dialog is None:
+            self._report(Warned(WarningCode.UNKNOWN_REATTACHED_SESSION, event.call_id))
+        elif dialog.is_established and event.sdp is not None:
             dialog.media_offered(event.sdp, event.ids)
 
     def set_answer(self, call_id: str, answer: str, now: float) -> None:

@@ -12,11 +12,12 @@ from . import requests
 from .channel import Pending, RequestKind
 from .credentials import retries_of
 from .liveness import Verdict
-from .outcomes import ClientFailed, CloseConnection, DropConnection, LoginFailed, Ready, Reconnected
+from .outcomes import ClientFailed, CloseConnection, DropConnection, LoginFailed, Ready, Reconnected, Warned
 from .requests import Frame
 from .states import NetworkReason, SessionState
 from .timers import TimerKind
 from .view import SessionView
+from .warnings import WarningCode
 
 __all__ = ["Connection"]
 
@@ -52,6 +53,7 @@ class Connection(SessionView):
             self._forget_connection()
             self._timers.clear()
             self._failure = failure
+            self._will_not_reconnect()
             if not self._was_ready:
                 self._events.append(LoginFailed(failure))
             elif error is not None:
@@ -106,7 +108,12 @@ class Connection(SessionView):
             if self._recovery.is_allowed:
                 self._replace(error, now, NetworkReason.NETWORK_LOST, at_once=True)
             else:
+                self._will_not_reconnect()
                 self._fail(error, now, lost=NetworkReason.NETWORK_LOST)
+
+    def _will_not_reconnect(self) -> None:
+        if self._was_ready and not self._recovery.is_allowed:
+            self._events.append(Warned(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT))
 
     # -- what the login came to, and the end ---------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ __all__ = [
     "renewed",
     "retries_of",
     "target_of",
+    "token_of",
 ]
 
 
@@ -63,6 +64,11 @@ def conversation_of(login: Login) -> str | None:
 def target_of(login: Login) -> str | None:
     """Whom every call of the session goes to; None if it goes where it is dialled to."""
     return login.target_id if isinstance(login, AnonymousLogin) else None
+
+
+def token_of(login: Login) -> str | None:
+    """The token that logs in, if it is one."""
+    return login.token if isinstance(login, CredentialLogin) else None
 
 
 def renewed(login: Login, *, reconnection: bool) -> Login:

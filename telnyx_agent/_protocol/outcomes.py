@@ -14,6 +14,7 @@ from .details import CallDetails
 from .requests import CallOptions
 from .states import AgentState, CallState, CallTerminationReason
 from .transcription import TranscriptionItem
+from .warnings import WarningCode
 from .widget import WidgetSettings
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "SessionEvent",
     "SessionUpdated",
     "TranscriptChanged",
+    "Warned",
     "WidgetSettingsChanged",
     "ended_by",
 ]
@@ -336,6 +338,21 @@ class FunctionCallReceived:
     arguments: str = attrs.field(repr=False)
 
 
+@attrs.frozen
+class Warned:
+    """Something is not as it should be, and goes on.
+
+    Attributes:
+        code: What.
+        call_id: The call that it is about, if any.
+        is_cleared: Whether it is over.
+    """
+
+    code: WarningCode
+    call_id: str | None = None
+    is_cleared: bool = False
+
+
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +401,7 @@ SessionEvent = (
     | FunctionCallReceived
     | MessageReceived
     | Malformed
+    | Warned
 )
 
 

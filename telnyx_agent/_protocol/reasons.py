@@ -1,4 +1,4 @@
-"""`describe`: why a call ended, in words that a user of an application understands.
+"""Why a call ended or was lost, as values; and `describe`: the same in words that a user of an application understands.
 
 Looked up by the cause's name first: Telnyx numbers some causes otherwise than FreeSWITCH (S20). The names are those of
 ITU-T Q.850 as FreeSWITCH spells them, and those that official SDKs make up themselves (protocol.md 3.4).
@@ -6,9 +6,74 @@ ITU-T Q.850 as FreeSWITCH spells them, and those that official SDKs make up them
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 
-__all__ = ["BY_CAUSE", "BY_CODE", "BY_SIP_CODE", "describe"]
+import attrs
+
+from ..errors import TxError
+
+__all__ = ["BY_CAUSE", "BY_CODE", "BY_SIP_CODE", "CallTerminationReason", "NetworkReason", "describe"]
+
+
+class NetworkReason(str, enum.Enum):
+    """Why a call is `RECONNECTING` or `DROPPED`. iOS and Android have the same three texts."""
+
+    NETWORK_SWITCH = "Network switched"
+    NETWORK_LOST = "Network lost"
+    SERVER_ERROR = "Server error"
+
+    @property
+    def description(self) -> str:
+        """The text. Android: `CallNetworkChangeReason.description`."""
+        return self.value
+
+    message = description
+    """Flutter's name for it."""
+
+
+@attrs.frozen
+class CallTerminationReason:
+    """Why a call ended. iOS: `CallTerminationReason`. Every field may be missing.
+
+    Attributes:
+        cause: The hang-up cause in words, such as `"USER_BUSY"`, as the server sent it. Compare this, not the number:
+            Telnyx's servers number some causes differently.
+        cause_code: The number that came with it.
+        sip_code: SIP status code, such as 486.
+        sip_reason: SIP reason phrase, such as `"Busy Here"`.
+        sip_call_id: SIP call id.
+        is_local: Whether your `hangup()` or `disconnect()` ended the call.
+        error: The error that ended the call, if it was one.
+    """
+
+    cause: str | None = None
+    cause_code: int | None = None
+    sip_code: int | None = None
+    sip_reason: str | None = None
+    sip_call_id: str | None = None
+    is_local: bool = False
+    error: TxError | None = attrs.field(default=None, eq=False)
+
+    @property
+    def description(self) -> str:
+        """Why the call ended, in a few words for people, such as `"the other side is busy"`.
+
+        From cause, code and SIP code; where these say nothing that is known, the error's text or the cause itself.
+        """
+        return describe(self.cause, self.cause_code, self.sip_code) or str(self)
+
+    def __str__(self) -> str:
+        """The best short text there is, as on Flutter: `SIP 404: Not Found`, or the cause, or the error's text."""
+        if self.sip_code is not None:
+            why = self.sip_reason or self.cause
+            return f"SIP {self.sip_code}: {why}" if why else f"SIP {self.sip_code}"
+        if self.sip_reason or self.cause:
+            return self.sip_reason or self.cause or ""
+        if self.error is not None:
+            return str(self.error)
+        return "no reason given" if self.cause_code is None else f"cause {self.cause_code}"
+
 
 BY_CAUSE: Mapping[str, str] = {
     "NORMAL_CLEARING": "the call was hung up",

@@ -30,7 +30,7 @@ from .ai_events import AiConversation
 from .assistant import SessionAssistant
 from .channel import CALL_COMMANDS, Pending, RequestKind
 from .connection import Connection
-from .credentials import Login
+from .credentials import Login, token_of
 from .inbox import Inbound
 from .jsonrpc import RequestId
 from .outcomes import ServerLocated, SessionUpdated
@@ -38,6 +38,7 @@ from .requests import CallOptions, Frame
 from .settings import SessionSettings
 from .states import NetworkReason
 from .timers import TimerKind
+from .token_watch import TokenWatch
 from .view import no_clock
 
 __all__ = ["Session", "SessionSettings"]
@@ -67,6 +68,7 @@ class Session(Connection, SessionAssistant):
         settings: SessionSettings | None = None,
     ) -> None:
         super().__init__(login, new_id, random, wall_clock, SessionSettings() if settings is None else settings)
+        self._token_watch = TokenWatch(self._timers, wall_clock, self._events.append)
         self._handlers: Mapping[type, Callable[[Any, float], None]] = {
             events.ClientReady: self._on_client_ready,
             events.GatewayReport: self._on_gateway,
@@ -114,6 +116,8 @@ class Session(Connection, SessionAssistant):
                 self._open_another(now)
             elif timer.kind is TimerKind.RECONNECT:
                 self._fail(self._login_error or self._recovery.exhausted(), now, lost=NetworkReason.NETWORK_LOST)
+            elif timer.kind is TimerKind.TOKEN:
+                self._token_watch.due()
             elif timer.kind in (TimerKind.AGENT, TimerKind.ANSWER):
                 self.conversation_timer_due(timer.kind, now)
             elif timer.about:
@@ -195,6 +199,7 @@ class Session(Connection, SessionAssistant):
             if pending.kind is RequestKind.LOGIN:
                 self._registration.login_accepted(now)
                 self._calls.logged_in(now)
+                self._watch_token(now)
             elif pending.kind is RequestKind.INVITE:
                 self._calls.invite_accepted(pending.about)
             elif pending.kind is RequestKind.ATTACH:
@@ -203,6 +208,7 @@ class Session(Connection, SessionAssistant):
                 self._calls.answer_accepted(pending.about, now)
             elif pending.kind is RequestKind.RELOGIN:
                 self._relogin.accepted()
+                self._watch_token(now)
             elif pending.kind is RequestKind.MESSAGE:
                 self._messages.confirmed(pending.about)
             elif pending.kind is RequestKind.BYE:
@@ -240,6 +246,9 @@ class Session(Connection, SessionAssistant):
             self._calls.answer_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.MESSAGE:
             self._conversation.refused(pending.about, refusal, now)
+
+    def _watch_token(self, now: float) -> None:
+        self._token_watch.logged_in(token_of(self._registration.login), now)
 
     def _log_in_again(self, pending: Pending, refusal: events.Refusal, now: float) -> None:
         """The server does not know our login any more (R16). An invite goes out again after the next one."""

@@ -19,8 +19,8 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
-from ..errors import LocalProtocolError, TxError
-from .reasons import describe
+from ..errors import LocalProtocolError
+from .reasons import CallTerminationReason, NetworkReason
 
 __all__ = [
     "CALL_TABLE",
@@ -287,56 +287,6 @@ CALL_TABLE: Mapping[CallStateKind, Mapping[CallInput, CallStateKind]] = {
 }
 
 
-class NetworkReason(str, enum.Enum):
-    """Why a call is `RECONNECTING` or `DROPPED`. iOS and Android have the same three texts."""
-
-    NETWORK_SWITCH = "Network switched"
-    NETWORK_LOST = "Network lost"
-    SERVER_ERROR = "Server error"
-
-
-@attrs.frozen
-class CallTerminationReason:
-    """Why a call ended. iOS: `CallTerminationReason`. Every field may be missing.
-
-    Attributes:
-        cause: The hang-up cause in words, such as `"USER_BUSY"`, as the server sent it. Compare this, not the number:
-            Telnyx's servers number some causes differently.
-        cause_code: The number that came with it.
-        sip_code: SIP status code, such as 486.
-        sip_reason: SIP reason phrase, such as `"Busy Here"`.
-        sip_call_id: SIP call id.
-        is_local: Whether your `hangup()` or `disconnect()` ended the call.
-        error: The error that ended the call, if it was one.
-    """
-
-    cause: str | None = None
-    cause_code: int | None = None
-    sip_code: int | None = None
-    sip_reason: str | None = None
-    sip_call_id: str | None = None
-    is_local: bool = False
-    error: TxError | None = attrs.field(default=None, eq=False)
-
-    @property
-    def description(self) -> str:
-        """Why the call ended, in a few words for people, such as `"the other side is busy"`.
-
-        From cause, code and SIP code; where these say nothing that is known, the error's text or the cause itself.
-        """
-        return describe(self.cause, self.cause_code, self.sip_code) or str(self)
-
-    def __str__(self) -> str:
-        """The best short text there is, as on Flutter: `SIP 404: Not Found`, or the cause, or the error's text."""
-        if self.sip_code is not None:
-            return f"SIP {self.sip_code}: {self.sip_reason}" if self.sip_reason else f"SIP {self.sip_code}"
-        if self.cause is not None:
-            return self.cause
-        if self.error is not None:
-            return str(self.error)
-        return "no reason given" if self.cause_code is None else f"cause {self.cause_code}"
-
-
 @attrs.frozen(eq=False, repr=False)
 class CallState:
     """The state of a call, with its reason where it has one. iOS: `CallState`.
@@ -386,6 +336,11 @@ class CallState:
         return cls(CallStateKind.DONE, termination_reason=reason)
 
     @property
+    def call_network_change_reason(self) -> NetworkReason | None:
+        """Android's name for `reason`: `callNetworkChangeReason`."""
+        return self.reason
+
+    @property
     def value(self) -> str:
         """The name of the state, such as `"NEW"`. iOS: `value`."""
         return self.kind.value
@@ -395,6 +350,31 @@ class CallState:
         if self.termination_reason is not None:
             return self.termination_reason.cause
         return None if self.reason is None else self.reason.value
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is `ACTIVE`. Flutter: `isActive`."""
+        return self.kind is CallStateKind.ACTIVE
+
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether it is `RECONNECTING`. Flutter: `isReconnecting`."""
+        return self.kind is CallStateKind.RECONNECTING
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it is `DROPPED`. Flutter: `isDropped`."""
+        return self.kind is CallStateKind.DROPPED
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is `DONE`. Flutter: `isDone`."""
+        return self.kind is CallStateKind.DONE
+
+    @property
+    def network_reason(self) -> NetworkReason | None:
+        """Flutter's name for `reason`."""
+        return self.reason
 
     @property
     def is_considered_active(self) -> bool:

@@ -28,6 +28,7 @@ class TimerKind(enum.Enum):
     AGENT = "look at what the agent does"
     ANSWER = "the answer to a question has settled"
     RECONNECT = "all attempts to reconnect together"
+    TOKEN = "the token expires soon"
 
 
 @attrs.frozen

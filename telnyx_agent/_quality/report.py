@@ -141,6 +141,10 @@ class ReportLog:
         self._seen: dict[str, list[float]] = {"jitter": [], "rtt": [], "mos": []}
         self._timings: dict[str, float] = {}
 
+    def set_interval(self, seconds: float) -> None:
+        """How long one entry of `stats` lasts, from the next on; 5 s at first. At least one sample is in each."""
+        self._window_length = seconds
+
     def event(self, name: str, at: float, /, **detail: str | float | bool | None) -> None:
         """Something happened. Beyond 500, those in the middle give way."""
         known = {key: value for key, value in detail.items() if value is not None}

@@ -11,7 +11,7 @@ import logging
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
@@ -21,9 +21,10 @@ import attrs
 
 from .._runtime.proxies import is_loopback
 from .._runtime.tls import tls_context
+from ..tx_config import LOG_LEVELS
 from .report import CallReport, utc_text
 
-__all__ = ["UploadIdentity", "post_report", "report_url", "upload_payload"]
+__all__ = ["UploadIdentity", "chosen_logs", "post_report", "report_url", "upload_payload"]
 
 _log = logging.getLogger("telnyx_agent.quality")
 
@@ -93,6 +94,13 @@ def upload_payload(report: CallReport, identity: UploadIdentity, host: str) -> d
         "stats": [dict(entry) for entry in report.stats],
         "logs": [_log_entry(report, event) for event in report.events],
     }
+
+
+def chosen_logs(logs: Sequence[dict[str, Any]], level: str, most: int) -> list[dict[str, Any]]:
+    """The latest entries of a level and those above it: `"debug"`, `"info"`, `"warn"` or `"error"`, as iOS has them."""
+    wanted = LOG_LEVELS[LOG_LEVELS.index(level) :]
+    chosen = [entry for entry in logs if entry["level"] in wanted]
+    return chosen[len(chosen) - most :] if most < len(chosen) else chosen
 
 
 def post_report(

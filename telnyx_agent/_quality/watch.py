@@ -141,6 +141,8 @@ class QualityWatch:
             said += self._look(rule, sample, now)
         if stats.only_host_candidates:
             said += self.raise_warning(WarningCode.ONLY_HOST_ICE_CANDIDATES)
+        if stats.gathering_timed_out:
+            said += self.raise_warning(WarningCode.ICE_GATHERING_TIMEOUT)
         return said + self._look_at_route(stats)
 
     def interrupted(self) -> None:

@@ -10,16 +10,30 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from .._flight import FlightSlot
 from .._protocol.redact import redacted_text
 from ..config import LogLevel
 from .third_party_logs import hide_secrets
 
-__all__ = ["ClientLog", "Sink"]
+__all__ = ["ClientLog", "Sink", "TxLogger"]
 
 Sink = Callable[[LogLevel, str, "BaseException | None"], None]
+
+
+class TxLogger(Protocol):
+    """An object that takes a client's log. iOS and Flutter: `log(level, message)`.
+
+    Android's form `log(level, tag, message, throwable)` will do as well. It is called where the callbacks run, one
+    message at a time, with those levels that `log_level` of the login, or `TxClient.set_log_level`, asks for; the
+    standard `logging` gets its records as ever. Frames come at `LogLevel.VERTO`, as `"> {...}"` for sent and
+    `"< {...}"` for received, without what is secret or was said. An exception that it raises is logged to
+    `telnyx_agent.delegate`.
+    """
+
+    def log(self, level: LogLevel, message: str, /) -> object:
+        """One message."""
 
 
 class ClientLog:

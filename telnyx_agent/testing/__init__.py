@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._frames import FrameRecord
     from ._live_call import CallRecord
     from .brain import Brain, Reply, ScriptedBrain
+    from .call_reports import PostedReport
     from .client_call import ClientCall
     from .ears import Ears, EnergyEars, PocketsphinxEars
     from .faults import Fault, FaultProxy, FaultRates, FaultRecord
@@ -50,6 +51,7 @@ _HOMES = {
     "Line": "_dialogue",
     "LocalAgent": "local_agent",
     "PocketsphinxEars": "ears",
+    "PostedReport": "call_reports",
     "RecordedEvent": "recording",
     "RecordingDelegate": "recording",
     "ReplayResult": "._replay",
@@ -85,6 +87,7 @@ __all__ = [
     "Line",
     "LocalAgent",
     "PocketsphinxEars",
+    "PostedReport",
     "RecordedEvent",
     "RecordingDelegate",
     "ReplayResult",

@@ -120,6 +120,8 @@ class Registry:
     def __init__(self, *, first_request_id: int) -> None:
         self.sessions: dict[str, ServerSession] = {}
         self.voice_sdk_ids: set[str] = set()
+        self.report_ids: set[str] = set()
+        """Keys of call reports, as given out with `REGED`."""
         self._request_id = first_request_id
         self._events: deque[CallEnded] = deque()
 

@@ -16,6 +16,7 @@ import attrs
 from websockets.asyncio.server import Server, serve
 from websockets.asyncio.server import ServerConnection as Socket
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from . import _events as ev
 from . import _ice
@@ -23,9 +24,11 @@ from ._credentials import Credentials
 from ._dialogue import Faculties
 from ._frames import FrameLog
 from ._live_call import CallRecord, LiveCall
+from ._posts import answer_post
 from ._registry import Registry
 from ._server_protocol import ServerConnection
-from ._sockets import Sockets
+from ._sockets import CountedConnection, Sockets
+from .call_reports import PostLog
 from .scenario import Scenario
 
 logger = logging.getLogger("telnyx_agent.testing")
@@ -72,12 +75,14 @@ class AgentServer:
         settings: How.
         faculties: Ears, brain and voice of all calls.
         frames: Where every frame is recorded.
+        posts: Where every call report is.
     """
 
-    def __init__(self, settings: Settings, faculties: Faculties, frames: FrameLog) -> None:
+    def __init__(self, settings: Settings, faculties: Faculties, frames: FrameLog, posts: PostLog) -> None:
         self._settings = settings
         self._faculties = faculties
         self._frames = frames
+        self._posts = posts
         self._random = random.SystemRandom()
         self._registry = Registry(first_request_id=self._random.randrange(10_000, 100_000))
         self._links: dict[int, Link] = {}
@@ -103,6 +108,7 @@ class AgentServer:
             close_timeout=CLOSE_TIMEOUT,
             logger=_sockets_logger,
             create_connection=self._sockets.connection_class,
+            process_request=self._process_request,
         )
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
@@ -124,6 +130,10 @@ class AgentServer:
         self._calls.clear()
 
     # -- sockets -------------------------------------------------------------------------------------------------------
+
+    def _process_request(self, socket: Socket, request: Request) -> Response | None:
+        assert isinstance(socket, CountedConnection)
+        return answer_post(socket, request, socket.post, self._registry.report_ids, self._posts)
 
     async def _serve(self, socket: Socket) -> None:
         """One connection from its upgrade to its end."""

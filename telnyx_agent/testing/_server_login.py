@@ -175,6 +175,7 @@ class LoginDesk:
         params: dict[str, Any] = {"state": state}
         if state == "REGED":
             params |= {"call_report_id": outbox.new_id(), "dc": "ams3-prod", "region": "eu-west"}
+            self._registry.report_ids.add(params["call_report_id"])
         if scenario.gateway_push:
             outbox.request("telnyx_rtc.gatewayState", params)
         else:

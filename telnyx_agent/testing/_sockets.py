@@ -10,6 +10,8 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.protocol import State
 
+from ._posts import PostReader
+
 
 class Sockets:
     """The TCP connections that are open, those that have not finished their handshake included.
@@ -25,7 +27,7 @@ class Sockets:
     @property
     def connection_class(self) -> Any:
         """For `serve(create_connection=...)`: makes connections that are counted here."""
-        return functools.partial(_CountedConnection, self)
+        return functools.partial(CountedConnection, self)
 
     def opened(self, connection: ServerConnection) -> None:
         """A TCP connection came."""
@@ -65,14 +67,21 @@ class Sockets:
             await self._none_left.wait()
 
 
-class _CountedConnection(ServerConnection):
+class CountedConnection(ServerConnection):
+    """Tells of its beginning and end, and takes posts."""
+
     def __init__(self, sockets: Sockets, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._sockets = sockets
+        self.post = PostReader()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._sockets.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if seen := self.post.feed(data):
+            super().data_received(seen)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -19,6 +19,7 @@ from ._credentials import Credentials
 from ._frames import FrameLog, FrameRecord
 from ._worker import Worker
 from .brain import Brain, ScriptedBrain
+from .call_reports import TakesReports
 from .client_call import CallsClients
 from .scenario import FunctionCall, HangUp, Scenario
 
@@ -51,7 +52,7 @@ def default_accept(target_id: str) -> bool:
     return bool(target_id.strip()) and not target_id.strip().lower().startswith("invalid")
 
 
-class LocalAgent(CallsClients):
+class LocalAgent(CallsClients, TakesReports):
     """A server that speaks Telnyx's protocol on a real WebSocket, and a voice agent over real WebRTC.
 
         with LocalAgent() as agent, TxClient() as client:
@@ -103,6 +104,7 @@ class LocalAgent(CallsClients):
     ) -> None:
         from ._faculties import make_faculties
 
+        super().__init__()
         self._scenario = scenario
         self._host = host
         self._wanted_port = port
@@ -199,7 +201,7 @@ class LocalAgent(CallsClients):
         )
         mind, hearing = Worker("telnyx-agent-local-brain"), Worker("telnyx-agent-local-ears")
         faculties = Faculties(self._brain, self._voice, self._ears, mind, hearing, self._barge_in)
-        server = AgentServer(settings, faculties, self._frames)
+        server = AgentServer(settings, faculties, self._frames, self._posts)
         stopping = asyncio.Event()
         try:
             port = await server.start()

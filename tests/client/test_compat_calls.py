@@ -59,7 +59,7 @@ def test_logging_in_by_any_name(mobile: TelnyxClient, agent: LocalAgent, login: 
         assert mobile.is_registered
         return
     called: list[object] = []
-    mobile.connect = lambda config: called.append(config)  # type: ignore[assignment,method-assign,misc]
+    mobile.connect = lambda config, servers=None: called.append(config)  # type: ignore[assignment,method-assign,misc]
     getattr(mobile, login)(config)
     assert called == [config]
 

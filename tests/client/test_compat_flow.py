@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import AuthenticationError, ClientConfigurationError, TxError, TxTimeoutError
+from telnyx_agent import AuthenticationError, ClientConfigurationError, ErrorCode, TxTimeoutError
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import (
     AiConversationResponse,
@@ -16,6 +16,7 @@ from telnyx_agent.compat import (
     Notification,
     ReceivedMessage,
     RingingResponse,
+    RtcErrorEvent,
     SocketError,
     SocketMethod,
     SocketResponse,
@@ -171,7 +172,8 @@ def test_named_events(agent: LocalAgent) -> None:
     over = threading.Event()
 
     def notified(notification: Notification) -> None:
-        log.append(f"{notification.type} {notification.call.state.kind.name}")
+        assert notification.call is not None
+        log.append(f"{notification.type} {notification.call.state}")
 
     def conversed(message: dict[str, Any]) -> None:
         if message["params"]["type"] == "response.done":
@@ -201,9 +203,9 @@ def test_named_events(agent: LocalAgent) -> None:
         assert item == client.client.transcript[1].id
         client.disconnect().result(PATIENCE)
     assert log[0] == "open"
-    assert "callUpdate ACTIVE" in log
+    assert "callUpdate active" in log
     assert "never" not in log
-    assert log[-2:] == ["callUpdate DONE", "close"]
+    assert log[-3:] == ["callUpdate hangup", "callUpdate destroy", "close"]
 
 
 CALL = "074e7e59-6859-4b8b-8743-83df82e7f776"
@@ -238,13 +240,14 @@ def test_options_of_login_and_call(agent: LocalAgent) -> None:
 
 def test_an_error_has_a_name(agent: LocalAgent) -> None:
     """`telnyx.error` gets the error."""
-    errors: list[TxError] = []
+    errors: list[RtcErrorEvent] = []
     login = {**LOGIN, "target_id": "invalid-1"}
     client = TelnyxRTC({"anonymous_login": login}, server_configuration=agent.configuration, audio=NullAudio())
     client.on("telnyx.error", errors.append)
     with client, pytest.raises(AuthenticationError):
         client.connect().result(PATIENCE)
-    assert [type(error) for error in errors] == [AuthenticationError]
+    assert [type(event.error) for event in errors] == [AuthenticationError]
+    assert [event.error.code for event in errors] == [ErrorCode.LOGIN_FAILED]
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,7 @@ def test_the_default_bound_is_five_seconds() -> None:
             assert "a=candidate:" in await peer.create_offer()
             assert 4.9 < time.monotonic() - begin < 5.5
             assert peer.only_host_candidates
+            assert (await peer.stats()).gathering_timed_out
             await peer.close()
 
     run(main)

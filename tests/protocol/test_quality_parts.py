@@ -308,6 +308,12 @@ def test_only_own_addresses_are_told_once() -> None:
     assert told(feed.run(20, only_host_candidates=True)) == [("ONLY_HOST_ICE_CANDIDATES", False)]
 
 
+def test_a_server_that_was_late_is_told_once() -> None:
+    """33002."""
+    feed = Feed()
+    assert told(feed.run(20, gathering_timed_out=True)) == [("ICE_GATHERING_TIMEOUT", False)]
+
+
 def test_another_way_is_told_each_time() -> None:
     """33008 is an event: nothing to clear."""
 

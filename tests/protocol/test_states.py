@@ -151,7 +151,7 @@ def test_reasons_belong_to_one_state() -> None:
     ("reason", "text"),
     [
         (CallTerminationReason("USER_BUSY", 17, 404, "Not Found"), "SIP 404: Not Found"),
-        (CallTerminationReason("USER_BUSY", sip_code=486), "SIP 486"),
+        (CallTerminationReason("USER_BUSY", sip_code=486), "SIP 486: USER_BUSY"),
         (CallTerminationReason("USER_BUSY", 17), "USER_BUSY"),
         (CallTerminationReason(error=CallError("no audio")), "no audio"),
         (CallTerminationReason(cause_code=809), "cause 809"),

@@ -230,8 +230,8 @@ def test_from_javascript(tmp_path: Path) -> None:
         "assistant: One moment, I will look that up.",
         "assistant: I looked it up: state shipped.",
     ]
-    assert "call ACTIVE" in lines
-    assert lines[-1] == "call DONE"
+    assert "call active" in lines
+    assert lines[-1] == "call destroy"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process alone")

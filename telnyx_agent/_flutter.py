@@ -1,0 +1,251 @@
+"""What only Flutter has: handlers that are set on the client, `call.callHandler`, and the names of its pages.
+
+Parts of `compat`'s `TelnyxClient` and `TelnyxCall`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import attrs
+
+from ._android import AndroidCall, AndroidClient, CallActions
+from ._javascript_call import RtcErrorEvent, RtcWarningEvent
+from ._socket_flow import InviteResponse, ReceivedMessage, SocketResponse, SocketStatus
+from .call import Call
+from .config import TxServerConfiguration
+from .errors import CallError
+
+if TYPE_CHECKING:
+    from ._connection_status import ConnectionStatus
+    from ._mobile import CredentialConfig, TokenConfig
+    from ._protocol.socket_health import SocketConnectionMetrics
+    from ._protocol.states import CallState
+    from ._runtime.futures import CommandFuture
+
+__all__ = [
+    "CallHandler",
+    "FlutterCall",
+    "FlutterCallActions",
+    "FlutterClient",
+    "TelnyxErrorConstants",
+    "TelnyxMessage",
+    "TelnyxSocketError",
+]
+
+
+class TelnyxErrorConstants:
+    """Flutter: `TelnyxErrorConstants`, what `TelnyxSocketError.error_code` may be."""
+
+    TOKEN_ERROR_CODE = -32000
+    CREDENTIAL_ERROR_CODE = -32001
+    CODEC_ERROR_CODE = -32002
+    GATEWAY_TIMEOUT_ERROR_CODE = -32003
+    GATEWAY_FAILED_ERROR_CODE = -32004
+
+
+@attrs.frozen
+class TelnyxSocketError:
+    """What `TelnyxClient.on_socket_error_received` gets. `error_code` is the server's; 0 for what is this side's."""
+
+    error_code: int | str = 0
+    error_message: str = "Generic error. Source unknown."
+
+
+@attrs.frozen
+class TelnyxMessage:
+    """What `TelnyxClient.on_socket_message_received` gets. `socket_method` compares with `SocketMethod`."""
+
+    socket_method: str
+    message: ReceivedMessage
+
+
+class CallHandler:
+    """Flutter: `call.callHandler`."""
+
+    def __init__(self, call: Call) -> None:
+        """Made by `TelnyxCall.call_handler`."""
+        self._call = call
+
+    @property
+    def on_call_state_changed(self) -> Callable[[CallState], object] | None:
+        """Flutter: `onCallStateChanged`; the same as `Call.on_state_changed`."""
+        return self._call.on_state_changed
+
+    @on_call_state_changed.setter
+    def on_call_state_changed(self, listener: Callable[[CallState], object] | None) -> None:
+        self._call.on_state_changed = listener
+
+
+class FlutterCall(AndroidCall):
+    """A call with Flutter's further names. Any thread."""
+
+    @property
+    def call_handler(self) -> CallHandler:
+        """Flutter: `callHandler`."""
+        return CallHandler(self)
+
+    @property
+    def muted(self) -> bool:
+        """Flutter: `muted`; the same as `is_muted`."""
+        return self.is_muted
+
+    @property
+    def held(self) -> bool:
+        """Flutter: `held`; the same as `is_held`."""
+        return self.is_held
+
+    def enable_speaker_phone(self, enable: bool) -> None:
+        """Flutter: `enableSpeakerPhone`. Without effect: there is no earpiece here; see `set_audio_out_device`."""
+
+
+class FlutterCallActions(CallActions):
+    """Flutter: `client.call`, whose methods are about the call that was placed, or came in, last."""
+
+    @property
+    def call_id(self) -> UUID | None:
+        """The call's id; None if there is none."""
+        call = self._latest()
+        return None if call is None else call.call_id
+
+    def dtmf(self, call_id: UUID | str | None, tone: str) -> CommandFuture[None]:
+        """`Call.dtmf` of that call, or of the last.
+
+        Raises:
+            CallError: There is none.
+        """
+        return self._required(call_id).dtmf(tone)
+
+    def on_mute_unmute_pressed(self) -> None:
+        """`Call.toggle_mute` of the last call."""
+        self._required().toggle_mute()
+
+    def on_hold_unhold_pressed(self) -> CommandFuture[None]:
+        """`Call.toggle_hold` of the last call."""
+        return self._required().toggle_hold()
+
+    def enable_speaker_phone(self, enable: bool) -> None:
+        """Without effect; see `TelnyxCall.enable_speaker_phone`."""
+
+    def end_call(self, call_id: UUID | str | Call | None = None) -> CommandFuture[None]:
+        """Hang up that call, or the last; turn it down if it rings."""
+        return self._required(call_id).hangup()
+
+    def _latest(self) -> Call | None:
+        return next(reversed(list(self._client.calls.values())), None)
+
+    def _required(self, call_id: UUID | str | Call | None = None) -> Call:
+        call = self._latest() if call_id is None else self._client._known(call_id)
+        if call is None:
+            raise CallError("there is no call")
+        return cast("Call", call)
+
+
+class FlutterClient(AndroidClient):
+    """A client with Flutter's handlers. They are called where callbacks run, with one argument; None takes one away."""
+
+    on_socket_message_received: Callable[[TelnyxMessage], object] | None = None
+    """Flutter: `onSocketMessageReceived`; logins, calls and the conversation. Every frame as it is:
+    `TxClientDelegate.on_socket_message`."""
+
+    on_socket_error_received: Callable[[TelnyxSocketError], object] | None = None
+    """Flutter: `onSocketErrorReceived`."""
+
+    on_telnyx_error: Callable[[RtcErrorEvent], object] | None = None
+    """Flutter: `onTelnyxError`; beside `on_socket_error_received`, never in its place."""
+
+    on_telnyx_warning: Callable[[RtcWarningEvent], object] | None = None
+    """Flutter: `onTelnyxWarning`."""
+
+    on_connection_state_changed: Callable[[ConnectionStatus], object] | None = None
+    """Flutter: `onConnectionStateChanged`."""
+
+    _on_metrics: Callable[[SocketConnectionMetrics], object] | None = None
+
+    def __init__(self, delegate: object | None = None, **options: Any) -> None:
+        super().__init__(delegate, **options)
+        self._audience.taps = (*self._audience.taps, self._to_flutter)
+
+    @property
+    def on_connection_metrics_update(self) -> Callable[[SocketConnectionMetrics], object] | None:
+        """Flutter: `onConnectionMetricsUpdate`."""
+        return self._on_metrics
+
+    @on_connection_metrics_update.setter
+    def on_connection_metrics_update(self, handler: Callable[[SocketConnectionMetrics], object] | None) -> None:
+        self._audience.tapped = self._audience.tapped | {"on_socket_metrics_changed"}
+        self._on_metrics = handler
+
+    @property
+    def call(self) -> FlutterCallActions:
+        """Android and Flutter: `client.call`, for what their pages do with the last call."""
+        return FlutterCallActions(self)
+
+    def create_call(self) -> FlutterCallActions:
+        """Flutter: `createCall()`, for `create_call().end_call(invite.call_id)`; the same as `call`."""
+        return FlutterCallActions(self)
+
+    def get_connection_status(self) -> ConnectionStatus:
+        """Flutter: `getConnectionStatus`; the same as `connection_status`."""
+        return self.connection_status
+
+    def connect_with_credential(
+        self, config: CredentialConfig, server_configuration: TxServerConfiguration | None = None
+    ) -> CommandFuture[None]:
+        """Flutter: `connectWithCredential`; see `connect`."""
+        return self.connect(config, server_configuration)
+
+    def connect_with_token(
+        self, config: TokenConfig, server_configuration: TxServerConfiguration | None = None
+    ) -> CommandFuture[None]:
+        """Flutter: `connectWithToken`; see `connect`."""
+        return self.connect(config, server_configuration)
+
+    def accept_call(
+        self,
+        call_id: UUID | str | Call | InviteResponse,
+        destination_number: str = "",
+        custom_headers: Mapping[str, str] | str | None = None,
+        debug: bool | str = False,
+        **options: Any,
+    ) -> Call:
+        """Take a call that rings. Android: `acceptCall(callId, destinationNumber, customHeaders, debug)`; Flutter:
+        `acceptCall(invite, callerName, callerNumber, clientState, ...)`.
+
+        Args:
+            call_id: The call, its id, or what came with the invitation.
+            destination_number: Ignored, as is Flutter's caller name: the call knows who calls whom.
+            custom_headers: SIP headers for the caller; a text is Flutter's caller number, and is ignored.
+            debug: As in `Call.answer`; a text is Flutter's client state, and is ignored.
+            options: `custom_headers` and `debug` in Flutter's order of arguments, by name; `muted_mic_on_start`, and
+                further arguments of `Call.answer`.
+
+        Raises:
+            CallError: There is no such call.
+        """
+        found: UUID | str | Call = call_id.call_id if isinstance(call_id, InviteResponse) else call_id
+        headers = None if isinstance(custom_headers, str) else custom_headers
+        return super().accept_call(found, "", headers, False if isinstance(debug, str) else debug, **options)
+
+    # -- inside, where callbacks run ---------------------------------------------------------------------------------
+
+    def _tell_flutter(self, response: SocketResponse) -> None:
+        """What has gone to Android's flow."""
+        data = response.data
+        if response.status is SocketStatus.ERROR and self.on_socket_error_received is not None:
+            error = TelnyxSocketError(response.error_code or 0, response.error_message or "")
+            self.on_socket_error_received(error)
+        elif data is not None and self.on_socket_message_received is not None:
+            self.on_socket_message_received(TelnyxMessage(data.method, data))
+
+    def _to_flutter(self, name: str, args: tuple[Any, ...]) -> None:
+        if name == "on_client_error" and self.on_telnyx_error is not None:
+            self.on_telnyx_error(RtcErrorEvent(args[0], self.session_id, args[0].call_id))
+        elif name == "on_client_warning" and self.on_telnyx_warning is not None and not args[0].is_cleared:
+            self.on_telnyx_warning(RtcWarningEvent(args[0], self.session_id, args[0].call_id))
+        elif name == "on_connection_state_changed" and self.on_connection_state_changed is not None:
+            self.on_connection_state_changed(args[0])
+        elif name == "on_socket_metrics_changed" and self._on_metrics is not None:
+            self._on_metrics(args[0])

@@ -1,0 +1,96 @@
+"""The call reports that clients have posted to the local agent, as they do to Telnyx. Any thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+__all__ = ["PostLog", "PostedReport", "TakesReports"]
+
+REPORTS_KEPT = 1000
+
+
+@attrs.frozen
+class PostedReport:
+    """A call report that a client has posted.
+
+    Attributes:
+        call_id: The call's id, of the header `x-call-id`.
+        report_id: The key that came with `REGED`, of `x-call-report-id`.
+        voice_sdk_id: Of `x-voice-sdk-id`.
+        status: What the client was answered: 200, 400 (a header is missing, or the body is no JSON object), 401 (no
+            session has this key) or 413 (more than 2 MB).
+        body: The report: `summary`, `stats`, `logs`; empty when it was not taken.
+    """
+
+    call_id: str
+    report_id: str = attrs.field(repr=False)
+    voice_sdk_id: str = attrs.field(repr=False)
+    status: int
+    body: dict[str, Any] = attrs.field(repr=False)
+
+
+class PostLog:
+    """All reports, oldest first. Any thread."""
+
+    def __init__(self) -> None:
+        self._reports: list[PostedReport] = []
+        self._changed = threading.Condition()
+
+    def add(self, report: PostedReport) -> None:
+        """Record one."""
+        with self._changed:
+            self._reports.append(report)
+            del self._reports[:-REPORTS_KEPT]
+            self._changed.notify_all()
+
+    def snapshot(self) -> tuple[PostedReport, ...]:
+        """What came up to now."""
+        with self._changed:
+            return tuple(self._reports)
+
+    def wait_for(self, predicate: Callable[[PostedReport], bool], timeout: float) -> PostedReport:
+        """The first of which something is true, as soon as there is one.
+
+        Raises:
+            TimeoutError: There was none in time.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                for report in self._reports:
+                    if predicate(report):
+                        return report
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise TimeoutError(f"no such call report within {timeout} s; there were {len(self._reports)}")
+                self._changed.wait(remaining)
+
+
+class TakesReports:
+    """The part of `LocalAgent` that knows them."""
+
+    def __init__(self) -> None:
+        self._posts = PostLog()
+
+    @property
+    def call_reports(self) -> tuple[PostedReport, ...]:
+        """Every call report that was posted to `/call_report`, oldest first, whether it was taken or not.
+
+        Clients post them with `TxClient(enable_call_reports=True)`, to the host and port of the WebSocket.
+        """
+        return self._posts.snapshot()
+
+    def wait_for_call_report(
+        self, predicate: Callable[[PostedReport], bool] = lambda report: True, timeout: float = 5.0
+    ) -> PostedReport:
+        """Wait until a call report looks as it should; reports of the past count.
+
+        Raises:
+            TimeoutError: None did.
+        """
+        return self._posts.wait_for(predicate, timeout)
