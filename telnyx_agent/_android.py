@@ -6,7 +6,7 @@ Parts of `compat`'s `TelnyxClient` and `TelnyxCall`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from .call import Call
 
 if TYPE_CHECKING:
     from ._connection_status import ConnectionStatus
+    from ._images import ImageSource
     from ._runtime.futures import CommandFuture
     from ._socket_flow import SocketResponseFlow
     from .compat import TelnyxCall
@@ -174,6 +175,17 @@ class AndroidClient(MobileClient):
     def is_socket_connected(self) -> bool:
         """Android: `isSocketConnected`; the same as `is_connected()`."""
         return self.is_connected()
+
+    def send_ai_assistant_message(
+        self,
+        message: str = "",
+        images: Iterable[ImageSource] = (),
+        *,
+        images_urls: Iterable[ImageSource] | None = None,
+        **options: Any,
+    ) -> CommandFuture[str]:
+        """As `AIAssistantManager.send_ai_assistant_message`; `images_urls` is Android's name for `images`."""
+        return super().send_ai_assistant_message(message, (*images, *(images_urls or ())), **options)
 
     @property
     def sessid(self) -> str:

@@ -15,7 +15,7 @@ from ._runtime.futures import CommandFuture
 from .call import Call
 from .client import TxClient
 from .config import LogLevel, Region, TxServerConfiguration
-from .errors import CallError, ClientConfigurationError
+from .errors import CallError, ClientConfigurationError, FailureReason
 from .tx_config import TxConfig
 
 if TYPE_CHECKING:
@@ -258,5 +258,6 @@ class MobileClient(TxClient):
     def _known(self, call_id: UUID | str | Call) -> Call:
         call = call_id if isinstance(call_id, Call) else self.get_call(call_id)
         if call is None:
-            raise CallError("there is no call with this id, or it is over", call_id=str(call_id))
+            over = CallError("there is no call with this id, or it is over", call_id=str(call_id))
+            raise over.because(FailureReason.CALL_NOT_FOUND)
         return call
