@@ -104,7 +104,8 @@ class TxClientDelegate:
         """
 
     def on_connection_state_changed(self, status: ConnectionStatus) -> None:
-        """The connection came further, or was lost; comes just before the callback that says so in particular.
+        """The connection came further, or was lost. Comes just before the callback that says so in particular, and
+        after `on_socket_disconnected`.
 
         Args:
             status: Now; also in `TxClient.connection_status`, which may be ahead of it.

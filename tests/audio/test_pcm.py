@@ -276,7 +276,7 @@ def test_clear_stops_speaking_at_once() -> None:
     device, stream = PcmAudio(), MemoryStream(tone(700, 10))
     device.start(stream)
     device.write(np.full(480_000, 1, np.int16))
-    stream.wait_captured(960)
+    stream.wait_captured(len(stream.captured) + 1920)
     device.clear()
     device.write(np.full(480, 2, np.int16))
     before = len(stream.captured)

@@ -174,6 +174,7 @@ def test_cancelling_an_await_loses_nothing(agent: LocalAgent) -> None:
             login.cancel()
             assert isinstance((await asyncio.gather(login, return_exceptions=True))[0], asyncio.CancelledError)
 
+            assert isinstance(await anext(events), ev.ConnectionStateChanged)
             assert isinstance(await anext(events), ev.SocketConnected)
             await asyncio.to_thread(client.sync.wait_until_ready, PATIENCE)
             call = client.new_call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 from collections.abc import Mapping
@@ -31,8 +32,8 @@ ONE_CONNECTION = SessionSettings(reconnect_timeout=0.0)
 
 
 def vector(name: str) -> dict[str, Any]:
-    """The frame of a vector."""
-    return next(one["json"] for one in VECTORS if one["name"] == name)
+    """The frame of a vector, to do with as one likes."""
+    return copy.deepcopy(next(one["json"] for one in VECTORS if one["name"] == name))
 
 
 class Script:

@@ -70,7 +70,7 @@ def _faults(recording: SessionRecording, secrets: re.Pattern[str]) -> Iterator[s
         yield f"{match[0]!r} is in a recording: ...{text[max(0, match.start() - 100) : match.end() + 60]}"
     if '"type":"unrecordable"' in text:
         yield "something could not be recorded"
-    delegate = RecordingDelegate(levels=True)
+    delegate = RecordingDelegate(levels=True, quality=True, messages=True)
     result = replay(path, delegate)
     if not result.is_complete or result.lines_left_out or result.callbacks != len(delegate.events):
         yield f"a recording is not complete: {result}"
