@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._images import ImageSource
+from ._protocol.error_codes import ErrorCode
 from ._protocol.states import CallDirection, CallState, CallStateKind
 from ._protocol.warnings import TxWarning
 from .errors import ClientConfigurationError, SocketConnectionError, TxError
@@ -28,6 +29,8 @@ __all__ = [
     "TelnyxIds",
     "audio_device_id",
     "headers_of",
+    "is_function_call_output_params",
+    "is_function_call_params",
     "refuse_unknown",
     "rtc_state",
 ]
@@ -53,6 +56,23 @@ def rtc_state(state: CallState, direction: CallDirection) -> str:
     """JavaScript's word for a state. There, only calls that come in are `ringing`."""
     own = _INBOUND if direction is CallDirection.INBOUND else _OUTBOUND
     return own.get(state.kind) or _STATES[state.kind]
+
+
+def is_function_call_params(params: object) -> bool:
+    """JavaScript: `isFunctionCallParams`: whether the params of a `telnyx.ai.conversation` event ask for a tool."""
+    return _is_item(params, "conversation.item.created", "function_call", ("call_id", "name", "arguments"))
+
+
+def is_function_call_output_params(params: object) -> bool:
+    """JavaScript: `isFunctionCallOutputParams`: whether they are a tool's result."""
+    return _is_item(params, "conversation.item.create", "function_call_output", ("call_id", "output"))
+
+
+def _is_item(params: object, kind: str, item_kind: str, texts: tuple[str, ...]) -> bool:
+    item = params.get("item") if isinstance(params, Mapping) and params.get("type") == kind else None
+    if not isinstance(item, Mapping) or item.get("type") != item_kind:
+        return False
+    return all(isinstance(item.get(name), str) for name in texts)
 
 
 def refuse_unknown(what: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -93,6 +113,22 @@ class RtcErrorEvent:
     call_id: str | None = None
     recoverable: bool = False
     """Always false: JavaScript's recovery of a browser's microphone permission has no counterpart."""
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the call or the connection cannot go on. JavaScript and Flutter: `event.error.fatal`."""
+        code = self._code
+        return code is None or code.is_fatal
+
+    @property
+    def name(self) -> str:
+        """Such as `"LOGIN_FAILED"`. JavaScript and Flutter: `event.error.name`."""
+        code = self._code
+        return type(self.error).__name__ if code is None else code.name
+
+    @property
+    def _code(self) -> ErrorCode | None:
+        return next((one for one in ErrorCode if one == self.error.code), None)
 
     def __str__(self) -> str:
         return str(self.error)
@@ -283,9 +319,7 @@ class RtcCall:
 
     def set_audio_in_device(self, device_id: int | str | None, muted: bool | None = None) -> CommandFuture[None]:
         """JavaScript: `setAudioInDevice(deviceId, muted)`; see `Call.set_audio_in_device`."""
-        if muted is not None:
-            self.call.set_mute(muted)
-        return self.call.set_audio_in_device(audio_device_id(device_id))
+        return self.call.set_audio_in_device(audio_device_id(device_id), muted)
 
     def set_audio_out_device(self, device_id: int | str | None) -> CommandFuture[None]:
         """JavaScript: `setAudioOutDevice`; see `Call.set_audio_out_device`."""

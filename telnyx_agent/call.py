@@ -22,6 +22,7 @@ from .errors import CallError
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from ._drivers.sound import CallSound
     from ._media.peer import MediaStats
     from ._media.turns import TurnLatency
     from ._runtime.futures import CommandFuture
@@ -82,17 +83,24 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
         """
         return self._port.with_sound(self._options.call_id, lambda sound: sound.exchange(device))
 
-    def set_audio_in_device(self, device: int | str | None) -> CommandFuture[None]:
+    def set_audio_in_device(self, device: int | str | None, muted: bool | None = None) -> CommandFuture[None]:
         """Choose another microphone. JavaScript: `setAudioInDevice`.
 
         Args:
             device: An index of `list_devices()`, a part of a name, or None for the system's default.
+            muted: Mute the call, or not, once the other microphone is in use; None leaves it as it is.
 
         Returns:
             A future, as that of `set_audio_device`; also in error when the call's device is not a sound card's. Where
             the call has no media, warning 33009 is raised too.
         """
-        future = self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"input": device}))
+
+        def switch(sound: CallSound) -> None:
+            sound.switch({"input": device})
+            if muted is not None:
+                self._bridge.muted = bool(muted)
+
+        future = self._port.with_sound(self._options.call_id, switch)
         future.add_done_callback(self._warn_of_skipped_change)
         return future
 

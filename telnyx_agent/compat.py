@@ -28,7 +28,14 @@ from ._flutter import (
 )
 from ._images import ImageSource
 from ._javascript import Notification, RtcConnection, SwEvent, TelnyxRTC
-from ._javascript_call import RtcCall, RtcErrorEvent, RtcWarningEvent, TelnyxIds
+from ._javascript_call import (
+    RtcCall,
+    RtcErrorEvent,
+    RtcWarningEvent,
+    TelnyxIds,
+    is_function_call_output_params,
+    is_function_call_params,
+)
 from ._javascript_devices import MediaDeviceInfo
 from ._mobile import CredentialConfig, TokenConfig
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
@@ -106,6 +113,8 @@ __all__ = [
     "TokenConfig",
     "TranscriptItem",
     "TranscriptUpdateFlow",
+    "is_function_call_output_params",
+    "is_function_call_params",
 ]
 
 

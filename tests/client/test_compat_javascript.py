@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import CallQualityMetrics, CallState, ClientConfigurationError, SocketConnectionError
+from telnyx_agent import CallQualityMetrics, CallState, ClientConfigurationError, SocketConnectionError, TxError
 from telnyx_agent.audio import DeviceInfo, NullAudio
 from telnyx_agent.compat import (
     MediaDeviceInfo,
@@ -21,6 +21,8 @@ from telnyx_agent.compat import (
     SwEvent,
     TelnyxIds,
     TelnyxRTC,
+    is_function_call_output_params,
+    is_function_call_params,
 )
 from telnyx_agent.quality import ErrorCode, WarningCode
 from telnyx_agent.testing import LocalAgent, Scenario
@@ -300,6 +302,31 @@ def test_receiving_and_responding_to_ai_conversation_events(agent: LocalAgent, l
             call.send_ai_conversation_message({"type": "function_call_output", "call_id": "c", "output": ""})
 
 
+CALL = {"type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("params", "is_call", "is_output"),
+    [
+        ({"type": "conversation.item.created", "item": CALL}, True, False),
+        ({"type": "conversation.item.create", "item": OUTPUT}, False, True),
+        ({"type": "conversation.item.create", "item": CALL}, False, False),
+        ({"type": "conversation.item.created", "item": OUTPUT}, False, False),
+        ({"type": "conversation.item.created"}, False, False),
+        ({"type": "conversation.item.created", "item": None}, False, False),
+        ({"type": "conversation.item.created", "item": {**CALL, "arguments": {}}}, False, False),
+        ({"type": "conversation.item.created", "item": {**CALL, "name": None}}, False, False),
+        ({"type": "conversation.item.create", "item": {**OUTPUT, "output": 1}}, False, False),
+        (None, False, False),
+    ],
+)
+def test_what_a_message_is(params: Any, is_call: bool, is_output: bool) -> None:
+    """`AIConversation.test.ts`: `isFunctionCallParams`, `isFunctionCallOutputParams`."""
+    assert is_function_call_params(params) is is_call
+    assert is_function_call_output_params(params) is is_output
+
+
 # -- error handling ----------------------------------------------------------------------------------------------------
 
 
@@ -311,7 +338,7 @@ def test_errors_have_numbers(agent: LocalAgent, log: Log) -> None:
         event = log.wait(bool)
         assert isinstance(event, RtcErrorEvent)
         assert event.error.code == ErrorCode.LOGIN_FAILED
-        assert not event.recoverable
+        assert (event.fatal, event.name, event.recoverable) == (True, "LOGIN_FAILED", False)
         assert SECRET not in repr(event)
 
 
@@ -343,6 +370,15 @@ def test_a_token_is_refreshed(agent: LocalAgent, log: Log) -> None:
         assert client._config.token == "a.new.token"
         with pytest.raises(ClientConfigurationError):
             client.login({"creds": {}})
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_an_event_says_whether_it_is_fatal(code: ErrorCode) -> None:
+    """`errors.test.ts`: the registry's default; an error without a number is fatal."""
+    event = RtcErrorEvent(TxError("x", code=int(code)), "session")
+    assert (event.fatal, event.name) == (code.is_fatal, code.name)
+    unknown = RtcErrorEvent(TxError("x"), "session")
+    assert (unknown.fatal, unknown.name) == (True, "TxError")
 
 
 # -- options -----------------------------------------------------------------------------------------------------------
@@ -436,6 +472,17 @@ def test_devices(agent: LocalAgent) -> None:
         assert device is not None
         assert getattr(device, "name", "") == "input 0 and output 1"
     assert TelnyxRTC.web_rtc_info()["supportWebRTC"]
+
+
+def test_a_microphone_that_cannot_be_had_leaves_the_mute_alone(talking_agent: LocalAgent) -> None:
+    """`AudioMuteState.test.ts`: `setAudioInDevice(deviceId, muted)` that fails."""
+    with rtc(talking_agent, anonymous_login=LOGIN) as client:
+        client.connect().result(PATIENCE)
+        call = client.new_call({"mutedMicOnStart": True})
+        call.call.wait_until_active(PATIENCE)
+        with pytest.raises(TxError):
+            call.set_audio_in_device("12345", False).result(PATIENCE)
+        assert call.is_audio_muted
 
 
 def test_checks_before_a_call(talking_agent: LocalAgent) -> None:
