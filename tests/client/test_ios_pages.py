@@ -550,3 +550,13 @@ def test_codecs_of_an_answer(talking_agent: LocalAgent, client: TxClient, delega
     stats = call.stats().result(PATIENCE)
     assert stats is not None
     assert stats.codec == "PCMU"
+
+
+def test_a_reconnection_that_fails() -> None:
+    """`callFailed(reconnectFailed)`: its reason, on the error that the client ends with."""
+    from telnyx_agent._protocol.recovery import Recovery
+    from telnyx_agent._protocol.settings import SessionSettings
+    from telnyx_agent._protocol.timers import Timers
+
+    recovery = Recovery(Timers(), SessionSettings(), lambda: 0.5, [].append)
+    assert described(recovery.exhausted()) == "socket reconnectFailed"
