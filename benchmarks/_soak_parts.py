@@ -15,6 +15,7 @@ import random
 import sys
 import threading
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -57,14 +58,14 @@ class Part:
     Attributes:
         name: Of the part.
         samples: What the process held, in order.
-        series: Seconds that things took, by what, as `(rounds, seconds)`.
+        times: Rounds and seconds by turns, by what; in arrays, as our own lists would count as what is left behind.
         outcomes: How often what happened.
         wrong: What must not be.
     """
 
     name: str
     samples: list[Sample] = attrs.field(factory=list)
-    series: dict[str, list[tuple[int, float]]] = attrs.field(factory=dict)
+    times: dict[str, array[float]] = attrs.field(factory=dict, repr=False)
     outcomes: Counter[str] = attrs.field(factory=Counter)
     wrong: list[str] = attrs.field(factory=list)
     began: float = attrs.field(factory=time.monotonic)
@@ -72,7 +73,15 @@ class Part:
     def took(self, what: str, rounds: int, seconds: float | None) -> None:
         """Note how long something took."""
         if seconds is not None and math.isfinite(seconds):
-            self.series.setdefault(what, []).append((rounds, seconds))
+            self.times.setdefault(what, array("d")).extend((rounds, seconds))
+
+    @property
+    def series(self) -> dict[str, list[tuple[int, float]]]:
+        """Seconds that things took, by what, as `(rounds, seconds)`."""
+        return {
+            what: [(round(one), two) for one, two in zip(v[::2], v[1::2], strict=True)]
+            for what, v in self.times.items()
+        }
 
     def sample(self, rounds: int, patience: float | None = None) -> None:
         """Take a sample, once what ends by itself has ended, or after `patience` seconds."""
@@ -465,7 +474,7 @@ def table(part: Part, most: int = 10) -> Iterator[tuple[object, ...]]:
     for one in picked:
         times = [_median(values, before, one.rounds) for values in list(part.series.values())[:2]]
         times += [None] * (2 - len(times))
-        cells = (one.threads, one.descriptors, one.tasks, one.live, f"{one.rss:.1f}")
+        cells = (one.threads, one.descriptors, one.tasks, one.live, f"{one.rss:.1f}", f"{one.held:.1f}")
         yield (part.name, one.rounds, f"{one.at / 60.0:.1f}", *cells, *times)
         before = one.rounds
 

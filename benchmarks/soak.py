@@ -45,8 +45,11 @@ _ABOUT = {
     "drops": "until the call is active again (the back-off is a second)",
     "starts": "start and stop together, and the stop alone",
 }
-_KEPT = ("telnyx_agent.TranscriptionItem", "telnyx_agent._protocol.transcription.TranscriptionItem")
-"""Grows with what is said."""
+_KEPT = (
+    *("telnyx_agent.TranscriptionItem", "telnyx_agent._protocol.transcription.TranscriptionItem"),
+    "telnyx_agent._quality.report._Window",
+)
+"""What one call keeps on purpose: what was said, and its report's entries, one for five seconds, 300 at most."""
 
 
 def report(part: Part, command: str) -> tuple[Report, bool]:
@@ -54,14 +57,27 @@ def report(part: Part, command: str) -> tuple[Report, bool]:
     is_talk = part.name == "drops"
     warm_up = _soak_parts.TALKATIVE + 0.05 if is_talk else _leaks.WARM_UP
     verdict = _leaks.judge(part.samples, WANTED, warm_up=warm_up, kept=_KEPT if is_talk else ())
-    record = attrs.asdict(part, filter=lambda attribute, value: attribute.name != "began")
+    record = attrs.asdict(part, filter=lambda attribute, value: attribute.name not in ("began", "times"))
+    record["series"] = part.series
     notes = [sentence(part, verdict)]
     notes.append("; ".join(f"{count} {what}" for what, count in sorted(part.outcomes.items())) + ".")
     notes.append(
         "Samples are taken when nothing is going on, after a garbage collection. Times in ms, median / longest since "
         f"the row before: {_ABOUT[part.name]}."
     )
-    columns = ("part", "done", "minutes", "threads", "descriptors", "tasks", "objects", "RSS MB", "time", "time 2")
+    columns = (
+        "part",
+        "done",
+        "minutes",
+        "threads",
+        "descriptors",
+        "tasks",
+        "objects",
+        "RSS MB",
+        "held MB",
+        "time",
+        "time 2",
+    )
     made = Report(
         name=f"soak_{part.name}",
         title=_TITLES[part.name],
@@ -80,11 +96,13 @@ def sentence(part: Part, verdict: Verdict) -> str:
     first, last = part.samples[0], part.samples[-1]
     outcome = "; ".join((*part.wrong[:5], *verdict.left)) or "nothing hung, was lost or left behind"
     memory = "too few samples for memory"
-    if verdict.memory is not None and verdict.per_round is not None:
+    if verdict.memory is not None and verdict.per_round is not None and verdict.as_found is not None:
         rate = (last.rounds - first.rounds) / max(1e-9, last.at - first.at) * 3600.0
         memory = (
             f"memory {_interval(verdict.memory, 'MB')} per hour of this work ({rate:.0f} an hour), "
-            f"{_interval(verdict.per_round, 'KB')} each: {verdict.memory_is} (wanted: less than {WANTED:g} MB per hour)"
+            f"{_interval(verdict.per_round, 'KB')} each: {verdict.memory_is} "
+            f"(wanted: less than {WANTED:g} MB per hour); "
+            f"with free pages that the allocator kept {_interval(verdict.as_found, 'MB')} per hour"
         )
     parts = {name: statistics.median(seconds for _, seconds in values) for name, values in part.series.items()}
     times = ", ".join(f"{1000 * seconds:.0f} ms {name}" for name, seconds in parts.items())
@@ -106,6 +124,7 @@ def draw(part: Part, path: Path) -> None:
         axes[0].plot(done, [getattr(sample, name) for sample in part.samples], label=name)
     axes[0].set_title(_TITLES[part.name])
     axes[1].plot(done, [sample.rss for sample in part.samples], label="RSS, MB")
+    axes[1].plot(done, [sample.held for sample in part.samples], label="without free pages, MB")
     for name, values in part.series.items():
         numbers, seconds = zip(*values, strict=True)
         axes[2].plot(numbers, seconds, ".", markersize=3, label=f"{name}, s")

@@ -61,8 +61,8 @@ class CallPort:
     answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
     ask: Callable[[str], CommandFuture[str]]
     forget_question: Callable[[CommandFuture[str]], None]
-    warn: Callable[[WarningCode, str], CommandFuture[None]]
     session_id: Callable[[], str]
+    warn: Callable[[WarningCode, str], CommandFuture[None]]
 
 
 class CallBase:

@@ -200,8 +200,8 @@ class ClientBase:
             on_delegate_thread=self._on_delegate_thread,
             ask=self._ask,
             forget_question=self._forget_question,
-            warn=self._warn,
             session_id=lambda: self._watch.get().session_id,
+            warn=self._warn,
         )
 
     def _answer(

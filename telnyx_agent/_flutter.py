@@ -209,6 +209,8 @@ class FlutterClient(AndroidClient):
         destination_number: str = "",
         custom_headers: Mapping[str, str] | str | None = None,
         debug: bool | str = False,
+        *,
+        muted_mic_on_start: bool = False,
         **options: Any,
     ) -> Call:
         """Take a call that rings. Android: `acceptCall(callId, destinationNumber, customHeaders, debug)`; Flutter:
@@ -219,15 +221,23 @@ class FlutterClient(AndroidClient):
             destination_number: Ignored, as is Flutter's caller name: the call knows who calls whom.
             custom_headers: SIP headers for the caller; a text is Flutter's caller number, and is ignored.
             debug: As in `Call.answer`; a text is Flutter's client state, and is ignored.
-            options: `custom_headers` and `debug` in Flutter's order of arguments, by name; `muted_mic_on_start`, and
-                further arguments of `Call.answer`.
+            muted_mic_on_start: Start muted.
+            options: `custom_headers` and `debug` in Flutter's order of arguments, by name, and further arguments of
+                `Call.answer`.
 
         Raises:
             CallError: There is no such call.
         """
         found: UUID | str | Call = call_id.call_id if isinstance(call_id, InviteResponse) else call_id
         headers = None if isinstance(custom_headers, str) else custom_headers
-        return super().accept_call(found, "", headers, False if isinstance(debug, str) else debug, **options)
+        return super().accept_call(
+            found,
+            "",
+            headers,
+            False if isinstance(debug, str) else debug,
+            muted_mic_on_start=muted_mic_on_start,
+            **options,
+        )
 
     # -- inside, where callbacks run ---------------------------------------------------------------------------------
 

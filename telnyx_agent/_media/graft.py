@@ -4,7 +4,8 @@
   arrival and gives aiortc nothing to decode. aiortc's decoder thread, which then has nothing to do, is sent home.
 - Candidates: an instance attribute in place of the ICE connection's `get_component_candidates`, so that gathering ends
   in time whatever the servers do, and finds loopback where there is nothing else.
-- The negotiated codecs, the checks that still go on when a call ends, and the sockets when closing takes too long.
+- The negotiated codecs, the checks that still go on when a call ends, the sockets when closing takes too long, and the
+  tasks that would be started after it.
 - Each packet's way through aiortc, which `rtp.py` shortens.
 
 `check()` compares all of it with the installed versions before the first call.
@@ -34,7 +35,7 @@ from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, 
 
 __all__ = [
     *("abort", "bound_gathering", "check", "described_candidates", "intercept", "negotiated_codecs", "path_answers"),
-    *("release_decoder", "stop_checks"),
+    *("release_decoder", "start_no_more", "stop_checks"),
 ]
 
 _log = logging.getLogger("telnyx_agent.media")
@@ -83,9 +84,17 @@ def _differences() -> list[str]:
             "aioice.Connection keeps other books about its checks",
             _takes(ice.check_start_task, {"pair"}) and "_check_list" in _names(ice.__init__),
         ),
+        ("RTCPeerConnection starts its media otherwise", {"send", "receive"} <= _names(_connect_of(RTCPeerConnection))),
+        ("aioice.Connection keeps consent otherwise", "query_consent" in _names(ice.connect)),
         ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )
     return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
+
+
+def _connect_of(connection: type[RTCPeerConnection]) -> Callable[..., Any]:
+    """What aiortc runs in a task of its own once both descriptions are known."""
+    found: Callable[..., Any] = getattr(connection, "_RTCPeerConnection__connect")  # noqa: B009 - mypy knows no such name
+    return found
 
 
 def _takes(function: Callable[..., Any], parameters: set[str]) -> bool:
@@ -318,6 +327,24 @@ async def stop_checks(connection: RTCPeerConnection) -> None:
             refuse(pair)
     if stopped:
         await asyncio.wait(stopped)
+
+
+def start_no_more(connection: RTCPeerConnection) -> None:
+    """Let nothing of a connection that is about to be closed begin: sender, receiver, consent checks.
+
+    aiortc connects in a task that `connection.close()` neither stops nor awaits. Where ICE or the DTLS handshake comes
+    to its end meanwhile, that task would start them after they were stopped, and nobody would ever stop them again.
+    """
+
+    async def refuse(*parameters: object) -> None:
+        """In the place of `send`, `receive` and `query_consent`."""
+
+    for transceiver in connection.getTransceivers():
+        sender: Any = transceiver.sender
+        receiver: Any = transceiver.receiver
+        sender.send = receiver.receive = refuse
+        ice: Any = transceiver.receiver.transport.transport.iceGatherer._connection
+        ice.query_consent = refuse
 
 
 def abort(connection: RTCPeerConnection) -> None:

@@ -389,6 +389,7 @@ class MediaPeer:
             self._report("closed")
 
     async def _close_connection(self) -> None:
+        graft.start_no_more(self._pc)
         if self._negotiating is not None:
             self._negotiating.cancel()
             # Whoever waited for it has had its error, or has been cancelled and does not want it.

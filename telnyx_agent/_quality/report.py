@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from array import array
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,12 +35,6 @@ class MetricSummary:
     min: float
     max: float
     avg: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> MetricSummary | None:
-        """Of the values that are known; None if there are none."""
-        known = [value for value in values if math.isfinite(value)]
-        return cls(min(known), max(known), math.fsum(known) / len(known)) if known else None
 
 
 @attrs.frozen
@@ -107,21 +103,88 @@ def utc_text(when: datetime) -> str:
     return when.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-@attrs.frozen
+_COUNTERS = (
+    *("packets_sent", "bytes_sent", "packets_received", "bytes_received", "packets_lost"),
+    *("remote_packets_lost", "remote_packets_sent"),
+)
+_PLAYOUT_COUNTERS = (
+    *("packets_discarded", "packets_late", "jitter_buffer_delay", "jitter_buffer_emitted_count"),
+    *("total_samples", "concealed_samples", "concealment_events"),
+)
+_SENT, _RECEIVED = _COUNTERS.index("bytes_sent"), _COUNTERS.index("bytes_received")
+_MEANS = ("level in", "level out", "jitter", "round trip")
+
+
+def _counters(stats: MediaStats) -> array[float]:
+    """What an entry of `stats` tells of a snapshot, NaN where it is not known. A snapshot takes ten times the room."""
+    values = [getattr(stats, name) for name in _COUNTERS] + [getattr(stats.playout, name) for name in _PLAYOUT_COUNTERS]
+    return array("d", [math.nan if value is None else value for value in values])
+
+
+@attrs.define
 class _Window:
-    """The samples of one entry of `stats`; `before` is the snapshot at its beginning."""
+    """One entry of `stats`, in numbers only and of one size, however long it lasts."""
 
     begin: float
     end: float
-    before: MediaStats
-    after: MediaStats
-    samples: tuple[tuple[float, float, float, float], ...]
-    """Of each sample: level in, level out, jitter, round trip."""
+    sent: float
+    """Bytes, before it."""
+    received: float
+    """Bytes, before it."""
+    after: array[float]
+    """The counters at its end."""
+    totals: array[float] = attrs.field(factory=lambda: array("d", bytes(8 * len(_MEANS))))
+    """Sums of what is given as a mean."""
+    known: array[int] = attrs.field(factory=lambda: array("L", [0] * len(_MEANS)))
+    """Of how many samples."""
+
+    @classmethod
+    def at(cls, begin: float, counters: array[float]) -> _Window:
+        """One that begins with a snapshot."""
+        return cls(begin, begin, counters[_SENT], counters[_RECEIVED], counters)
+
+    def add(self, at: float, after: array[float], seen: Sequence[float]) -> None:
+        """One more sample."""
+        self.end, self.after = at, after
+        for index, value in enumerate(seen):
+            if math.isfinite(value):
+                self.totals[index] += value
+                self.known[index] += 1
+
+    def count_from(self, counters: array[float]) -> None:
+        """A new peer connection counts from zero, or from what it has had before its first sample."""
+        self.sent += counters[_SENT] - self.after[_SENT]
+        self.received += counters[_RECEIVED] - self.after[_RECEIVED]
+        self.after = counters
 
     def joined(self, later: _Window) -> _Window:
-        # Means of means: as many as there would be in one window.
-        samples = (self.samples + later.samples)[::2]
-        return _Window(self.begin, later.end, self.before, later.after, samples)
+        totals = array("d", map(operator.add, self.totals, later.totals))
+        known = array("L", map(operator.add, self.known, later.known))
+        sent = self.sent - self.after[_SENT] + later.sent
+        received = self.received - self.after[_RECEIVED] + later.received
+        return _Window(self.begin, later.end, sent, received, later.after, totals, known)
+
+    def means(self) -> list[float | None]:
+        """As `_MEANS`."""
+        return [total / count if count else None for total, count in zip(self.totals, self.known, strict=True)]
+
+
+@attrs.define
+class _Running:
+    """The extremes and the mean of one quantity, without its values."""
+
+    min: float = math.inf
+    max: float = -math.inf
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        self.min, self.max = min(self.min, value), max(self.max, value)
+        self.total += value
+        self.count += 1
+
+    def summary(self) -> MetricSummary | None:
+        return MetricSummary(self.min, self.max, self.total / self.count) if self.count else None
 
 
 class ReportLog:
@@ -138,7 +201,7 @@ class ReportLog:
         self._window_length = WINDOW
         self._last: MediaStats | None = None
         self._metrics = CallQualityMetrics.empty()
-        self._seen: dict[str, list[float]] = {"jitter": [], "rtt": [], "mos": []}
+        self._seen = {name: _Running() for name in ("jitter", "rtt", "mos")}
         self._timings: dict[str, float] = {}
 
     def set_interval(self, seconds: float) -> None:
@@ -167,20 +230,22 @@ class ReportLog:
         for name, values in self._seen.items():
             value = getattr(metrics, name)
             if math.isfinite(value) and stats.packets_received:
-                values.append(value)
+                values.add(value)
         before, self._last, self._metrics = self._last, stats, metrics
-        if before is None or stats.packets_sent < before.packets_sent:
-            # The first, or a new peer connection, which counts from zero.
-            self._close_window()
-            self._open = _Window(at, at, stats, stats, ())
+        counters = _counters(stats)
+        if before is None:
+            self._open = _Window.at(at, counters)
             return
-        seen = (metrics.inbound_audio_level, metrics.outbound_audio_level, stats.jitter, metrics.rtt)
         window = self._open
         assert window is not None
-        self._open = attrs.evolve(window, end=at, after=stats, samples=(*window.samples, seen))
+        if stats.packets_sent < before.packets_sent:
+            window.count_from(counters)
+            return
+        seen = (metrics.inbound_audio_level, metrics.outbound_audio_level, stats.jitter, metrics.rtt)
+        window.add(at, counters, seen)
         if at - window.begin >= self._window_length - 0.01:
             self._close_window()
-            self._open = _Window(at, at, stats, stats, ())
+            self._open = _Window.at(at, counters)
 
     def report(
         self,
@@ -193,9 +258,9 @@ class ReportLog:
     ) -> CallReport:
         """All of it until now."""
         windows = [*self._windows]
-        if self._open is not None and self._open.samples:
+        if self._open is not None and self._open.end > self._open.begin:
             windows.append(self._open)
-        mos = MetricSummary.of(self._seen["mos"])
+        mos = self._seen["mos"].summary()
         metrics = self._metrics.to_dict()
         totals = {name: metrics[name] for name in _TOTALS if metrics[name] is not None}
         return CallReport(
@@ -207,8 +272,8 @@ class ReportLog:
             timings=dict(self._timings),
             codec=None if self._last is None else self._last.codec,
             ended_by=dict(ended_by or {}),
-            jitter=MetricSummary.of(self._seen["jitter"]),
-            rtt=MetricSummary.of(self._seen["rtt"]),
+            jitter=self._seen["jitter"].summary(),
+            rtt=self._seen["rtt"].summary(),
             mos=mos,
             quality=get_quality(math.nan if mos is None else mos.avg).value,
             totals=totals,
@@ -222,57 +287,51 @@ class ReportLog:
 
     def _close_window(self) -> None:
         window, self._open = self._open, None
-        if window is None or not window.samples:
+        if window is None or window.end <= window.begin:
             return
         self._windows.append(window)
         if len(self._windows) >= _MOST_ENTRIES:
             pairs = zip(self._windows[::2], self._windows[1::2], strict=False)
             self._windows = [first.joined(second) for first, second in pairs]
             self._window_length *= 2
-            self._seen = {name: values[::2] for name, values in self._seen.items()}
 
     def _entry(self, window: _Window) -> dict[str, Any]:
         seconds = max(0.001, window.end - window.begin)
-        before, after = window.before, window.after
-        inbound, outbound, jitter, rtt = (_mean(values) for values in zip(*window.samples, strict=True))
-        playout, audio = after.playout, after
-        received, sent = after.bytes_received - before.bytes_received, after.bytes_sent - before.bytes_sent
+        inbound, outbound, jitter, rtt = window.means()
+        names = (*_COUNTERS, *_PLAYOUT_COUNTERS)
+        now = dict(zip(names, window.after, strict=True))
+        lost, sent = now["remote_packets_lost"], now["remote_packets_sent"]
         return {
             "intervalStartUtc": utc_text(self._started_at + timedelta(seconds=window.begin)),
             "intervalEndUtc": utc_text(self._started_at + timedelta(seconds=window.end)),
             "audio": {
                 "outbound": {
-                    "packetsSent": audio.packets_sent,
-                    "bytesSent": audio.bytes_sent,
+                    "packetsSent": int(now["packets_sent"]),
+                    "bytesSent": int(now["bytes_sent"]),
                     "audioLevelAvg": outbound,
-                    "bitrateAvg": round(8 * sent / seconds),
+                    "bitrateAvg": round(8 * (now["bytes_sent"] - window.sent) / seconds),
                 },
                 "inbound": {
-                    "packetsReceived": audio.packets_received,
-                    "bytesReceived": audio.bytes_received,
-                    "packetsLost": audio.packets_lost,
-                    "packetsDiscarded": playout.packets_discarded + playout.packets_late,
-                    "jitterBufferDelay": playout.jitter_buffer_delay,
-                    "jitterBufferEmittedCount": playout.jitter_buffer_emitted_count,
-                    "totalSamplesReceived": playout.total_samples,
-                    "concealedSamples": playout.concealed_samples,
-                    "concealmentEvents": playout.concealment_events,
+                    "packetsReceived": int(now["packets_received"]),
+                    "bytesReceived": int(now["bytes_received"]),
+                    "packetsLost": int(now["packets_lost"]),
+                    "packetsDiscarded": int(now["packets_discarded"] + now["packets_late"]),
+                    "jitterBufferDelay": now["jitter_buffer_delay"],
+                    "jitterBufferEmittedCount": int(now["jitter_buffer_emitted_count"]),
+                    "totalSamplesReceived": int(now["total_samples"]),
+                    "concealedSamples": int(now["concealed_samples"]),
+                    "concealmentEvents": int(now["concealment_events"]),
                     "audioLevelAvg": inbound,
                     "jitterAvg": None if jitter is None else 1000 * jitter,
-                    "bitrateAvg": round(8 * received / seconds),
+                    "bitrateAvg": round(8 * (now["bytes_received"] - window.received) / seconds),
                 },
             },
             "connection": {} if rtt is None else {"roundTripTimeAvg": rtt},
             "remoteRtcp": {
-                "inbound": {} if after.remote_packets_lost is None else {"packetsLost": after.remote_packets_lost},
-                "outbound": {} if after.remote_packets_sent is None else {"packetsSent": after.remote_packets_sent},
+                "inbound": {} if math.isnan(lost) else {"packetsLost": int(lost)},
+                "outbound": {} if math.isnan(sent) else {"packetsSent": int(sent)},
             },
         }
 
 
 _TOTALS = ("inboundAudio", "outboundAudio", "remoteInboundAudio", "remoteOutboundAudio")
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    known = [value for value in values if math.isfinite(value)]
-    return math.fsum(known) / len(known) if known else None

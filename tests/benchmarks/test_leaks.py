@@ -27,7 +27,8 @@ def samples(count: int = 40, step: int = 20, **growth: Callable[[int], float]) -
             threads=int(figure.get("threads", 7)),
             descriptors=int(figure.get("descriptors", 12)),
             tasks=int(figure.get("tasks", 3)),
-            rss=figure.get("rss", 100.0),
+            rss=figure.get("rss", 100.0) + figure.get("free", 0.0),
+            held=figure.get("rss", 100.0),
             objects={"aiortc.Thing": int(figure.get("objects", 50))},
         )
 

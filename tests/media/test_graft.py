@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ from typing import Any
 import aioice
 import aiortc
 import pytest
-from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpreceiver import StreamStatistics
 
@@ -52,6 +55,8 @@ def _changed(*args: Any, **kwargs: Any) -> None:
         (aioice.ice, "server_reflexive_candidate", "server_reflexive_candidate has changed"),
         (aioice.Connection, "build_request", "aioice.Connection has no build_request"),
         (aioice.Connection, "check_start_task", "aioice.Connection keeps other books about its checks"),
+        (RTCPeerConnection, "_RTCPeerConnection__connect", "RTCPeerConnection starts its media otherwise"),
+        (aioice.Connection, "connect", "aioice.Connection keeps consent otherwise"),
         (aioice.ice.StunProtocol, "request", "aioice's StunProtocol has no request"),
         (RTCRtpReceiver, "_handle_rtp_packet", "RTCRtpReceiver keeps other statistics"),
         (StreamStatistics, "add", "StreamStatistics takes other packets"),
@@ -138,3 +143,47 @@ def test_checks_of_a_call_that_ends_are_stopped() -> None:
         await ours.close()
 
     run(main)
+
+
+@pytest.mark.parametrize("victim", [0, 1], ids=["offering", "answering"])
+@pytest.mark.parametrize("datagram", [1, 2, 3, 4, 5, 6])
+def test_nothing_begins_after_the_close(monkeypatch: pytest.MonkeyPatch, datagram: int, victim: int) -> None:
+    """Closed while ICE or the DTLS handshake is about to come to its end, at each of its first datagrams."""
+    received = aioice.ice.StunProtocol.datagram_received
+
+    async def main(turns: int) -> None:
+        def nothing(state: str) -> None:
+            """Nobody listens."""
+
+        before = asyncio.all_tasks()
+        peers = [MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=nothing) for _ in range(2)]
+        ours: Any = peers[victim]._transceiver.receiver.transport.transport.iceGatherer._connection
+        reached = asyncio.Event()
+        count = 0
+
+        def counted(protocol: Any, data: Any, address: Any) -> None:
+            nonlocal count
+            count += protocol.receiver is ours
+            if count == datagram:
+                reached.set()
+            received(protocol, data, address)
+
+        async def close_after(turns: int) -> None:
+            await reached.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await peers[victim].close()
+
+        monkeypatch.setattr(aioice.ice.StunProtocol, "datagram_received", counted)
+        closing = asyncio.ensure_future(close_after(turns))
+        answer = await peers[1].create_answer(await peers[0].create_offer())
+        with contextlib.suppress(MediaError):  # it may be closed already
+            await peers[0].accept_answer(answer)
+        await asyncio.wait({closing}, timeout=0.5)  # it may have been fewer datagrams
+        closing.cancel()
+        for peer in peers:
+            await peer.close()
+        await until(lambda: asyncio.all_tasks() == before, 3.0)
+
+    for turns in range(4):
+        run(functools.partial(main, turns))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import math
+import sys
 from datetime import datetime, timezone
+from types import FunctionType, ModuleType
 from typing import Any
 
 import attrs
@@ -443,6 +446,48 @@ def test_a_report_is_bounded_and_covers_the_whole_call() -> None:
     for number in range(2000):
         log.event("state", float(number), state="ACTIVE")
     assert len(log.report("ACTIVE", 2000.0).events) == 500
+
+
+def room_of(log: ReportLog) -> int:
+    """Bytes of all that it holds."""
+    seen: dict[int, object] = {}
+    waiting: list[object] = [vars(log)]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen and not isinstance(one, type | ModuleType | FunctionType):
+            seen[id(one)] = one
+            waiting += gc.get_referents(one)
+    return sum(map(sys.getsizeof, seen.values()))
+
+
+def test_what_a_report_keeps_does_not_grow_with_the_call() -> None:
+    """What 300 entries take is all that ten hours take, and extremes of the beginning are not forgotten."""
+    assert room_of(gathered(36000)) < 200_000
+    log = gathered(10)
+    bad = attrs.evolve(stats(11), jitter=0.5)
+    log.sample(bad, quality_metrics(bad, stats(10)), 11.0)
+    for second in range(12, 9000):
+        now = stats(second)
+        log.sample(now, quality_metrics(now, stats(second - 1)), float(second))
+    jitter = log.report("ACTIVE", 9000.0).jitter
+    assert jitter is not None
+    assert jitter.max == 0.5
+
+
+def test_entries_that_are_joined_keep_their_means_and_rates() -> None:
+    """The mean of all samples, also where a new peer connection began to count from zero."""
+    log = ReportLog(CALL_ID, "outbound", BEGIN)
+    before = None
+    for second in range(3001):
+        now = stats(second % 1000)  # a new connection every 1,000 s
+        log.sample(now, quality_metrics(now, before), float(second))
+        before = now
+    entries = log.report("ACTIVE", 3000.0).stats
+    assert len(entries) <= 300
+    rates = [entry["audio"]["outbound"]["bitrateAvg"] for entry in entries]
+    assert rates[0] == rates[1] == 40000
+    assert all(0 < rate <= 40000 for rate in rates)
+    assert {round(entry["audio"]["inbound"]["jitterAvg"], 6) for entry in entries} == {2.0}
 
 
 def test_a_call_without_media_has_a_report() -> None:
