@@ -71,6 +71,7 @@ class MediaChoices:
 
         for name, source in (("ringback", self.ringback), ("ringtone", self.ringtone)):
             if source is not None:
+                from ._drivers import ring  # noqa: F401 - now: when somebody calls, the loop needs it
                 from .audio.tones import check_ring_source  # numpy comes with it
 
                 check_ring_source(name, source)

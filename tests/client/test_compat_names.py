@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
+import attrs
 import pytest
 
-from telnyx_agent import CallError
+from telnyx_agent import CallError, SocketConnectionMetrics
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import (
     ByeResponse,
@@ -15,9 +18,10 @@ from telnyx_agent.compat import (
     SocketResponse,
     SocketStatus,
     TelnyxClient,
+    TelnyxRTC,
     TokenConfig,
 )
-from telnyx_agent.testing import LocalAgent, RecordingDelegate
+from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 PATIENCE = 20.0
 
@@ -28,7 +32,7 @@ def test_a_token_logs_in_by_any_name(login: str) -> None:
     config = TokenConfig(sip_token="a.secret.token")
     called: list[object] = []
     with TelnyxClient(audio=NullAudio()) as client:
-        client.connect = lambda config: called.append(config)  # type: ignore[assignment,method-assign,misc]
+        client.connect = lambda config, *rest: called.append(config)  # type: ignore[assignment,method-assign]
         getattr(client, login)(config)
     assert called == [config]
 
@@ -52,6 +56,7 @@ def test_the_factories_of_a_response() -> None:
     ]
     assert [response.data for response in responses] == [None, None, message, None, None]
     assert (responses[3].error_message, responses[3].error_code) == ("it failed", -32001)
+    assert SocketResponse.ai_conversation(message) == SocketResponse.message_received(message)
     assert SocketStatus["MESSAGE_RECEIVED"] is SocketStatus.MESSAGERECEIVED
 
 
@@ -129,3 +134,34 @@ def test_the_audio_path_by_flutters_name(talking_agent: LocalAgent, delegate: Re
         delegate.wait_for(
             "on_call_state_updated", PATIENCE, count=2, predicate=lambda state, _: state.value == "ACTIVE"
         )
+
+
+def test_the_flow_of_the_sockets_metrics() -> None:
+    """`socketConnectionMetricsFlow`: a value for each ping, the last one for who comes later."""
+    scenario = attrs.evolve(Scenario.fast(), ping_interval=0.2)
+    measured = threading.Event()
+
+    def collect(metrics: SocketConnectionMetrics) -> None:
+        if metrics.total_pings >= 2:
+            measured.set()
+
+    with LocalAgent(voice="silent", ears="deaf", scenario=scenario, media=False) as agent:
+        with TelnyxClient(audio=NullAudio()) as client:
+            client.socket_connection_metrics_flow.collect(collect)
+            client.connect_anonymously(agent.configuration, "assistant-1").result(PATIENCE)
+            assert measured.wait(PATIENCE)
+            assert client.socket_connection_metrics_flow.replay is not None
+
+
+def test_javascript_hears_again(agent: LocalAgent) -> None:
+    """`call.deaf()`, `call.undeaf()`, `call.toggleDeaf()`."""
+    login = {"target_type": "ai_assistant", "target_id": "assistant-1"}
+    with TelnyxRTC({"anonymous_login": login}, server_configuration=agent.configuration, audio=NullAudio()) as client:
+        client.connect().result(PATIENCE)
+        call = client.new_call({"destinationNumber": ""})
+        call.call.wait_until_active(PATIENCE)
+        deaf = []
+        for change in (call.deaf, call.undeaf, call.toggle_deaf):
+            change()
+            deaf.append(call.call.is_deaf)
+    assert deaf == [True, False, True]

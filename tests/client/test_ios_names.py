@@ -18,6 +18,8 @@ def test_what_a_delegate_of_the_assistant_is_told(delegate: RecordingDelegate) -
             call.wait_until_active(PATIENCE)
             delegate.wait_for("on_transcription_updated", PATIENCE, predicate=lambda items: items[-1].is_final)
             (settings,) = delegate.wait_for("on_widget_settings_updated", PATIENCE)
+            is_done = lambda message: message["type"] == "response.done"  # noqa: E731
+            delegate.wait_for("on_ai_conversation_message", PATIENCE, predicate=is_done)
             client.disconnect().result(PATIENCE)
     assert settings.theme == "light"
     assert delegate.calls_of("on_ringing_ack_received") == [(str(call.call_id),)]
