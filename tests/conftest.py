@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ if sys.platform != "win32":
     # A PortAudio stream whose sound server died has been seen to print one line for ever, as fast as it could, into the
     # file that pytest captures: gigabytes, until the disk was full. Beyond this size such a write fails instead.
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 31, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in a shell's background. The programs that tests interrupt would inherit it, and never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PATIENCE = 2.0
 """Seconds that threads have to end after a test."""
