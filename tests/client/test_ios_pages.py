@@ -558,5 +558,6 @@ def test_a_reconnection_that_fails() -> None:
     from telnyx_agent._protocol.settings import SessionSettings
     from telnyx_agent._protocol.timers import Timers
 
-    recovery = Recovery(Timers(), SessionSettings(), lambda: 0.5, [].append)
+    events: list[Any] = []
+    recovery = Recovery(Timers(), SessionSettings(), lambda: 0.5, events.append)
     assert described(recovery.exhausted()) == "socket reconnectFailed"
