@@ -14,7 +14,7 @@ import typing
 
 from . import _lazy
 from ._call_timings import CallTimings, TimingStep
-from ._client_codecs import AudioCodec
+from ._client_codecs import AudioCodec, TxCodecCapability
 from ._client_logging import TxLogger
 from ._client_recording import SessionRecording
 from ._connection_status import ConnectionStatus
@@ -28,17 +28,18 @@ from ._protocol.widget import AudioVisualizerConfig, WidgetSettings
 from ._tools import Tool
 from ._variables import dynamic_variable_headers
 from ._version import __version__
-from .assistant import AIAssistantManager, TranscriptCancellable
+from .assistant import AIAssistantManager, TranscriptCancellable, TranscriptPublisher
 from .audio.processing import AudioConstraints, AudioProcessor
 from .call import Call, TxCallInfo
 from .client import TxClient
 from .config import Environment, IceServer, LogLevel, Region, TxServerConfiguration
-from .delegate import TxClientDelegate
+from .delegate import AIAssistantManagerDelegate, TxClientDelegate
 from .errors import (
     AnswerInterruptedError,
     AuthenticationError,
     CallError,
     ClientConfigurationError,
+    FailureReason,
     GatewayError,
     LocalProtocolError,
     MediaError,
@@ -61,6 +62,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "AIAssistantManager",
+    "AIAssistantManagerDelegate",
     "AgentState",
     "AnswerInterruptedError",
     "AudioCodec",
@@ -82,6 +84,7 @@ __all__ = [
     "ConnectionStatus",
     "Environment",
     "ErrorCode",
+    "FailureReason",
     "FunctionCall",
     "GatewayError",
     "IceServer",
@@ -105,11 +108,13 @@ __all__ = [
     "TimingStep",
     "Tool",
     "TranscriptCancellable",
+    "TranscriptPublisher",
     "TranscriptionItem",
     "TurnLatency",
     "TxCallInfo",
     "TxClient",
     "TxClientDelegate",
+    "TxCodecCapability",
     "TxConfig",
     "TxError",
     "TxLogger",

@@ -6,7 +6,7 @@ Parts of `compat`'s `TelnyxClient` and `TelnyxCall`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from .call import Call
 
 if TYPE_CHECKING:
     from ._connection_status import ConnectionStatus
+    from ._images import ImageSource
     from ._runtime.futures import CommandFuture
     from ._socket_flow import SocketResponseFlow
     from .compat import TelnyxCall
@@ -33,7 +34,9 @@ class _NeverReached(enum.Enum):
 class CallState(states.CallState):
     """`telnyx_agent.CallState` with the two states that only Android has, so that ported `when`s work as they are.
 
-    No call is ever in one of these two: what failed ends as `DONE` with its reason, and a call whose connection is
+    The states of `call_state_flow` are of this class.
+
+    No call is ever in one of the two: what failed ends as `DONE` with its reason, and a call whose connection is
     made anew is `RECONNECTING`. States of either class compare equal by their kind.
     """
 
@@ -41,6 +44,11 @@ class CallState(states.CallState):
     """Android: `CallState.ERROR`; never reached."""
     RENEGOTIATING: ClassVar[states.CallState]
     """Android: `CallState.RENEGOTIATING`; never reached."""
+
+    @classmethod
+    def of(cls, state: states.CallState) -> CallState:
+        """The same state, of this class."""
+        return cls(state.kind, state.reason, state.termination_reason)
 
 
 # Kinds of their own, not the core's: its tables know what can happen to a call.
@@ -51,10 +59,10 @@ CallState.RENEGOTIATING = CallState(cast("states.CallStateKind", _NeverReached.R
 class AndroidCall(MobileCall):
     """A call with Android's further names. Any thread."""
 
-    _state_flow: StateFlow[states.CallState]
+    _state_flow: StateFlow[CallState]
 
     @property
-    def call_state_flow(self) -> StateFlow[states.CallState]:
+    def call_state_flow(self) -> StateFlow[CallState]:
         """Android: `callStateFlow`. `value` is the state now; `collect(f)` gives `f` this and every later one, where
         callbacks run; `subscribe()` is an iterator over the same.
         """
@@ -90,7 +98,7 @@ class AndroidCall(MobileCall):
 
     def _apply_state(self, state: states.CallState) -> None:
         super()._apply_state(state)
-        self._state_flow._publish(state)
+        self._state_flow._publish(CallState.of(state))
 
 
 class CallActions:
@@ -104,9 +112,9 @@ class CallActions:
         """`TelnyxClient.new_invite`."""
         return cast("TelnyxCall", self._client.new_invite(*args, **options))
 
-    def accept_call(self, *args: Any, **options: Any) -> Call:
+    def accept_call(self, *args: Any, **options: Any) -> TelnyxCall:
         """`TelnyxClient.accept_call`."""
-        return cast("Call", self._client.accept_call(*args, **options))
+        return cast("TelnyxCall", self._client.accept_call(*args, **options))
 
     def end_call(self, call_id: UUID | str | Call) -> CommandFuture[None]:
         """`TelnyxClient.end_call`."""
@@ -174,6 +182,17 @@ class AndroidClient(MobileClient):
     def is_socket_connected(self) -> bool:
         """Android: `isSocketConnected`; the same as `is_connected()`."""
         return self.is_connected()
+
+    def send_ai_assistant_message(
+        self,
+        message: str = "",
+        images: Iterable[ImageSource] = (),
+        *,
+        images_urls: Iterable[ImageSource] | None = None,
+        **options: Any,
+    ) -> CommandFuture[str]:
+        """As `AIAssistantManager.send_ai_assistant_message`; `images_urls` is Android's name for `images`."""
+        return super().send_ai_assistant_message(message, (*images, *(images_urls or ())), **options)
 
     @property
     def sessid(self) -> str:

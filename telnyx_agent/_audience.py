@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import weakref
 from collections.abc import Callable
@@ -89,6 +90,11 @@ class Audience:
             if stream is not None:
                 stream.end()
 
+    def add_tap(self, tap: Tap) -> None:
+        """From here on `tap` gets every event (any thread)."""
+        with self._lock:
+            self.taps = (*self.taps, tap)
+
     def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver an event that delegates have no method for."""
         for tap in self.taps:
@@ -116,4 +122,18 @@ class Audience:
         """Call the delegate's method, if it has one (delegate thread)."""
         method = getattr(self.delegate, name, None)
         if method is not None:
-            method(*args)
+            method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args))
+
+
+def _takes_one(method: Any) -> bool:
+    """Whether this is `onRemoteCallEnded(callId)`, as Telnyx's iOS pages have it; its source has the reason too."""
+    try:
+        signature = inspect.signature(method)
+        signature.bind("")
+    except (TypeError, ValueError):
+        return False
+    try:
+        signature.bind("", "")
+    except TypeError:
+        return True
+    return False

@@ -62,6 +62,7 @@ class CallPort:
     ask: Callable[[str], CommandFuture[str]]
     forget_question: Callable[[CommandFuture[str]], None]
     warn: Callable[[WarningCode, str], CommandFuture[None]]
+    session_id: Callable[[], str]
 
 
 class CallBase:
@@ -104,6 +105,11 @@ class CallBase:
     def call_id(self) -> UUID:
         """The id that the delegate gets; also in Telnyx's logs."""
         return UUID(self._options.call_id)
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session that the call belongs to: `TxClient.session_id`. iOS: `sessionId`."""
+        return self._port.session_id()
 
     @property
     def call_info(self) -> TxCallInfo:

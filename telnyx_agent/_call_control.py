@@ -137,6 +137,9 @@ class CallControl(CallBase):
     deaf = deaf_audio
     undeaf = undeaf_audio
     toggle_audio_mute = toggle_mute
+    # Telnyx's iOS page has these two, its source does not.
+    mute_unmute = toggle_mute
+    hold_unhold = toggle_hold
 
     @property
     def is_audio_muted(self) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from ._call_base import CallBase
 from ._checks import checked_headers
+from ._client_codecs import AudioCodec, checked_codecs
 from ._protocol.states import CallDirection, CallState
 from ._runtime.futures import CommandFuture
 
@@ -39,6 +42,7 @@ class CallAnswering(CallBase):
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
+        preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
     ) -> CommandFuture[None]:
         """Take the call. Returns at once; it is `CONNECTING`, then `ACTIVE`. iOS: `answer(customHeaders:debug:)`.
 
@@ -51,6 +55,8 @@ class CallAnswering(CallBase):
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
+            preferred_codecs: Of the codecs that the caller offers, these come first in the answer, as in
+                `TxClient.new_call`.
 
         Returns:
             A future that is done when the call is `ACTIVE`: the server has confirmed the answer. Its error says why the
@@ -59,7 +65,9 @@ class CallAnswering(CallBase):
         Raises:
             ClientConfigurationError: An argument is unusable.
         """
-        headers = checked_headers(custom_headers)
+        headers, codecs = checked_headers(custom_headers), checked_codecs(preferred_codecs)
+        if codecs:
+            self._options = attrs.evolve(self._options, preferred_codecs=codecs)
         self._debug = self._debug or debug
         if self.state == CallState.RINGING:
             # How long it rang is the user's time, not ours.

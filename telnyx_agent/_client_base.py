@@ -85,7 +85,16 @@ class ClientBase:
         self._log: ClientLog | None = None
         self._logger: object | None = None
         self._assistant = AIAssistantManager(
-            AssistantPort(self._send_message, self._edit_transcript, self._perform, lambda: self._watch.get().target_id)
+            AssistantPort(
+                send_message=self._send_message,
+                edit_transcript=self._edit_transcript,
+                perform=self._perform,
+                connected_target_id=lambda: self._watch.get().target_id,
+                tell=self._tell,
+                add_tap=self._audience.add_tap,
+                client_delegate=lambda: self._audience.delegate,
+                connection_info=self._connection_info,
+            )
         )
 
     def __repr__(self) -> str:
@@ -192,6 +201,7 @@ class ClientBase:
             ask=self._ask,
             forget_question=self._forget_question,
             warn=self._warn,
+            session_id=lambda: self._watch.get().session_id,
         )
 
     def _answer(
@@ -223,6 +233,19 @@ class ClientBase:
         if self._link is None:
             self._assistant._replace(offline)
         return self._command(None, lambda driver: driver.perform, action)
+
+    def _tell(self, name: str, *args: Any) -> None:
+        """Give everybody an event that did not come from the server; nothing without a session."""
+        link = self._link
+        if link is None:
+            return
+        try:
+            link.loop.post(self._audience.send, link.dispatcher, name, *args)
+        except RuntimeError:  # the loop has ended since, and the session with it
+            return
+
+    def _connection_info(self) -> dict[str, Any]:
+        raise NotImplementedError  # in `ClientLogin`
 
     def _ask(self, text: str) -> CommandFuture[str]:
         """Ask the agent; the future gets the answer (see `Call.ask`)."""

@@ -10,7 +10,7 @@ import attrs
 from ._client_base import ClientBase
 from .errors import ClientConfigurationError
 
-__all__ = ["AudioCodec", "ClientCodecs", "checked_codecs"]
+__all__ = ["AudioCodec", "ClientCodecs", "TxCodecCapability", "checked_codecs"]
 
 
 @attrs.frozen
@@ -34,6 +34,16 @@ class AudioCodec:
         if not isinstance(given, str) or not given.lower().startswith("audio/"):
             raise ClientConfigurationError(f"mime_type must be a text such as 'audio/opus'; got {given!r}")
 
+    @property
+    def id(self) -> str:
+        """Type, clock rate and channels, such as `"audio/opus_48000_2"`. iOS: `id`."""
+        parts = (self.mime_type, self.clock_rate, self.channels)
+        return "_".join(str(part) for part in parts if part is not None)
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """iOS's name for `to_wire`."""
+        return self.to_wire()
+
     def to_wire(self) -> dict[str, Any]:
         """The element of `preferred_codecs` on the wire."""
         values = {
@@ -44,6 +54,9 @@ class AudioCodec:
         }
         return {name: value for name, value in values.items() if value is not None}
 
+
+TxCodecCapability = AudioCodec
+"""iOS's name."""
 
 _SUPPORTED = (
     AudioCodec("audio/opus", 48000, 2, "minptime=10;useinbandfec=1"),

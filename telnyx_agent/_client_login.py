@@ -128,6 +128,14 @@ class ClientLogin(ClientBase):
             return ""
         return f"to {self._watch.get().target_id or 'an assistant'} "
 
+    def _connection_info(self) -> dict[str, Any]:
+        target, login = self._watch.get().target_id, self._login
+        info = {"isConnected": target is not None, "targetId": target, "targetType": None, "targetVersionId": None}
+        if target is not None:
+            info["targetType"] = getattr(login, "target_type", None)
+            info["targetVersionId"] = getattr(login, "target_version_id", None)
+        return info
+
     def _choices_for(self, config: TxConfig | None) -> MediaChoices:
         """How a session's calls sound, unless they are given their own: the client's choices, and the config's.
 

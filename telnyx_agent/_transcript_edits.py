@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ._protocol.transcription import TranscriptionItem
 from ._protocol.widget import WidgetSettings
+from .delegate import ASSISTANT_CALLBACKS
 
 if TYPE_CHECKING:
     from ._protocol.session import Session
@@ -25,12 +26,20 @@ class AssistantPort:
 
     Attributes:
         edit_transcript: Changes the transcript: in the session, or, without one, what is left of the last.
+        tell: Gives delegate and streams an event, if there is a session.
+        add_tap: From here on a function gets every event, where callbacks run.
+        client_delegate: The client's delegate.
+        connection_info: What the session is locked to, as iOS has it.
     """
 
     send_message: Callable[[str, tuple[str, ...], bool], CommandFuture[str]]
     edit_transcript: Callable[[Callable[[Session, float], None], Callable[[Items], Items]], CommandFuture[None]]
     perform: Callable[[Callable[[Session, float], None]], CommandFuture[None]]
     connected_target_id: Callable[[], str | None]
+    tell: Callable[..., None]
+    add_tap: Callable[[Callable[[str, tuple[Any, ...]], None]], None]
+    client_delegate: Callable[[], object | None]
+    connection_info: Callable[[], dict[str, Any]]
 
 
 class TranscriptEdits:
@@ -39,6 +48,38 @@ class TranscriptEdits:
     def __init__(self, port: AssistantPort) -> None:
         self._port = port
         self._widget_settings: WidgetSettings | None = None
+        self._delegate: object | None = None
+        self._is_tapping = False
+
+    @property
+    def delegate(self) -> object | None:
+        """Who gets the assistant's callbacks besides the client's delegate. iOS: `aiAssistantManager.delegate`.
+
+        An `AIAssistantManagerDelegate`, or any object with some of its methods. They are called where those of the
+        client's delegate are; an object that is both is called once.
+        """
+        return self._delegate
+
+    @delegate.setter
+    def delegate(self, delegate: object | None) -> None:
+        self._delegate = delegate
+        if delegate is not None and not self._is_tapping:
+            self._is_tapping = True
+            self._port.add_tap(self._to_delegate)
+
+    def _to_delegate(self, name: str, args: tuple[Any, ...]) -> None:
+        delegate = self._delegate
+        if name not in ASSISTANT_CALLBACKS or delegate is None or delegate is self._port.client_delegate():
+            return
+        method = getattr(delegate, name, None)
+        if method is not None:
+            method(*args)
+
+    def get_connection_info(self) -> dict[str, Any]:
+        """What the session is locked to: `isConnected`, `targetId`, `targetType`, `targetVersionId`. iOS:
+        `getConnectionInfo`.
+        """
+        return self._port.connection_info()
 
     @property
     def is_ai_assistant_connected(self) -> bool:
@@ -89,8 +130,13 @@ class TranscriptEdits:
         self._widget_settings = None
         return self.clear_transcriptions()
 
+    def reset(self) -> CommandFuture[None]:
+        """iOS: `reset`; the same as `clear_all_data`. The session stays locked until it is disconnected."""
+        return self.clear_all_data()
+
     def update_widget_settings(self, settings: WidgetSettings) -> None:
         """Put your own widget settings in the place of the server's, for `widget_settings`. iOS:
-        `updateWidgetSettings`. The server's next ones replace them.
+        `updateWidgetSettings`. The server's next ones replace them. During a session, the delegate is told.
         """
         self._widget_settings = settings
+        self._port.tell("on_widget_settings_updated", settings)

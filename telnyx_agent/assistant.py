@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ._runtime.dispatch import Dispatcher
     from ._runtime.futures import CommandFuture
 
-__all__ = ["AIAssistantManager", "TranscriptCancellable"]
+__all__ = ["AIAssistantManager", "TranscriptCancellable", "TranscriptPublisher"]
+
+_T = TypeVar("_T")
 
 
 class TranscriptCancellable:
@@ -52,6 +54,18 @@ class TranscriptCancellable:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.cancel()
+
+
+class TranscriptPublisher(Generic[_T]):
+    """What can be subscribed to. iOS: `TranscriptPublisher`."""
+
+    def __init__(self, subscribe: Callable[[Callable[[_T], object]], TranscriptCancellable]) -> None:
+        """Made by `AIAssistantManager`."""
+        self._subscribe = subscribe
+
+    def subscribe(self, handler: Callable[[_T], object]) -> TranscriptCancellable:
+        """Call `handler` with every value from now on, until the subscription is cancelled."""
+        return self._subscribe(handler)
 
 
 @attrs.frozen
@@ -143,6 +157,16 @@ class AIAssistantManager(TranscriptEdits):
 
         return self._subscribe(notify)
 
+    @property
+    def transcript_update_publisher(self) -> TranscriptPublisher[Sequence[TranscriptionItem]]:
+        """iOS: `transcriptUpdatePublisher`; `subscribe(f)` is `subscribe_to_transcript_updates(f)`."""
+        return TranscriptPublisher(self.subscribe_to_transcript_updates)
+
+    @property
+    def transcript_item_publisher(self) -> TranscriptPublisher[TranscriptionItem]:
+        """iOS: `transcriptItemPublisher`; `subscribe(f)` is `subscribe_to_transcript_item_updates(f)`."""
+        return TranscriptPublisher(self.subscribe_to_transcript_item_updates)
+
     def export_text(self) -> str:
         """The transcript as text: a line `role: content` for each item, images named by their number."""
         return "".join(f"{_line(item)}\n" for item in self.transcript)
@@ -158,7 +182,7 @@ class AIAssistantManager(TranscriptEdits):
         message: str = "",
         images: Iterable[ImageSource] = (),
         *,
-        base64_images: Iterable[str] = (),
+        base64_images: Iterable[str] | None = (),
         image_format: str = "jpeg",
         image_limit: int = DEFAULT_IMAGE_LIMIT,
         wait: bool = False,
@@ -179,13 +203,15 @@ class AIAssistantManager(TranscriptEdits):
         Returns:
             A future with the id of the transcript item, done when the message is sent. Its error is a `CallError` where
             no call is active, and a `SocketConnectionError` where its connection is lost: nothing was sent then, and
-            nothing stays in the transcript.
+            nothing stays in the transcript. Its truth value is iOS's `Bool`: False if it has been refused at once.
 
         Raises:
             ClientConfigurationError: Nothing to send, too much to send (4 MiB), or an image that cannot be read, is of
                 another type or too large.
         """
-        urls = image_urls(images, limit=image_limit) + image_urls(base64_images, limit=image_limit)
+        # iOS's unit tests: an image that is empty, or none at all, is a message without one.
+        encoded = [image for image in base64_images or () if image]
+        urls = image_urls(images, limit=image_limit) + image_urls(encoded, limit=image_limit)
         check_message(message, urls)
         return self._port.send_message(message, urls, wait)
 

@@ -34,7 +34,7 @@ from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
 from .config import LogLevel, TxServerConfiguration
-from .errors import CallError
+from .errors import CallError, FailureReason
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -291,7 +291,9 @@ class TxClient(
             caller_name = caller_name or config.caller_id_name or ""
             caller_number = caller_number or config.caller_id_number or ""
             if not destination_number:
-                raise CallError("destination_number is required: only a session with an assistant knows whom to call")
+                raise CallError(
+                    "destination_number is required: only a session with an assistant knows whom to call"
+                ).because(FailureReason.DESTINATION_NUMBER_IS_REQUIRED)
         if dynamic_variables:
             custom_headers = dynamic_variable_headers(dynamic_variables, custom_headers)
         options = checked_call(
@@ -342,7 +344,7 @@ class TxClient(
         message: str = "",
         images: Iterable[ImageSource] = (),
         *,
-        base64_images: Iterable[str] = (),
+        base64_images: Iterable[str] | None = (),
         image_format: str = "jpeg",
         wait: bool = False,
     ) -> CommandFuture[str]:

@@ -60,6 +60,21 @@ class Region(str, enum.Enum):
     APAC = "apac"
     SOUTH_ASIA = "south-asia"
 
+    @property
+    def display_name(self) -> str:
+        """For a list to choose from, such as `"US-EAST"`. iOS: `displayName`."""
+        return self.value.upper()
+
+    @classmethod
+    def from_display_name(cls, display_name: str) -> Region | None:
+        """The region of a display name, in any case; None for others. iOS: `fromDisplayName`."""
+        return cls.from_value(display_name.lower())
+
+    @classmethod
+    def from_value(cls, value: str) -> Region | None:
+        """The region of a value such as `"us-east"`; None for others. iOS: `fromValue`."""
+        return next((region for region in cls if region.value == value), None)
+
 
 _ICE_URL = re.compile(r"^(stuns?|turns?):[^\s?]+(\?transport=(udp|tcp))?$")
 
@@ -142,6 +157,25 @@ _DEFAULT_ICE = {
 }
 
 
+def _mobile_ice(stun: str | None, turn: str | None, defaults: tuple[IceServer, ...]) -> tuple[IceServer, ...]:
+    """The servers of Android and Flutter: a STUN and a TURN URL of one's own, and what is made of the latter there: the
+    same server by UDP, by TCP, and by TLS on port 443, which goes through nearly every firewall.
+    """
+    stuns = defaults[:2] if stun is None else (IceServer(stun), defaults[1])
+    if turn is None:
+        return (*stuns, *defaults[2:])
+    if turn.startswith("turns:"):
+        return (*stuns, IceServer(turn, _TURN_USER, _TURN_CREDENTIAL))
+    server, _, transport = turn.partition("?transport=")
+    host = re.sub(r":\d+$", "", server.partition(":")[2])
+    urls = (
+        f"{server}?transport=udp",
+        f"{server}?transport={'udp' if transport == 'udp' else 'tcp'}",
+        f"turns:{host}:443?transport=tcp",
+    )
+    return (*stuns, *(IceServer(url, _TURN_USER, _TURN_CREDENTIAL) for url in dict.fromkeys(urls)))
+
+
 def _to_region(value: Region | str) -> str:
     return value.value if isinstance(value, Region) else str(value)
 
@@ -175,7 +209,8 @@ class TxServerConfiguration:
         region: Preferred part of the world; ignored with a signalling server of your own, as on iOS.
         host: Android's way to name a signalling server, with `port`.
         port: The port that belongs to `host`; 443 unless given.
-        turn: Android: one TURN URL in place of Telnyx's (with Telnyx's public user name).
+        turn: Android: one TURN server in place of Telnyx's (with Telnyx's public user name). It is asked by UDP, by TCP
+            and by TLS on port 443, as on Android.
         stun: Android: one STUN URL in place of Telnyx's.
         ca_file: A file of CA certificates (PEM) that are trusted in place of the system's. TURN servers with TLS may be
             verified with either.
@@ -298,12 +333,7 @@ class TxServerConfiguration:
             return self.webrtc_ice_servers
         if self.turn is None and self.stun is None:
             return _DEFAULT_ICE[self.environment]
-        servers = []
-        if self.stun is not None:
-            servers.append(IceServer(self.stun))
-        if self.turn is not None:
-            servers.append(IceServer(self.turn, _TURN_USER, _TURN_CREDENTIAL))
-        return tuple(servers)
+        return _mobile_ice(self.stun, self.turn, _DEFAULT_ICE[self.environment])
 
     def url_with(self, **parameters: str | None) -> str:
         """`socket_url` with query parameters such as `voice_sdk_id` added; port, path and earlier parameters stay."""

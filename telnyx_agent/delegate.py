@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .audio import AudioDeviceChange
     from .call import Call
 
-__all__ = ["TxClientDelegate"]
+__all__ = ["AIAssistantManagerDelegate", "TxClientDelegate"]
 
 
 class TxClientDelegate:
@@ -296,3 +296,21 @@ class TxClientDelegate:
 
 CALLBACK_NAMES: tuple[str, ...] = tuple(sorted(name for name in vars(TxClientDelegate) if name.startswith("on_")))
 """The names of all callbacks."""
+
+
+class AIAssistantManagerDelegate:
+    """Callbacks of one `AIAssistantManager.delegate`. iOS: `AIAssistantManagerDelegate`.
+
+    The same as those of `TxClientDelegate`, which see; a client's delegate gets them too. For programs that keep the
+    two apart, as iOS does.
+    """
+
+    on_ai_assistant_connection_state_changed = TxClientDelegate.on_ai_assistant_connection_state_changed
+    on_ai_conversation_message = TxClientDelegate.on_ai_conversation_message
+    on_ringing_ack_received = TxClientDelegate.on_ringing_ack_received
+    on_transcription_updated = TxClientDelegate.on_transcription_updated
+    on_widget_settings_updated = TxClientDelegate.on_widget_settings_updated
+
+
+ASSISTANT_CALLBACKS = frozenset(name for name in vars(AIAssistantManagerDelegate) if name.startswith("on_"))
+"""The names of the callbacks of an `AIAssistantManagerDelegate`."""

@@ -26,14 +26,16 @@ classes, because `except` does not look at anything else.
 
 from __future__ import annotations
 
+import enum
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 __all__ = [
     "AnswerInterruptedError",
     "AuthenticationError",
     "CallError",
     "ClientConfigurationError",
+    "FailureReason",
     "GatewayError",
     "LocalProtocolError",
     "MediaError",
@@ -46,6 +48,26 @@ __all__ = [
 ]
 
 _KEYWORDS = re.compile(r"authenticat\w*|network\w*", re.IGNORECASE)
+
+
+_E = TypeVar("_E", bound="TxError")
+
+
+class FailureReason(str, enum.Enum):
+    """Why, as iOS has it: the `reason` of its `TxError` cases. `error.reason` has it, where iOS has one."""
+
+    SOCKET_NOT_CONNECTED = "socketNotConnected"
+    SOCKET_CANCELLED = "socketCancelled"
+    USER_NAME_AND_PASSWORD_ARE_REQUIRED = "userNameAndPasswordAreRequired"
+    USER_NAME_IS_REQUIRED = "userNameIsRequired"
+    PASSWORD_IS_REQUIRED = "passwordIsRequired"
+    TOKEN_IS_REQUIRED = "tokenIsRequired"
+    DESTINATION_NUMBER_IS_REQUIRED = "destinationNumberIsRequired"
+    RECONNECT_FAILED = "reconnectFailed"
+    CALL_NOT_FOUND = "callNotFound"
+    NO_METRICS_COLLECTED = "noMetricsCollected"
+    SIGNALING_SERVER_ERROR = "signalingServerError"
+    GATEWAY_NOT_REGISTERED = "gatewayNotRegistered"
 
 
 class TxError(Exception):
@@ -66,9 +88,17 @@ class TxError(Exception):
 
     default_code: ClassVar[int | None] = None
 
+    reason: FailureReason | None = None
+    """iOS's reason, such as `FailureReason.GATEWAY_NOT_REGISTERED`; None where it has none."""
+
     SocketFailure: ClassVar[type[TxError]]
     ClientConfigurationFailure: ClassVar[type[TxError]]
     CallFailure: ClassVar[type[TxError]]
+    SocketConnectionFailed: ClassVar[type[TxError]]
+    ClientConfigurationFailed: ClassVar[type[TxError]]
+    CallFailed: ClassVar[type[TxError]]
+    ServerError: ClassVar[type[TxError]]
+    SignalingServerError: ClassVar[type[TxError]]
 
     def __init__(self, message: str, *, code: int | str | None = None, call_id: str | None = None) -> None:
         self.message: str = self._with_keyword(message)
@@ -80,6 +110,11 @@ class TxError(Exception):
     def localized_description(self) -> str:
         """iOS's name for the message."""
         return self.message
+
+    def because(self: _E, reason: FailureReason) -> _E:
+        """This error, with its `reason`: for the SDK, where it raises one."""
+        self.reason = reason
+        return self
 
     @classmethod
     def _with_keyword(cls, message: str) -> str:
@@ -110,6 +145,7 @@ class SocketConnectionError(TxError):
     """The WebSocket is not there or cannot be used. iOS: `socketConnectionFailed`."""
 
     default_code = 45002
+    reason = FailureReason.SOCKET_NOT_CONNECTED
 
 
 class NetworkError(SocketConnectionError, _ClientConfigurationFailure):
@@ -121,6 +157,7 @@ class NetworkError(SocketConnectionError, _ClientConfigurationFailure):
     keyword = "network"
     kind = "clientConfigurationFailure"
     default_code = 45001
+    reason = FailureReason.SOCKET_CANCELLED
 
 
 class ClientConfigurationError(TxError, ValueError):
@@ -170,6 +207,7 @@ class ServerError(TxError):
     """
 
     default_code = 49001
+    reason: FailureReason | None = FailureReason.SIGNALING_SERVER_ERROR
 
     def __init__(
         self,
@@ -203,6 +241,7 @@ class GatewayError(ServerError):
     """The login was accepted but the gateway did not reach `REGED`. iOS: `serverError(gatewayNotRegistered)`."""
 
     default_code = 45004
+    reason = FailureReason.GATEWAY_NOT_REGISTERED
 
 
 class MediaError(TxError):
@@ -232,3 +271,8 @@ class TxTimeoutError(TxError, TimeoutError):
 TxError.SocketFailure = _SocketFailure
 TxError.ClientConfigurationFailure = _ClientConfigurationFailure
 TxError.CallFailure = CallError
+# The cases as iOS's source has them.
+TxError.SocketConnectionFailed = SocketConnectionError
+TxError.ClientConfigurationFailed = ClientConfigurationError
+TxError.CallFailed = CallError
+TxError.ServerError = TxError.SignalingServerError = ServerError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._protocol.error_codes import ErrorCode
 from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
 from ._protocol.warnings import TxWarning, WarningCode
-from ._quality.metrics import CallQuality, CallQualityMetrics, calculate_mos, get_quality
+from ._quality.metrics import CallQuality, CallQualityMetrics, MOSCalculator, calculate_mos, get_quality
 from ._quality.report import CallReport, MetricSummary
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "CallQualityMetrics",
     "CallReport",
     "ErrorCode",
+    "MOSCalculator",
     "MetricSummary",
     "SocketConnectionMetrics",
     "SocketConnectionQuality",

@@ -11,7 +11,7 @@ import attrs
 
 from ._version import __version__
 from .config import LogLevel
-from .errors import ClientConfigurationError
+from .errors import ClientConfigurationError, FailureReason
 
 if TYPE_CHECKING:
     from ._protocol.credentials import CredentialLogin
@@ -132,13 +132,17 @@ def checked_credentials(sip_user: str | None, password: str | None, token: str |
         raise ClientConfigurationError("give either sip_user and password, or token, not both")
     if token is not None:
         if not token.strip():
-            raise ClientConfigurationError("token is required: it is blank")
+            raise ClientConfigurationError("token is required: it is blank").because(FailureReason.TOKEN_IS_REQUIRED)
         return CredentialLogin(token=token, sdk_version=__version__)
     user_is_missing, password_is_missing = not (sip_user or "").strip(), not password
     if user_is_missing and password_is_missing:
-        raise ClientConfigurationError("sip_user and password are required, or token")
+        raise ClientConfigurationError("sip_user and password are required, or token").because(
+            FailureReason.USER_NAME_AND_PASSWORD_ARE_REQUIRED
+        )
     if user_is_missing:
-        raise ClientConfigurationError("sip_user is required with a password")
+        raise ClientConfigurationError("sip_user is required with a password").because(
+            FailureReason.USER_NAME_IS_REQUIRED
+        )
     if password_is_missing:
-        raise ClientConfigurationError("password is required with sip_user")
+        raise ClientConfigurationError("password is required with sip_user").because(FailureReason.PASSWORD_IS_REQUIRED)
     return CredentialLogin(sip_user=sip_user, password=password, sdk_version=__version__)

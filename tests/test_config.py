@@ -92,11 +92,34 @@ def test_custom_ice_servers_in_every_spelling() -> None:
     assert TxServerConfiguration(webrtc_ice_servers=[]).ice_servers == ()
 
 
-def test_android_stun_and_turn_replace_the_defaults() -> None:
-    """Android's `stun` and `turn` are one server each."""
-    configuration = TxServerConfiguration(stun="stun:s:1", turn="turn:t:1?transport=tcp")
+@pytest.mark.parametrize(
+    ("turn", "expected"),
+    [
+        ("turn:turn.example.com:3478?transport=tcp", ["udp", "tcp", "tls"]),
+        ("turn:turn.example.com:3478", ["udp", "tcp", "tls"]),
+        ("turn:turn.example.com:3478?transport=udp", ["udp", "tls"]),
+        ("turns:turn.example.com:443?transport=tcp", ["tls"]),
+    ],
+)
+def test_androids_turn_is_asked_in_every_way(turn: str, expected: list[str]) -> None:
+    """IceServersTest of Android: by UDP, by TCP, and last by TLS on 443; with Telnyx's public user name."""
+    ways = {
+        "udp": "turn:turn.example.com:3478?transport=udp",
+        "tcp": "turn:turn.example.com:3478?transport=tcp",
+        "tls": "turns:turn.example.com:443?transport=tcp",
+    }
+    servers = TxServerConfiguration(turn=turn).ice_servers
+    assert [server.urls[0] for server in servers[:2]] == ["stun:stun.telnyx.com:3478", "stun:stun.l.google.com:19302"]
+    assert [server.urls[0] for server in servers[2:]] == [ways[way] for way in expected]
+    assert {(server.username, server.credential) for server in servers[2:]} == {("testuser", "testpassword")}
 
-    assert [server.urls for server in configuration.ice_servers] == [("stun:s:1",), ("turn:t:1?transport=tcp",)]
+
+def test_androids_stun_is_in_the_place_of_telnyxs() -> None:
+    """Google's and the TURN servers stay."""
+    usual = TxServerConfiguration().ice_servers
+    servers = TxServerConfiguration(stun="stun:s:1").ice_servers
+    assert servers[0].urls == ("stun:s:1",)
+    assert servers[1:] == usual[1:]
 
 
 def test_credentials_are_not_in_the_repr() -> None:

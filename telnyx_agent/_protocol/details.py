@@ -24,7 +24,7 @@ class CallDetails:
     telnyx_session_id: str | None = None
     telnyx_leg_id: str | None = None
     telnyx_call_control_id: str | None = None
-    answer_custom_headers: tuple[tuple[str, str], ...] = ()
+    answer_custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     datacenter: str | None = None
     client_state: str | None = attrs.field(default=None, repr=False)
     bye_custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import GatewayError, NetworkError, TxError
+from ..errors import FailureReason, GatewayError, NetworkError, TxError
 from .backoff import reconnect_delay
 from .outcomes import OpenConnection, Reconnecting, SessionEvent
 from .settings import SessionSettings
@@ -157,4 +157,4 @@ class Recovery:
             f"the network connection was lost and did not come back within {self._settings.reconnect_timeout:g} s "
             f"({self._attempt} attempts)",
             code=45003,
-        )
+        ).because(FailureReason.RECONNECT_FAILED)

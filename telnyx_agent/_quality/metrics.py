@@ -12,7 +12,7 @@ import attrs
 
 from .._media.stats import MediaStats, mean_opinion_score
 
-__all__ = ["CallQuality", "CallQualityMetrics", "calculate_mos", "get_quality", "quality_metrics"]
+__all__ = ["CallQuality", "CallQualityMetrics", "MOSCalculator", "calculate_mos", "get_quality", "quality_metrics"]
 
 
 class CallQuality(str, enum.Enum):
@@ -58,14 +58,27 @@ def calculate_mos(jitter_ms: float, rtt_ms: float, packets_received: int, packet
         packets_lost: How many did not.
 
     Returns:
-        1.0 to 4.41; as in iOS, no packets at all count as no loss.
+        1.0 to 4.41; as in iOS, NaN for times that are not finite, and no packets at all count as no loss.
     """
+    if not (math.isfinite(jitter_ms) and math.isfinite(rtt_ms)):
+        return math.nan
     received = max(0, packets_received)
     if received + max(0, packets_lost) == 0:
         received = 1
     mos = mean_opinion_score(jitter=jitter_ms / 1000, rtt=rtt_ms / 1000, received=received, lost=packets_lost)
     assert mos is not None
     return mos
+
+
+class MOSCalculator:
+    """iOS's and Android's way to `calculate_mos` and `get_quality`, with iOS's names of arguments."""
+
+    @staticmethod
+    def calculate_mos(jitter: float, rtt: float, packets_received: int, packets_lost: int) -> float:
+        """iOS: `MOSCalculator.calculateMOS`; `jitter` and `rtt` in milliseconds. See `calculate_mos`."""
+        return calculate_mos(jitter, rtt, packets_received, packets_lost)
+
+    get_quality = staticmethod(get_quality)
 
 
 def _frozen(value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

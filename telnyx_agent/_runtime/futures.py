@@ -66,6 +66,13 @@ class CommandFuture(Future[T]):
             future.settle()
         return future
 
+    def __bool__(self) -> bool:
+        """False for a command that has failed already: one that was refused at once. True for one that goes on.
+
+        So that `if client.send_ai_assistant_message("Hello"):` means what it does on iOS, where it is a `Bool`.
+        """
+        return not (self.done() and super().exception(0) is not None)
+
     # -- users: any thread ---------------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> T:

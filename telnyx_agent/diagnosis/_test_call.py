@@ -8,7 +8,7 @@ import attrs
 
 from .._quality.metrics import CallQuality
 from .._quality.report import CallReport, MetricSummary
-from ..errors import CallError, ClientConfigurationError, TxTimeoutError
+from ..errors import CallError, ClientConfigurationError, FailureReason, TxTimeoutError
 from ._results import Verdict
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def run_pre_call_diagnosis(
     finally:
         call.hangup()
     if report.mos is None:
-        raise CallError(_NO_METRICS, code=44002, call_id=report.call_id)
+        raise CallError(_NO_METRICS, code=44002, call_id=report.call_id).because(FailureReason.NO_METRICS_COLLECTED)
     return _diagnosis(report)
 
 

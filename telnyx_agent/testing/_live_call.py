@@ -63,7 +63,7 @@ class CallRecord:
     caller_number: str
     destination_number: str
     client_state: str | None
-    custom_headers: tuple[tuple[str, str], ...]
+    custom_headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     is_held: bool
     media_state: str
     seconds_received: float
@@ -71,7 +71,7 @@ class CallRecord:
     digits: str
     transcript: tuple[Line, ...]
     to_client: bool = False
-    answer_custom_headers: tuple[tuple[str, str], ...] = ()
+    answer_custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
 
 class LiveCall:

@@ -377,6 +377,9 @@ def test_messages_are_found_in_the_transcript(agent: LocalAgent, telnyx_client: 
     telnyx_client.transcript_update_flow.collect(collect)
     telnyx_client.send_ai_assistant_message(message)
     assert confirmed.wait(PATIENCE)
+    pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+    telnyx_client.send_ai_assistant_message("Look", images_urls=[pixel]).result(PATIENCE)
+    assert [item.image_urls for item in telnyx_client.transcript if item.content == "Look"] == [(pixel,)]
 
 
 def test_the_call_of_the_client_is_a_way_to_it(agent: LocalAgent, telnyx_client: TelnyxClient) -> None:
