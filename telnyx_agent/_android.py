@@ -34,7 +34,9 @@ class _NeverReached(enum.Enum):
 class CallState(states.CallState):
     """`telnyx_agent.CallState` with the two states that only Android has, so that ported `when`s work as they are.
 
-    No call is ever in one of these two: what failed ends as `DONE` with its reason, and a call whose connection is
+    The states of `call_state_flow` are of this class.
+
+    No call is ever in one of the two: what failed ends as `DONE` with its reason, and a call whose connection is
     made anew is `RECONNECTING`. States of either class compare equal by their kind.
     """
 
@@ -42,6 +44,11 @@ class CallState(states.CallState):
     """Android: `CallState.ERROR`; never reached."""
     RENEGOTIATING: ClassVar[states.CallState]
     """Android: `CallState.RENEGOTIATING`; never reached."""
+
+    @classmethod
+    def of(cls, state: states.CallState) -> CallState:
+        """The same state, of this class."""
+        return cls(state.kind, state.reason, state.termination_reason)
 
 
 # Kinds of their own, not the core's: its tables know what can happen to a call.
@@ -52,10 +59,10 @@ CallState.RENEGOTIATING = CallState(cast("states.CallStateKind", _NeverReached.R
 class AndroidCall(MobileCall):
     """A call with Android's further names. Any thread."""
 
-    _state_flow: StateFlow[states.CallState]
+    _state_flow: StateFlow[CallState]
 
     @property
-    def call_state_flow(self) -> StateFlow[states.CallState]:
+    def call_state_flow(self) -> StateFlow[CallState]:
         """Android: `callStateFlow`. `value` is the state now; `collect(f)` gives `f` this and every later one, where
         callbacks run; `subscribe()` is an iterator over the same.
         """
@@ -91,7 +98,7 @@ class AndroidCall(MobileCall):
 
     def _apply_state(self, state: states.CallState) -> None:
         super()._apply_state(state)
-        self._state_flow._publish(state)
+        self._state_flow._publish(CallState.of(state))
 
 
 class CallActions:
@@ -105,9 +112,9 @@ class CallActions:
         """`TelnyxClient.new_invite`."""
         return cast("TelnyxCall", self._client.new_invite(*args, **options))
 
-    def accept_call(self, *args: Any, **options: Any) -> Call:
+    def accept_call(self, *args: Any, **options: Any) -> TelnyxCall:
         """`TelnyxClient.accept_call`."""
-        return cast("Call", self._client.accept_call(*args, **options))
+        return cast("TelnyxCall", self._client.accept_call(*args, **options))
 
     def end_call(self, call_id: UUID | str | Call) -> CommandFuture[None]:
         """`TelnyxClient.end_call`."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._protocol.socket_health import SocketConnectionMetrics
     from ._protocol.states import CallState
     from ._runtime.futures import CommandFuture
+    from .compat import TelnyxCall
 
 __all__ = [
     "CallHandler",
@@ -206,38 +207,30 @@ class FlutterClient(AndroidClient):
     def accept_call(
         self,
         call_id: UUID | str | Call | InviteResponse,
-        destination_number: str = "",
-        custom_headers: Mapping[str, str] | str | None = None,
-        debug: bool | str = False,
-        *,
+        *details: Any,
         muted_mic_on_start: bool = False,
         **options: Any,
-    ) -> Call:
+    ) -> TelnyxCall:
         """Take a call that rings. Android: `acceptCall(callId, destinationNumber, customHeaders, debug)`; Flutter:
         `acceptCall(invite, callerName, callerNumber, clientState, ...)`.
 
         Args:
             call_id: The call, its id, or what came with the invitation.
-            destination_number: Ignored, as is Flutter's caller name: the call knows who calls whom.
-            custom_headers: SIP headers for the caller; a text is Flutter's caller number, and is ignored.
-            debug: As in `Call.answer`; a text is Flutter's client state, and is ignored.
+            details: As one of the two has them. Texts are ignored: the call knows who calls whom.
             muted_mic_on_start: Start muted.
-            options: `custom_headers` and `debug` in Flutter's order of arguments, by name, and further arguments of
-                `Call.answer`.
+            options: `custom_headers`, `debug`, and further arguments of `Call.answer`.
 
         Raises:
             CallError: There is no such call.
         """
         found: UUID | str | Call = call_id.call_id if isinstance(call_id, InviteResponse) else call_id
-        headers = None if isinstance(custom_headers, str) else custom_headers
-        return super().accept_call(
-            found,
-            "",
-            headers,
-            False if isinstance(debug, str) else debug,
-            muted_mic_on_start=muted_mic_on_start,
-            **options,
-        )
+        for detail in details:
+            if isinstance(detail, Mapping):
+                options.setdefault("custom_headers", detail)
+            elif isinstance(detail, bool):
+                options.setdefault("debug", detail)
+        options.pop("destination_number", None)
+        return super().accept_call(found, muted_mic_on_start=muted_mic_on_start, **options)
 
     # -- inside, where callbacks run ---------------------------------------------------------------------------------
 

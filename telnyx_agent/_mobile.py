@@ -6,7 +6,7 @@ Parts of `compat`'s `TelnyxClient` and `TelnyxCall`. Names are theirs in PEP 8, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import attrs
@@ -21,6 +21,7 @@ from .tx_config import TxConfig
 if TYPE_CHECKING:
     from ._client_logging import TxLogger
     from .audio.tones import RingSource
+    from .compat import TelnyxCall
 
 __all__ = ["CredentialConfig", "MobileCall", "MobileClient", "TokenConfig"]
 
@@ -210,7 +211,7 @@ class MobileClient(TxClient):
         use_trickle_ice: bool = False,
         muted_mic_on_start: bool = False,
         **options: Any,
-    ) -> Call:
+    ) -> TelnyxCall:
         """Take a call that rings. Android: `acceptCall(callId, ...)`; Flutter: `acceptCall(invite, ...)`.
 
         Args:
@@ -229,14 +230,14 @@ class MobileClient(TxClient):
         call.answer(custom_headers, debug, muted=True if muted_mic_on_start else None, **options)
         return call
 
-    def hold_current_and_accept_incoming(self, call_id: UUID | str | Call, **options: Any) -> Call:
+    def hold_current_and_accept_incoming(self, call_id: UUID | str | Call, **options: Any) -> TelnyxCall:
         """Hold the active call, if there is one, and take another. Flutter: `holdCurrentAndAcceptIncoming`."""
         call, current = self._known(call_id), self.active_call
         if current is not None and current is not call and not current.is_held:
             current.hold()
         return self.accept_call(call, **options)
 
-    def end_current_and_accept_incoming(self, call_id: UUID | str | Call, **options: Any) -> Call:
+    def end_current_and_accept_incoming(self, call_id: UUID | str | Call, **options: Any) -> TelnyxCall:
         """Hang up the active call, if there is one, and take another. Flutter: `endCurrentAndAcceptIncoming`."""
         call, current = self._known(call_id), self.active_call
         if current is not None and current is not call:
@@ -255,9 +256,9 @@ class MobileClient(TxClient):
         """Android: `getActiveCalls`; the same as `active_calls`."""
         return self.active_calls()
 
-    def _known(self, call_id: UUID | str | Call) -> Call:
+    def _known(self, call_id: UUID | str | Call) -> TelnyxCall:
         call = call_id if isinstance(call_id, Call) else self.get_call(call_id)
         if call is None:
             over = CallError("there is no call with this id, or it is over", call_id=str(call_id))
             raise over.because(FailureReason.CALL_NOT_FOUND)
-        return call
+        return cast("TelnyxCall", call)  # `compat`'s clients make no others

@@ -158,7 +158,7 @@ class TelnyxCall(FlutterCall):
     ) -> None:
         super().__init__(options, bridge, port)
         self._send = send
-        self._state_flow = StateFlow(deliver, self.state)
+        self._state_flow = StateFlow(deliver, CallState.of(self.state))
 
     def send_conversation_message(
         self, message: str, base64_images: Iterable[ImageSource] = (), *, base64_image: ImageSource | None = None

@@ -70,7 +70,7 @@ def test_listening_for_events_and_accepting_a_call(talking_agent: LocalAgent, cl
                 invite = message.message.invite_params
                 assert invite is not None
                 log.add((invite.caller_id_name, invite.caller_id_number))
-                log.add(client.accept_call(invite, "callerName", "000000000", "State"))
+                log.add(client.accept_call(invite, "callerName", "000000000", "State", custom_headers={"X-A": "b"}))
             case SocketMethod.BYE:
                 assert message.message.bye_params is not None
                 log.add(("bye", message.message.bye_params.cause))
@@ -92,6 +92,7 @@ def test_listening_for_events_and_accepting_a_call(talking_agent: LocalAgent, cl
     client.call.enable_speaker_phone(False)
     talking_agent.hang_up()
     log.wait(lambda one: one == ("bye", "NORMAL_CLEARING"))
+    assert call.answer_custom_headers == {"X-A": "b"}
     methods = [one for one in log.seen if isinstance(one, str)]
     assert methods == ["login", "telnyx_rtc.clientReady", "telnyx_rtc.invite", "telnyx_rtc.answer", "telnyx_rtc.bye"]
 

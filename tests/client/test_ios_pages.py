@@ -208,7 +208,7 @@ def test_what_the_session_is_locked_to(agent: LocalAgent, client: TxClient) -> N
     assert manager.get_connection_info() == nothing
 
 
-def test_publishers_and_clearing(agent: LocalAgent, client: TxClient) -> None:
+def test_publishers_and_clearing(agent: LocalAgent, client: TxClient, delegate: RecordingDelegate) -> None:
     """Transcript updates: both publishers, filters, and the three ways to clear."""
     manager = client.ai_assistant_manager
     whole: list[int] = []
@@ -218,6 +218,7 @@ def test_publishers_and_clearing(agent: LocalAgent, client: TxClient) -> None:
         manager.transcript_item_publisher.subscribe(lambda item: items.append(item.id)),
     ):
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
+        delegate.wait_for("on_widget_settings_updated", PATIENCE)  # the agent's own come a moment after the login
         for name, role in (("1", "user"), ("2", "assistant")):
             item = TranscriptionItem(id=name, role=role, content="text", timestamp=datetime.now(timezone.utc))
             manager.add_transcription(item).result(PATIENCE)

@@ -9,6 +9,7 @@ import pytest
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.outcomes import CloseConnection, LoginFailed, Ready, SessionUpdated
 from telnyx_agent._protocol.states import CallState, SessionState
+from telnyx_agent._protocol.warnings import WarningCode
 from telnyx_agent.errors import (
     AuthenticationError,
     GatewayError,
@@ -384,10 +385,11 @@ def test_the_connection_is_never_made() -> None:
 
 @pytest.mark.parametrize("error", [None, NetworkError("network is down")])
 def test_the_connection_is_lost_later(error: TxError | None) -> None:
-    """Where it is not replaced, an error is reported; an orderly end is none."""
+    """Where it is not replaced, an error is reported; an orderly end is none. 36005 in both cases."""
     script = Script.ready(settings=ONE_CONNECTION)
     script.lose_connection(error)
-    assert script.events() == ([] if error is None else [outcomes.ClientFailed(error, is_final=True)])
+    warned = outcomes.Warned(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT)
+    assert script.events() == [warned, *([] if error is None else [outcomes.ClientFailed(error, is_final=True)])]
 
 
 # -- the end by our own will -------------------------------------------------------------------------------------------

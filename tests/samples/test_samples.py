@@ -20,7 +20,10 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 NAMES = sorted(path.name for path in SAMPLES.glob("*.py"))
 TIME_LIMIT = 60.0
 
-TARGETS = {"answering_machine.py": ("sip_user", "your-sip-user")}
+TARGETS = {
+    "answering_machine.py": ("sip_user", "your-sip-user"),
+    "from_android_calls.py": ("sip_user", "your-sip-user"),
+}
 """Samples that take something else than an assistant's id: the argument's name, and how its docstring shows it."""
 
 pytestmark = pytest.mark.slow
@@ -190,6 +193,23 @@ def test_text_and_image(tmp_path: Path) -> None:
         "user: What do you see? [1 image(s)]",
         "assistant: I see one png image, 5 by 5 pixels.",
     ]
+
+
+def test_from_ios_conversation(tmp_path: Path) -> None:
+    """Connected, the greeting, a typed question that was sent, its answer, the end."""
+    assert run("from_ios_conversation.py", tmp_path) == [
+        "Connected to AI Assistant",
+        f"assistant: {GREETING}",
+        "Message sent successfully",
+        "user: What are your opening hours?",
+        f"assistant: {HOURS}",
+        "AI conversation ended",
+    ]
+
+
+def test_from_android_calls(tmp_path: Path) -> None:
+    """An invitation on the flow, its call's states, the end."""
+    assert run("from_android_calls.py", tmp_path) == ["Call from Bob", "Call is active", "Call ended: NORMAL_CLEARING"]
 
 
 def test_from_ios(tmp_path: Path) -> None:
