@@ -84,7 +84,7 @@ def _differences() -> list[str]:
             "aioice.Connection keeps other books about its checks",
             _takes(ice.check_start_task, {"pair"}) and "_check_list" in _names(ice.__init__),
         ),
-        ("RTCPeerConnection starts its media otherwise", {"send", "receive"} <= _names(_connect_of(RTCPeerConnection))),
+        ("RTCPeerConnection starts its media otherwise", {"start", "send", "receive"} <= _names(_connect_of(RTCPeerConnection))),
         ("aioice.Connection keeps consent otherwise", "query_consent" in _names(ice.connect)),
         ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )
@@ -330,21 +330,23 @@ async def stop_checks(connection: RTCPeerConnection) -> None:
 
 
 def start_no_more(connection: RTCPeerConnection) -> None:
-    """Let nothing of a connection that is about to be closed begin: sender, receiver, consent checks.
+    """Let nothing of a connection that is about to be closed begin: transports, sender, receiver, consent checks.
 
     aiortc connects in a task that `connection.close()` neither stops nor awaits. Where ICE or the DTLS handshake comes
-    to its end meanwhile, that task would start them after they were stopped, and nobody would ever stop them again.
+    to its end meanwhile, that task would start them after they were stopped, and nobody would ever stop them again; a
+    transport that is closed before its start makes the task fail with nobody there to hear it.
     """
 
     async def refuse(*parameters: object) -> None:
-        """In the place of `send`, `receive` and `query_consent`."""
+        """In the place of `start`, `send`, `receive` and `query_consent`."""
 
     for transceiver in connection.getTransceivers():
         sender: Any = transceiver.sender
         receiver: Any = transceiver.receiver
         sender.send = receiver.receive = refuse
-        ice: Any = transceiver.receiver.transport.transport.iceGatherer._connection
-        ice.query_consent = refuse
+        dtls: Any = receiver.transport
+        dtls.start = dtls.transport.start = refuse
+        dtls.transport.iceGatherer._connection.query_consent = refuse
 
 
 def abort(connection: RTCPeerConnection) -> None:
