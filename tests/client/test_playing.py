@@ -25,11 +25,24 @@ class Ears:
     def __init__(self) -> None:
         self.utterances: list[Samples] = []
         self.something = threading.Event()
+        self._more = threading.Condition()
 
     def hear(self, samples: Samples) -> str:
-        self.utterances.append(samples.copy())
+        with self._more:
+            self.utterances.append(samples.copy())
+            self._more.notify_all()
         self.something.set()
         return f"speech {len(self.utterances)}"
+
+    def wait_for_pitch(self, pitch: int, timeout: float) -> list[int]:
+        """All pitches of all utterances, once this one is among them; a gap may have made two of what was one."""
+
+        def has_come() -> bool:
+            return any(abs(found - pitch) < 15 for utterance in self.utterances for found in pitches(utterance))
+
+        with self._more:
+            assert self._more.wait_for(has_come, timeout)
+            return [found for utterance in self.utterances for found in pitches(utterance)]
 
 
 @pytest.fixture
@@ -98,9 +111,9 @@ def test_what_is_played_twice_comes_in_turn(call: Call, ears: Ears) -> None:
     first, second = call.play(tone(400, 0.5)), call.play(tone(900, 0.5))
     assert second.wait(20)
     assert first.state is second.state is PlaybackState.FINISHED
-    assert ears.something.wait(10)
-    heard = pitches(ears.utterances[0])
-    assert heard == sorted(heard)
+    heard = ears.wait_for_pitch(900, 10)
+    is_second = [pitch > 650 for pitch in heard]  # a late packet may bend a tone a little
+    assert is_second == sorted(is_second)
     assert heard[0] == pytest.approx(400, abs=15)
     assert heard[-1] == pytest.approx(900, abs=15)
 
@@ -112,7 +125,7 @@ def test_mute_silences_what_is_played(call: Call, ears: Ears) -> None:
     call.unmute_audio()
     assert call.play(tone(900, 0.5)).wait(20)
     assert ears.something.wait(10)
-    assert min(pitches(ears.utterances[0])) == pytest.approx(900, abs=15)
+    assert all(pitch > 650 for pitch in pitches(ears.utterances[0]))
 
 
 def test_the_end_of_the_call_ends_the_playback(call: Call) -> None:
