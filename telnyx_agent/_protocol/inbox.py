@@ -106,13 +106,13 @@ class RecentRequests:
     many are remembered: what an assistant says in a minute, which is how long half of a connection may be dead.
     """
 
-    _KEPT = 1024
+    _KEPT = 512
 
     def __init__(self) -> None:
         self._order: deque[jsonrpc.RequestId | None] = deque()
         self._hashes: dict[jsonrpc.RequestId | None, int] = {}
-        # Those that came before the connection was lost.
-        self._earlier: frozenset[jsonrpc.RequestId | None] = frozenset()
+        # Those that came on this connection.
+        self._fresh: set[jsonrpc.RequestId | None] = set()
 
     def is_repetition(self, request_id: jsonrpc.RequestId | None, text: str | bytes | None) -> bool:
         """Whether this very frame came before; remembers it."""
@@ -120,18 +120,21 @@ class RecentRequests:
         known = self._hashes.get(request_id)
         if known is None:
             self._order.append(request_id)
+            self._fresh.add(request_id)
         self._hashes[request_id] = new
         if len(self._order) > self._KEPT:
-            del self._hashes[self._order.popleft()]
+            oldest = self._order.popleft()
+            del self._hashes[oldest]
+            self._fresh.discard(oldest)
         return known == new
 
     def is_of_earlier_connection(self, request_id: jsonrpc.RequestId | None) -> bool:
         """Whether a repetition is no mistake: the server cannot know whether the first one came."""
-        return request_id in self._earlier
+        return request_id not in self._fresh
 
     def forget_numbers(self) -> None:
         """The connection is lost. Forget the ids that are numbers."""
         kept = [request_id for request_id in self._order if isinstance(request_id, str)]
         self._order = deque(kept)
         self._hashes = {request_id: self._hashes[request_id] for request_id in kept}
-        self._earlier = frozenset(kept)
+        self._fresh.clear()

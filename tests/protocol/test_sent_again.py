@@ -156,12 +156,13 @@ def test_a_repetition_on_the_same_connection_is_a_mistake_still() -> None:
 def test_as_many_frames_are_remembered_as_a_dead_minute_has() -> None:
     """The oldest are forgotten; numbers are forgotten with their connection."""
     recent = RecentRequests()
-    assert not any(recent.is_repetition(f"id-{number}", "text") for number in range(1024))
+    assert not any(recent.is_repetition(f"id-{number}", "text") for number in range(512))
     assert recent.is_repetition("id-0", "text")
     assert not recent.is_repetition(7, "text")  # in the place of the oldest
+    assert not recent.is_of_earlier_connection(7)
     recent.forget_numbers()
     assert recent.is_repetition("id-1", "text")
     assert recent.is_of_earlier_connection("id-1")
-    assert not recent.is_of_earlier_connection(7)
     assert not recent.is_repetition(7, "text")
+    assert not recent.is_of_earlier_connection(7)
     assert not recent.is_repetition("id-0", "text")
