@@ -7,7 +7,8 @@ Rules of this file:
 2. Deltas belong to their `item_id`, else to their `response_id`, else to the open item (R42). At most one item of the
    assistant's is open.
 3. An open item becomes final with its `done`; with the next response or a new item of the user's, which then has
-   interrupted it; or with the call (R43). Text that comes for it after all opens it again: the server knows better.
+   interrupted it; or with the call (R43). Text that comes for it after all opens it again: the server knows better;
+   but not once a `done` has brought the whole text. What changes nothing is not reported.
 4. What was typed is there at once. The server's echo confirms it, under its id or as the same text under another (R45).
 5. What the agent does, and how much of it was heard, is `Agent`'s business; this file tells it what was said.
 6. A tool that was asked for twice is one request, until it is answered.
@@ -81,6 +82,8 @@ class Conversation(Spoken):
         # Items typed here that the server has not confirmed, and until when an echo may have another id.
         self._unconfirmed: dict[str, float] = {}
         self._open: _OpenItem | None = None
+        # Items whose whole text a `done` has brought.
+        self._whole: set[str] = set()
 
     @property
     def is_answering(self) -> bool:
@@ -171,6 +174,7 @@ class Conversation(Spoken):
         self._places.clear()
         self._aliases.clear()
         self._unconfirmed.clear()
+        self._whole.clear()
         self._open = None
         if had_items:
             self._report(TranscriptChanged(None, ()))
@@ -247,6 +251,8 @@ class Conversation(Spoken):
             item = attrs.evolve(known, content=message.text, image_urls=images, is_partial=message.is_partial)
         if item != known:
             self._put(item)
+        elif item.is_final:
+            return  # said again: what the agent does has not changed either
         # What the user said may be known only after the assistant has begun to respond to it.
         if known is None or self.agent_state is not AgentState.SPEAKING:
             self.agent.user_turn(_state_after(item), now)
@@ -265,7 +271,7 @@ class Conversation(Spoken):
             return
         if self._open is not None and self._open.item.id == known.id:
             self._open = None
-        self._put(attrs.evolve(known, content=message.text, is_partial=message.is_partial))
+        self._replace(known, attrs.evolve(known, content=message.text, is_partial=message.is_partial))
 
     def _on_function_call(self, call: ai_events.FunctionCall, now: float) -> None:
         if call.call_id not in self._tool_calls:
@@ -286,6 +292,8 @@ class Conversation(Spoken):
         item_id = delta.item_id or delta.response_id or (None if self._open is None else self._open.item.id)
         if self._open is None or self._open.item.id != item_id:
             known = self.find(item_id)
+            if known is not None and known.id in self._whole:
+                return
             if known is not None and known.is_final and not known.interrupted:
                 # Late, after its `done`. An item that came as a whole has this text already.
                 if known.item_type == "response_delta" and self._has_room(known.id, len(delta.delta)):
@@ -336,9 +344,11 @@ class Conversation(Spoken):
             is_current = True
             if done.text is not None:
                 self._open.item = attrs.evolve(self._open.item, content=done.text)
+                self._whole.add(self._open.item.id)
             self._close(now, interrupted=False)
         elif done.text is not None and (known := self.find(done.item_id)) is not None:
-            self._put(attrs.evolve(known, content=done.text))
+            self._whole.add(known.id)
+            self._replace(known, attrs.evolve(known, content=done.text))
         if is_current:
             self.agent.response_over(now)
 
@@ -383,6 +393,11 @@ class Conversation(Spoken):
             item = attrs.evolve(opened.item, content=opened.item.content, is_partial=False)
             if interrupted and now is not None and not self._call_is_over:
                 item = attrs.evolve(item, interrupted=True, heard_share=self._share(item, now))
+            self._put(item)
+
+    def _replace(self, known: TranscriptionItem, item: TranscriptionItem) -> None:
+        """Put an item in the place of what is known of it, if there is a difference."""
+        if item != known:
             self._put(item)
 
     def _find_user_item(self, message: ai_events.MessageItem, now: float) -> TranscriptionItem | None:

@@ -78,8 +78,9 @@ class Inbox:
             raise RemoteProtocolError(f"unknown method {message.method[:60]!r}")
         # A ping may look like the one before, and wants an answer all the same.
         may_repeat = message.id is None or text is None or isinstance(event, events.Ping)
-        if not may_repeat and self._recent.is_repetition(message.id, text):
-            self._complain(RemoteProtocolError(f"{message.method} came twice with the same id"))
+        if not may_repeat and self._recent.is_repetition(message.id, _lasting(text, message.voice_sdk_id)):
+            if not self._recent.is_of_earlier_connection(message.id):
+                self._complain(RemoteProtocolError(f"{message.method} came twice with the same id"))
             # It still wants its acknowledgement: that may be what the server missed.
             event = events.Info(message.method)
         return Inbound(event, message.id, message.method, message.voice_sdk_id)
@@ -90,18 +91,28 @@ class Inbox:
             self._report(Malformed(error))
 
 
+def _lasting(text: str | bytes | None, voice_sdk_id: str | None) -> str | bytes | None:
+    """A frame without that which may be another when it is sent again on another connection."""
+    return text.replace(voice_sdk_id, "") if isinstance(text, str) and voice_sdk_id is not None else text
+
+
 class RecentRequests:
     """Recognises a frame that was sent twice.
 
     Only one that is the same in every character is one: servers are not known to number their requests well, and to
     lose a frame is worse than to take one twice.
+
+    A server that does not know what became of its frames when a connection was lost may send them again on the next. So
+    many are remembered: what an assistant says in a minute, which is how long half of a connection may be dead.
     """
 
-    _KEPT = 256
+    _KEPT = 512
 
     def __init__(self) -> None:
         self._order: deque[jsonrpc.RequestId | None] = deque()
         self._hashes: dict[jsonrpc.RequestId | None, int] = {}
+        # Those that came on this connection.
+        self._fresh: set[jsonrpc.RequestId | None] = set()
 
     def is_repetition(self, request_id: jsonrpc.RequestId | None, text: str | bytes | None) -> bool:
         """Whether this very frame came before; remembers it."""
@@ -109,13 +120,21 @@ class RecentRequests:
         known = self._hashes.get(request_id)
         if known is None:
             self._order.append(request_id)
+            self._fresh.add(request_id)
         self._hashes[request_id] = new
         if len(self._order) > self._KEPT:
-            del self._hashes[self._order.popleft()]
+            oldest = self._order.popleft()
+            del self._hashes[oldest]
+            self._fresh.discard(oldest)
         return known == new
 
+    def is_of_earlier_connection(self, request_id: jsonrpc.RequestId | None) -> bool:
+        """Whether a repetition is no mistake: the server cannot know whether the first one came."""
+        return request_id not in self._fresh
+
     def forget_numbers(self) -> None:
-        """Forget the ids that are numbers."""
+        """The connection is lost. Forget the ids that are numbers."""
         kept = [request_id for request_id in self._order if isinstance(request_id, str)]
         self._order = deque(kept)
         self._hashes = {request_id: self._hashes[request_id] for request_id in kept}
+        self._fresh.clear()

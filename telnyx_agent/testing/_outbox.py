@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._deliveries import Deliveries
 from ._events import ServerEvent
 from .scenario import Scenario
 
@@ -40,7 +41,12 @@ class Outbox:
         self.session_id = ""
         self.conversation_id: str | None = None
         self.muted = False
-        self._held: list[dict[str, Any]] | None = None
+        self._deliveries: Deliveries | None = None
+        self._holds = False
+        # Numbers of deliveries: the latest that was written, and the latest that a ping followed; whether one is out.
+        self._written = 0
+        self._probed = 0
+        self._probing = False
         self._scenario = scenario
         self._next_request_id = next_request_id
         self._texts: deque[str | bytes] = deque()
@@ -66,25 +72,56 @@ class Outbox:
         self._frame({"id": request_id, "jsonrpc": "2.0", "method": method, "params": dict(params)})
         return request_id
 
-    def conversation(self, params: Mapping[str, Any]) -> None:
-        """Send an `ai_conversation` frame: the one kind of server request whose id is a UUID."""
-        if self._held is not None:
-            self._held.append(dict(params))
-            return
-        told = {} if self.conversation_id is None else {"conversation_id": self.conversation_id}
-        self._frame({"id": self.new_id(), "jsonrpc": "2.0", "method": "ai_conversation", "params": {**params, **told}})
+    def conversation(self, params: Mapping[str, Any], *, keep: bool = True) -> None:
+        """Send an `ai_conversation` frame: the one kind of server request whose id is a UUID.
 
-    def hold_conversation(self, held: list[dict[str, Any]]) -> None:
-        """From now on nobody listens: put what belongs to the conversation into `held`."""
-        self._held = held
+        What is to be kept is sent again to a client that comes back and may not have received it: the same frame, with
+        the same id.
+        """
+        told = {} if self.conversation_id is None else {"conversation_id": self.conversation_id}
+        frame = {"id": self.new_id(), "jsonrpc": "2.0", "method": "ai_conversation", "params": {**params, **told}}
+        if keep and self._deliveries is not None:
+            self._deliveries.add(frame)
+            self.catch_up()
+        else:
+            self._frame(frame)
+
+    def catch_up(self) -> None:
+        """Send what is kept and was not written to this connection, unless nobody listens."""
+        if self._deliveries is None or self._holds or self.muted:
+            return
+        for number, frame in self._deliveries.after(self._written):
+            self._frame(frame)
+            self._written = number
+
+    def keep_conversation(self, deliveries: Deliveries, *, hold: bool) -> None:
+        """The session is known, and what its client may not have received; with `hold` nobody listens for now."""
+        self._deliveries, self._holds = deliveries, hold
+
+    def hold_conversation(self) -> None:
+        """From now on nobody listens: keep what belongs to the conversation."""
+        self._holds = True
 
     def release_conversation(self) -> None:
-        """The client is back: send what was held, and hold nothing any more."""
-        held, self._held = self._held, None
-        for params in held or ():
-            self.conversation(params)
-        if held is not None:
-            held.clear()
+        """The client is back: send what it may not have received, and hold nothing any more."""
+        self._holds = False
+        self.catch_up()
+
+    def probe_wanted(self) -> int | None:
+        """A number to pass to `probe_answered` once a ping, sent now, is answered; None if there is no need for one.
+
+        There is one at a time, so a client that is slow gets few of them.
+        """
+        if self._probing or self._written <= self._probed:
+            return None
+        self._probing, self._probed = True, self._written
+        return self._probed
+
+    def probe_answered(self, number: int) -> None:
+        """What was sent before that ping has arrived."""
+        self._probing = False
+        if self._deliveries is not None:
+            self._deliveries.arrived(number)
 
     def raw(self, text: str | bytes) -> None:
         """Send something exactly as it is."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from ._deliveries import Deliveries
 from ._events import CallEnded
 
 RECOVERY_EXPIRED = "RECOVERY_ON_TIMER_EXPIRE"
@@ -95,8 +96,8 @@ class ServerSession:
     calls: dict[str, ServerCall] = attrs.field(factory=dict)
     pending_functions: dict[str, str] = attrs.field(factory=dict)
     last_item_id: str | None = None
-    held: list[dict[str, Any]] = attrs.field(factory=list)
-    """What was said in its calls while its client was away; sent when that is back."""
+    deliveries: Deliveries = attrs.field(factory=Deliveries)
+    """What was said in its calls, as far as its client may not have received it; sent again when that is back."""
     expires_at: float | None = None
 
     def find_call(self, call_id: object) -> ServerCall | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import time
@@ -57,13 +58,20 @@ class Settings:
     credentials: Credentials
 
 
+@attrs.frozen
+class Probe:
+    """A WebSocket ping is to be sent; its pong proves that everything before it arrived. See `Deliveries`."""
+
+    number: int
+
+
 @attrs.define(eq=False)
 class Link:
     """A socket and its core."""
 
     socket: Socket
     core: ServerConnection
-    outgoing: asyncio.Queue[str | bytes | ev.CloseSocket]
+    outgoing: asyncio.Queue[str | bytes | ev.CloseSocket | Probe]
     timer: asyncio.TimerHandle | None = None
     closing: bool = False
 
@@ -175,7 +183,10 @@ class AgentServer:
         try:
             while True:
                 item = await link.outgoing.get()
-                if not isinstance(item, ev.CloseSocket):
+                if isinstance(item, Probe):
+                    pong = await link.socket.ping()
+                    asyncio.ensure_future(pong).add_done_callback(functools.partial(self._arrived, link, item))
+                elif not isinstance(item, ev.CloseSocket):
                     self._frames.add("sent", link.core.number, item)
                     await link.socket.send(item)
                 elif item.code is None:
@@ -184,6 +195,12 @@ class AgentServer:
                     await link.socket.close(item.code, item.reason)
         except ConnectionClosed:
             logger.debug("connection %d closed while sending", link.core.number)
+
+    def _arrived(self, link: Link, probe: Probe, pong: asyncio.Future[float]) -> None:
+        """A pong came, or the connection ended without it."""
+        if not pong.cancelled() and pong.exception() is None:
+            link.core.probe_answered(probe.number)
+            self.pump(link.core)
 
     def pump(self, core: ServerConnection) -> None:
         """Send what the core has to send, do what it announces, set its timer."""
@@ -207,6 +224,8 @@ class AgentServer:
                 link.socket.transport.abort()
                 return
             link.outgoing.put_nowait(text)
+        if link is not None and (number := core.probe_wanted()) is not None:
+            link.outgoing.put_nowait(Probe(number))
 
     def _timer_due(self, link: Link) -> None:
         link.timer = None
@@ -271,6 +290,7 @@ class AgentServer:
             call.detach()
         elif isinstance(event, ev.AttachWanted):
             call.core = core
+            core.catch_up()
             call.make_offer()
         elif isinstance(event, ev.AttachAnswered):
             call.accept_answer(event.sdp)

@@ -246,6 +246,7 @@ class CallDesk:
                 request_id, {"callID": call.call_id, "message": "CALL ENDED", "causeCode": code, "cause": cause}
             )
         self._end(session, call, cause, by_client=True)
+        session.deliveries.forget()
         self._outbox.reached("bye", now, call.call_id)
 
     # -- in a call -----------------------------------------------------------------------------------------------------

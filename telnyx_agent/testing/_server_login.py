@@ -114,9 +114,8 @@ class LoginDesk:
         session.target_id = str(params.get("target_id") or params.get("login") or "")
         session.has_credentials = method == "login"
         self.session = session
-        if session.calls or session.held:
-            # Attach first (S15): a client that has not been offered its call again could make nothing of its words.
-            self._outbox.hold_conversation(session.held)
+        # Attach first (S15): a client that has not been offered its call again could make nothing of its words.
+        self._outbox.keep_conversation(session.deliveries, hold=bool(session.calls or session.deliveries))
         self._reattach(session)
         if self._scenario.conversation_id is not None:
             self._outbox.conversation_id = joined_conversation(params) or self._scenario.conversation_id
@@ -196,7 +195,7 @@ class LoginDesk:
     def _send_widget_settings(self) -> None:
         settings = self._scenario.widget_settings
         if settings is not None and self.session is not None and not self.session.has_credentials:
-            self._outbox.conversation({"type": "widget_settings", "widget_settings": dict(settings)})
+            self._outbox.conversation({"type": "widget_settings", "widget_settings": dict(settings)}, keep=False)
 
     def punt(self, now: float) -> None:
         """H: evict this client. Its calls end without a bye; the client closes the socket."""

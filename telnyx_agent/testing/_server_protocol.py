@@ -207,7 +207,7 @@ class ServerConnection:
         session = self.session
         if session is None or session.connection is not self:
             return
-        self._outbox.hold_conversation(session.held)
+        self._outbox.hold_conversation()
         for call in self._registry.detach(session, now, self.scenario.detach_timeout):
             call.phase = CallPhase.ENDED
             self._outbox.emit(CallEnded(call.call_id, "ORIGINATOR_CANCEL", by_client=True))
@@ -224,6 +224,18 @@ class ServerConnection:
     def texts_to_send(self) -> list[str | bytes]:
         """Frames that go out now, in order; each once. `bytes` are binary frames, from injections only."""
         return self._outbox.texts_to_send()
+
+    def catch_up(self) -> None:
+        """A call has moved to this connection: send what was said in it meanwhile."""
+        self._outbox.catch_up()
+
+    def probe_wanted(self) -> int | None:
+        """If not None: send a WebSocket ping after those texts, and call `probe_answered` with this on its pong."""
+        return self._outbox.probe_wanted()
+
+    def probe_answered(self, number: int) -> None:
+        """The client has received everything that was sent before that ping."""
+        self._outbox.probe_answered(number)
 
     def next_event(self) -> ServerEvent | None:
         """The oldest thing that happened and was not reported yet."""

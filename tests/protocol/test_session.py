@@ -165,7 +165,7 @@ def test_old_ids_are_forgotten() -> None:
     for frame in frames:
         script.frame(frame)
     assert script.events(Malformed) == []
-    assert len(script.session._inbox._recent._hashes) <= 256
+    assert len(script.session._inbox._recent._hashes) <= 512
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------
