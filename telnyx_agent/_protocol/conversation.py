@@ -190,6 +190,7 @@ class Conversation(Spoken):
             self._open = self._suspect = None
         self._items[:] = left
         self._places = {item.id: place for place, item in enumerate(left)}
+        self._whole.intersection_update(self._places)
         self._report(TranscriptChanged(None, self.transcript))
 
     # -- the assistant's side ------------------------------------------------------------------------------------------
@@ -342,10 +343,12 @@ class Conversation(Spoken):
         is_current = self._is_current(done.response_id or done.item_id)
         if self._open is not None and _belongs(self._open.item, done.item_id, done.response_id):
             is_current = True
+            item_id = self._open.item.id
             if done.text is not None:
                 self._open.item = attrs.evolve(self._open.item, content=done.text)
-                self._whole.add(self._open.item.id)
             self._close(now, interrupted=False)
+            if done.text is not None and item_id in self._places:  # there may have been no room for it
+                self._whole.add(item_id)
         elif done.text is not None and (known := self.find(done.item_id)) is not None:
             self._whole.add(known.id)
             self._replace(known, attrs.evolve(known, content=done.text))
