@@ -119,8 +119,9 @@ def test_a_logger_is_set_at_run_time(mobile: TelnyxClient) -> None:
         mobile.anonymous_login("assistant-1", log_level=LogLevel.ALL).result(PATIENCE)
         assert seen == []
         mobile.set_custom_logger(Logger())
-        mobile.disconnect().result(PATIENCE)
+        agent.send({"jsonrpc": "2.0", "id": "p-1", "method": "telnyx_rtc.ping", "params": {}})
         assert arrived.wait(PATIENCE)
+        mobile.disconnect().result(PATIENCE)
         seen.clear()
         mobile.anonymous_login("assistant-1", log_level=LogLevel.ALL).result(PATIENCE)
         mobile.disconnect().result(PATIENCE)
