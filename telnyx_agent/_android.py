@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
 from ._flows import SharedFlow, StateFlow
+from ._latency import LatencyTracker
 from ._mobile import MobileCall, MobileClient
 from ._protocol import states
 from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
@@ -178,6 +179,15 @@ class AndroidClient(MobileClient):
     def socket_response_live_data(self) -> SocketResponseFlow:
         """Android, deprecated: `socketResponseLiveData`; the same as `socket_response_flow`."""
         return self.socket_response_flow
+
+    def get_ws_message_response(self) -> SharedFlow[Mapping[str, Any]]:
+        """Android, deprecated: `getWsMessageResponse`; the same as `ws_messages_response_flow`."""
+        return self.ws_messages_response_flow
+
+    @property
+    def latency_tracker(self) -> LatencyTracker:
+        """Android and Flutter: `latencyTracker`."""
+        return LatencyTracker(self)
 
     def is_socket_connected(self) -> bool:
         """Android: `isSocketConnected`; the same as `is_connected()`."""

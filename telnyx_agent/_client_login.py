@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -87,7 +88,7 @@ class ClientLogin(ClientBase):
             log = self._log = ClientLog(level, self._number, self._flight, sink)
             self._configuration, self._login, self._tx_config = configuration, login, tx_config
             self._session_media = choices
-            self._watch.set(Link(status=LinkStatus.CONNECTING))
+            self._watch.set(Link(status=LinkStatus.CONNECTING, began_at=time.monotonic()))
             self._assistant._begin_login(conversation_of(login))
             hub = Hub(
                 self._audience,

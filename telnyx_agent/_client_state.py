@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from ._client_base import ClientBase
@@ -34,3 +35,29 @@ class ClientState(ClientBase):
     def has_active_call(self) -> bool:
         """Whether there is one. JavaScript: `hasActiveCall()`."""
         return self.active_call is not None
+
+    @property
+    def voice_sdk_id(self) -> str | None:
+        """The token with which a reconnection finds the same server; None before the login. Flutter: `voiceSdkId`.
+
+        It is sent along by itself; treat it as a secret.
+        """
+        return self._watch.get().voice_sdk_id
+
+    @property
+    def call_report_id(self) -> str | None:
+        """The id under which Telnyx takes this session's call reports; None before. Flutter: `callReportId`."""
+        return self._watch.get().call_report_id
+
+    @property
+    def registration_latency(self) -> float | None:
+        """Seconds from `anonymous_login` or `connect` until this session was ready; None before.
+
+        Android and Flutter: `LatencyMetrics.registrationLatencyMs`.
+        """
+        return self._watch.get().ready_after
+
+    @property
+    def socket_host(self) -> str:
+        """The host of the signalling server of the latest login, or of Telnyx's. Flutter: `socketHost`."""
+        return urlsplit(self._configuration.socket_url).hostname or ""

@@ -12,15 +12,20 @@ from uuid import UUID
 import attrs
 
 from ._android import AndroidCall, AndroidClient, CallActions
+from ._client_logging import checked_logger, sink_of
+from ._connection_status import ConnectionStatus
+from ._flows import SharedFlow
 from ._javascript_call import RtcErrorEvent, RtcWarningEvent
+from ._protocol.states import GatewayState
 from ._socket_flow import InviteResponse, ReceivedMessage, SocketResponse, SocketStatus
 from .call import Call
 from .config import TxServerConfiguration
 from .errors import CallError
 
 if TYPE_CHECKING:
-    from ._connection_status import ConnectionStatus
+    from ._client_logging import TxLogger
     from ._mobile import CredentialConfig, TokenConfig
+    from ._protocol.credentials import Login
     from ._protocol.socket_health import SocketConnectionMetrics
     from ._protocol.states import CallState
     from ._runtime.futures import CommandFuture
@@ -164,10 +169,13 @@ class FlutterClient(AndroidClient):
     """Flutter: `onConnectionStateChanged`."""
 
     _on_metrics: Callable[[SocketConnectionMetrics], object] | None = None
+    _default_servers: TxServerConfiguration | None = None
 
     def __init__(self, delegate: object | None = None, **options: Any) -> None:
         super().__init__(delegate, **options)
         self._audience.taps = (*self._audience.taps, self._to_flutter)
+        self._error_flows = tuple(SharedFlow[RtcErrorEvent](self._deliver) for _ in range(3))
+        self._warnings_flow = SharedFlow[RtcWarningEvent](self._deliver)
 
     @property
     def on_connection_metrics_update(self) -> Callable[[SocketConnectionMetrics], object] | None:
@@ -183,6 +191,73 @@ class FlutterClient(AndroidClient):
     def call(self) -> FlutterCallActions:
         """Android and Flutter: `client.call`, for what their pages do with the last call."""
         return FlutterCallActions(self)
+
+    # -- streams; a new collector gets the last value first, which Dart's do not ---------------------------------------
+
+    @property
+    def errors(self) -> SharedFlow[RtcErrorEvent]:
+        """Flutter: `errors`, all that `on_telnyx_error` gets."""
+        return self._error_flows[0]
+
+    @property
+    def fatal_errors(self) -> SharedFlow[RtcErrorEvent]:
+        """Flutter: `fatalErrors`, those that end the call or the connection."""
+        return self._error_flows[1]
+
+    @property
+    def recoverable_errors(self) -> SharedFlow[RtcErrorEvent]:
+        """Flutter: `recoverableErrors`, the others."""
+        return self._error_flows[2]
+
+    @property
+    def warnings(self) -> SharedFlow[RtcWarningEvent]:
+        """Flutter: `warnings`, all that `on_telnyx_warning` gets."""
+        return self._warnings_flow
+
+    # -- the client ----------------------------------------------------------------------------------------------------
+
+    @property
+    def server_configuration(self) -> TxServerConfiguration:
+        """Flutter: `serverConfiguration`, of `set_server_configuration` or else of the latest login."""
+        return self._configuration if self._default_servers is None else self._default_servers
+
+    def set_server_configuration(self, configuration: TxServerConfiguration | None) -> None:
+        """The servers of all later logins that are given none. Flutter: `setServerConfiguration`."""
+        self._default_servers = configuration
+
+    def set_custom_logger(self, logger: TxLogger | None) -> None:
+        """Where the log goes from here on, this session's too; None is stderr. Flutter: `setCustomLogger`.
+
+        Raises:
+            ClientConfigurationError: It has no method `log`.
+        """
+        self._logger = checked_logger(logger)
+        if self._log is not None and self._last_dispatcher is not None:
+            self._log.redirect(sink_of(logger, self._last_dispatcher))
+
+    def get_gateway_status(self) -> GatewayState:
+        """Flutter: `getGatewayStatus`: `REGED` while the client is ready, `TRYING` on the way there, else `IDLE`."""
+        if self.is_ready:
+            return GatewayState.REGED
+        is_underway = self.connection_status is not ConnectionStatus.DISCONNECTED or self._link is not None
+        return GatewayState.TRYING if is_underway else GatewayState.IDLE
+
+    def get_call_or_null(self, call_id: UUID | str) -> Call | None:
+        """Flutter: `getCallOrNull`; the same as `get_call`."""
+        return self.get_call(call_id)
+
+    def disconnect_with_call_back(self, callback: Callable[[int | None, str | None], object] | None) -> None:
+        """Flutter: `disconnectWithCallBack`: disconnect, then call `callback(1000, None)` where callbacks run.
+
+        1000 is what WebSockets say of a normal end.
+        """
+        future = self.disconnect()
+        if callback is not None:
+            future.add_done_callback(lambda done: callback(1000, None))
+
+    def dispose(self) -> CommandFuture[None]:
+        """Flutter: `dispose`; the same as `disconnect`."""
+        return self.disconnect()
 
     def create_call(self) -> FlutterCallActions:
         """Flutter: `createCall()`, for `create_call().end_call(invite.call_id)`; the same as `call`."""
@@ -244,11 +319,25 @@ class FlutterClient(AndroidClient):
             self.on_socket_message_received(TelnyxMessage(data.method, data))
 
     def _to_flutter(self, name: str, args: tuple[Any, ...]) -> None:
-        if name == "on_client_error" and self.on_telnyx_error is not None:
-            self.on_telnyx_error(RtcErrorEvent(args[0], self.session_id, args[0].call_id))
-        elif name == "on_client_warning" and self.on_telnyx_warning is not None and not args[0].is_cleared:
-            self.on_telnyx_warning(RtcWarningEvent(args[0], self.session_id, args[0].call_id))
+        if name == "on_client_error":
+            self._tell_error(RtcErrorEvent(args[0], self.session_id, args[0].call_id))
+        elif name == "on_client_warning" and not args[0].is_cleared:
+            warning = RtcWarningEvent(args[0], self.session_id, args[0].call_id)
+            self._warnings_flow._publish(warning)
+            if self.on_telnyx_warning is not None:
+                self.on_telnyx_warning(warning)
         elif name == "on_connection_state_changed" and self.on_connection_state_changed is not None:
             self.on_connection_state_changed(args[0])
         elif name == "on_socket_metrics_changed" and self._on_metrics is not None:
             self._on_metrics(args[0])
+
+    def _tell_error(self, error: RtcErrorEvent) -> None:
+        everything, fatal, recoverable = self._error_flows
+        everything._publish(error)
+        (fatal if error.fatal else recoverable)._publish(error)
+        if self.on_telnyx_error is not None:
+            self.on_telnyx_error(error)
+
+    def _log_in(self, login: Login, configuration: TxServerConfiguration | None, *args: Any) -> CommandFuture[None]:
+        servers = self._default_servers if configuration is None else configuration
+        return super()._log_in(login, servers, *args)

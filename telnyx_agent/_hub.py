@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -62,6 +63,10 @@ class Link:
     target_id: str | None = None
     datacenter: str | None = None
     region: str | None = None
+    voice_sdk_id: str | None = attrs.field(default=None, repr=False)
+    call_report_id: str | None = attrs.field(default=None, repr=False)
+    began_at: float | None = None
+    ready_after: float | None = None
     socket: SocketConnectionMetrics = attrs.field(factory=SocketConnectionMetrics)
 
 
@@ -124,18 +129,26 @@ class Hub:
 
     def login_failed(self, error: TxError) -> None:
         self._update(status=LinkStatus.FAILED, error=error)
-        self._emit("on_client_error", error)
+        self.client_error(error)
 
     def session_failed(self, error: TxError) -> None:
         self._update(status=LinkStatus.FAILED, error=error)
-        self._emit("on_client_error", error)
+        self.client_error(error)
 
     def client_error(self, error: TxError) -> None:
+        error.session_id = self._link.get().session_id or None
         self._emit("on_client_error", error)
 
     def session_updated(self, session_id: str) -> None:
         self._update(session_id=session_id)
         self._emit("on_session_updated", session_id)
+
+    def registered(self, voice_sdk_id: str | None, call_report_id: str | None) -> None:
+        link = self._link.get()
+        after = link.ready_after
+        if after is None and link.began_at is not None:
+            after = time.monotonic() - link.began_at
+        self._update(voice_sdk_id=voice_sdk_id, call_report_id=call_report_id, ready_after=after)
 
     def server_located(self, datacenter: str | None, region: str | None) -> None:
         self._update(datacenter=datacenter, region=region)

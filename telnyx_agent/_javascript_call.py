@@ -145,6 +145,11 @@ class RtcWarningEvent:
     session_id: str
     call_id: str | None = None
 
+    @property
+    def name(self) -> str:
+        """Such as `"HIGH_RTT"`. JavaScript and Flutter: `event.warning.name`."""
+        return self.warning.name
+
 
 class RtcCall:
     """JavaScript's `Call`. `RtcCall.call` is the `Call` that does the work, with everything else it can.
@@ -170,6 +175,17 @@ class RtcCall:
         self.state = "new"
         self.prev_state = ""
         self.recovered_call_id = ""
+
+    def get_establishment_timings(self) -> dict[str, Any]:
+        """JavaScript: `getEstablishmentTimings()`: mode, direction, and steps with their milliseconds.
+
+        The labels are those of `CallTimings`; the mode is always `"non-trickle"`: offers go out with their candidates.
+        """
+        steps = [
+            {"label": step.label, "fromStart": round(1000 * step.from_start, 1), "delta": round(1000 * step.delta, 1)}
+            for step in self.call.timings.steps
+        ]
+        return {"mode": "non-trickle", "direction": self.call.direction.value, "steps": steps}
 
     def __repr__(self) -> str:
         return f"<RtcCall {self.id} {self.state}>"

@@ -37,6 +37,7 @@ from ._javascript_call import (
     is_function_call_params,
 )
 from ._javascript_devices import MediaDeviceInfo
+from ._latency import LatencyMetrics, LatencyTracker
 from ._mobile import CredentialConfig, TokenConfig
 from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.states import CallTerminationReason, GatewayState
@@ -83,9 +84,12 @@ __all__ = [
     "FlutterCallActions",
     "GatewayState",
     "InviteResponse",
+    "LatencyMetrics",
+    "LatencyTracker",
     "LoginResponse",
     "MediaDeviceInfo",
     "Notification",
+    "PreCallDiagnosticException",
     "ReceivedMessage",
     "RingingResponse",
     "RtcCall",
@@ -120,6 +124,9 @@ __all__ = [
 
 TranscriptItem = TranscriptionItem
 """Android's and Flutter's name."""
+
+PreCallDiagnosticException = TxError
+"""Flutter: what a pre-call diagnosis that came to nothing raises."""
 
 SocketFlowObserver = SocketObserver
 """Android's other name."""

@@ -284,6 +284,10 @@ class TxServerConfiguration:
         """Telnyx's development servers."""
         return cls(environment=Environment.DEVELOPMENT)
 
+    def copy_with(self, **changes: Any) -> TxServerConfiguration:
+        """The same but for what is given, by the names of the arguments above. Flutter: `copyWith`."""
+        return attrs.evolve(self, **changes)
+
     @property
     def socket_url(self) -> str:
         """The WebSocket URL of the first connection, such as `"wss://eu.rtc.telnyx.com"`."""

@@ -8,6 +8,7 @@
         * `AnswerInterruptedError` - `Call.ask`: the agent was interrupted in its answer
     * `ServerError` - the server answered with an error
         * `AuthenticationError` - the login was refused: unknown assistant or bad credentials
+            * `ConversationNotFoundError` - the conversation that was to be joined does not exist
         * `GatewayError` - logged in, but the gateway never registered
     * `MediaError` - no audio device, no PortAudio, no usable codec, no ICE candidate
     * `LocalProtocolError` - the SDK or its user broke the protocol
@@ -30,11 +31,14 @@ import enum
 import re
 from typing import Any, ClassVar, TypeVar
 
+from ._protocol.error_codes import ErrorCode
+
 __all__ = [
     "AnswerInterruptedError",
     "AuthenticationError",
     "CallError",
     "ClientConfigurationError",
+    "ConversationNotFoundError",
     "FailureReason",
     "GatewayError",
     "LocalProtocolError",
@@ -91,6 +95,9 @@ class TxError(Exception):
     reason: FailureReason | None = None
     """iOS's reason, such as `FailureReason.GATEWAY_NOT_REGISTERED`; None where it has none."""
 
+    session_id: str | None = None
+    """The session that `on_client_error` was told it of; None before, and for what only raises."""
+
     SocketFailure: ClassVar[type[TxError]]
     ClientConfigurationFailure: ClassVar[type[TxError]]
     CallFailure: ClassVar[type[TxError]]
@@ -110,6 +117,40 @@ class TxError(Exception):
     def localized_description(self) -> str:
         """iOS's name for the message."""
         return self.message
+
+    @property
+    def name(self) -> str:
+        """Such as `"LOGIN_FAILED"`; of an error without an official number, its class. JavaScript: `name`."""
+        code = self._known_code
+        return type(self).__name__ if code is None else code.name
+
+    @property
+    def description(self) -> str:
+        """What `code` means, in one line, without the particulars. JavaScript and Flutter: `description`."""
+        code = self._known_code
+        return self.message if code is None else code.message
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the call or the connection cannot go on. JavaScript and Flutter: `fatal`."""
+        code = self._known_code
+        return code is None or code.is_fatal
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What usually leads to it, for people; empty without an official number. JavaScript and Flutter: `causes`."""
+        code = self._known_code
+        return () if code is None else code.causes
+
+    @property
+    def solutions(self) -> tuple[str, ...]:
+        """What can be done about it, for people; empty likewise. JavaScript and Flutter: `solutions`."""
+        code = self._known_code
+        return () if code is None else code.solutions
+
+    @property
+    def _known_code(self) -> ErrorCode | None:
+        return next((one for one in ErrorCode if one == self.code), None)
 
     def because(self: _E, reason: FailureReason) -> _E:
         """This error, with its `reason`: for the SDK, where it raises one."""
@@ -235,6 +276,13 @@ class AuthenticationError(ServerError, _SocketFailure):
     keyword = "authentication"
     kind = "socketFailure"
     default_code = 46001
+
+
+class ConversationNotFoundError(AuthenticationError):
+    """The login was refused because the conversation that it was to join does not exist, or is somebody else's.
+
+    The server's number is 10007.
+    """
 
 
 class GatewayError(ServerError):

@@ -263,6 +263,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def _on_ready(self, event: outcomes.Ready) -> None:
         self._log.info("ready: session %s", self._session.session_id)
+        self._listener.registered(self._session.voice_sdk_id, self._session.call_report_id)
         self._listener.ready(self._session.target_id)
         self._settle_ready()
 
@@ -284,6 +285,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def _on_reconnected(self, event: outcomes.Reconnected) -> None:
         self._log.info("reconnected: session %s", self._session.session_id)
+        self._listener.registered(self._session.voice_sdk_id, self._session.call_report_id)
         self._listener.reconnected()
 
     def _on_open_connection(self, event: outcomes.OpenConnection) -> None:

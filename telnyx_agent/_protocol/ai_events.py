@@ -193,6 +193,10 @@ def parse_ai_conversation(fields: Fields) -> AiConversation:
     kind = fields.text("type") or ""
     parser = _PARSERS.get(kind)
     settings = fields.object("widget_settings")
+    if settings is None:
+        # iOS takes them from there, too; what stands there in another form is not about a widget.
+        others = (fields.loose_object("ui_config"), fields.loose_object("assistant_config").loose_object("widget"))
+        settings = next((one for one in others if one.values), None)
     return AiConversation(
         fields.values,
         _other(kind, fields) if parser is None else parser(fields),

@@ -48,6 +48,16 @@ class ErrorCode(enum.IntEnum):
         """Whether the call or the connection cannot go on. JavaScript: `fatal`."""
         return self not in _NOT_FATAL
 
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What usually leads to it. JavaScript and Flutter: `causes`."""
+        return _ADVICE[self][0]
+
+    @property
+    def solutions(self) -> tuple[str, ...]:
+        """What can be done about it. JavaScript and Flutter: `solutions`."""
+        return _ADVICE[self][1]
+
 
 _MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.SDP_CREATE_OFFER_FAILED: "the call's media could not be described",
@@ -83,3 +93,55 @@ _NOT_FATAL = frozenset(
         ErrorCode.NETWORK_OFFLINE,
     }
 )
+
+_OFFLINE = ("this machine is offline", "a firewall or a proxy is in the way", "the server is down")
+_ONLINE = ("see whether other programs reach the internet", "run telnyx-agent doctor")
+_NO_CODEC = ("the two sides have no codec in common", "the other side sent a description that makes no sense")
+_CODECS = ("leave out preferred_codecs", "log at DEBUG and report it")
+_MEDIA_DIED = ("the audio device or the codec libraries failed",)
+_LOOK = ("see the text of the error", "run telnyx-agent doctor")
+_AGAIN = ("try it again",)
+_NEW_LOGIN = ("log in again",)
+
+_ADVICE: dict[ErrorCode, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    ErrorCode.SDP_CREATE_OFFER_FAILED: (_MEDIA_DIED, _LOOK),
+    ErrorCode.SDP_CREATE_ANSWER_FAILED: (_NO_CODEC, _CODECS),
+    ErrorCode.SDP_SET_LOCAL_DESCRIPTION_FAILED: (_MEDIA_DIED, _LOOK),
+    ErrorCode.SDP_SET_REMOTE_DESCRIPTION_FAILED: (_NO_CODEC, _CODECS),
+    ErrorCode.SDP_SEND_FAILED: (("the connection broke", "the server refused the call"), _AGAIN),
+    ErrorCode.MEDIA_MICROPHONE_PERMISSION_DENIED: (
+        ("the system asks who may use the microphone",),
+        ("allow this program, or the terminal it runs in, in the system's privacy settings",),
+    ),
+    ErrorCode.MEDIA_DEVICE_NOT_FOUND: (
+        ("no microphone or loudspeaker is connected", "PortAudio is not installed"),
+        ("connect one, or choose another of telnyx-agent devices", "use audio.NullAudio() for calls without sound"),
+    ),
+    ErrorCode.MEDIA_GET_USER_MEDIA_FAILED: (
+        ("another program uses the device", "the device was unplugged"),
+        ("close that program", "choose another device"),
+    ),
+    ErrorCode.HOLD_FAILED: (("the server refused it", "the call had ended"), _AGAIN),
+    ErrorCode.INVALID_CALL_PARAMETERS: (
+        ("an argument of the call is missing or wrong", "the other side refused the call"),
+        ("see the text of the error, and Call.termination_reason",),
+    ),
+    ErrorCode.BYE_SEND_FAILED: (("the connection broke",), ("nothing: the server ends the call by itself",)),
+    ErrorCode.SUBSCRIBE_FAILED: (("the connection broke",), _AGAIN),
+    ErrorCode.PEER_CLOSED_DURING_INIT: (("the call was hung up during its set-up",), ("place it again",)),
+    ErrorCode.WEBSOCKET_CONNECTION_FAILED: (_OFFLINE, _ONLINE),
+    ErrorCode.WEBSOCKET_ERROR: (_OFFLINE, ("wait for on_reconnected, or log in again",)),
+    ErrorCode.RECONNECTION_EXHAUSTED: (_OFFLINE, ("log in again", "give a longer reconnect_timeout")),
+    ErrorCode.GATEWAY_FAILED: (("Telnyx's gateway is busy or down",), ("log in again later",)),
+    ErrorCode.LOGIN_FAILED: (
+        ("the assistant's id is wrong, or it takes no unauthenticated web calls", "the credentials are wrong"),
+        ("check the id, and the assistant's telephony settings", "check user and password, or the token"),
+    ),
+    ErrorCode.INVALID_CREDENTIALS: (("an argument is missing or wrong",), ("see the text of the error",)),
+    ErrorCode.AUTHENTICATION_REQUIRED: (("the session or its token has expired",), _NEW_LOGIN),
+    ErrorCode.ICE_RESTART_FAILED: (("the network has changed and UDP does not get through",), _ONLINE),
+    ErrorCode.NETWORK_OFFLINE: (("no network is connected",), ("connect one",)),
+    ErrorCode.SESSION_NOT_REATTACHED: (("the other side hung up meanwhile", "it took too long"), ("place it again",)),
+    ErrorCode.UNEXPECTED_ERROR: (("the server refused a request, or there is a mistake in a program",), _LOOK),
+}
+"""What leads to each, and what to do; the JavaScript SDK's members, in our own words."""

@@ -52,14 +52,14 @@ class Inbox:
         try:
             frames = jsonrpc.decode_frames(text)
         except RemoteProtocolError as error:
-            self._complain(error)
+            self.complain(error)
             return
         for frame in frames:
             self._report(MessageReceived(frame))
             try:
                 inbound = self._open(frame, text if len(frames) == 1 else None)
             except RemoteProtocolError as error:
-                self._complain(error)
+                self.complain(error)
             else:
                 yield inbound
 
@@ -80,12 +80,13 @@ class Inbox:
         may_repeat = message.id is None or text is None or isinstance(event, events.Ping)
         if not may_repeat and self._recent.is_repetition(message.id, _lasting(text, message.voice_sdk_id)):
             if not self._recent.is_of_earlier_connection(message.id):
-                self._complain(RemoteProtocolError(f"{message.method} came twice with the same id"))
+                self.complain(RemoteProtocolError(f"{message.method} came twice with the same id"))
             # It still wants its acknowledgement: that may be what the server missed.
             event = events.Info(message.method)
         return Inbound(event, message.id, message.method, message.voice_sdk_id)
 
-    def _complain(self, error: RemoteProtocolError) -> None:
+    def complain(self, error: RemoteProtocolError) -> None:
+        """Report a mistake of the server's, once for each kind."""
         if error.message not in self._complaints and len(self._complaints) < _MAX_COMPLAINTS:
             self._complaints.add(error.message)
             self._report(Malformed(error))

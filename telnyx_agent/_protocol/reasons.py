@@ -72,7 +72,7 @@ class CallTerminationReason:
             return self.sip_reason or self.cause or ""
         if self.error is not None:
             return str(self.error)
-        return "no reason given" if self.cause_code is None else f"cause {self.cause_code}"
+        return "Unknown reason" if self.cause_code is None else f"cause {self.cause_code}"
 
 
 BY_CAUSE: Mapping[str, str] = {

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import AuthenticationError, GatewayError, NetworkError
+from ..errors import AuthenticationError, ConversationNotFoundError, GatewayError, NetworkError
 from . import requests
 from .channel import Channel, Pending, RequestKind
 from .credentials import Login, is_anonymous, login_frame, login_hint, renewed
@@ -37,6 +37,10 @@ _LOGIN = Timer(TimerKind.LOGIN)
 _READY = Timer(TimerKind.READY)
 _CLIENT_READY = Timer(TimerKind.CLIENT_READY)
 _REQUERY = Timer(TimerKind.REQUERY)
+
+
+_NO_SUCH_CONVERSATION = "10007"
+"""JavaScript's AI assistant guide: "The conversation does not exist or does not belong to this user"."""
 
 
 class Registration:
@@ -146,8 +150,9 @@ class Registration:
 
     def login_refused(self, refusal: Refusal) -> LoginFailed:
         """The login's error came."""
+        is_lost = str(refusal.code) == _NO_SUCH_CONVERSATION
         return LoginFailed(
-            AuthenticationError(
+            (ConversationNotFoundError if is_lost else AuthenticationError)(
                 f"authentication failed: {refusal}; {login_hint(self.login)}",
                 server_message=refusal.message,
                 server_code=refusal.code,

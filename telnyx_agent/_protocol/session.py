@@ -22,6 +22,7 @@ from typing import Any
 
 from ..errors import (
     LocalProtocolError,
+    RemoteProtocolError,
     SocketConnectionError,
     TxError,
 )
@@ -222,6 +223,8 @@ class Session(Connection, SessionAssistant):
     def _receive_error(self, request_id: RequestId | None, refusal: events.Refusal, now: float) -> None:
         pending = self._channel.settle(request_id)
         if pending is None:
+            number = f" ({refusal.code})" if isinstance(refusal.code, int) else ""
+            self._inbox.complain(RemoteProtocolError(f"an error reply{number} that answers no request"))
             return
         self._liveness.confirmed(now)
         if pending.kind is RequestKind.MESSAGE:

@@ -160,6 +160,8 @@ class GatewayState(str, enum.Enum):
     TIMEOUT = "TIMEOUT"
     DOWN = "DOWN"
     ATTACHED = "ATTACHED"
+    IDLE = "IDLE"
+    """Flutter's, before there is a login; no server sends it."""
 
 
 class GatewayPhase(enum.Enum):
@@ -178,6 +180,7 @@ _NOT_YET = (
     GatewayState.UNREGISTER,
     GatewayState.NOREG,
     GatewayState.ATTACHED,
+    GatewayState.IDLE,
 )
 _LOST = (
     GatewayState.FAILED,

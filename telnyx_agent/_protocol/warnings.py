@@ -87,6 +87,16 @@ class TxWarning:
         """What can be done about it, in one line. JavaScript: `solutions`."""
         return self.code.advice
 
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What it comes of, as far as is known: `message` and `detail`. JavaScript and Flutter: `causes`."""
+        return (self.message, self.detail) if self.detail else (self.message,)
+
+    @property
+    def solutions(self) -> tuple[str, ...]:
+        """`advice`. JavaScript and Flutter: `solutions`."""
+        return (self.advice,)
+
     def __str__(self) -> str:
         text = f"{self.code.value} {self.name}: {self.message}"
         return f"{text} (over)" if self.is_cleared else text

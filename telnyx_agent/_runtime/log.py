@@ -111,6 +111,16 @@ class ClientLog:
         """Media statistics."""
         self._log(LogLevel.STATS, logging.DEBUG, message, args)
 
+    def redirect(self, sink: Sink | None) -> None:
+        """Take this sink from here on; None is stderr. Messages on other threads may still go to the one before."""
+        if self._is_closed:
+            return
+        self._sink = sink
+        handler, self._stderr = self._stderr, None
+        if handler is not None:
+            handler.close()
+        self.level = self._level
+
     def close(self) -> None:
         """Nothing more goes to stderr or to the sink."""
         self._is_closed = True

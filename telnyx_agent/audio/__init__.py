@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from ._default import default_audio
     from ._null import NullAudio
     from ._pcm import PcmAudio, PcmSink, PcmSource
-    from ._portaudio import DeviceInfo, list_devices
+    from ._portaudio import DeviceInfo, input_devices, list_devices, output_devices
+    from ._smoother import AudioLevelSmoother
     from ._sounddevice import SoundDeviceAudio
     from ._wave import WaveAudio
     from .tones import Tone
@@ -40,6 +41,7 @@ __all__ = [
     "AudioDevice",
     "AudioDeviceChange",
     "AudioDeviceChangeReason",
+    "AudioLevelSmoother",
     "AudioProcessor",
     "AudioStream",
     "DeviceInfo",
@@ -52,12 +54,15 @@ __all__ = [
     "Tone",
     "WaveAudio",
     "default_audio",
+    "input_devices",
     "list_devices",
+    "output_devices",
 ]
 
 _log.install()
 
 _HOMES = {
+    "AudioLevelSmoother": "_smoother",
     "DeviceInfo": "_portaudio",
     "NullAudio": "_null",
     "PcmAudio": "_pcm",
@@ -67,7 +72,9 @@ _HOMES = {
     "Tone": "tones",
     "WaveAudio": "_wave",
     "default_audio": "_default",
+    "input_devices": "_portaudio",
     "list_devices": "_portaudio",
+    "output_devices": "_portaudio",
 }
 
 

@@ -21,10 +21,12 @@ __all__ = [
     "Direction",
     "choose",
     "error_code",
+    "input_devices",
     "list_devices",
     "load",
     "lock",
     "look_again",
+    "output_devices",
 ]
 __all__ += ["NOT_FOUND", "find", "translate"]
 
@@ -133,6 +135,16 @@ def list_devices(*, refresh: bool = False) -> list[DeviceInfo]:
             )
             for index, info in enumerate(sounddevice.query_devices())
         ]
+
+
+def input_devices(*, refresh: bool = False) -> list[DeviceInfo]:
+    """The microphones among `list_devices`. JavaScript: `getAudioInDevices()`."""
+    return [device for device in list_devices(refresh=refresh) if device.input_channels]
+
+
+def output_devices(*, refresh: bool = False) -> list[DeviceInfo]:
+    """The loudspeakers among `list_devices`. JavaScript: `getAudioOutDevices()`."""
+    return [device for device in list_devices(refresh=refresh) if device.output_channels]
 
 
 def _default_device(sounddevice: Any, direction: Direction) -> int | None:

@@ -11,6 +11,7 @@ See docs/diagnosis.md.
 
 from __future__ import annotations
 
+from ._environment import environment_info
 from ._microphone import MicrophoneReport, run_microphone_check
 from ._network import NetworkReport, run_network_check
 from ._results import CheckResult, Verdict
@@ -22,6 +23,7 @@ __all__ = [
     "NetworkReport",
     "PreCallDiagnosis",
     "Verdict",
+    "environment_info",
     "run_microphone_check",
     "run_network_check",
     "run_pre_call_diagnosis",

@@ -605,6 +605,32 @@ def test_widget_settings_may_come_at_any_time_with_any_type(state: str, kind: st
     assert [change.settings.theme for change in script.events(WidgetSettingsChanged)] == ["light", "dark"]
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"ui_config": {"theme": "light"}},
+        {"assistant_config": {"widget": {"theme": "light"}}},
+        {"widget_settings": {"theme": "light"}, "ui_config": {"theme": "other"}},
+        {"ui_config": {}, "assistant_config": {"widget": {"theme": "light"}}},
+    ],
+)
+def test_widget_settings_have_other_places(params: dict[str, Any]) -> None:
+    """iOS looks there, too; `widget_settings` comes first."""
+    script = Script.ready()
+    script.ai("something", **params)
+    assert script.session.widget_settings is not None
+    assert script.session.widget_settings.theme == "light"
+
+
+@pytest.mark.parametrize("params", [{"ui_config": "light"}, {"assistant_config": {"widget": []}}, {"ui_config": {}}])
+def test_other_places_in_another_form_are_no_widget_settings(params: dict[str, Any]) -> None:
+    """Nor a mistake of the server's: the names are general ones."""
+    script = Script.ready()
+    script.ai("something", **params)
+    assert script.session.widget_settings is None
+    assert not [event for event in script.events() if isinstance(event, outcomes.Malformed)]
+
+
 def test_widget_settings_of_wrong_types_are_missing_ones(talk: Talk) -> None:
     """A colour must not cost the texts; iOS's other spellings are understood."""
     talk.ai(

@@ -25,7 +25,7 @@ from telnyx_agent.testing.scenario import CAUSES
         (CallTerminationReason("SOMETHING_NEW", 17), "SOMETHING_NEW"),
         (CallTerminationReason("SOMETHING_NEW", 999, 486), "the other side is busy"),
         (CallTerminationReason(sip_code=499, sip_reason="Odd"), "SIP 499: Odd"),
-        (CallTerminationReason(), "no reason given"),
+        (CallTerminationReason(), "Unknown reason"),
     ],
 )
 def test_in_words(reason: CallTerminationReason, words: str) -> None:

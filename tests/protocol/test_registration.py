@@ -503,11 +503,15 @@ def test_the_second_login_may_be_refused() -> None:
     assert isinstance(script.end().termination_reason.error, AuthenticationError)  # type: ignore[union-attr]
 
 
-def test_minus_32000_to_nobody_is_ignored() -> None:
-    """Such as the late answer to somebody's ping."""
+def test_an_error_reply_to_nobody_is_complained_of_once() -> None:
+    """Such as the late answer to somebody's ping: nothing has failed, so it is no error, whatever its number is."""
     script = Script.ready()
-    script.frame({"id": 99421, "error": {"code": -32000, "message": "Authentication Required"}})
-    assert (script.sent(), script.events()) == ([], [])
+    for number in (99421, 99422):
+        script.frame({"id": number, "error": {"code": -32000, "message": "Authentication Required"}})
+    assert script.sent() == []
+    (complaint,) = script.events()
+    assert isinstance(complaint, outcomes.Malformed)
+    assert complaint.error.message == "an error reply (-32000) that answers no request"
 
 
 # -- keep-alive --------------------------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ def test_reasons_belong_to_one_state() -> None:
         (CallTerminationReason("USER_BUSY", 17), "USER_BUSY"),
         (CallTerminationReason(error=CallError("no audio")), "no audio"),
         (CallTerminationReason(cause_code=809), "cause 809"),
-        (CallTerminationReason(), "no reason given"),
+        (CallTerminationReason(), "Unknown reason"),
     ],
 )
 def test_a_termination_reason_reads_well(reason: CallTerminationReason, text: str) -> None:
