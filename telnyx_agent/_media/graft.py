@@ -84,7 +84,10 @@ def _differences() -> list[str]:
             "aioice.Connection keeps other books about its checks",
             _takes(ice.check_start_task, {"pair"}) and "_check_list" in _names(ice.__init__),
         ),
-        ("RTCPeerConnection starts its media otherwise", {"start", "send", "receive"} <= _names(_connect_of(RTCPeerConnection))),
+        (
+            "RTCPeerConnection starts its media otherwise",
+            {"start", "send", "receive"} <= _names(_connect_of(RTCPeerConnection)),
+        ),
         ("aioice.Connection keeps consent otherwise", "query_consent" in _names(ice.connect)),
         ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )

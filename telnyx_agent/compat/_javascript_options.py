@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..config import Environment, TxServerConfiguration
+from ..errors import ClientConfigurationError
+from ..tx_config import TxConfig
 from ._javascript_call import headers_of, refuse_unknown
-from .config import Environment, TxServerConfiguration
-from .errors import ClientConfigurationError
-from .tx_config import TxConfig
 
 __all__ = [
     "NO_EFFECT",

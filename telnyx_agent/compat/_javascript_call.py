@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._images import ImageSource
-from ._protocol.error_codes import ErrorCode
-from ._protocol.states import CallDirection, CallState, CallStateKind
-from ._protocol.warnings import TxWarning
-from .errors import ClientConfigurationError, SocketConnectionError, TxError
+from .._images import ImageSource
+from .._protocol.error_codes import ErrorCode
+from .._protocol.states import CallDirection, CallState, CallStateKind
+from .._protocol.warnings import TxWarning
+from ..errors import ClientConfigurationError, SocketConnectionError, TxError
 
 if TYPE_CHECKING:
-    from ._media.stats import MediaStats
-    from ._protocol.states import CallTerminationReason
-    from ._runtime.futures import CommandFuture
-    from .audio import AudioDevice
-    from .call import Call
-    from .client import TxClient
+    from .._media.stats import MediaStats
+    from .._protocol.states import CallTerminationReason
+    from .._runtime.futures import CommandFuture
+    from ..audio import AudioDevice
+    from ..call import Call
+    from ..client import TxClient
 
 __all__ = [
     "RtcCall",

@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
+from .._protocol import states
+from .._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
+from ..call import Call
 from ._flows import SharedFlow, StateFlow
 from ._latency import LatencyTracker
 from ._mobile import MobileCall, MobileClient
-from ._protocol import states
-from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
-from .call import Call
 
 if TYPE_CHECKING:
-    from ._connection_status import ConnectionStatus
-    from ._images import ImageSource
-    from ._runtime.futures import CommandFuture
+    from .._connection_status import ConnectionStatus
+    from .._images import ImageSource
+    from .._runtime.futures import CommandFuture
+    from . import TelnyxCall
     from ._socket_flow import SocketResponseFlow
-    from .compat import TelnyxCall
 
 __all__ = ["AndroidCall", "AndroidClient", "CallActions", "CallState"]
 

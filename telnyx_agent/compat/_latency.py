@@ -7,10 +7,10 @@ from uuid import UUID
 
 import attrs
 
-from ._protocol.states import CallDirection
+from .._protocol.states import CallDirection
 
 if TYPE_CHECKING:
-    from .client import TxClient
+    from ..client import TxClient
 
 __all__ = ["LatencyMetrics", "LatencyTracker"]
 

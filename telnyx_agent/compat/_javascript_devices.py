@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ..client import TxClient
+from ..errors import ClientConfigurationError, MediaError
 from ._javascript_call import audio_device_id
-from .client import TxClient
-from .errors import ClientConfigurationError, MediaError
 
 if TYPE_CHECKING:
-    from .audio import AudioDevice
-    from .diagnosis import MicrophoneReport, NetworkReport, PreCallDiagnosis
+    from ..audio import AudioDevice
+    from ..diagnosis import MicrophoneReport, NetworkReport, PreCallDiagnosis
 
 __all__ = ["MediaDeviceInfo", "RtcDevices"]
 
@@ -57,7 +57,7 @@ class RtcDevices:
 
     def get_devices(self) -> list[MediaDeviceInfo]:
         """Both; a card that is both is there twice. JavaScript: `getDevices`."""
-        from .audio import list_devices
+        from ..audio import list_devices
 
         return [
             MediaDeviceInfo(str(device.index), kind, device.name, device.host_api)
@@ -125,6 +125,6 @@ class RtcDevices:
         given, out = microphone or self._microphone, speaker or self.speaker
         if given is None and out is None:
             return None
-        from .audio import SoundDeviceAudio
+        from ..audio import SoundDeviceAudio
 
         return SoundDeviceAudio(audio_device_id(given), audio_device_id(out))

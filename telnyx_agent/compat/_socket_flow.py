@@ -9,8 +9,8 @@ from uuid import UUID
 
 import attrs
 
+from ..assistant import TranscriptCancellable
 from ._flows import FlowSubscription, SharedFlow
-from .assistant import TranscriptCancellable
 
 __all__ = [
     "AiConversationResponse",

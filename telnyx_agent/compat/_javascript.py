@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._hub import LinkStatus
+from .._hub import LinkStatus
+from .._protocol.states import CallState
+from .._protocol.warnings import TxWarning
+from .._runtime.dispatch import report
+from ..client import TxClient
+from ..config import TxServerConfiguration
+from ..errors import ClientConfigurationError, MediaError, TxError
 from ._javascript_call import RtcCall, RtcErrorEvent, RtcWarningEvent, rtc_state
 from ._javascript_devices import RtcDevices
 from ._javascript_options import call_arguments, chosen_configuration, chosen_login, client_settings, credentials_of
-from ._protocol.states import CallState
-from ._protocol.warnings import TxWarning
-from ._runtime.dispatch import report
-from .client import TxClient
-from .config import TxServerConfiguration
-from .errors import ClientConfigurationError, MediaError, TxError
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from ._quality.metrics import CallQualityMetrics
-    from ._runtime.futures import CommandFuture
-    from .call import Call
+    from .._quality.metrics import CallQualityMetrics
+    from .._runtime.futures import CommandFuture
+    from ..call import Call
 
 __all__ = ["Notification", "RtcCall", "RtcConnection", "RtcErrorEvent", "RtcWarningEvent", "SwEvent", "TelnyxRTC"]
 

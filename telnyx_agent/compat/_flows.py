@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from ._runtime.waiting import Deadline
-from .assistant import TranscriptCancellable
-from .errors import ClientConfigurationError, TxTimeoutError
+from .._runtime.waiting import Deadline
+from ..assistant import TranscriptCancellable
+from ..errors import ClientConfigurationError, TxTimeoutError
 
 __all__ = ["FlowSubscription", "SharedFlow", "StateFlow"]
 

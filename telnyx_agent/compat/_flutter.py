@@ -11,25 +11,25 @@ from uuid import UUID
 
 import attrs
 
+from .._client_logging import checked_logger, sink_of
+from .._connection_status import ConnectionStatus
+from .._protocol.states import GatewayState
+from ..call import Call
+from ..config import TxServerConfiguration
+from ..errors import CallError
 from ._android import AndroidCall, AndroidClient, CallActions
-from ._client_logging import checked_logger, sink_of
-from ._connection_status import ConnectionStatus
 from ._flows import SharedFlow
 from ._javascript_call import RtcErrorEvent, RtcWarningEvent
-from ._protocol.states import GatewayState
 from ._socket_flow import InviteResponse, ReceivedMessage, SocketResponse, SocketStatus
-from .call import Call
-from .config import TxServerConfiguration
-from .errors import CallError
 
 if TYPE_CHECKING:
-    from ._client_logging import TxLogger
+    from .._client_logging import TxLogger
+    from .._protocol.credentials import Login
+    from .._protocol.socket_health import SocketConnectionMetrics
+    from .._protocol.states import CallState
+    from .._runtime.futures import CommandFuture
+    from . import TelnyxCall
     from ._mobile import CredentialConfig, TokenConfig
-    from ._protocol.credentials import Login
-    from ._protocol.socket_health import SocketConnectionMetrics
-    from ._protocol.states import CallState
-    from ._runtime.futures import CommandFuture
-    from .compat import TelnyxCall
 
 __all__ = [
     "CallHandler",

@@ -11,17 +11,17 @@ from uuid import UUID
 
 import attrs
 
-from ._runtime.futures import CommandFuture
-from .call import Call
-from .client import TxClient
-from .config import LogLevel, Region, TxServerConfiguration
-from .errors import CallError, ClientConfigurationError, FailureReason
-from .tx_config import TxConfig
+from .._runtime.futures import CommandFuture
+from ..call import Call
+from ..client import TxClient
+from ..config import LogLevel, Region, TxServerConfiguration
+from ..errors import CallError, ClientConfigurationError, FailureReason
+from ..tx_config import TxConfig
 
 if TYPE_CHECKING:
-    from ._client_logging import TxLogger
-    from .audio.tones import RingSource
-    from .compat import TelnyxCall
+    from .._client_logging import TxLogger
+    from ..audio.tones import RingSource
+    from . import TelnyxCall
 
 __all__ = ["CredentialConfig", "MobileCall", "MobileClient", "TokenConfig"]
 

@@ -14,8 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from .._client_codecs import AudioCodec
+from .._images import ImageSource
+from .._protocol.conversation import TranscriptionItem, WidgetSettings
+from .._protocol.states import CallTerminationReason, GatewayState
+from .._protocol.states import NetworkReason as CallNetworkChangeReason
+from ..assistant import AIAssistantManager, TranscriptCancellable
+from ..call import Call, CallPort
+from ..config import LogLevel, TxServerConfiguration
+from ..errors import GatewayError, ServerError, TxError
 from ._android import CallActions, CallState
-from ._client_codecs import AudioCodec
 from ._flows import SharedFlow, StateFlow
 from ._flutter import (
     CallHandler,
@@ -26,7 +34,6 @@ from ._flutter import (
     TelnyxMessage,
     TelnyxSocketError,
 )
-from ._images import ImageSource
 from ._javascript import Notification, RtcConnection, SwEvent, TelnyxRTC
 from ._javascript_call import (
     RtcCall,
@@ -39,9 +46,6 @@ from ._javascript_call import (
 from ._javascript_devices import MediaDeviceInfo
 from ._latency import LatencyMetrics, LatencyTracker
 from ._mobile import CredentialConfig, TokenConfig
-from ._protocol.conversation import TranscriptionItem, WidgetSettings
-from ._protocol.states import CallTerminationReason, GatewayState
-from ._protocol.states import NetworkReason as CallNetworkChangeReason
 from ._socket_flow import (
     AiConversationResponse,
     AnswerResponse,
@@ -58,17 +62,13 @@ from ._socket_flow import (
     SocketResponseSubscription,
     SocketStatus,
 )
-from .assistant import AIAssistantManager, TranscriptCancellable
-from .call import Call, CallPort
-from .config import LogLevel, TxServerConfiguration
-from .errors import GatewayError, ServerError, TxError
 
 if TYPE_CHECKING:
-    from ._media.bridge import AudioBridge
-    from ._protocol.requests import CallOptions
-    from ._protocol.states import CallState as AnyCallState
-    from ._runtime.futures import CommandFuture
-    from .audio.processing import AudioConstraints
+    from .._media.bridge import AudioBridge
+    from .._protocol.requests import CallOptions
+    from .._protocol.states import CallState as AnyCallState
+    from .._runtime.futures import CommandFuture
+    from ..audio.processing import AudioConstraints
 
 __all__ = [
     "AiConversationResponse",
