@@ -296,6 +296,8 @@ async def _ask_turn(
         turn_transport=server.transport,
         **{name: value for name, value in options.items() if name in known},
     )
+    if hidden and "hide_related_address" not in known:  # as aioice does since (RFC 8839 5.1)
+        candidate.related_address, candidate.related_port = "::" if ":" in candidate.host else "0.0.0.0", 9
     _log.debug("the relay is %s", server.url)
     connection._protocols.append(protocol)
     return candidate
