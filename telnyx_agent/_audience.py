@@ -38,7 +38,8 @@ class Audience:
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
-        self.stream(name, *args)
+        if self._streams:
+            self.stream(name, *args)
         if self.taps:
             self.tell_taps(dispatcher, name, *args)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.

@@ -241,11 +241,13 @@ class SessionDriver(IncomingDriver, Commands):
                 self._log.frame(">", text)
 
     def _arm_timer(self) -> None:
-        if self._timer is not None:
+        deadline = None if self._finished else self._session.get_timer()
+        # Each frame puts off when the connection counts as dead. A timer that comes too early finds nothing to do, and
+        # is set again; to exchange it for each frame would be a good part of what a frame costs.
+        if self._timer is not None and (deadline is None or deadline < self._timer.when()):
             self._timer.cancel()
             self._timer = None
-        deadline = self._session.get_timer()
-        if deadline is not None and not self._finished:
+        if deadline is not None and self._timer is None:
             self._timer = self._loop.call_at(deadline, self._timer_fired)
         if self._routes is not None:
             self._routes.run(self._session.awaits_attempt and not self._finished)

@@ -41,6 +41,9 @@ QUIET = 4.0
 """Seconds without text, and without voice, after which a response is over."""
 
 
+_TIMER = Timer(TimerKind.AGENT)
+
+
 class Agent:
     """What the agent does in one call after the other.
 
@@ -101,7 +104,7 @@ class Agent:
         self._turn = AgentState.IDLE
         self._is_responding = self._is_expected = self._was_heard = self._is_stale = False
         self._silent_until = self._voice_due = self._stale_until = self._quiet_at = None
-        self._timers.cancel(Timer(TimerKind.AGENT))
+        self._timers.cancel(_TIMER)
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -213,13 +216,14 @@ class Agent:
         return prepares if self._voice_due is not None else self._turn
 
     def _look(self) -> None:
-        deadlines = [self._silent_until, self._voice_due, self._stale_until, self._quiet_at]
-        due = min((deadline for deadline in deadlines if deadline is not None), default=None)
-        timer = Timer(TimerKind.AGENT)
+        due = None
+        for deadline in (self._silent_until, self._voice_due, self._stale_until, self._quiet_at):
+            if deadline is not None and (due is None or deadline < due):
+                due = deadline
         if due is None or not self._has_call:
-            self._timers.cancel(timer)
+            self._timers.cancel(_TIMER)
         else:
-            self._timers.set(timer, due)
+            self._timers.set(_TIMER, due)
         state = self._now_doing() if self._turn is not AgentState.IDLE or self._is_active else AgentState.IDLE
         if state is not self.state and self._has_call:
             self.state = state

@@ -192,20 +192,31 @@ def parse_ai_conversation(fields: Fields) -> AiConversation:
     """
     kind = fields.text("type") or ""
     parser = _PARSERS.get(kind)
-    settings = fields.object("widget_settings")
-    if settings is None:
-        # iOS takes them from there, too; what stands there in another form is not about a widget.
-        others = (fields.loose_object("ui_config"), fields.loose_object("assistant_config").loose_object("widget"))
-        settings = next((one for one in others if one.values), None)
+    settings = _widget_settings(fields)
     return AiConversation(
         fields.values,
         _other(kind, fields) if parser is None else parser(fields),
         None if settings is None else WidgetSettings.from_wire(settings.values),
-        # Where the login has it (R8), and as the realtime protocol that these frames follow spells it.
-        fields.loose_text("conversation_id")
-        or fields.loose_object("target_params").loose_text("conversation_id")
-        or fields.loose_object("conversation").loose_text("id"),
+        fields.loose_text("conversation_id") or _conversation_id(fields),
     )
+
+
+def _widget_settings(fields: Fields) -> Fields | None:
+    settings = fields.object("widget_settings")
+    if settings is None and ("ui_config" in fields.values or "assistant_config" in fields.values):
+        # iOS takes them from there, too; what stands there in another form is not about a widget.
+        others = (fields.loose_object("ui_config"), fields.loose_object("assistant_config").loose_object("widget"))
+        settings = next((one for one in others if one.values), None)
+    return settings
+
+
+def _conversation_id(fields: Fields) -> str | None:
+    """Where the login has it (R8), or as the realtime protocol that these frames follow spells it."""
+    if "target_params" not in fields.values and "conversation" not in fields.values:
+        return None  # as in nearly all of many
+    return fields.loose_object("target_params").loose_text("conversation_id") or fields.loose_object(
+        "conversation"
+    ).loose_text("id")
 
 
 def parse_transcription(fields: Fields) -> AiConversation:
