@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import logging
+import queue
 import sys
 import threading
 import time
@@ -115,22 +116,23 @@ class ThreadDispatcher(Dispatcher):
     def __init__(self) -> None:
         super().__init__()
         self._thread: threading.Thread | None = None
+        # In the place of the queue of the other dispatchers: it wakes a sleeping thread at a tenth of a condition's
+        # cost, and a finaliser may put something in while its own thread does. None only wakes the thread.
+        self._due: queue.SimpleQueue[_Callback | None] = queue.SimpleQueue()
         self._closing = False
-        self._is_asleep = False  # the thread waits; waking one that does not costs as much as a callback
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
-        callback = _Callback(fn, name or _name(fn))
-        with self._state:
-            self._queue.append(callback)
-            if self._thread is None:
-                self._start()
-            if self._is_asleep:
-                self._state.notify_all()
+        # First put, then look whether there is a thread. One that ends says so first, and then looks whether there is
+        # something left: one of both notices.
+        self._due.put(_Callback(fn, name or _name(fn)))
+        if self._thread is None:
+            with self._state:
+                if self._thread is None:
+                    self._start()
 
     def close(self) -> None:
-        with self._state:
-            self._closing = True
-            self._state.notify_all()
+        self._closing = True
+        self._due.put(None)
 
     @property
     def has_ended(self) -> bool:
@@ -157,21 +159,19 @@ class ThreadDispatcher(Dispatcher):
             self._thread = thread
 
     def _serve(self) -> None:
+        due = self._due
         while True:
-            with self._state:
-                while not self._queue and not self._closing:
-                    self._is_asleep = True
-                    self._state.wait()
-                self._is_asleep = False
-                if not self._queue:
-                    # In the same moment in which the queue is seen empty: whoever submits from now on starts a new
-                    # thread.
-                    self._thread = None
-                    return
-                callback = self._queue.popleft()
-            self._run(callback)
-            # An idle thread must not keep the last callback's arguments alive.
-            del callback
+            callback = due.get()
+            if callback is not None:
+                self._run(callback)
+                # An idle thread must not keep the last callback's arguments alive.
+                del callback
+            if self._closing and due.empty():
+                with self._state:
+                    me, self._thread = self._thread, None
+                    if due.empty():
+                        return
+                    self._thread = me
 
 
 class PumpDispatcher(Dispatcher):

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from telnyx_agent._runtime.inflow import Inflow
 from telnyx_agent._runtime.outbox import Opcode, Outbox
 
@@ -110,11 +112,35 @@ def test_a_slow_loop_holds_the_receiver_back() -> None:
 
     thread = threading.Thread(target=receive)
     thread.start()
-    for _ in range(10):
+    while len(got) < 10:
         loop.run_one()
         assert len(delivered) <= len(got) + 2
     thread.join(5)
     assert got == list(range(10))
+
+
+def test_what_comes_while_the_loop_is_busy_is_handed_over_together() -> None:
+    """Not for ever, so that the loop comes to other things; and in order, also past a message that raises."""
+    loop = SlowLoop()
+    got: list[int] = []
+
+    def handle(number: int) -> None:
+        got.append(number)
+        if number < 100:
+            inflow.deliver(number + 100, 1)  # the server goes on while the loop is at work
+        if number == 3:
+            raise RuntimeError("a bug")
+
+    inflow = Inflow(loop.post, handle, 10_000)
+    for number in range(40):
+        inflow.deliver(number, 1)
+    assert loop.posted.qsize() == 3
+    with pytest.raises(RuntimeError, match="a bug"):
+        loop.run_one()
+    assert got == list(range(16))
+    while not loop.posted.empty():
+        loop.run_one()
+    assert got == [*range(40), *range(100, 140)]
 
 
 def test_a_stopped_inflow_never_blocks() -> None:
