@@ -34,7 +34,7 @@ class Audience:
         # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
-        self._listening: dict[tuple[type, str], bool] = {}
+        self._listening: dict[type, dict[str, bool]] = {}
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
@@ -107,12 +107,15 @@ class Audience:
         if name in getattr(delegate, "__dict__", ()):
             return True
         kind = type(delegate)
-        known = self._listening.get((kind, name))
+        listening = self._listening.get(kind)
+        if listening is None:
+            listening = self._listening[kind] = {}
+        known = listening.get(name)
         if known is None:
             found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
             inherited = found is not None and found is vars(TxClientDelegate).get(name)
             known = not inherited and (found is not None or hasattr(kind, "__getattr__"))
-            self._listening[kind, name] = known
+            listening[name] = known
         return known
 
     def wants(self, name: str) -> bool:

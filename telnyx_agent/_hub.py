@@ -87,6 +87,7 @@ class Hub:
     ) -> None:
         self._audience = audience
         self._dispatcher = dispatcher
+        self._emit = functools.partial(audience.send, dispatcher)
         self._link = link
         self._calls = calls
         self._assistant = assistant
@@ -363,9 +364,6 @@ class Hub:
         self._assistant._settle_question(question)
 
     # -- inside ------------------------------------------------------------------------------------------------------
-
-    def _emit(self, name: str, *args: Any) -> None:
-        self._audience.send(self._dispatcher, name, *args)
 
     def _update(self, **changes: Any) -> None:
         before = self._link.get()

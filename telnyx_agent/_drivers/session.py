@@ -217,10 +217,13 @@ class SessionDriver(IncomingDriver, Commands):
         if self._stepping:
             return
         self._stepping = True
+        session = self._session
         try:
             while True:
-                self._send_pending()
-                event = None if self._is_pausing else self._session.next_event()
+                for text in session.texts_to_send():
+                    if self._sockets.send(text):
+                        self._log.frame(">", text)
+                event = None if self._is_pausing else session.next_event()
                 if event is None:
                     break
                 forward = FORWARDS.get(type(event))
@@ -230,15 +233,10 @@ class SessionDriver(IncomingDriver, Commands):
                     self._HANDLERS[type(event)](self, event)
         finally:
             self._stepping = False
-        if self._session.socket_metrics is not self._socket_metrics:
-            self._socket_metrics = self._session.socket_metrics
-            self._listener.socket_metrics(self._socket_metrics)
+        if (metrics := session.socket_metrics) is not self._socket_metrics:
+            self._socket_metrics = metrics
+            self._listener.socket_metrics(metrics)
         self._arm_timer()
-
-    def _send_pending(self) -> None:
-        for text in self._session.texts_to_send():
-            if self._sockets.send(text):
-                self._log.frame(">", text)
 
     def _arm_timer(self) -> None:
         deadline = None if self._finished else self._session.get_timer()

@@ -110,6 +110,7 @@ class Agent:
 
     def response_began(self, now: float) -> None:
         """It begins to respond, or says more."""
+        is_news = not self._is_responding or self._is_expected or self._voice_due is not None
         if not self._is_responding:
             self._is_responding = True
             self._was_heard = self.hearing.is_audible and not self._is_stale
@@ -118,7 +119,9 @@ class Agent:
         self._is_expected = False
         self._voice_due = None
         self._quiet_at = now + QUIET
-        self._look()
+        # For each further word the timer is only put off: one that comes too early looks again.
+        if is_news:
+            self._look()
 
     def response_over(self, now: float) -> None:
         """Its text is complete."""

@@ -28,22 +28,21 @@ class Fields:
         self._where = where
         self._values = values
 
-    def required(self, *names: str) -> str:
-        """The first of these members that is there: a text that is not empty, or `RemoteProtocolError`."""
-        found = self.text(*names)
+    def required(self, name: str) -> str:
+        """A text that is not empty, or `RemoteProtocolError`."""
+        found = self.text(name)
         if not found:
-            raise RemoteProtocolError(f"{self._where} without {names[0]}")
+            raise RemoteProtocolError(f"{self._where} without {name}")
         return found
 
-    def text(self, *names: str) -> str | None:
+    def text(self, name: str, *others: str) -> str | None:
         """The first of these members that is there: a text, or None; `RemoteProtocolError` for another type."""
-        for name in names:
-            value = self._values.get(name)
-            if isinstance(value, str):
-                return value
-            if value is not None:
-                raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
-        return None
+        value = self._values.get(name)
+        if isinstance(value, str):
+            return value
+        if value is not None:
+            raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
+        return self.text(*others) if others else None
 
     def object(self, name: str) -> Fields | None:
         """An object, or None; `RemoteProtocolError` for another type."""
@@ -54,13 +53,12 @@ class Fields:
             raise RemoteProtocolError(f"{self._where} whose {name} is not an object")
         return Fields(f"{self._where} {name}", value)
 
-    def loose_text(self, *names: str) -> str | None:
+    def loose_text(self, name: str, *others: str) -> str | None:
         """The first of these members that is a text and not empty."""
-        for name in names:
-            value = self._values.get(name)
-            if isinstance(value, str) and value:
-                return value
-        return None
+        value = self._values.get(name)
+        if isinstance(value, str) and value:
+            return value
+        return self.loose_text(*others) if others else None
 
     def loose_integer(self, *names: str) -> int | None:
         """The first of these members that is an integer or the text of one."""

@@ -123,7 +123,9 @@ def decode_frames(text: str | bytes, *, max_size: int = MAX_SIZE) -> Sequence[Ma
         where = f" (at character {exc.pos})" if isinstance(exc, json.JSONDecodeError) else ""
         raise RemoteProtocolError(f"a frame that is not JSON{where}") from None
     _check_depth(value, text)
-    frames = value if isinstance(value, list) else [value]
+    if isinstance(value, dict):
+        return (value,)
+    frames = value if isinstance(value, list) else []
     if not frames or not all(isinstance(frame, dict) for frame in frames):
         raise RemoteProtocolError("a frame that is not a JSON object")
     return frames

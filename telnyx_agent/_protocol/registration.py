@@ -33,6 +33,7 @@ from .timers import Timer, TimerKind, Timers
 
 __all__ = ["Registration"]
 
+_CONNECTED = (SessionState.LOGGING_IN, SessionState.REGISTERING, SessionState.READY)
 _LOGIN = Timer(TimerKind.LOGIN)
 _READY = Timer(TimerKind.READY)
 _CLIENT_READY = Timer(TimerKind.CLIENT_READY)
@@ -83,7 +84,7 @@ class Registration:
     @property
     def has_connection(self) -> bool:
         """Whether there is a socket on which something may come."""
-        return self.state in (SessionState.LOGGING_IN, SessionState.REGISTERING, SessionState.READY)
+        return self.state in _CONNECTED
 
     @property
     def is_over(self) -> bool:

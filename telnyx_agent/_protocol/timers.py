@@ -31,7 +31,7 @@ class TimerKind(enum.Enum):
     TOKEN = "the token expires soon"
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Timer:
     """One deadline: what it is for, and which request or call it is about."""
 

@@ -73,6 +73,8 @@ class SessionView:
             report,
         )
         self._inbox = Inbox(report)
+        # The frames to send, in order; each is handed out once.
+        self.texts_to_send = self._channel.take_texts
         self._was_ready = False
         self._failure: TxError | None = None
         # What the first login failed with that is being tried again.
@@ -231,10 +233,6 @@ class SessionView:
             self._channel.send(frame)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
-
-    def texts_to_send(self) -> list[str]:
-        """The frames to send, in order; each is handed out once."""
-        return self._channel.take_texts()
 
     def next_event(self) -> SessionEvent | None:
         """The next thing that happened; None if that was all."""
