@@ -16,6 +16,7 @@ from telnyx_agent import (
     NetworkError,
     SocketConnectionError,
     TxClient,
+    TxConfig,
     TxError,
     TxServerConfiguration,
 )
@@ -229,6 +230,13 @@ def test_unusable_arguments_are_refused_at_the_call(client: TxClient, arguments:
     """The refusal names the argument; no thread is started."""
     with pytest.raises(ClientConfigurationError, match=said):
         client.anonymous_login(**{"target_id": "assistant-1", **arguments})  # type: ignore[arg-type]
+    assert not [thread for thread in threading.enumerate() if thread.name == "telnyx-agent-loop"]
+
+
+def test_an_unusable_logger_is_refused_at_the_call(client: TxClient) -> None:
+    """As other arguments: no thread is started."""
+    with pytest.raises(ClientConfigurationError, match="logger"):
+        client.connect(TxConfig(sip_user="alice", password="a-password", custom_logger=object()))  # type: ignore[arg-type]
     assert not [thread for thread in threading.enumerate() if thread.name == "telnyx-agent-loop"]
 
 

@@ -243,10 +243,19 @@ def test_starts_and_stops_leave_nothing() -> None:
         assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
-def test_a_loop_that_was_never_used_ends_in_silence(caplog: pytest.LogCaptureFixture) -> None:
-    """It may be told to stop before its thread has come as far as running it."""
-    for _ in range(100):
-        LoopThread.acquire().release()
+def test_a_loop_that_is_stopped_before_its_first_turn_ends_in_silence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its thread may come to run it only when its last user has left."""
+    stopped, stop = threading.Event(), LoopThread._stop
+
+    def stop_at_last(loop: LoopThread) -> None:
+        stop(loop)
+        stopped.set()
+
+    monkeypatch.setattr(LoopThread, "_stop", stop_at_last)
+    monkeypatch.setattr(asyncio, "set_event_loop", lambda loop: stopped.wait(5))
+    LoopThread.acquire().release()
     assert not loop_threads()
     assert not [record for record in caplog.records if record.name == "telnyx_agent"]
 
