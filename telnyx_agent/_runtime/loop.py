@@ -61,11 +61,12 @@ class LoopThread:
                 shared = cls()
                 try:
                     shared._thread.start()
-                except BaseException as exc:
-                    # Ctrl-C, perhaps: `start` waits for the thread, and then it is there, but nobody's.
+                except BaseException:
+                    # No more threads, or the interpreter is on its way out. Or Ctrl-C while `start` waited for the
+                    # thread, which is on its way then, and closes the loop when it has come.
                     shared._stop()
-                    if isinstance(exc, RuntimeError) and not shared._thread.is_alive():
-                        shared.loop.close()  # no more threads, or the interpreter is on its way out
+                    if shared._thread not in threading.enumerate():
+                        shared.loop.close()
                     raise
                 cls._shared = shared
             shared._users += 1
