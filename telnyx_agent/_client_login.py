@@ -68,48 +68,72 @@ class ClientLogin(ClientBase):
         """
         configuration = TxServerConfiguration() if configuration is None else configuration
         choices = self._choices_for(tx_config)
-        # Half of the SDK, which nobody needs who only imports it.
-        from ._drivers.making import make_driver
-        from ._protocol.credentials import conversation_of
-        from ._signaling import SignalingConnection
+        logger = self._logger if tx_config is None else checked_logger(tx_config.custom_logger) or self._logger
+        # Half of the SDK, which nobody needs who only imports it. Here, not under the lock.
+        from ._drivers import making  # noqa: F401
 
         self._let_failed_login_go()
         with self._lock:
             if self._link is not None:
                 raise LocalProtocolError(f"this client is logged in {self._whereto()}already; call disconnect() first")
             loop = LoopThread.acquire()
-            dispatcher = self._make_dispatcher()
-            if self._last_dispatcher is not None and self._last_dispatcher is not dispatcher:
-                # What the last login still has to tell comes first.
-                dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
-            self._last_dispatcher = dispatcher
-            own = None if tx_config is None else checked_logger(tx_config.custom_logger)
-            sink = sink_of(own or self._logger, dispatcher)
-            log = self._log = ClientLog(level, self._number, self._flight, sink)
-            self._configuration, self._login, self._tx_config = configuration, login, tx_config
-            self._session_media = choices
-            self._watch.set(Link(status=LinkStatus.CONNECTING, began_at=time.monotonic()))
-            self._assistant._begin_login(conversation_of(login))
-            hub = Hub(
-                self._audience,
-                dispatcher,
-                self._watch,
-                self._calls,
-                self._assistant,
-                self._make_incoming,
-                on_finished=self._finished,
-                on_call_over=self._call_is_over,
-                on_release=functools.partial(_release, dispatcher, loop, log),
-            )
-            driver = make_driver(login, configuration, reconnect_timeout, hub, log)
-            self._link = LoginLink(driver, dispatcher, loop)
-            self._is_free.clear()
-            _exit.LIVE.add(self)
-        self._audience.tell_taps(dispatcher, "connecting")
-        future: CommandFuture[None] = CommandFuture(dispatcher, loop)
-        connect = functools.partial(SignalingConnection, sslopt=configuration.tls_options, proxy=configuration.proxy)
-        loop.post(driver.start, connect, loop.post, future)
+            try:
+                self._session_media, self._tx_config = choices, tx_config
+                link = self._new_link(login, configuration, level, reconnect_timeout, loop, logger)
+                self._is_free.clear()
+                _exit.LIVE.add(self)
+                # From here on `disconnect` puts an end to it, also if it is interrupted before its start.
+                self._link = link
+            except BaseException:  # Ctrl-C, or a signal's handler of the program's that raises
+                if self._link is None:
+                    self._watch.set(Link())
+                    _exit.LIVE.discard(self)
+                    if self._last_dispatcher is not None:
+                        self._last_dispatcher.close()
+                    loop.release()
+                raise
+        self._audience.tell_taps(link.dispatcher, "connecting")
+        future: CommandFuture[None] = CommandFuture(link.dispatcher, loop)
+        try:
+            loop.post(link.driver.start, future)
+        except RuntimeError:  # another thread has disconnected since, and that was the end of the loop
+            future.settle(error=LocalProtocolError("disconnected before the login was complete"))
         return future
+
+    def _new_link(
+        self,
+        login: Login,
+        configuration: TxServerConfiguration,
+        level: LogLevel,
+        reconnect_timeout: float,
+        loop: LoopThread,
+        logger: object | None,
+    ) -> LoginLink:
+        """What a login takes; nothing of it has begun. Under the lock."""
+        from ._drivers.making import make_driver
+        from ._protocol.credentials import conversation_of
+
+        dispatcher = self._make_dispatcher()
+        if self._last_dispatcher is not None and self._last_dispatcher is not dispatcher:
+            # What the last login still has to tell comes first.
+            dispatcher.submit(self._last_dispatcher.join, name="the last login's callbacks")
+        self._last_dispatcher = dispatcher
+        log = self._log = ClientLog(level, self._number, self._flight, sink_of(logger, dispatcher))
+        self._configuration, self._login = configuration, login
+        self._watch.set(Link(status=LinkStatus.CONNECTING, began_at=time.monotonic()))
+        self._assistant._begin_login(conversation_of(login))
+        hub = Hub(
+            self._audience,
+            dispatcher,
+            self._watch,
+            self._calls,
+            self._assistant,
+            self._make_incoming,
+            on_finished=self._finished,
+            on_call_over=self._call_is_over,
+            on_release=functools.partial(_release, dispatcher, loop, log),
+        )
+        return LoginLink(make_driver(login, configuration, reconnect_timeout, hub, log, loop), dispatcher, loop)
 
     def _let_failed_login_go(self) -> None:
         """A login that has failed only closes its socket: whoever tries other credentials need not wait for that."""

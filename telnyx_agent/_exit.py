@@ -46,7 +46,7 @@ def _say_goodbye() -> None:
     # A daemon thread that is inside OpenSSL or FFmpeg when the interpreter goes away may leave a lock behind that the
     # interpreter's own end then waits for. They are on their way out: let them arrive.
     for thread in threading.enumerate():
-        if thread.name in _ENDING_THREADS and thread is not threading.current_thread():
+        if thread.name in _ENDING_THREADS and thread.is_alive() and thread is not threading.current_thread():
             thread.join(max(0.0, deadline - time.monotonic()))
     for recorder in tuple(RECORDERS):
         recorder.close(max(0.0, deadline - time.monotonic()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import attrs
 
 from .._protocol.session import Session, SessionSettings
 from .._runtime.ids import new_id
+from .._signaling import SignalingConnection
 from .listener import SessionListener
 from .session import SessionDriver
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from .._protocol.credentials import Login
     from .._protocol.outcomes import OpenConnection
     from .._runtime.log import ClientLog
+    from .._runtime.loop import LoopThread
     from ..config import TxServerConfiguration
 
 __all__ = ["make_driver"]
@@ -28,6 +31,7 @@ def make_driver(
     reconnect_timeout: float,
     listener: SessionListener,
     log: ClientLog,
+    loop: LoopThread,
 ) -> SessionDriver:
     """A driver that has not started. Any thread."""
     settings = SessionSettings(reconnect_timeout=reconnect_timeout, has_fallback=configuration.has_fallback)
@@ -36,7 +40,10 @@ def make_driver(
     def url_of(connection: OpenConnection) -> str:
         return configuration.connection_url(**attrs.asdict(connection))
 
-    return SessionDriver(session, url_of, listener, log, is_local=configuration.is_local)
+    connect = functools.partial(
+        SignalingConnection, post=loop.post, sslopt=configuration.tls_options, proxy=configuration.proxy
+    )
+    return SessionDriver(session, url_of, listener, log, loop.loop, connect, is_local=configuration.is_local)
 
 
 def _utc_now() -> datetime:

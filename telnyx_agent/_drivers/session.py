@@ -8,7 +8,6 @@ driver. What an older socket still says is not listened to any more (R57).
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,6 +48,8 @@ class SessionDriver(IncomingDriver, Commands):
         url_of: The URL of a connection.
         listener: Is told.
         log: Logs.
+        loop: The loop that it runs on.
+        connect: Makes a connection; see `Sockets`.
         is_local: Whether the server is on this machine.
     """
 
@@ -58,11 +59,15 @@ class SessionDriver(IncomingDriver, Commands):
         url_of: Callable[[outcomes.OpenConnection], str],
         listener: SessionListener,
         log: ClientLog,
+        loop: asyncio.AbstractEventLoop,
+        connect: Callable[..., SignalingConnection],
         *,
         is_local: bool = True,
     ) -> None:
         super().__init__()
         self._session = session
+        self._loop = loop
+        self._sockets = Sockets(connect, self)
         # A server on this machine needs no network.
         self._routes = None if is_local else RouteWatch(self._network_changed)
         self._url_of = url_of
@@ -86,13 +91,12 @@ class SessionDriver(IncomingDriver, Commands):
 
     # -- commands, each on the loop ----------------------------------------------------------------------------------
 
-    def start(
-        self, connect: Callable[..., SignalingConnection], post: Callable[..., None], done: CommandFuture[None]
-    ) -> None:
-        """Connect and log in. `done` settles with the login."""
-        self._loop = asyncio.get_running_loop()
+    def start(self, done: CommandFuture[None]) -> None:
+        """Connect and log in. `done` settles with the login. Other threads' commands may have come before this one."""
         self._ready_futures.append(done)
-        self._sockets = Sockets(functools.partial(connect, post=post), self)
+        if self._session.is_over:
+            self._login_is_over(None)
+            return
         self._on_open_connection(outcomes.OpenConnection())
         # Whoever logs in will call: import the media libraries while the server answers. Nothing waits for it.
         self._keep(self._loop.create_task(_media.load()))

@@ -155,6 +155,10 @@ class ThreadDispatcher(Dispatcher):
             # No more threads, or the interpreter is on its way out. The callbacks stay queued; the next `submit` tries
             # again.
             _logger.error("callbacks cannot run: no thread could be started (%s)", exc)
+        except BaseException:
+            # Ctrl-C while `start` waited for the thread, which is there: it must not get a twin.
+            self._thread = thread
+            raise
         else:
             self._thread = thread
 

@@ -61,8 +61,12 @@ class LoopThread:
                 shared = cls()
                 try:
                     shared._thread.start()
-                except RuntimeError:  # no more threads, or the interpreter is on its way out
-                    shared.loop.close()
+                except BaseException:
+                    # No more threads, or the interpreter is on its way out. Or Ctrl-C while `start` waited for the
+                    # thread, which is on its way then, and closes the loop when it has come.
+                    shared._stop()
+                    if shared._thread not in threading.enumerate():
+                        shared.loop.close()
                     raise
                 cls._shared = shared
             shared._users += 1
@@ -84,15 +88,18 @@ class LoopThread:
             self._users -= 1
             if self._users:
                 return
-            self._stopping = True
             if LoopThread._shared is self:
                 LoopThread._shared = None
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._stop()
         if self.is_current or sys.is_finalizing():
             return
         self._thread.join(_JOIN_LIMIT)
         if self._thread.is_alive():
             _logger.warning("the loop thread is still busy %g s after its last user left", _JOIN_LIMIT)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self.loop.call_soon_threadsafe(self.loop.stop)
 
     def post(self, fn: Callable[..., object], *args: Any) -> None:
         """Run `fn(*args)` on the loop, after everything that was posted before. What it raises is logged.
@@ -123,8 +130,11 @@ class LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            while not self._stopping and not self.loop.is_closed():
+            while not self.loop.is_closed():
                 _guarded(self.loop.run_forever)
+                # Not looked at before: what stops the loop is a callback, and must not stop the steps below.
+                if self._stopping:
+                    break
             for step in (self._let_linger, self._cancel_tasks, self._close_generators):
                 _guarded(self.loop.run_until_complete, step())
             self._pool.shutdown(wait=False, cancel_futures=True)

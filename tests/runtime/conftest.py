@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,6 +70,23 @@ def run_program() -> RunProgram:
         return Outcome(process.returncode, first + stdout, stderr, time.monotonic() - begin)
 
     return run
+
+
+@pytest.fixture
+def interrupted_start(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let Ctrl-C come when the next thread has been started, and `start` is about to return."""
+
+    def arm() -> None:
+        start = threading.Thread.start
+
+        def start_once(thread: threading.Thread) -> None:
+            monkeypatch.setattr(threading.Thread, "start", start)
+            start(thread)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(threading.Thread, "start", start_once)
+
+    return arm
 
 
 def _wait_until_asleep(pid: int) -> None:

@@ -119,6 +119,21 @@ def test_thread_begins_with_the_first_callback_and_ends_with_close() -> None:
     assert seen == ["telnyx-agent-delegate"]
 
 
+def test_an_interrupt_while_the_thread_starts(interrupted_start: Callable[[], None]) -> None:
+    """Ctrl-C in the moment in which `submit` waits for its thread: it stays the only one that runs callbacks."""
+    dispatcher, recorder, gate = ThreadDispatcher(), Recorder(), threading.Event()
+    interrupted_start()
+    with pytest.raises(KeyboardInterrupt):
+        dispatcher.submit(lambda: (recorder.note("first"), gate.wait(5)))
+    dispatcher.submit(lambda: recorder.note("second"))
+    time.sleep(0.05)  # for a second thread, if there is one, to do what it must not
+    in_time = list(recorder.seen)
+    gate.set()
+    dispatcher.close()
+    assert dispatcher.join(5)
+    assert (in_time, recorder.seen, len(recorder.threads)) == (["first"], ["first", "second"], 1)
+
+
 def test_late_callbacks_still_run() -> None:
     """What is submitted after `close` is not lost: a future's last callback, for one."""
     dispatcher = ThreadDispatcher()

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -241,6 +241,37 @@ def test_starts_and_stops_leave_nothing() -> None:
     assert not loop_threads()
     if descriptors:
         assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def test_a_loop_that_is_stopped_before_its_first_turn_ends_in_silence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its thread may come to run it only when its last user has left."""
+    stopped, stop = threading.Event(), LoopThread._stop
+
+    def stop_at_last(loop: LoopThread) -> None:
+        stop(loop)
+        stopped.set()
+
+    monkeypatch.setattr(LoopThread, "_stop", stop_at_last)
+    monkeypatch.setattr(asyncio, "set_event_loop", lambda loop: stopped.wait(5))
+    LoopThread.acquire().release()
+    assert not loop_threads()
+    assert not [record for record in caplog.records if record.name == "telnyx_agent"]
+
+
+def test_an_interrupt_while_the_thread_starts(interrupted_start: Callable[[], None]) -> None:
+    """Ctrl-C in the moment in which `acquire` waits for its thread: the thread ends, and the next user gets another."""
+    interrupted_start()
+    with pytest.raises(KeyboardInterrupt):
+        LoopThread.acquire()
+    for thread in loop_threads():
+        thread.join(5)
+    assert not loop_threads()
+
+    loop = LoopThread.acquire()
+    finish(loop)
+    loop.release()
 
 
 def test_many_threads_acquire_and_release() -> None:

@@ -129,8 +129,8 @@ def test_a_predicate_may_use_the_watch() -> None:
 
 
 def test_deadlines() -> None:
-    """What is left never is negative, and never more than the platform can wait."""
-    assert Deadline(None).next_wait == Deadline(math.inf).next_wait <= threading.TIMEOUT_MAX
+    """What is left never is negative, and never so much that a signal would have to wait for long."""
+    assert Deadline(None).next_wait == Deadline(math.inf).next_wait <= 1.0
     assert Deadline(-5).next_wait == 0.0
     assert Deadline(-5).is_over
     assert not Deadline(60).is_over
@@ -152,3 +152,43 @@ def test_ctrl_c_interrupts(run_program: RunProgram) -> None:
     )
     assert outcome.stdout.split("\n")[1] == "interrupted []"
     assert outcome.seconds < 2.0
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "Watch(0).wait(bool)",
+        "CommandFuture().result()",
+        "CommandFuture().result(60)",
+        "PumpDispatcher().process_events(60)",
+        "next(EventStream())",
+    ],
+)
+def test_a_signal_just_before_the_wait_is_not_lost(run_program: RunProgram, wait: str) -> None:
+    """One that Python has noted, but that did not wake the thread: as `interrupt_main` does it, and, when it comes in
+    the moment before the thread falls asleep, the system.
+    """
+    outcome = run_program(
+        f"""
+        import _thread, sys, threading, time
+        from telnyx_agent._event_stream import EventStream
+        from telnyx_agent._runtime.dispatch import PumpDispatcher
+        from telnyx_agent._runtime.futures import CommandFuture
+        from telnyx_agent._runtime.waiting import Watch
+
+        def note_a_signal():
+            waiting = threading.Condition.wait.__code__
+            while sys._current_frames()[threading.main_thread().ident].f_code is not waiting:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            _thread.interrupt_main()
+
+        threading.Thread(target=note_a_signal, daemon=True).start()
+        begin = time.monotonic()
+        try:
+            {wait}
+        except KeyboardInterrupt:
+            print(time.monotonic() - begin)
+        """
+    )
+    assert float(outcome.stdout) < 10.0, outcome.stderr
