@@ -91,6 +91,8 @@ class Ours(_Loop):
         playout = self._bridge.playout.stats()
         return {
             "concealedSamples": playout.concealed_samples,
+            "removedSamplesForAcceleration": playout.removed_samples,
+            "insertedSamplesForDeceleration": playout.inserted_samples,
             "totalSamplesReceived": playout.total_samples,
             "jitterBufferDelay": playout.jitter_buffer_delay,
             "jitterBufferEmittedCount": playout.jitter_buffer_emitted_count,

@@ -252,5 +252,5 @@ def _heard(track: Track, began: float, before: Mapping[str, float], after: Mappi
     return Heard(samples, counted, track.late)
 
 
-_COUNTED = ("Samples", "SamplesReceived", "Delay", "Count", "Received", "Lost", "Samples", "Events")
+_COUNTED = ("Samples", "SamplesReceived", "Delay", "Count", "Received", "Lost", "Events", "eleration")
 """Ends of the names of those statistics that grow; the others are states."""

@@ -32,6 +32,8 @@ class Synthesis:
         """Samples made up since the last real one; from `FADED` on they are silence."""
         self.comfort = False
         """Whether the sender has said that it is silent, so that what is made up is noise and goes on."""
+        self.mended = False
+        """Whether the decoder could go back to a better state than the one in which it has made up the last sound."""
         self._decoder = decoder
         self._before: Any = None  # the decoder's state before the gap
 
@@ -40,15 +42,14 @@ class Synthesis:
         if first_of_stream and decoder is self._decoder:
             decoder.reset()
         if decoder is not self._decoder:
-            self._before = None
+            self._before, self.mended = None, False
         self._decoder = decoder
 
     def decode(self, payload: bytes) -> Samples:
         """Real sound, in its place. Raises `CodecError`."""
         assert self._decoder is not None
         chunk = self._decoder.decode(payload)
-        self._before = None
-        self.comfort = len(payload) <= _COMFORT
+        self._go_on(payload)
         if self.made_up > _FADE_FROM:
             count = min(_RAMP, chunk.size)
             chunk = chunk.copy()
@@ -62,8 +63,7 @@ class Synthesis:
         going_on = self.make_up(OVERLAP)
         self._rewind()
         chunk = self._decoder.decode(payload)
-        self._before = None
-        self.comfort = len(payload) <= _COMFORT
+        self._go_on(payload)
         self.made_up = 0
         return going_on, chunk
 
@@ -81,6 +81,25 @@ class Synthesis:
             self._before = after
         if going_on is not None:
             decoder.restore(going_on)  # type: ignore[attr-defined]
+
+    def mend(self, payload: bytes, lead: int, samples: int) -> None:
+        """What was lost just before `payload`, after `lead` others, is made up already: only the decoder takes it.
+
+        Without it the decoder would go on from its own guess, and the next packets would suffer, too.
+        """
+        decoder, before = self._decoder, self._before
+        if decoder is None or before is None:
+            return
+        going_on = self._state()
+        self._rewind()
+        try:
+            if lead:
+                decoder.conceal(lead)
+            self.mended = decoder.recover(payload, samples) is not None
+        except CodecError:
+            self.mended = False
+        self._before = self._state() if self.mended else before
+        decoder.restore(going_on)  # type: ignore[attr-defined]
 
     def recover(self, payload: bytes, lead: int, samples: int, made: int) -> tuple[Samples, Samples] | None:
         """What was lost just before `payload`, of which `made` samples after `lead` others are made up already.
@@ -102,7 +121,7 @@ class Synthesis:
             recovered = None
         if recovered is None:
             return None
-        self._before = None
+        self._before, self.mended = None, False
         self.made_up = 0
         return going_on, recovered
 
@@ -113,7 +132,7 @@ class Synthesis:
         if decoder is None or (begin >= FADED and not self.comfort):
             return np.zeros(samples, np.int16)
         if not begin:
-            self._before = self._state()
+            self._before, self.mended = self._state(), False
         try:
             made = decoder.conceal(samples)
         except CodecError:
@@ -126,7 +145,12 @@ class Synthesis:
     def cut(self) -> None:
         """What comes next has nothing to do with what was: it comes up from silence."""
         self.made_up = FADED
-        self._before = None
+        self._before, self.mended = None, False
+
+    def _go_on(self, payload: bytes) -> None:
+        """The gap is over, and behind the decoder."""
+        self._before, self.mended = None, False
+        self.comfort = len(payload) <= _COMFORT
 
     @staticmethod
     def _gain(made_up: int) -> float:

@@ -29,7 +29,7 @@ _UNCHANGED = 0.25  # and such a packet counts as so many, because loss changes, 
 _LOSS_MEMORY = 512  # packets
 _FEC_RISES, _FEC_FALLS = 0.5, 1.0 / 32  # silence carries none even where speech does
 _ENOUGH = 200  # packets; while there are fewer, the missing ones are taken to have been in time
-_FIRST_LOSS, _FIRST_LOSS_PACKETS = 0.01, 150  # who sends error correction has been told of loss
+_FIRST_LOSS, _FIRST_LOSS_PACKETS = 0.004, 150  # not worth waiting for; but with the first that is lost, it is
 
 
 class TargetDelay:
@@ -73,10 +73,13 @@ class TargetDelay:
         if rounded > self.value or self._unreckoned >= _EVERY or self._packets <= _EVERY:
             self._reckon()
 
-    def passed(self, *, lost: bool) -> None:
-        """The turn of another packet is over, and it had come, in time or late, or not."""
+    def passed(self, *, recoverable: bool) -> None:
+        """The turn of another packet is over; `recoverable` when it did not come, and the one after it did.
+
+        Of packets lost in a row only the last can be recovered, so waiting gains no more than that.
+        """
         self._passed = min(_LOSS_MEMORY, self._passed + 1)
-        self._loss += ((1.0 if lost else 0.0) - self._loss) / self._passed
+        self._loss += ((1.0 if recoverable else 0.0) - self._loss) / self._passed
 
     def protected(self, carries: bool) -> None:
         """A packet was looked at: whether it carries the one before it a second time."""

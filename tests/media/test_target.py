@@ -16,12 +16,12 @@ def after(lateness: list[int], *, lost: float = 0.0, protected: bool = False, le
     owed = 0.0
     for value in lateness:
         target.arrived(value, FRAME)
-        target.passed(lost=False)
+        target.passed(recoverable=False)
         target.protected(protected)
         owed += lost
         if owed >= 1.0:
             owed -= 1.0
-            target.passed(lost=True)
+            target.passed(recoverable=True)
     return target
 
 
