@@ -21,6 +21,7 @@ Samples = NDArray[np.int16]
 
 _FADE_FROM, FADED = 5760, 11520  # made-up audio is at full level for 120 ms and gone after 240 ms
 _RAMP = 120  # 2.5 ms from silence to full level
+_SHORT_OVERLAP = OVERLAP // 2  # from made-up sound to what is known to be the same sound
 _COMFORT = 2  # bytes; an Opus packet of no more says that the sender is silent, and the decoder makes noise
 
 
@@ -112,7 +113,7 @@ class Synthesis:
             return None
         if not decoder.has_fec(payload):
             return None
-        going_on = self.make_up(OVERLAP) if made else np.empty(0, np.int16)
+        going_on = self.make_up(_SHORT_OVERLAP) if made else np.empty(0, np.int16)
         if made and self._rewind() and lead:
             decoder.conceal(lead)
         try:

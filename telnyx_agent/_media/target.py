@@ -29,7 +29,7 @@ _UNCHANGED = 0.25  # and such a packet counts as so many, because loss changes, 
 _LOSS_MEMORY = 512  # packets
 _FEC_RISES, _FEC_FALLS = 0.5, 1.0 / 32  # silence carries none even where speech does
 _ENOUGH = 200  # packets; while there are fewer, the missing ones are taken to have been in time
-_FIRST_LOSS, _FIRST_LOSS_PACKETS = 0.004, 150  # not worth waiting for; but with the first that is lost, it is
+_FIRST_LOSS, _FIRST_LOSS_PACKETS = 0.006, 150  # not worth waiting for; but with the first that is lost, it is
 
 
 class TargetDelay:

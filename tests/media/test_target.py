@@ -70,6 +70,37 @@ def test_the_packet_after_a_lost_one_is_waited_for_when_that_helps(lost: float, 
     assert after([0] * 800, lost=lost, protected=protected).value == waits
 
 
+def test_nothing_is_waited_for_before_anything_is_lost() -> None:
+    """A call whose sender sends error correction, but loses nothing, keeps its delay; the first loss changes that."""
+    target = after([0] * 100, protected=True)
+    for _ in range(300):
+        target.arrived(0, FRAME)
+        target.protected(True)
+        target.passed(recoverable=False)
+        assert target.value == 0
+    target = after([0] * 100, protected=True)
+    target.passed(recoverable=True)
+    for _ in range(40):
+        target.arrived(0, FRAME)
+    assert target.value == 720
+
+
+def test_only_the_last_of_a_row_is_worth_waiting_for() -> None:
+    """Five percent are lost, ten packets in a row: of these only one in ten can be recovered, which is not enough."""
+    target = after([0] * 100, protected=True)
+    for number in range(800):
+        target.protected(True)
+        if number % 200 < 190:
+            target.arrived(0, FRAME)
+            target.passed(recoverable=False)
+        else:
+            target.passed(recoverable=number % 200 == 199)
+    for _ in range(100):
+        target.arrived(0, FRAME)
+        target.passed(recoverable=False)
+    assert target.value == 0
+
+
 def test_restart_keeps_the_spread() -> None:
     """A new stream begins anywhere on the line; what is known of the jitter holds."""
     lateness = np.random.default_rng(1).integers(0, 1920, 500).tolist()
