@@ -289,7 +289,7 @@ class Playout:
         gap = first.start - self._head
         self._judge(self._unjudged)
         if first.protected is None:
-            first.protected = first.decoder.has_fec(first.payload)
+            first.protected = not first.first_of_stream and first.decoder.has_fec(first.payload)
         frame = min(self._frame, gap)
         lead = gap - frame
         if self._filled >= gap:

@@ -42,7 +42,7 @@ class Synthesis:
         """The next packet is for this decoder."""
         if first_of_stream and decoder is self._decoder:
             decoder.reset()
-        if decoder is not self._decoder:
+        if first_of_stream or decoder is not self._decoder:
             self._before, self.mended = None, False
         self._decoder = decoder
 
