@@ -11,7 +11,8 @@ from tests.media.harness import FRAME, RATE, Samples
 def voiced() -> Samples:
     """20 ms of 125 Hz, of which one period may be left out."""
     time = np.arange(FRAME) / RATE
-    return (4000.0 * sum(np.sin(2 * np.pi * 125.0 * k * time) / k for k in range(1, 10))).astype(np.int16)
+    harmonics = [np.sin(2 * np.pi * 125.0 * k * time) / k for k in range(1, 10)]
+    return (4000.0 * np.sum(harmonics, axis=0)).astype(np.int16)
 
 
 def packets_until_shorter(excess: int, most: int = 100) -> int:
