@@ -12,7 +12,8 @@ def voiced() -> Samples:
     """20 ms of 125 Hz, of which one period may be left out."""
     time = np.arange(FRAME) / RATE
     harmonics = [np.sin(2 * np.pi * 125.0 * k * time) / k for k in range(1, 10)]
-    return (4000.0 * np.sum(harmonics, axis=0)).astype(np.int16)
+    samples: Samples = (4000.0 * np.sum(harmonics, axis=0)).astype(np.int16)
+    return samples
 
 
 def packets_until_shorter(excess: int, most: int = 100) -> int:
