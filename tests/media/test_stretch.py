@@ -113,7 +113,7 @@ def test_silence_is_what_is_not_above_the_noise() -> None:
 
 
 def test_pace_prefers_silence() -> None:
-    """In silence all that is over goes at once, in speech a period now and then after a while, none when it is right."""
+    """In silence all that is over goes at once, in speech a period now and then after a while, else nothing."""
     pace = Pace()
     quiet, loud = np.zeros(FRAME, np.int16), voice(150.0)
     assert pace.keep(quiet, 700).size == FRAME - 700
