@@ -25,9 +25,9 @@ import av
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from numpy.typing import NDArray
 
 from benchmarks._child import serve
-from benchmarks._speech import script
 
 __all__ = ["Bare", "Ours", "Tape"]
 
@@ -91,6 +91,8 @@ class Ours(_Loop):
         playout = self._bridge.playout.stats()
         return {
             "concealedSamples": playout.concealed_samples,
+            "removedSamplesForAcceleration": playout.removed_samples,
+            "insertedSamplesForDeceleration": playout.inserted_samples,
             "totalSamplesReceived": playout.total_samples,
             "jitterBufferDelay": playout.jitter_buffer_delay,
             "jitterBufferEmittedCount": playout.jitter_buffer_emitted_count,
@@ -252,9 +254,10 @@ class Tape(_Loop):
 
     Args:
         fec: Whether the packets carry forward error correction.
+        samples: The script. Some of its voices breathe otherwise in each process, so it cannot be made again here.
     """
 
-    def __init__(self, fec: bool) -> None:
+    def __init__(self, fec: bool, samples: NDArray[np.int16]) -> None:
         super().__init__()
         from telnyx_agent._media.opus import OpusEncoder, library
         from telnyx_agent._media.settings import OpusSettings
@@ -265,7 +268,6 @@ class Tape(_Loop):
         # As Chromium's encoder is set; of the loss, which it would be told, all conditions get the same.
         settings = OpusSettings(bitrate=32000, complexity=10, fec=fec, expected_loss=10 if fec else 0)
         encoder = OpusEncoder(lib, settings)
-        samples = script().samples
         whole = np.concatenate((np.zeros(FRAME * 4, np.int16), samples, np.zeros(-samples.size % FRAME, np.int16)))
         payloads = [encoder.encode(frame) for frame in whole.reshape(-1, FRAME)]
         self._silence, self._payloads = payloads[2], payloads[4:]
@@ -340,6 +342,6 @@ if __name__ == "__main__":
         from benchmarks._relay import hurry
 
         hurry()
-        serve(Tape(fec=sys.argv[2] == "fec"))
+        serve(Tape(fec=sys.argv[2] == "fec", samples=np.load(sys.argv[3])))
     else:
         serve({"ours": Ours, "aiortc": Bare}[sys.argv[1]]())

@@ -143,7 +143,10 @@ class Studio:
             if mouth == "own":
                 senders = {name: self._party(stack, name, speaks=True) for name in names}
             else:
-                tape = Child("benchmarks._contestants", "tape", "fec" if mouth == "tape with fec" else "plain")
+                file = self._folder / "script.npy"
+                np.save(file, script.samples)
+                kind = "fec" if mouth == "tape with fec" else "plain"
+                tape = Child("benchmarks._contestants", "tape", kind, str(file))
                 stack.callback(tape.end)
                 senders = dict.fromkeys(names, tape)
             for name in names:
@@ -252,5 +255,5 @@ def _heard(track: Track, began: float, before: Mapping[str, float], after: Mappi
     return Heard(samples, counted, track.late)
 
 
-_COUNTED = ("Samples", "SamplesReceived", "Delay", "Count", "Received", "Lost", "Samples", "Events")
+_COUNTED = ("Samples", "SamplesReceived", "Delay", "Count", "Received", "Lost", "Events", "eleration")
 """Ends of the names of those statistics that grow; the others are states."""

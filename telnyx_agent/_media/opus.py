@@ -227,13 +227,13 @@ class OpusDecoder:
         self._spare = _EMPTY
         self._lib.opus_decoder_ctl(self._state, _RESET_STATE)
 
-    def snapshot(self) -> bytes:
+    def snapshot(self) -> object:
         """Everything that the decoder remembers now; costs a microsecond."""
-        return ctypes.string_at(self._state, len(self._state))
+        return ctypes.string_at(self._state, len(self._state)), self._spare
 
-    def restore(self, state: bytes) -> None:
+    def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot: a packet that was concealed has come after all."""
-        self._spare = _EMPTY
+        state, self._spare = snapshot
         ctypes.memmove(self._state, state, len(state))
 
     def _decode(self, payload: bytes | None, limit: int, fec: int) -> NDArray[np.int16]:

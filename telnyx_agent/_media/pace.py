@@ -19,6 +19,7 @@ _ALIKE = 0.85  # and for one to be repeated
 _REST = 3  # packets between two changes of speech while the delay is nearly right
 _MEASURE_EVERY = 4  # packets, while the delay is right: the level is a quarter of what a packet costs here
 _MUCH = 960  # more than this is not nearly right
+_HOPE = 38400  # samples, 0.8 s, for which what is nearly right waits for a silence to be made right in
 
 
 class Pace:
@@ -28,6 +29,7 @@ class Pace:
         self._silence = SilenceMeter()
         self._unmeasured = 0  # packets that were right as they were since the level was measured
         self._rest = 0  # packets until speech may be changed again
+        self._waited = 0  # samples for which the delay has been a little over its target
 
     def keep(self, chunk: NDArray[np.int16], excess: int) -> NDArray[np.int16]:
         """The next packet's sound, the same or changed.
@@ -38,6 +40,7 @@ class Pace:
         """
         if self._rest:
             self._rest -= 1
+        self._waited = self._waited + chunk.size if _OVER < excess <= _MUCH else 0
         if 0 <= excess <= _OVER_IN_SILENCE and self._unmeasured < _MEASURE_EVERY - 1:
             self._unmeasured += 1
             return chunk
@@ -47,7 +50,7 @@ class Pace:
             if excess > _OVER_IN_SILENCE:
                 return shorten_silence(chunk, excess)
             return lengthen_silence(chunk, -excess) if excess < 0 else chunk
-        if excess > _OVER and (excess > _MUCH or not self._rest):
+        if excess > _MUCH or (self._waited > _HOPE and not self._rest):
             self._rest = _REST
             return shorten(chunk, next(alike for over, alike in _EAGERNESS if excess > over))
         if excess < -_UNDER and not self._rest:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +21,7 @@ from .codecs import RATE, CodecError, Decoder
 from .ordering import JitterMeter, ReceivedPacket
 from .pace import Pace
 from .packets import PacketBuffer, WaitingPacket
-from .stats import PlayoutStats
+from .stats import PlayoutCounts, PlayoutStats
 from .stretch import join
 from .synthesis import FADED, Synthesis
 from .target import TargetDelay
@@ -41,22 +40,6 @@ _JOIN_RADIUS = 240  # how far from its place sound may be joined, for a better f
 
 class _Flush:
     """In the queue: throw away what came before."""
-
-
-@attrs.define(slots=True)
-class _Counts:
-    """Counters of the getting side."""
-
-    recovered: int = 0
-    concealed: int = 0
-    silent: int = 0
-    events: int = 0
-    removed: int = 0
-    inserted: int = 0
-    total: int = 0
-    emitted: int = 0
-    delay: float = 0.0
-    target_delay: float = 0.0
 
 
 class Playout:
@@ -94,7 +77,7 @@ class Playout:
         self._latest = -1  # number of the last packet that was late and played
         self._until_look = 0  # packets until one is looked at for error correction
         self._in_event = False
-        self._counts = _Counts()
+        self._counts = PlayoutCounts()
 
     # The loop's side.
 
@@ -257,7 +240,7 @@ class Playout:
                 chunk = self._cross_loss(*packets.oldest(), size)
             elif packet.start > self._head:
                 chunk = self._cross_pause(packet.start - self._head, size)
-            elif self._filled:
+            elif self._filled or self._synthesis.mended:
                 chunk = self._play_late(packet)
             else:
                 chunk = self._play()
@@ -306,13 +289,16 @@ class Playout:
         gap = first.start - self._head
         self._judge(self._unjudged)
         if first.protected is None:
-            first.protected = first.decoder.has_fec(first.payload)
+            first.protected = not first.first_of_stream and first.decoder.has_fec(first.payload)
+        frame = min(self._frame, gap)
+        lead = gap - frame
         if self._filled >= gap:
+            if first.protected and gap > 0:
+                self._synthesis.use(first.decoder, first_of_stream=False)
+                self._synthesis.mend(first.payload, lead, frame)
             self._lose_until(oldest)
             self._head, self._filled = first.start, self._filled - max(0, gap)
             return _EMPTY
-        frame = min(self._frame, gap)
-        lead = gap - frame
         if first.protected and self._filled >= lead:
             recovered = self._recover(oldest, first, lead, frame)
             if recovered is not None:
@@ -360,7 +346,7 @@ class Playout:
         return _EMPTY
 
     def _play_late(self, packet: WaitingPacket) -> NDArray[np.int16]:
-        """The next packet has come when some of its place was filled already."""
+        """The next packet has come when some of its place was filled already, or what is before it."""
         self._judge(self._unjudged)
         following, filled = self._packets.follower(), self._filled
         if following is not None and filled >= packet.duration and following.end > self._head + filled:
@@ -375,9 +361,10 @@ class Playout:
         wanted, radius = filled, 0
         if filled >= packet.duration or self._latest == self._packets.next - 1:
             wanted = min(filled, max(0, self._time - packet.asked))
-        elif (missing := -self._excess()) > 0:
+        elif filled and (missing := -self._excess()) > 0:
             wanted, radius = max(0, filled - missing), _JOIN_RADIUS
-        self._latest = self._packets.next
+        if filled:
+            self._latest = self._packets.next
         self._take(packet)
         try:
             going_on, chunk = self._synthesis.decode_late(packet.payload)
@@ -411,7 +398,7 @@ class Playout:
 
     def _take(self, packet: WaitingPacket) -> None:
         self._packets.take()
-        self._target.passed(lost=False)
+        self._target.passed(recoverable=False)
         self._synthesis.use(packet.decoder, first_of_stream=packet.first_of_stream)
         self._head = packet.end
         if packet.duration:
@@ -445,5 +432,5 @@ class Playout:
 
     def _lose_until(self, number: int) -> None:
         """Packets before `number` that have not come are lost, unless they come late."""
-        for _ in range(self._packets.skip_to(number)):
-            self._target.passed(lost=True)
+        for more in reversed(range(self._packets.skip_to(number))):
+            self._target.passed(recoverable=not more)

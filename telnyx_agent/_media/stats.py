@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-__all__ = ["MediaStats", "PlayoutStats", "mean_opinion_score"]
+__all__ = ["MediaStats", "PlayoutCounts", "PlayoutStats", "mean_opinion_score"]
 
 
 @attrs.frozen
@@ -48,6 +48,22 @@ class PlayoutStats:
     """Seconds of audio in the buffer now."""
     target_delay: float = 0.0
     """Seconds that the fastest packets should wait now, as the network is."""
+
+
+@attrs.define(slots=True)
+class PlayoutCounts:
+    """What the getting side of a playout buffer counts for `PlayoutStats`."""
+
+    recovered: int = 0
+    concealed: int = 0
+    silent: int = 0
+    events: int = 0
+    removed: int = 0
+    inserted: int = 0
+    total: int = 0
+    emitted: int = 0
+    delay: float = 0.0
+    target_delay: float = 0.0
 
 
 @attrs.frozen

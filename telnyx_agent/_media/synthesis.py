@@ -21,6 +21,7 @@ Samples = NDArray[np.int16]
 
 _FADE_FROM, FADED = 5760, 11520  # made-up audio is at full level for 120 ms and gone after 240 ms
 _RAMP = 120  # 2.5 ms from silence to full level
+_SHORT_OVERLAP = OVERLAP // 2  # from made-up sound to what is known to be the same sound
 _COMFORT = 2  # bytes; an Opus packet of no more says that the sender is silent, and the decoder makes noise
 
 
@@ -32,6 +33,8 @@ class Synthesis:
         """Samples made up since the last real one; from `FADED` on they are silence."""
         self.comfort = False
         """Whether the sender has said that it is silent, so that what is made up is noise and goes on."""
+        self.mended = False
+        """Whether the decoder could go back to a better state than the one in which it has made up the last sound."""
         self._decoder = decoder
         self._before: Any = None  # the decoder's state before the gap
 
@@ -39,16 +42,15 @@ class Synthesis:
         """The next packet is for this decoder."""
         if first_of_stream and decoder is self._decoder:
             decoder.reset()
-        if decoder is not self._decoder:
-            self._before = None
+        if first_of_stream or decoder is not self._decoder:
+            self._before, self.mended = None, False
         self._decoder = decoder
 
     def decode(self, payload: bytes) -> Samples:
         """Real sound, in its place. Raises `CodecError`."""
         assert self._decoder is not None
         chunk = self._decoder.decode(payload)
-        self._before = None
-        self.comfort = len(payload) <= _COMFORT
+        self._go_on(payload)
         if self.made_up > _FADE_FROM:
             count = min(_RAMP, chunk.size)
             chunk = chunk.copy()
@@ -62,8 +64,7 @@ class Synthesis:
         going_on = self.make_up(OVERLAP)
         self._rewind()
         chunk = self._decoder.decode(payload)
-        self._before = None
-        self.comfort = len(payload) <= _COMFORT
+        self._go_on(payload)
         self.made_up = 0
         return going_on, chunk
 
@@ -82,6 +83,25 @@ class Synthesis:
         if going_on is not None:
             decoder.restore(going_on)  # type: ignore[attr-defined]
 
+    def mend(self, payload: bytes, lead: int, samples: int) -> None:
+        """What was lost just before `payload`, after `lead` others, is made up already: only the decoder takes it.
+
+        Without it the decoder would go on from its own guess, and the next packets would suffer, too.
+        """
+        decoder, before = self._decoder, self._before
+        if decoder is None or before is None:
+            return
+        going_on = self._state()
+        self._rewind()
+        try:
+            if lead:
+                decoder.conceal(lead)
+            self.mended = decoder.recover(payload, samples) is not None
+        except CodecError:
+            self.mended = False
+        self._before = self._state() if self.mended else before
+        decoder.restore(going_on)  # type: ignore[attr-defined]
+
     def recover(self, payload: bytes, lead: int, samples: int, made: int) -> tuple[Samples, Samples] | None:
         """What was lost just before `payload`, of which `made` samples after `lead` others are made up already.
 
@@ -93,7 +113,7 @@ class Synthesis:
             return None
         if not decoder.has_fec(payload):
             return None
-        going_on = self.make_up(OVERLAP) if made else np.empty(0, np.int16)
+        going_on = self.make_up(_SHORT_OVERLAP) if made else np.empty(0, np.int16)
         if made and self._rewind() and lead:
             decoder.conceal(lead)
         try:
@@ -102,7 +122,7 @@ class Synthesis:
             recovered = None
         if recovered is None:
             return None
-        self._before = None
+        self._before, self.mended = None, False
         self.made_up = 0
         return going_on, recovered
 
@@ -113,7 +133,7 @@ class Synthesis:
         if decoder is None or (begin >= FADED and not self.comfort):
             return np.zeros(samples, np.int16)
         if not begin:
-            self._before = self._state()
+            self._before, self.mended = self._state(), False
         try:
             made = decoder.conceal(samples)
         except CodecError:
@@ -126,7 +146,12 @@ class Synthesis:
     def cut(self) -> None:
         """What comes next has nothing to do with what was: it comes up from silence."""
         self.made_up = FADED
-        self._before = None
+        self._before, self.mended = None, False
+
+    def _go_on(self, payload: bytes) -> None:
+        """The gap is over, and behind the decoder."""
+        self._before, self.mended = None, False
+        self.comfort = len(payload) <= _COMFORT
 
     @staticmethod
     def _gain(made_up: int) -> float:

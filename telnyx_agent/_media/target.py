@@ -29,7 +29,7 @@ _UNCHANGED = 0.25  # and such a packet counts as so many, because loss changes, 
 _LOSS_MEMORY = 512  # packets
 _FEC_RISES, _FEC_FALLS = 0.5, 1.0 / 32  # silence carries none even where speech does
 _ENOUGH = 200  # packets; while there are fewer, the missing ones are taken to have been in time
-_FIRST_LOSS, _FIRST_LOSS_PACKETS = 0.01, 150  # who sends error correction has been told of loss
+_FIRST_LOSS, _FIRST_LOSS_PACKETS = 0.006, 150  # who loses one packet in a call's first seconds will lose more
 
 
 class TargetDelay:
@@ -52,6 +52,7 @@ class TargetDelay:
         self._duration = 960
         self._passed = _FIRST_LOSS_PACKETS
         self._loss = _FIRST_LOSS
+        self._any_lost = False
         self._waits = False  # for the packet after a lost one
         self._fec = 0.0
 
@@ -73,10 +74,14 @@ class TargetDelay:
         if rounded > self.value or self._unreckoned >= _EVERY or self._packets <= _EVERY:
             self._reckon()
 
-    def passed(self, *, lost: bool) -> None:
-        """The turn of another packet is over, and it had come, in time or late, or not."""
+    def passed(self, *, recoverable: bool) -> None:
+        """The turn of another packet is over; `recoverable` when it did not come, and the one after it did.
+
+        Of packets lost in a row only the last can be recovered, so waiting gains no more than that.
+        """
+        self._any_lost |= recoverable
         self._passed = min(_LOSS_MEMORY, self._passed + 1)
-        self._loss += ((1.0 if lost else 0.0) - self._loss) / self._passed
+        self._loss += ((1.0 if recoverable else 0.0) - self._loss) / self._passed
 
     def protected(self, carries: bool) -> None:
         """A packet was looked at: whether it carries the one before it a second time."""
@@ -122,7 +127,9 @@ class TargetDelay:
             return (2 * total - (sums[index - 1] if index else 0) - (sums[later - 1] if later else 0)) / (2 * enough)
 
         self.base = ordered[0]
-        worth_waiting = _LOSS_COST * self._loss * self._fec * (_PATIENCE if self._waits else 1.0)
+        worth_waiting = 0.0
+        if self._any_lost:  # a network that loses nothing is not asked for more delay
+            worth_waiting = _LOSS_COST * self._loss * self._fec * (_PATIENCE if self._waits else 1.0)
         candidates = ordered
         if worth_waiting > 1.0:
             candidates = sorted({value + more for value in ordered for more in (0, wait)})

@@ -16,12 +16,12 @@ def after(lateness: list[int], *, lost: float = 0.0, protected: bool = False, le
     owed = 0.0
     for value in lateness:
         target.arrived(value, FRAME)
-        target.passed(lost=False)
+        target.passed(recoverable=False)
         target.protected(protected)
         owed += lost
         if owed >= 1.0:
             owed -= 1.0
-            target.passed(lost=True)
+            target.passed(recoverable=True)
     return target
 
 
@@ -68,6 +68,37 @@ def test_a_longer_way_is_learnt_from_a_few_packets() -> None:
 def test_the_packet_after_a_lost_one_is_waited_for_when_that_helps(lost: float, protected: bool, waits: int) -> None:
     """Loss and error correction together are worth one packet of delay; either alone is not."""
     assert after([0] * 800, lost=lost, protected=protected).value == waits
+
+
+def test_nothing_is_waited_for_before_anything_is_lost() -> None:
+    """A call whose sender sends error correction, but loses nothing, keeps its delay; the first loss changes that."""
+    target = after([0] * 100, protected=True)
+    for _ in range(300):
+        target.arrived(0, FRAME)
+        target.protected(True)
+        target.passed(recoverable=False)
+        assert target.value == 0
+    target = after([0] * 100, protected=True)
+    target.passed(recoverable=True)
+    for _ in range(40):
+        target.arrived(0, FRAME)
+    assert target.value == 720
+
+
+def test_only_the_last_of_a_row_is_worth_waiting_for() -> None:
+    """Five percent are lost, ten packets in a row: of these only one in ten can be recovered, which is not enough."""
+    target = after([0] * 100, protected=True)
+    for number in range(800):
+        target.protected(True)
+        if number % 200 < 190:
+            target.arrived(0, FRAME)
+            target.passed(recoverable=False)
+        else:
+            target.passed(recoverable=number % 200 == 199)
+    for _ in range(100):
+        target.arrived(0, FRAME)
+        target.passed(recoverable=False)
+    assert target.value == 0
 
 
 def test_restart_keeps_the_spread() -> None:
