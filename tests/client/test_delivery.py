@@ -130,7 +130,7 @@ def test_what_arrived_is_not_sent_again(client: TxClient, agent: LocalAgent, del
         # Each answer to a ping comes after the pongs before it; the last of the server's own pings may be behind a few.
         for count in range(1, 4):
             agent.ping()
-            agent.wait_for_frame("(result)", direction="received", count=count)
+            agent.wait_for_frame("telnyx_rtc.ping", direction="received", count=count)
         proxy.reset()
         delegate.wait_for("on_reconnected", 20)
         agent.say("And more.")
