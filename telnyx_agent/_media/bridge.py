@@ -41,6 +41,8 @@ _LEVEL_BLOCKS = 8  # of 10 ms, a little more than lies between two reports of th
 _AUDIBLE = 100  # of 32768; less is noise of a codec
 _EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
 
+_LEAST_DELAY = 480  # 10 ms: a process that is held up now and then would have holes in a perfect network, too
+
 
 def _level(samples: NDArray[np.int16]) -> float:
     """Root mean square, 0..1."""
@@ -106,7 +108,7 @@ class AudioBridge:
         self.player = Player()
         self.turns: TurnMeter | None = None
         self._capture = CaptureBuffer()
-        self._playout = Playout()
+        self._playout = Playout(least_delay=_LEAST_DELAY)
         self._on_device_failed = on_device_failed
         self._on_device_changed = on_device_changed
         # Levels are computed when somebody asks: 200 times a second would be a tenth of what a call costs.
