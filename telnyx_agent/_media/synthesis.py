@@ -7,6 +7,7 @@ if nothing had been missing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,37 +71,39 @@ class Synthesis:
 
     def pass_over(self, payload: bytes) -> None:
         """A packet all of whose place was filled already: only the decoder takes it, if it can be put back."""
-        decoder, after = self._decoder, self._before
-        if decoder is None or after is None:
-            return
-        going_on = self._state()
-        self._rewind()
-        try:
-            decoder.decode(payload)
-            self._before = self._state()
-        except CodecError:
-            self._before = after
-        if going_on is not None:
-            decoder.restore(going_on)  # type: ignore[attr-defined]
+        self._take_behind(lambda decoder: decoder.decode(payload))
 
     def mend(self, payload: bytes, lead: int, samples: int) -> None:
         """What was lost just before `payload`, after `lead` others, is made up already: only the decoder takes it.
 
         Without it the decoder would go on from its own guess, and the next packets would suffer, too.
         """
+
+        def recover(decoder: Decoder) -> Samples | None:
+            if lead:
+                decoder.conceal(lead)
+            return decoder.recover(payload, samples)
+
+        self.mended = self._take_behind(recover)
+
+    def _take_behind(self, take: Callable[[Decoder], Samples | None]) -> bool:
+        """Let the decoder take what comes after the place before the gap, and make up on as if it had not.
+
+        Returns:
+            Whether it took it, and would go back to behind that from now on.
+        """
         decoder, before = self._decoder, self._before
         if decoder is None or before is None:
-            return
+            return False
         going_on = self._state()
         self._rewind()
         try:
-            if lead:
-                decoder.conceal(lead)
-            self.mended = decoder.recover(payload, samples) is not None
+            taken = take(decoder) is not None
         except CodecError:
-            self.mended = False
-        self._before = self._state() if self.mended else before
+            taken = False
+        self._before = self._state() if taken else before
         decoder.restore(going_on)  # type: ignore[attr-defined]
+        return taken
 
     def recover(self, payload: bytes, lead: int, samples: int, made: int) -> tuple[Samples, Samples] | None:
         """What was lost just before `payload`, of which `made` samples after `lead` others are made up already.
