@@ -34,7 +34,7 @@ class Audience:
         # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
-        self._listening: dict[type, dict[str, bool]] = {}
+        self._listening: dict[tuple[type, str], bool] = {}
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
@@ -106,16 +106,9 @@ class Audience:
         delegate = self.delegate
         if name in getattr(delegate, "__dict__", ()):
             return True
-        kind = type(delegate)
-        listening = self._listening.get(kind)
-        if listening is None:
-            listening = self._listening[kind] = {}
-        known = listening.get(name)
+        known = self._listening.get((type(delegate), name))
         if known is None:
-            found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
-            inherited = found is not None and found is vars(TxClientDelegate).get(name)
-            known = not inherited and (found is not None or hasattr(kind, "__getattr__"))
-            listening[name] = known
+            known = self._listening[type(delegate), name] = _has_its_own(type(delegate), name)
         return known
 
     def wants(self, name: str) -> bool:
@@ -127,6 +120,12 @@ class Audience:
         method = getattr(self.delegate, name, None)
         if method is not None:
             method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args))
+
+
+def _has_its_own(kind: type, name: str) -> bool:
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    inherited = found is not None and found is vars(TxClientDelegate).get(name)
+    return not inherited and (found is not None or hasattr(kind, "__getattr__"))
 
 
 def _takes_one(method: Any) -> bool:

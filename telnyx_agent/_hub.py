@@ -154,8 +154,12 @@ class Hub:
     def server_located(self, datacenter: str | None, region: str | None) -> None:
         self._update(datacenter=datacenter, region=region)
 
+    def wants_frames(self) -> bool:
+        # Every frame costs: only for those who ask.
+        return self._audience.listens("on_socket_message") or "on_socket_message" in self._audience.tapped
+
     def socket_message(self, frame: Mapping[str, Any]) -> None:
-        # Every frame: only for a delegate that asked, and in no stream.
+        # In no stream.
         if self._audience.listens("on_socket_message"):
             deliver = functools.partial(self._audience.call_delegate, "on_socket_message", (frame,))
             self._dispatcher.submit(deliver, name="on_socket_message")

@@ -3,9 +3,9 @@
 The reader resolves, connects, negotiates TLS, upgrades, starts the writer, receives, and says at the very end, once and
 after everything else, that the connection is closed. The writer sends what is queued, pings, and the close frame last.
 
-websocket-client works on a `Wire` in place of a socket, so that no wait of either thread outlasts `close()`. Its
-`WebSocket.recv` and `close` are not used: they would buffer a message of any size, check UTF-8 byte by byte in Python,
-put the payload into exceptions, and answer a close frame past the writer.
+websocket-client upgrades and sends, on a `Wire` in place of a socket, so that no wait of either thread outlasts
+`close()`. Its `WebSocket.recv` and `close` are not used: they would buffer a message of any size, check UTF-8 byte by
+byte in Python, put the payload into exceptions, and answer a close frame past the writer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 import attrs
 import websocket
 
-from ._runtime.inflow import Inflow
+from ._runtime.frames import BadFrameError, ControlFrame, FrameDecoder
+from ._runtime.inflow import TOGETHER, Inflow
 from ._runtime.outbox import Opcode, Outbox
 from ._runtime.proxies import Proxy, choose_proxy, open_tunnel
 from ._runtime.tls import check_certificate, check_tls_options, tls_context
@@ -47,17 +48,11 @@ _BACKLOG_LIMIT = 64 * 2**20
 _UNDELIVERED_LIMIT = 16 * 2**20
 """Bytes that may wait for the loop. Beyond that nothing is received, so that the server has to wait as well."""
 
+_CHUNK = 65536
+"""Bytes that are received at once."""
+
 _NO_STATUS = 1005
 _ABNORMAL = 1006
-
-
-class _BadFrame(Exception):
-    """The server sent what WebSocket does not allow, or too much of it."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
 
 
 @attrs.frozen
@@ -123,12 +118,12 @@ class SignalingConnection:
         self._on_open = on_open
         self._on_closed = on_closed
         self._connect_timeout = connect_timeout
-        self._max_frame = max_frame
         self._pid = os.getpid()
         self._wire: Wire | None = None
-        self._ws: Any = websocket.WebSocket(skip_utf8_validation=True)
+        self._ws: Any = websocket.WebSocket()
         self._reader = threading.Thread(target=self._read, name="telnyx-agent-reader", daemon=True)
         self._outbox = Outbox(ping_interval, _BACKLOG_LIMIT)
+        self._decoder = FrameDecoder(max_frame)
         self._inflow: Inflow[str | bytes] = Inflow(post, on_text, _UNDELIVERED_LIMIT)
         # Guards all below: whether a close comes before or after the opening. Never held while anything is waited for.
         # Re-entrant, because a signal handler may close while its own thread is in here.
@@ -214,8 +209,8 @@ class SignalingConnection:
         writer.start()
         self._open()
         try:
-            return self._receive()
-        except _BadFrame as bad:
+            return self._receive(wire)
+        except BadFrameError as bad:
             return self._refuse(wire, bad)
 
     def _new_wire(self) -> Wire:
@@ -269,51 +264,28 @@ class SignalingConnection:
                 return
         self._post(self._on_open)
 
-    def _receive(self) -> Closed:
+    def _receive(self, wire: Wire) -> Closed:
         """Receive until the server closes."""
-        message = bytearray()
-        kind: int | None = None
-        while True:
-            frame = self._next_frame(len(message))
-            if frame.opcode == Opcode.CLOSE:
-                return self._closed_by_server(frame.data)
-            if frame.opcode in (Opcode.PING, Opcode.PONG):
-                self._heartbeat(frame)
-                continue
-            if (kind is None) == (frame.opcode == Opcode.CONTINUATION):
-                raise _BadFrame(1002, "a fragment without its message, or a message inside another")
-            kind = kind or frame.opcode
-            message += frame.data
-            if frame.fin:
-                self._deliver(bytes(message), kind)
-                message, kind = bytearray(), None
+        while data := wire.recv(_CHUNK):
+            messages: list[str | bytes] = []
+            try:
+                for item in self._decoder.feed(data):
+                    if not isinstance(item, ControlFrame):
+                        messages.append(item)
+                        if len(messages) == TOGETHER:
+                            self._deliver(messages)
+                            messages = []
+                    elif item.opcode == Opcode.PING:
+                        self._outbox.answer_ping(item.payload)
+                    elif item.opcode == Opcode.CLOSE:
+                        return self._closed_by_server(item.payload)
+            finally:
+                self._deliver(messages)
+        raise websocket.WebSocketConnectionClosedException("end of stream")
 
-    def _next_frame(self, received: int) -> Any:
-        # In two steps, because `recv_frame` alone would receive a payload of any length.
-        buffer = self._ws.frame_buffer
-        try:
-            if buffer.header is None:
-                buffer.recv_header()
-            if buffer.length is None:
-                buffer.recv_length()
-            if received + (buffer.length or 0) > self._max_frame:
-                raise _BadFrame(1009, f"a message of more than {self._max_frame} bytes")
-            return self._ws.recv_frame()
-        except websocket.WebSocketProtocolException as exc:
-            raise _BadFrame(1002, "a frame that is no WebSocket frame") from exc
-
-    def _heartbeat(self, frame: Any) -> None:
-        if len(frame.data) > 125:
-            raise _BadFrame(1002, "a control frame of more than 125 bytes")
-        if frame.opcode == Opcode.PING:
-            self._outbox.answer_ping(frame.data)
-
-    def _deliver(self, data: bytes, kind: int) -> None:
-        try:
-            message = data.decode() if kind == Opcode.TEXT else data
-        except UnicodeDecodeError as exc:
-            raise _BadFrame(1007, "a text that is not UTF-8") from exc
-        self._inflow.deliver(message, len(data))
+    def _deliver(self, messages: list[str | bytes]) -> None:
+        if messages:
+            self._inflow.deliver(messages, sum(map(len, messages)))
 
     # -- the end, still on the reader ----------------------------------------------------------------------------------
 
@@ -326,11 +298,11 @@ class SignalingConnection:
         words = f": {reason}" if reason.isprintable() and reason else ""
         return Closed(code, reason, NetworkError(f"the server closed the network connection with code {code}{words}"))
 
-    def _refuse(self, wire: Wire, bad: _BadFrame) -> Closed:
+    def _refuse(self, wire: Wire, bad: BadFrameError) -> Closed:
         """Say why to the server, and read on without looking: a close with unread data would take our frame back."""
         self._answer_close(struct.pack("!H", bad.code))
         try:
-            while wire.recv(65536):
+            while wire.recv(_CHUNK):
                 pass
         except OSError:  # the time was up, or the server has cut the connection; both is what was waited for
             pass

@@ -140,6 +140,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def text_received(self, text: str | bytes) -> None:
         self._log.frame("<", text)
+        self._session.show_frames(self._listener.wants_frames())
         self._session.receive_text(text, self._loop.time())
         self._step()
 

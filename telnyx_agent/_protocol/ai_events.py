@@ -15,6 +15,7 @@ import attrs
 from ..errors import RemoteProtocolError
 from .fields import Fields
 from .transcription import whole
+from .values import frozen
 from .widget import WidgetSettings
 
 __all__ = [
@@ -167,7 +168,7 @@ AiEvent = (
 )
 
 
-@attrs.frozen
+@frozen
 class AiConversation:
     """An `ai_conversation` frame.
 

@@ -83,5 +83,7 @@ class Channel:
 
     def take_texts(self) -> list[str]:
         """What is to be sent, oldest first; once."""
+        if not self._texts:
+            return []
         texts, self._texts = self._texts, []
         return texts

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-import attrs
 
 from ..errors import RemoteProtocolError
 from . import events, jsonrpc
 from .outcomes import Malformed, MessageReceived, SessionEvent
+from .values import frozen
 
 __all__ = ["Inbound", "Inbox", "RecentRequests"]
 
@@ -18,7 +17,7 @@ _MAX_COMPLAINTS = 100
 """Kinds of mistakes that are reported; a server that makes more is not worth the memory."""
 
 
-@attrs.frozen
+@frozen
 class Inbound:
     """A frame that makes sense.
 
@@ -40,28 +39,38 @@ class Inbox:
 
     Args:
         report: Takes `MessageReceived` for every frame, and `Malformed` once for each kind of mistake.
+
+    Attributes:
+        shows_frames: Whether there is anybody for `MessageReceived`.
     """
 
     def __init__(self, report: Callable[[SessionEvent], None]) -> None:
         self._report = report
         self._recent = RecentRequests()
         self._complaints: set[str] = set()
+        self.shows_frames = True
 
-    def read(self, text: str | bytes) -> Iterator[Inbound]:
+    def read(self, text: str | bytes) -> Iterable[Inbound]:
         """What came with one message of the WebSocket: usually one frame, possibly several (S21) or none."""
         try:
             frames = jsonrpc.decode_frames(text)
         except RemoteProtocolError as error:
             self.complain(error)
-            return
-        for frame in frames:
+            return ()
+        if len(frames) == 1:
+            inbound = self._read_one(frames[0], text)
+            return () if inbound is None else (inbound,)
+        # One after the other: what a frame causes comes before the next.
+        return filter(None, (self._read_one(frame, None) for frame in frames))
+
+    def _read_one(self, frame: Mapping[str, Any], text: str | bytes | None) -> Inbound | None:
+        if self.shows_frames:
             self._report(MessageReceived(frame))
-            try:
-                inbound = self._open(frame, text if len(frames) == 1 else None)
-            except RemoteProtocolError as error:
-                self.complain(error)
-            else:
-                yield inbound
+        try:
+            return self._open(frame, text)
+        except RemoteProtocolError as error:
+            self.complain(error)
+            return None
 
     def forget(self) -> None:
         """The connection is gone; the next server numbers its requests anew. Ids that are texts are unique for ever."""

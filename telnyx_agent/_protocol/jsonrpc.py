@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from ..errors import RemoteProtocolError
+from .values import frozen
 
 __all__ = [
     "MAX_DEPTH",
@@ -44,7 +45,7 @@ _MAX_DIGITS = 20
 RequestId = str | float
 
 
-@attrs.frozen
+@frozen
 class Request:
     """A request of the server's, or a notification if there is no id."""
 
@@ -54,7 +55,7 @@ class Request:
     voice_sdk_id: str | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen
+@frozen
 class Result:
     """The server's answer to a request of ours."""
 
@@ -63,7 +64,7 @@ class Result:
     voice_sdk_id: str | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen
+@frozen
 class ErrorReply:
     """The server's refusal of a request of ours.
 

@@ -14,6 +14,7 @@ from .details import CallDetails
 from .requests import CallOptions
 from .states import AgentState, CallState, CallTerminationReason
 from .transcription import TranscriptionItem
+from .values import frozen
 from .warnings import WarningCode
 from .widget import WidgetSettings
 
@@ -264,7 +265,7 @@ class MessageFailed:
     error: TxError
 
 
-@attrs.frozen
+@frozen
 class TranscriptChanged:
     """The transcript changed.
 
@@ -293,7 +294,7 @@ class WidgetSettingsChanged:
     settings: WidgetSettings
 
 
-@attrs.frozen
+@frozen
 class AiMessage:
     """An `ai_conversation` frame, of whatever type (R40).
 
@@ -356,7 +357,7 @@ class Warned:
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class MessageReceived:
     """A frame as it was decoded, before anything else was made of it."""
 

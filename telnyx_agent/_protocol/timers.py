@@ -44,6 +44,9 @@ class Timers:
 
     def __init__(self) -> None:
         self._deadlines: dict[Timer, float] = {}
+        # Asked for after every frame, and seldom another.
+        self._next: float | None = None
+        self._is_next_known = True
 
     def __contains__(self, timer: Timer) -> bool:
         return timer in self._deadlines
@@ -51,20 +54,26 @@ class Timers:
     def set(self, timer: Timer, deadline: float) -> None:
         """Set or move a deadline."""
         self._deadlines[timer] = deadline
+        self._is_next_known = False
 
     def cancel(self, *timers: Timer) -> None:
         """Take deadlines out, as far as they are there."""
         for timer in timers:
             self._deadlines.pop(timer, None)
+        self._is_next_known = False
 
     def clear(self) -> None:
         """Take all out."""
         self._deadlines.clear()
+        self._is_next_known = False
 
     @property
     def next_deadline(self) -> float | None:
         """The earliest deadline."""
-        return min(self._deadlines.values(), default=None)
+        if not self._is_next_known:
+            self._next = min(self._deadlines.values(), default=None)
+            self._is_next_known = True
+        return self._next
 
     def pop_due(self, now: float) -> Timer | None:
         """Take out the earliest timer that is due. One at a time: what one causes may cancel the next."""
@@ -73,4 +82,5 @@ class Timers:
             return None
         first = min(due, key=self._deadlines.__getitem__)
         del self._deadlines[first]
+        self._is_next_known = False
         return first

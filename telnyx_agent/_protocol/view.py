@@ -238,6 +238,10 @@ class SessionView:
         """The next thing that happened; None if that was all."""
         return self._events.popleft() if self._events else None
 
+    def show_frames(self, wanted: bool) -> None:
+        """Whether `MessageReceived` is wanted; it is, until something else is said."""
+        self._inbox.shows_frames = wanted
+
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called; None for never."""
         return self._timers.next_deadline

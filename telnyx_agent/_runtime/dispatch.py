@@ -39,7 +39,7 @@ SLOW_CALLBACK = 0.5
 _logger = logging.getLogger("telnyx_agent.delegate")
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _Callback:
     # Not shown: its arguments are what the user is told, transcripts among them.
     fn: Callable[[], object] = attrs.field(repr=False)
@@ -57,10 +57,9 @@ class Dispatcher:
     """Whether what is submitted surely runs, so that a future may wait for it."""
 
     def __init__(self) -> None:
-        # Guards the queue and who serves it; what the server of the queue sleeps on. Never held while a callback runs.
+        # Guards what is waiting and who serves it; what that one sleeps on. Never held while a callback runs.
         # Re-entrant, because a finaliser may submit while its own thread is in here.
         self._state = threading.Condition(threading.RLock())
-        self._queue: deque[_Callback] = deque()
         self._running_on: int | None = None
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
@@ -116,8 +115,8 @@ class ThreadDispatcher(Dispatcher):
     def __init__(self) -> None:
         super().__init__()
         self._thread: threading.Thread | None = None
-        # In the place of the queue of the other dispatchers: it wakes a sleeping thread at a tenth of a condition's
-        # cost, and a finaliser may put something in while its own thread does. None only wakes the thread.
+        # It wakes a sleeping thread at a tenth of a condition's cost, and a finaliser may put something in while its
+        # own thread does. None only wakes the thread.
         self._due: queue.SimpleQueue[_Callback | None] = queue.SimpleQueue()
         self._closing = False
 
@@ -183,6 +182,7 @@ class PumpDispatcher(Dispatcher):
 
     def __init__(self) -> None:
         super().__init__()
+        self._queue: deque[_Callback] = deque()
         # Whose turn it is to run callbacks, so that two pumping threads cannot run two at once. Re-entrant: a callback
         # may pump, as modal dialogs do, and then it runs the callbacks behind it.
         self._turn = threading.RLock()
@@ -243,6 +243,7 @@ class ExecutorDispatcher(Dispatcher):
     def __init__(self, executor: Executor) -> None:
         super().__init__()
         self._executor = executor
+        self._queue: deque[_Callback] = deque()
         self._has_job = False
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:

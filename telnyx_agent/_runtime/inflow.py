@@ -1,21 +1,19 @@
-"""`Inflow`: hands messages from a receiving thread to the loop, and holds that thread back when the loop is slow.
-
-What comes while the loop is at something else is handed over together: to wake the loop for each message costs as much
-as to decode it.
-"""
+"""`Inflow`: hands messages from a receiving thread to the loop, and holds that thread back when the loop is slow."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-__all__ = ["Inflow"]
+__all__ = ["TOGETHER", "Inflow"]
 
 M = TypeVar("M")
 
-_TOGETHER = 16  # messages; the loop has other things to do between two such
+TOGETHER = 16
+"""How many messages to deliver at once, if so many are there: to wake the loop for each costs as much as to decode it,
+but it has other things to do between two batches."""
 
 
 class Inflow(Generic[M]):
@@ -24,7 +22,7 @@ class Inflow(Generic[M]):
     Args:
         post: How `handler` is called; `LoopThread.post`.
         handler: Takes each message, on the loop.
-        limit: Bytes that may be waiting when one more message is handed over.
+        limit: Bytes that may be waiting when more is handed over.
     """
 
     def __init__(self, post: Callable[..., None], handler: Callable[[M], None], limit: int) -> None:
@@ -38,12 +36,9 @@ class Inflow(Generic[M]):
         self._waiting = 0
         self._is_blocked = False
         self._is_stopped = False
-        # What the loop has been told of; as long as it is not empty, so many messages may be added.
-        self._posted: deque[tuple[M, int]] = deque()
-        self._addable = 0
 
-    def deliver(self, message: M, size: int) -> None:
-        """Hand over one message. Blocks while too much is waiting; after `stop` it drops what it would block for."""
+    def deliver(self, messages: Iterable[M], size: int) -> None:
+        """Hand over some messages. Blocks while too much is waiting; after `stop` it drops what it would block for."""
         with self._lock:
             while self._waiting > self._limit and not self._is_stopped:
                 self._is_blocked = True
@@ -52,13 +47,7 @@ class Inflow(Generic[M]):
             if self._waiting > self._limit:
                 return
             self._waiting += size
-            if self._posted and self._addable:
-                self._addable -= 1
-                self._posted.append((message, size))
-                return
-            messages = self._posted = deque(((message, size),))
-            self._addable = _TOGETHER - 1
-        self._post(self._handle, messages)
+        self._post(self._handle, deque(messages), size)
 
     def stop(self) -> None:
         """Never block again."""
@@ -66,16 +55,15 @@ class Inflow(Generic[M]):
             self._is_stopped = True
             self._room.notify_all()
 
-    def _handle(self, messages: deque[tuple[M, int]]) -> None:
+    def _handle(self, messages: deque[M], size: int) -> None:
+        with self._lock:
+            self._waiting -= size
+            if self._is_blocked:
+                self._room.notify_all()
         try:
             while messages:
-                with self._lock:
-                    message, size = messages.popleft()
-                    self._waiting -= size
-                    if self._is_blocked:
-                        self._room.notify_all()
-                self._handler(message)
+                self._handler(messages.popleft())
         finally:
             # Where the handler has raised, which is reported: the messages behind are handled all the same.
             if messages:
-                self._handle(messages)
+                self._handle(messages, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from telnyx_agent import SessionRecording, TxClient
+from telnyx_agent import AgentState, SessionRecording, TxClient
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
 
 __all__ = ["PICTURE", "converse", "recorded_calls"]
@@ -44,6 +44,7 @@ def converse(
             20,
             predicate=lambda item: item.role == "assistant" and item.is_final and "canary typed" in item.content,
         )
+        client.ai_assistant_manager.wait_for_agent_state(AgentState.LISTENING, 20)
         agent.call_function("canary_tool", {"canary": "canary"})
         agent.send({"jsonrpc": "2.0", "id": "x1", "method": "unknown_method", "params": {"word": "canary"}})
         agent.send("canary, not JSON")

@@ -13,7 +13,10 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 
-NOT_RUN = {"build", "coverage", "livekit", "matplotlib", "mypy", "pesq", "pytest-cov", "ruff", "setuptools", "twine"}
+NOT_RUN = {
+    *("build", "coverage", "livekit", "matplotlib", "mypy", "pesq", "pytest-cov", "pytest-xdist"),
+    *("ruff", "setuptools", "twine"),
+}
 """Tools that no test of the SDK is run with, and livekit, which needs a newer numpy than the SDK does."""
 
 

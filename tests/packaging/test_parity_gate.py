@@ -17,7 +17,8 @@ from tests.support.parity_gate import ParityGate
 from tests.support.parity_table import read
 
 def pytest_configure(config):
-    config.pluginmanager.register(ParityGate(read(Path("parity.tsv")), Path("memory.json")))
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ParityGate(read(Path("parity.tsv")), Path("memory.json")))
 """
 
 SUITE = """
@@ -86,6 +87,23 @@ def test_rows_that_are_proven_change_nothing(suite: Suite) -> None:
     status, output = suite.run("-k", "good or counted and 1")
     assert status == 0
     assert "parity" not in output
+
+
+def test_processes_that_share_the_tests_prove_what_they_ran_together(suite: Suite) -> None:
+    """What failed in one of them fails the run; once more on its own is enough, as in `.ci/run`."""
+    pytest.importorskip("xdist")
+    suite.rows("test_it.py::test_good", "test_it.py::test_counted", "test_it.py::test_skipped")
+    (suite.folder / "works").touch()
+    status, output = suite.run("-n", "2", "-k", "good or counted or skipped")
+    assert status == 1
+    assert output.count("docs/parity.tsv:") == 1
+    assert "docs/parity.tsv:4: iOS name2 (Client): " in output
+    suite.rows("test_it.py::test_good", "test_it.py::test_counted", "test_it.py::test_behind")
+    status, output = suite.run("-n", "2", "-k", "good or counted or behind")
+    assert status == 1
+    (suite.folder / "tidy").touch()
+    status, output = suite.run("--last-failed", "--last-failed-no-failures", "none")
+    assert status == 0, output
 
 
 @pytest.mark.parametrize(

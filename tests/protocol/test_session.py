@@ -101,6 +101,17 @@ def test_every_frame_is_shown_before_what_it_causes() -> None:
     assert isinstance(script.session.next_event(), outcomes.RingingReceived)
 
 
+def test_frames_are_shown_to_those_who_ask() -> None:
+    """To make it known costs a good part of a frame; what the frame causes stays the same."""
+    script = Script.calling()
+    script.session.show_frames(False)
+    script.frame(vector("ringing"))
+    assert isinstance(script.session.next_event(), outcomes.RingingReceived)
+    script.session.show_frames(True)
+    script.frame(vector("ringing"))
+    assert isinstance(script.session.next_event(), MessageReceived)
+
+
 # -- ids ---------------------------------------------------------------------------------------------------------------
 
 

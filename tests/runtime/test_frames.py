@@ -1,0 +1,137 @@
+"""`FrameDecoder`: in any pieces the same messages; what RFC 6455 forbids is refused, and not collected."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telnyx_agent._runtime.frames import BadFrameError, ControlFrame, FrameDecoder
+from telnyx_agent._runtime.outbox import Opcode
+
+
+def frame(opcode: int, payload: bytes, *, fin: bool = True, length: int | None = None) -> bytes:
+    """A server's frame; `length` lies about the payload's."""
+    first = opcode | (0x80 if fin else 0)
+    size = len(payload) if length is None else length
+    if size < 126:
+        return struct.pack("!BB", first, size) + payload
+    if size < 2**16:
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload
+
+
+def decode(*pieces: bytes, limit: int = 1 << 20) -> list[str | bytes | ControlFrame]:
+    decoder = FrameDecoder(limit)
+    return [item for piece in pieces for item in decoder.feed(piece)]
+
+
+ALL = (
+    frame(1, b"")
+    + frame(1, "zwölf".encode())
+    + frame(9, b"are you there")
+    + frame(2, b"\xff" * 300)
+    + frame(1, "ä".encode()[:1], fin=False)
+    + frame(10, b"")
+    + frame(0, "ä".encode()[1:], fin=False)
+    + frame(0, b"")
+    + frame(2, b"one", fin=False)
+    + frame(0, b" two")
+    + frame(1, b"x" * 70_000)
+    + frame(8, struct.pack("!H", 1000) + b"bye")
+)
+ITEMS = [
+    "",
+    "zwölf",
+    ControlFrame(Opcode.PING, b"are you there"),
+    b"\xff" * 300,
+    ControlFrame(Opcode.PONG, b""),
+    "ä",
+    b"one two",
+    "x" * 70_000,
+    ControlFrame(Opcode.CLOSE, b"\x03\xe8bye"),
+]
+
+
+def test_all_kinds_at_once() -> None:
+    """Texts are text, also where a character was cut in two; control frames may come inside a message."""
+    assert decode(ALL) == ITEMS
+
+
+@given(st.lists(st.integers(0, 1000) | st.integers(0, len(ALL)), max_size=30))
+def test_in_any_pieces(cuts: list[int]) -> None:
+    """Where the stream is cut says nothing."""
+    places = [0, *sorted(cuts), len(ALL)]
+    pieces = [ALL[begin:end] for begin, end in itertools.pairwise(places)]
+    decoder = FrameDecoder(1 << 20)
+    assert [item for piece in pieces for item in decoder.feed(piece)] == ITEMS
+    assert decoder.held == 0
+
+
+def test_byte_by_byte() -> None:
+    """The first thousand bytes, each on its own."""
+    assert decode(*(ALL[at : at + 1] for at in range(1000)), ALL[1000:]) == ITEMS
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\x81\x85abcdhello", 1002),  # masked, which only clients may do
+        (b"\x83\x00", 1002),
+        (b"\xc1\x00", 1002),
+        (frame(0, b"?"), 1002),
+        (frame(1, b"a", fin=False) + frame(1, b"b"), 1002),
+        (frame(1, b"a", fin=False) + frame(2, b"b"), 1002),
+        (frame(9, b"", fin=False), 1002),
+        (frame(9, b"?" * 126), 1002),
+        (frame(8, b"\x03"), 1002),
+        *((frame(8, struct.pack("!H", code)), 1002) for code in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000)),
+        (frame(1, b"\xed\xa0\x80"), 1007),
+        (frame(1, b"\xc3", fin=False) + frame(0, b"?"), 1007),
+    ],
+)
+def test_what_is_not_allowed(data: bytes, code: int) -> None:
+    """It is refused with the code that RFC 6455 gives, after what came before it; the error quotes nothing."""
+    decoder = FrameDecoder(1000)
+    items = decoder.feed(frame(1, b"before") + data)
+    assert next(items) == "before"
+    with pytest.raises(BadFrameError) as caught:
+        list(items)
+    assert caught.value.code == code
+    assert caught.value.__context__ is None  # which would hold on to the payload
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1014, 3000, 4999])
+def test_close_codes(code: int) -> None:
+    """These may stand in a close frame, and so may none."""
+    payload = struct.pack("!H", code)
+    assert decode(frame(8, payload), frame(8, b"")) == [ControlFrame(8, payload), ControlFrame(8, b"")]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        frame(1, b"", length=1001),
+        frame(2, b"", length=2**40),
+        frame(1, b"", length=2**63),
+        frame(1, b"x" * 600, fin=False) + frame(0, b"", length=401),
+    ],
+)
+def test_too_long_is_refused_by_its_length(start: bytes) -> None:
+    """Not a byte of the payload is waited for."""
+    with pytest.raises(BadFrameError) as caught:
+        decode(start, limit=1000)
+    assert caught.value.code == 1009
+
+
+def test_exactly_the_limit() -> None:
+    """As one frame, and as two; what is held is never more than a message and a frame."""
+    decoder = FrameDecoder(1000)
+    assert list(decoder.feed(frame(1, b"x" * 1000))) == ["x" * 1000]
+    assert list(decoder.feed(frame(1, b"x" * 500, fin=False))) == []
+    assert decoder.held == 500
+    assert list(decoder.feed(frame(0, b"x" * 500))) == ["x" * 1000]
+    assert decoder.held == 0
