@@ -7,7 +7,7 @@ import faulthandler
 import sys
 import time
 
-NAMES = ("codec", "session", "sdp", "rtp")
+NAMES = ("websocket", "codec", "session", "sdp", "rtp")
 
 HANG = 60.0
 """Seconds without progress after which the stack is printed and the process ends."""

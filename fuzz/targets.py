@@ -9,6 +9,7 @@ from pathlib import Path
 
 from telnyx_agent._protocol import events, jsonrpc
 from telnyx_agent._protocol.redact import redacted_text
+from telnyx_agent._runtime.frames import BadFrameError, ControlFrame, FrameDecoder
 from telnyx_agent.errors import MediaError, RemoteProtocolError
 
 from .session_world import SessionWorld
@@ -19,13 +20,34 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def corpus(name: str) -> list[bytes]:
-    """The hand-kept examples of a kind: `frames`, `sdp` or `rtp`."""
+    """The hand-kept examples of a kind: `websocket`, `frames`, `sdp` or `rtp`."""
     return [path.read_bytes() for path in sorted((CORPUS / name).iterdir()) if path.is_file()]
 
 
 def _check(holds: bool, what: str) -> None:
     if not holds:
         raise AssertionError(what)
+
+
+def fuzz_websocket(data: bytes) -> None:
+    """A stream of WebSocket frames: the same messages and the same end however it is cut; little is ever held."""
+    limit = 1000
+
+    def outcome(size: int) -> tuple[list[str | bytes | ControlFrame], int | None]:
+        decoder, items = FrameDecoder(limit), []
+        try:
+            for begin in range(0, len(data), size):
+                items += list(decoder.feed(data[begin : begin + size]))
+                _check(decoder.held <= 2 * limit + 20, "more is held than a message and a frame")
+        except BadFrameError as error:
+            return items, error.code
+        return items, None
+
+    whole = outcome(max(1, len(data)))
+    _check(all(len(item) <= limit for item in whole[0] if not isinstance(item, ControlFrame)), "a message too long")
+    _check(outcome(1)[1] == outcome(7)[1] == whole[1], "cut otherwise it ends otherwise")
+    if whole[1] is None:
+        _check(outcome(1) == outcome(7) == whole, "cut otherwise it says something else")
 
 
 def fuzz_codec(data: bytes) -> None:
@@ -108,6 +130,7 @@ def fuzz_rtp(data: bytes) -> None:
 
 
 TARGETS: Mapping[str, tuple[Callable[[bytes], None], str]] = {
+    "websocket": (fuzz_websocket, "websocket"),
     "codec": (fuzz_codec, "frames"),
     "session": (fuzz_session, "frames"),
     "sdp": (fuzz_sdp, "sdp"),

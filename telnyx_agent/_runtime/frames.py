@@ -19,6 +19,7 @@ _WHOLE_TEXT = 0x80 | Opcode.TEXT  # the first byte of nearly all frames
 _FINAL = 0x80
 _RESERVED = 0x70
 _MASKED = 0x80
+_OPCODES = frozenset(Opcode)
 _LONGEST_CONTROL = 125
 
 # What may stand in a close frame (section 7.4), and what has been registered since.
@@ -141,15 +142,12 @@ class FrameDecoder:
             yield _text(message) if kind == Opcode.TEXT else bytes(message)
 
 
-_OPCODES = frozenset(Opcode)
-
-
 def _text(data: bytearray) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
         pass
-    # Not in there: the decoder's error, which carries the message, would be its context.
+    # Not where the decoder's error, which carries the message, would be its context.
     raise BadFrameError(1007, "a text that is not UTF-8")
 
 

@@ -35,7 +35,9 @@ def test_a_session_that_lasts() -> None:
     assert report.peak_growth < MOST_MEMORY
 
 
-@pytest.mark.parametrize(("name", "inputs"), [("codec", 5000), ("session", 100), ("sdp", 3000), ("rtp", 300)])
+@pytest.mark.parametrize(
+    ("name", "inputs"), [("websocket", 2000), ("codec", 5000), ("session", 100), ("sdp", 3000), ("rtp", 300)]
+)
 def test_other_targets(name: str, inputs: int) -> None:
     """Every example of the corpus, and that many mutations of them."""
     report = run_target(name, inputs, 1)
@@ -49,7 +51,8 @@ def test_the_corpus_is_kept() -> None:
     assert all(isinstance(json.loads(data), dict) for data in corpus("frames"))
     assert len(corpus("sdp")) > 10
     assert len(corpus("rtp")) >= 5
-    assert {folder for _, folder in TARGETS.values()} == {"frames", "sdp", "rtp"}
+    assert len(corpus("websocket")) >= 10
+    assert {folder for _, folder in TARGETS.values()} == {"websocket", "frames", "sdp", "rtp"}
 
 
 def test_the_same_seed_makes_the_same_frames() -> None:

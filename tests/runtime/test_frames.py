@@ -11,17 +11,7 @@ from hypothesis import strategies as st
 
 from telnyx_agent._runtime.frames import BadFrameError, ControlFrame, FrameDecoder
 from telnyx_agent._runtime.outbox import Opcode
-
-
-def frame(opcode: int, payload: bytes, *, fin: bool = True, length: int | None = None) -> bytes:
-    """A server's frame; `length` lies about the payload's."""
-    first = opcode | (0x80 if fin else 0)
-    size = len(payload) if length is None else length
-    if size < 126:
-        return struct.pack("!BB", first, size) + payload
-    if size < 2**16:
-        return struct.pack("!BBH", first, 126, size) + payload
-    return struct.pack("!BBQ", first, 127, size) + payload
+from tests.runtime.sockets import frame
 
 
 def decode(*pieces: bytes, limit: int = 1 << 20) -> list[str | bytes | ControlFrame]:
