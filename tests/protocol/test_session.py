@@ -107,6 +107,7 @@ def test_frames_are_shown_to_those_who_ask() -> None:
     script.session.show_frames(False)
     script.frame(vector("ringing"))
     assert isinstance(script.session.next_event(), outcomes.RingingReceived)
+    script.forget()
     script.session.show_frames(True)
     script.frame(vector("ringing"))
     assert isinstance(script.session.next_event(), MessageReceived)
