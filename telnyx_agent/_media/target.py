@@ -12,6 +12,8 @@ import itertools
 from bisect import bisect_right
 from collections import deque
 
+from .spikes import Spikes
+
 __all__ = ["TargetDelay"]
 
 _GRID = 120  # lateness is kept in steps of 2.5 ms
@@ -55,6 +57,8 @@ class TargetDelay:
         self._any_lost = False
         self._waits = False  # for the packet after a lost one
         self._fec = 0.0
+        self._spikes = Spikes()
+        self._usual = 0  # what `value` would be without them
 
     def arrived(self, lateness: int, duration: int) -> None:
         """A packet that holds `duration` samples can be used now."""
@@ -63,6 +67,9 @@ class TargetDelay:
         if duration:
             self._duration = duration
         self._packets += 1
+        self._spikes.passed(self._duration)
+        if rounded > self._usual:
+            self._spikes.late(rounded - self.base)
         if len(values) < _WINDOW or values[0] != rounded:
             if len(values) == _WINDOW:
                 self._forget(values[0])
@@ -104,6 +111,7 @@ class TargetDelay:
         self._values = deque((value + shift for value in self._values), _WINDOW)
         self._counts = {value + shift: count for value, count in self._counts.items()}
         self.value += shift
+        self._usual += shift
         self.base += shift
 
     def _forget(self, value: int) -> None:
@@ -140,10 +148,11 @@ class TargetDelay:
                 cost += worth_waiting * late(delay - wait) * enough / total
             if cost < least:
                 best, least = delay, cost
-        # A spike that is over is forgotten soon.
+        # A spike that is over is forgotten soon, unless it comes again and again.
         newest = max(itertools.islice(reversed(self._values), _RECENT))
         best = min(best, newest + (wait if worth_waiting > 1.0 else 0))
         self._waits = worth_waiting > 1.0 and best >= self.base + wait
         if self._packets < _SETTLING:
             best = max(best, self.base + _GUESS)
-        self.value = max(best, self.base + self._least)
+        self._usual = max(best, self.base + self._least)
+        self.value = max(self._usual, self.base + self._spikes.worth)

@@ -36,7 +36,7 @@ ONLY_INSIDE_FUNCTIONS = ("espeakng_loader", "livekit", "pocketsphinx", "sounddev
 PURE = (
     "_protocol",
     *(f"_media/{name}" for name in ("alignment", "noise", "ordering", "pace", "packets", "playout", "settings")),
-    *(f"_media/{name}" for name in ("stretch", "synthesis", "target", "turns")),
+    *(f"_media/{name}" for name in ("spikes", "stretch", "synthesis", "target", "turns")),
 )
 
 IMPURE = {
