@@ -68,7 +68,7 @@ class TargetDelay:
             self._duration = duration
         self._packets += 1
         self._spikes.passed(self._duration)
-        if rounded > self._usual:
+        if rounded > self._usual and self._packets > _SETTLING:
             self._spikes.late(rounded - self.base)
         if len(values) < _WINDOW or values[0] != rounded:
             if len(values) == _WINDOW:

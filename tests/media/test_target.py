@@ -64,6 +64,11 @@ def test_the_highest_of_some_spikes_was_an_exception() -> None:
     assert after(([0] * 200 + [48000 - 960 * n for n in range(50)]) * 4 + [0] * 80).value == 8000
 
 
+def test_the_beginning_of_a_call_is_no_spike() -> None:
+    """Nothing is known then of when packets come: where the line of time begins, and that the first came in a bunch."""
+    assert after([48000 - 960 * n for n in range(40)] + SPIKE * 2 + [0] * 80).value == 0
+
+
 def test_a_busy_machine_is_no_spike() -> None:
     """Hold-ups of less than 40 ms do not add up, and neither do spikes that are more than ten seconds apart."""
     assert after(([0] * 199 + [1800]) * 10 + [0] * 80).value == 0
