@@ -4,12 +4,13 @@ nothing that is secret or was said gets into a log or a `repr`.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,31 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 PATIENCE = 2.0
 """Seconds that threads have to end after a test."""
 
+GRACE = 60.0
+"""Seconds beyond its time-out that a test has to notice that."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """In a run of everything (`.ci/run`), a row of docs/parity.tsv without a passing test is a failure."""
     # Where pytest-xdist shares the tests out, reports of all workers come to the process that has no `workerinput`.
     if not hasattr(config, "workerinput") and (memory := os.environ.get("TELNYX_AGENT_PARITY")):
         config.pluginmanager.register(ParityGate(parity_table.read(), Path(memory)), "parity-gate")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End a process whose test hangs where no signal handler runs: PortAudio has been seen to wait for a dead thread.
+
+    pytest-xdist then reports the test as failed, and goes on with another process. Not where somebody may be debugging.
+    """
+    marker = item.get_closest_marker("timeout")
+    seconds = marker.args[0] if marker is not None and marker.args else float(item.config.getini("timeout") or 0)
+    if seconds and (hasattr(item.config, "workerinput") or os.environ.get("CI")):
+        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=2)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)
