@@ -43,11 +43,11 @@ def fuzz_websocket(data: bytes) -> None:
             return items, error.code
         return items, None
 
-    whole = outcome(max(1, len(data)))
+    whole, singly, by_seven = (outcome(size) for size in (max(1, len(data)), 1, 7))
     _check(all(len(item) <= limit for item in whole[0] if not isinstance(item, ControlFrame)), "a message too long")
-    _check(outcome(1)[1] == outcome(7)[1] == whole[1], "cut otherwise it ends otherwise")
+    _check(singly[1] == by_seven[1] == whole[1], "cut otherwise it ends otherwise")
     if whole[1] is None:
-        _check(outcome(1) == outcome(7) == whole, "cut otherwise it says something else")
+        _check(singly == by_seven == whole, "cut otherwise it says something else")
 
 
 def fuzz_codec(data: bytes) -> None:

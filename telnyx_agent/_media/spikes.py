@@ -6,6 +6,7 @@ others says that there will be a fourth, and then it is cheaper to be late all t
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 
 __all__ = ["Spikes"]
@@ -26,8 +27,7 @@ class Spikes:
     def __init__(self) -> None:
         self._now = 0
         # When each was last seen, and how high it was.
-        self._ends: deque[int] = deque(maxlen=_REMEMBERED)
-        self._heights: deque[int] = deque(maxlen=_REMEMBERED)
+        self._seen: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
 
     def passed(self, duration: int) -> None:
         """So much audio has arrived."""
@@ -37,25 +37,22 @@ class Spikes:
         """A packet came later than was waited for, by so much more than the earliest."""
         if height < _LEAST:
             return
-        since = self._now - self._ends[-1] if self._ends else _LONGEST_GAP + 1
-        if since > _LONGEST_GAP:
-            self._ends.clear()
-            self._heights.clear()
-        if self._ends and since < _ONE:
-            self._ends[-1] = self._now
-            self._heights[-1] = max(self._heights[-1], height)
-        else:
-            self._ends.append(self._now)
-            self._heights.append(height)
+        if self._seen:
+            last, highest = self._seen[-1]
+            if self._now - last > _LONGEST_GAP:
+                self._seen.clear()
+            elif self._now - last < _ONE:
+                self._seen.pop()
+                height = max(height, highest)
+        self._seen.append((self._now, height))
 
     @property
     def worth(self) -> int:
         """By how much to be later than the earliest, so that the next one is not heard; 0 when none is expected."""
-        ends = self._ends
-        if len(ends) < _ENOUGH:
+        if len(self._seen) < _ENOUGH:
             return 0
-        longest = max(after - before for before, after in zip(ends, list(ends)[1:], strict=False))
-        if self._now - ends[-1] > 2 * longest:
+        longest = max(after - before for (before, _), (after, _) in itertools.pairwise(self._seen))
+        if self._now - self._seen[-1][0] > 2 * longest:
             return 0
         # Not for the highest, which may have been an exception.
-        return round(_COVERED * min(sorted(self._heights)[-2], _MOST))
+        return round(_COVERED * min(sorted(height for _, height in self._seen)[-2], _MOST))

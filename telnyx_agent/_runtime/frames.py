@@ -15,8 +15,8 @@ from .outbox import Opcode
 
 __all__ = ["BadFrameError", "ControlFrame", "FrameDecoder"]
 
-_WHOLE_TEXT = 0x80 | Opcode.TEXT  # the first byte of nearly all frames
 _FINAL = 0x80
+_WHOLE_TEXT = _FINAL | Opcode.TEXT  # the first byte of nearly all frames
 _RESERVED = 0x70
 _MASKED = 0x80
 _OPCODES = frozenset(Opcode)
