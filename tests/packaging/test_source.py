@@ -1,4 +1,4 @@
-"""Rules about the source text: sizes, nothing swallowed, nothing left to do."""
+"""Rules about the source text: short functions, nothing swallowed, nothing left to do."""
 
 from __future__ import annotations
 
@@ -8,24 +8,10 @@ from collections.abc import Iterator
 
 from .modules import ROOT, modules
 
-MODULE_LINES = 450
 FUNCTION_LINES = 60
 
-LONGER_MODULES: dict[str, int] = {}
-"""Modules that may be longer, with their limit; each has a reason in a comment beside it."""
-
 LONGER_FUNCTIONS: dict[str, int] = {}
-"""Functions that may be longer, as `module:function`, likewise."""
-
-
-def test_modules_are_short() -> None:
-    """A module that outgrows the limit has more than one job."""
-    long = {
-        module.short_name: len(module.text.splitlines())
-        for module in modules()
-        if len(module.text.splitlines()) > LONGER_MODULES.get(module.short_name, MODULE_LINES)
-    }
-    assert not long, f"longer than {MODULE_LINES} lines: {long}"
+"""Functions that may be longer, as `module:function`, with their limit; each has a reason in a comment beside it."""
 
 
 def test_functions_are_short() -> None:
