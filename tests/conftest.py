@@ -18,6 +18,7 @@ import pytest
 from tests.support import parity_table, watch
 from tests.support.parity_gate import ParityGate
 from tests.support.recorded import IS_WANTED, AllRecorded
+from tests.support.slow import SlowTests
 from tests.support.taint import Taint
 
 watch.start()
@@ -45,11 +46,23 @@ GRACE = 60.0
 """Seconds beyond its time-out that a test has to notice that."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all`: the tests that are marked `slow` as well."""
+    parser.addoption("--all", action="store_true", dest="all_tests", help="run the tests that are marked slow as well")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """In a run of everything (`.ci/run`), a row of docs/parity.tsv without a passing test is a failure."""
+    """Leave slow tests out. A run of everything (`.ci/run`) fails for rows of docs/parity.tsv that no test proved."""
+    config.pluginmanager.register(SlowTests(config), "slow-tests")
     # Where pytest-xdist shares the tests out, reports of all workers come to the process that has no `workerinput`.
     if not hasattr(config, "workerinput") and (memory := os.environ.get("TELNYX_AGENT_PARITY")):
         config.pluginmanager.register(ParityGate(parity_table.read(), Path(memory)), "parity-gate")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what pytest holds, a million objects, out of each collection, and out of the search for secrets."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
