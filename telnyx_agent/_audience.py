@@ -6,10 +6,11 @@ import functools
 import inspect
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .delegate import TxClientDelegate
+from ._callables import check_methods, check_result, takes
+from .delegate import CALLBACK_NAMES, TxClientDelegate
 
 if TYPE_CHECKING:
     from ._event_stream import EventStream
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ._flight.recorder import FlightRecorder
     from ._runtime.dispatch import Dispatcher
 
-__all__ = ["Audience"]
+__all__ = ["Audience", "check_delegate"]
 
 Tap = Callable[[str, tuple[Any, ...]], None]
 
@@ -119,7 +120,7 @@ class Audience:
         """Call the delegate's method, if it has one (delegate thread)."""
         method = getattr(self.delegate, name, None)
         if method is not None:
-            method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args))
+            check_result(name, method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args)))
 
 
 def _has_its_own(kind: type, name: str) -> bool:
@@ -130,13 +131,32 @@ def _has_its_own(kind: type, name: str) -> bool:
 
 def _takes_one(method: Any) -> bool:
     """Whether this is `onRemoteCallEnded(callId)`, as Telnyx's iOS pages have it; its source has the reason too."""
-    try:
-        signature = inspect.signature(method)
-        signature.bind("")
-    except (TypeError, ValueError):
-        return False
-    try:
-        signature.bind("", "")
-    except TypeError:
-        return True
-    return False
+    return takes(method, 2) is False and takes(method, 1) is True
+
+
+@functools.cache
+def _forms() -> Mapping[str, tuple[str, ...]]:
+    """With which parameters each callback is called."""
+    forms: dict[str, tuple[str, ...]] = {}
+    for name in CALLBACK_NAMES:
+        parameters = list(inspect.signature(getattr(TxClientDelegate, name)).parameters)[1:]
+        forms[name] = (f"({', '.join(parameters)})",)
+    forms["on_remote_call_ended"] += ("(call_id)",)
+    return forms
+
+
+def check_delegate(name: str, delegate: object | None, callbacks: Collection[str] = CALLBACK_NAMES) -> None:
+    """Refuse a delegate whose callbacks would never run, or would fail each time. Any object will do otherwise.
+
+    Args:
+        name: The argument, for the error.
+        delegate: What was given; None is nobody.
+        callbacks: Those that it may have.
+
+    Raises:
+        ClientConfigurationError: It is a class, a plain value, or one of its callbacks is `async def`, takes a wrong
+            number of parameters or is no function; the text names the callback and what is wanted.
+    """
+    if delegate is not None:
+        forms = _forms()
+        check_methods(name, delegate, {callback: forms[callback] for callback in sorted(callbacks)})

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ._call_base import CallBase, CallPort
+from ._callables import check_function
 from ._protocol import debug_report
 from ._protocol.states import CallState, CallStateKind
 from ._protocol.warnings import TxWarning, WarningCode
@@ -61,11 +62,16 @@ class CallMonitoring(CallBase):
 
         iOS: `onCallQualityChange`, Android and Flutter likewise; here it needs no debug flag and works for calls in
         both directions. Metrics that could not be delivered because a callback took its time are left out, not queued.
+
+        Raises:
+            ClientConfigurationError: When it is set: no plain function of one parameter.
         """
         return self._on_call_quality_change
 
     @on_call_quality_change.setter
     def on_call_quality_change(self, listener: Callable[[CallQualityMetrics], object] | None) -> None:
+        if listener is not None:
+            check_function("on_call_quality_change", listener, "(metrics)")
         self._on_call_quality_change = listener
 
     @property

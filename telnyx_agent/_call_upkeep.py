@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._call_base import CallBase
+from ._callables import check_function
 from ._protocol.states import CallState
 from .errors import CallError
 
@@ -30,11 +31,16 @@ class CallUpkeep(CallBase):
         """Your function `(state)`, called on the delegate's thread for each new state of this call, `DONE` last.
 
         It comes just after the delegate's `on_call_state_updated`. Flutter: `call.callHandler.onCallStateChanged`.
+
+        Raises:
+            ClientConfigurationError: When it is set: no plain function of one parameter.
         """
         return self._on_state_changed
 
     @on_state_changed.setter
     def on_state_changed(self, listener: Callable[[CallState], object] | None) -> None:
+        if listener is not None:
+            check_function("on_state_changed", listener, "(state)")
         self._on_state_changed = listener
 
     def reset_audio_device(self) -> CommandFuture[None]:

@@ -18,6 +18,7 @@ import attrs
 from . import _exit
 from ._audience import Audience
 from ._call_base import CallPort
+from ._callables import check_methods
 from ._calling import MediaChoices
 from ._checks import checked_timeout
 from ._flight import FlightSlot
@@ -72,6 +73,8 @@ class ClientBase:
         self._media = media
         self._flight = FlightSlot()
         self._audience = Audience(delegate, self._flight)
+        if hasattr(callbacks, "submit"):
+            check_methods("callbacks", callbacks, {"submit": ("(fn)",)}, required=("submit",))
         self._make_dispatcher = dispatcher_factory(callbacks)
         self._reconnect_timeout = checked_timeout(reconnect_timeout)
         self._watch = Watch(Link())

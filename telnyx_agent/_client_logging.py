@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from typing import TYPE_CHECKING, Any
 
+from ._callables import check_logger, check_result, takes
 from ._checks import checked_level
 from ._client_base import ClientBase
 from ._runtime.log import TxLogger
 from .config import LogLevel
-from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from ._runtime.dispatch import Dispatcher
@@ -42,8 +40,7 @@ def checked_logger(logger: object | None) -> object | None:
     Raises:
         ClientConfigurationError: It is none.
     """
-    if logger is not None and not callable(getattr(logger, "log", None)):
-        raise ClientConfigurationError("logger must have a method log(level, message)")
+    check_logger("logger", logger)
     return logger
 
 
@@ -55,19 +52,11 @@ def sink_of(logger: Any, dispatcher: Dispatcher) -> Sink | None:
 
     def sink(level: LogLevel, message: str, exc: BaseException | None) -> None:
         arguments = (level, TAG, message, exc) if with_tag else (level, message)
-        dispatcher.submit(functools.partial(logger.log, *arguments), "log")
+        dispatcher.submit(lambda: check_result("logger.log", logger.log(*arguments)), "log")
 
     return sink
 
 
 def _takes_four(log: Any) -> bool:
     """Whether this is Android's form."""
-    try:
-        inspect.signature(log).bind(LogLevel.INFO, TAG, "", None)
-    except (TypeError, ValueError):
-        return False
-    try:
-        inspect.signature(log).bind(LogLevel.INFO, "")
-    except TypeError:
-        return True
-    return False
+    return takes(log, 2) is False and takes(log, 4) is True

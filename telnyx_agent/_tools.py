@@ -86,8 +86,9 @@ def make_tool(
     Raises:
         ClientConfigurationError: It cannot be one; the text says why.
     """
-    if not callable(function):
-        raise ClientConfigurationError(f"a tool must be a function, not {type(function).__name__}")
+    if isinstance(function, type) or not callable(function):
+        what = f"the class {function.__name__}" if isinstance(function, type) else type(function).__name__
+        raise ClientConfigurationError(f"a tool must be a function, not {what}")
     known: object = getattr(getattr(function, "func", function), "__name__", "") if name is None else name
     if not isinstance(known, str) or not known.strip() or known == "<lambda>":
         raise ClientConfigurationError("the tool needs a name: give name='...'")

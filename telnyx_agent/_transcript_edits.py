@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ._audience import check_delegate
+from ._callables import check_result
 from ._protocol.transcription import TranscriptionItem
 from ._protocol.widget import WidgetSettings
 from .delegate import ASSISTANT_CALLBACKS
@@ -57,11 +59,15 @@ class TranscriptEdits:
 
         An `AIAssistantManagerDelegate`, or any object with some of its methods. They are called where those of the
         client's delegate are; an object that is both is called once.
+
+        Raises:
+            ClientConfigurationError: When it is set, as for `TxClient.delegate`.
         """
         return self._delegate
 
     @delegate.setter
     def delegate(self, delegate: object | None) -> None:
+        check_delegate("delegate", delegate, ASSISTANT_CALLBACKS)
         self._delegate = delegate
         if delegate is not None and not self._is_tapping:
             self._is_tapping = True
@@ -73,7 +79,7 @@ class TranscriptEdits:
             return
         method = getattr(delegate, name, None)
         if method is not None:
-            method(*args)
+            check_result(name, method(*args))
 
     def get_connection_info(self) -> dict[str, Any]:
         """What the session is locked to: `isConnected`, `targetId`, `targetType`, `targetVersionId`. iOS:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from ._callables import check_function, check_result
 from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
 from ._protocol.states import AgentState
@@ -132,28 +133,40 @@ class AIAssistantManager(TranscriptEdits):
         """Call `handler` with the whole transcript after every change, also after every delta.
 
         Runs on the delegate thread, after the delegate. Lasts over calls and logins until it is cancelled.
+
+        Raises:
+            ClientConfigurationError: `handler` is no plain function of one parameter.
         """
+        check_function("handler", handler, "(transcriptions)")
         return self._subscribe(lambda change: handler(change.items))
 
     def subscribe_to_transcript_item_updates(
         self, handler: Callable[[TranscriptionItem], object]
     ) -> TranscriptCancellable:
-        """Call `handler` with each item that is new or changed. Otherwise as `subscribe_to_transcript_updates`."""
+        """Call `handler` with each item that is new or changed. Otherwise as `subscribe_to_transcript_updates`.
 
-        def notify(change: TranscriptChanged) -> None:
-            if change.item is not None:
-                handler(change.item)
+        Raises:
+            ClientConfigurationError: `handler` is no plain function of one parameter.
+        """
+        check_function("handler", handler, "(item)")
+
+        def notify(change: TranscriptChanged) -> object:
+            return None if change.item is None else handler(change.item)
 
         return self._subscribe(notify)
 
     def subscribe_to_transcript_deltas(
         self, handler: Callable[[TranscriptionItem, str], object]
     ) -> TranscriptCancellable:
-        """Call `handler` with an item and the text by which it has just grown. Otherwise as the other subscriptions."""
+        """Call `handler` with an item and the text by which it has just grown. Otherwise as the other subscriptions.
 
-        def notify(change: TranscriptChanged) -> None:
-            if change.item is not None and change.delta is not None:
-                handler(change.item, change.delta)
+        Raises:
+            ClientConfigurationError: `handler` is no plain function of two parameters.
+        """
+        check_function("handler", handler, "(item, delta)")
+
+        def notify(change: TranscriptChanged) -> object:
+            return None if change.item is None or change.delta is None else handler(change.item, change.delta)
 
         return self._subscribe(notify)
 
@@ -322,7 +335,7 @@ class AIAssistantManager(TranscriptEdits):
     def _notify_one(self, observer: _Observer, change: TranscriptChanged) -> None:
         # Asked again here, on the delegate thread, so that nothing comes after cancel().
         if observer in self._observers:
-            observer.notify(change)
+            check_result("transcript observer", observer.notify(change))
 
     def _subscribe(self, notify: Callable[[TranscriptChanged], object]) -> TranscriptCancellable:
         observer = _Observer(object(), notify)

@@ -16,6 +16,7 @@ from ._call_incoming import CallAnswering
 from ._call_quality import CallMonitoring
 from ._call_recording import CallRecording
 from ._call_upkeep import CallUpkeep
+from ._callables import check_function
 from ._protocol.warnings import WarningCode
 from .errors import CallError
 
@@ -65,11 +66,16 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
 
         For a level meter of this call; the delegate's method of the same name gets those of all calls. Both levels are
         root mean squares, 0.0 to 1.0: of the agent's voice, and of what is sent.
+
+        Raises:
+            ClientConfigurationError: When it is set: no plain function of two parameters.
         """
         return self._on_audio_level
 
     @on_audio_level.setter
     def on_audio_level(self, listener: Callable[[float, float], object] | None) -> None:
+        if listener is not None:
+            check_function("on_audio_level", listener, "(inbound, outbound)")
         self._on_audio_level = listener
         if listener is not None:
             self._port.watch_levels(self._options.call_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from ._audience import check_delegate
 from ._calling import MediaChoices, make_media
 from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
 from ._client_base import not_connected
@@ -110,6 +111,7 @@ class TxClient(
         ring_device: AudioDevice | None = None,
         enable_call_reports: bool = False,
     ) -> None:
+        check_delegate("delegate", delegate)
         media = MediaChoices(
             switch_interval=switch_interval,
             relay_only=bool(force_relay_candidate),
@@ -128,11 +130,17 @@ class TxClient(
 
     @property
     def delegate(self) -> object | None:
-        """Who gets the callbacks. May be replaced at any time; callbacks not yet delivered go to the new one."""
+        """Who gets the callbacks. May be replaced at any time; callbacks not yet delivered go to the new one.
+
+        Raises:
+            ClientConfigurationError: When it is set: a class in place of an object, or a callback that is `async def`
+                or takes a wrong number of parameters.
+        """
         return self._audience.delegate
 
     @delegate.setter
     def delegate(self, delegate: object | None) -> None:
+        check_delegate("delegate", delegate)
         self._audience.delegate = delegate
 
     def anonymous_login(

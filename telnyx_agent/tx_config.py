@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ._callables import check_logger
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError, FailureReason
@@ -51,6 +52,10 @@ def _check_text(instance: object, attribute: attrs.Attribute[Any], value: object
     # Not quoted in the error: it may be a secret.
     if value is not None and not isinstance(value, str):
         raise ClientConfigurationError(f"{attribute.name} must be a text, not {type(value).__name__}")
+
+
+def _check_logger(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    check_logger(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -103,7 +108,7 @@ class TxConfig:
     reconnect_timeout: float = attrs.field(default=60.0, validator=_check_seconds)
     force_relay_candidate: bool = False
     debug: bool = False
-    custom_logger: TxLogger | None = attrs.field(default=None, repr=False)
+    custom_logger: TxLogger | None = attrs.field(default=None, repr=False, validator=_check_logger)
     enable_call_reports: bool | None = None
     send_webrtc_stats_via_socket: bool = False
     enable_quality_metrics: bool = True

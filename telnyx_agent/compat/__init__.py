@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from .._callables import check_function
 from .._client_codecs import AudioCodec
 from .._images import ImageSource
 from .._protocol.conversation import TranscriptionItem, WidgetSettings
@@ -145,7 +146,11 @@ class TranscriptUpdateFlow:
 
         Returns:
             Ends the collection when cancelled or left as a context manager.
+
+        Raises:
+            ClientConfigurationError: `collector` is no plain function of one parameter.
         """
+        check_function("collector", collector, "(transcriptions)")
         present = self._manager.transcript
         if present:
             self._deliver(functools.partial(_call, collector, present))

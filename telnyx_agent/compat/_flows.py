@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from .._callables import check_function, check_result
 from .._runtime.waiting import Deadline
 from ..assistant import TranscriptCancellable
 from ..errors import ClientConfigurationError, TxTimeoutError
@@ -95,10 +96,14 @@ class SharedFlow(Generic[T]):
 
         Returns:
             Ends the collection when cancelled or left as a context manager.
+
+        Raises:
+            ClientConfigurationError: `collector` is no plain function of one parameter.
         """
+        check_function("collector", collector, "(value)")
 
         def entry(value: T) -> None:
-            collector(value)
+            check_result("collector", collector(value))
 
         with self._lock:
             self._collectors = (*self._collectors, entry)

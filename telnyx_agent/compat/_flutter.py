@@ -11,6 +11,7 @@ from uuid import UUID
 
 import attrs
 
+from .._callables import check_function
 from .._client_logging import checked_logger, sink_of
 from .._connection_status import ConnectionStatus
 from .._protocol.states import GatewayState
@@ -149,8 +150,24 @@ class FlutterCallActions(CallActions):
         return cast("Call", call)
 
 
+_HANDLERS = frozenset(
+    {
+        "on_connection_metrics_update",
+        "on_connection_state_changed",
+        "on_socket_error_received",
+        "on_socket_message_received",
+        "on_telnyx_error",
+        "on_telnyx_warning",
+    }
+)
+
+
 class FlutterClient(AndroidClient):
-    """A client with Flutter's handlers. They are called where callbacks run, with one argument; None takes one away."""
+    """A client with Flutter's handlers. They are called where callbacks run, with one argument; None takes one away.
+
+    Raises:
+        ClientConfigurationError: When a handler is set: no plain function of one parameter.
+    """
 
     on_socket_message_received: Callable[[TelnyxMessage], object] | None = None
     """Flutter: `onSocketMessageReceived`; logins, calls and the conversation. Every frame as it is:
@@ -176,6 +193,12 @@ class FlutterClient(AndroidClient):
         self._audience.taps = (*self._audience.taps, self._to_flutter)
         self._error_flows = tuple(SharedFlow[RtcErrorEvent](self._deliver) for _ in range(3))
         self._warnings_flow = SharedFlow[RtcWarningEvent](self._deliver)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Handlers are checked when they are set."""
+        if name in _HANDLERS and value is not None:
+            check_function(name, value, "(value)")
+        super().__setattr__(name, value)
 
     @property
     def on_connection_metrics_update(self) -> Callable[[SocketConnectionMetrics], object] | None:
@@ -251,6 +274,8 @@ class FlutterClient(AndroidClient):
 
         1000 is what WebSockets say of a normal end.
         """
+        if callback is not None:
+            check_function("callback", callback, "(code, reason)")
         future = self.disconnect()
         if callback is not None:
             future.add_done_callback(lambda done: callback(1000, None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import inspect
 import json
 import logging
 import threading
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .._callables import check_function, takes
 from .._hub import LinkStatus
 from .._protocol.states import CallState
 from .._protocol.warnings import TxWarning
@@ -252,13 +252,15 @@ class TelnyxRTC(RtcDevices):
         output = given.get("debugOutput", self._options.get("debugOutput")) or "socket"
         if output not in ("socket", "file"):
             raise ClientConfigurationError(f"debugOutput is 'socket' or 'file'; got {output!r}")
+        if (on_notification := given.get("onNotification")) is not None:
+            check_function("onNotification", on_notification, "(notification)", "()")
         device = self._device_for(given.get("micId"), given.get("speakerId"))
         if device is not None:
             arguments["audio"] = device
         # Events of the call wait until it is known here.
         with self._lock:
             call = self.client.new_call(debug=is_debug and output == "socket", **arguments)
-            found = self._wrap(call, given.get("onNotification"))
+            found = self._wrap(call, on_notification)
             found._writes_file = is_debug and output == "file"
         return found
 
@@ -277,8 +279,9 @@ class TelnyxRTC(RtcDevices):
             listener: Your function; with one argument, or none.
 
         Raises:
-            ClientConfigurationError: There is no such event.
+            ClientConfigurationError: There is no such event, or `listener` is no plain function.
         """
+        check_function("listener", listener, "(event)", "()")
         known = [one.value for one in SwEvent]
         name = event.value if isinstance(event, SwEvent) else event
         if name not in known:
@@ -373,13 +376,7 @@ class TelnyxRTC(RtcDevices):
 
 
 def _takes_argument(listener: Listener) -> bool:
-    try:
-        inspect.signature(listener).bind(None)
-    except TypeError:
-        return False
-    except ValueError:  # some builtins have no signature: `print` and its like take anything
-        return True
-    return True
+    return takes(listener, 1) is not False
 
 
 def _write(call: RtcCall) -> None:
