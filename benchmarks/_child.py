@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -46,11 +47,26 @@ class Child:
             cwd=Path(__file__).resolve().parents[1],
         )
 
-    def ask(self, name: str, *arguments: Any) -> Any:
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def ask(self, name: str, *arguments: Any, patience: float | None = None) -> Any:
         """Call a method; what it returns, as JSON has it.
+
+        Args:
+            name: Of the method.
+            arguments: Its arguments.
+            patience: Seconds to wait for the answer; None waits for ever.
 
         Raises:
             RuntimeError: The process has ended; its standard error says why.
+            TimeoutError: It has not answered. Nothing more can be asked.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -59,6 +75,9 @@ class Child:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise RuntimeError(f"{self._module} has ended") from None
+        # Nothing is in the buffer between two answers: one line comes for each question.
+        if not select.select([self._process.stdout], [], [], patience)[0]:
+            raise TimeoutError(f"{self._module} does not answer, asked to {name}")
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"{self._module} has ended, asked to {name}")

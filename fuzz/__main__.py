@@ -7,7 +7,7 @@ import faulthandler
 import sys
 import time
 
-NAMES = ("websocket", "codec", "session", "sdp", "rtp")
+NAMES = ("websocket", "codec", "session", "stack", "sdp", "rtp")
 
 HANG = 60.0
 """Seconds without progress after which the stack is printed and the process ends."""
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _seeded(arguments: argparse.Namespace) -> int:
-    from .runner import Finding, Report, run_session, run_target, table
+    from .runner import Finding, Report, run_session, run_stack, run_target, table
 
     seed = int(time.time()) if arguments.seed is None else arguments.seed
     sys.stdout.write(f"seed {seed}\n")
@@ -48,6 +48,8 @@ def _seeded(arguments: argparse.Namespace) -> int:
         for name in arguments.targets or NAMES:
             if name == "session":
                 report = run_session(arguments.frames, seed, lasting=arguments.lasting, progress=_progress)
+            elif name == "stack":
+                report = run_stack(arguments.frames, seed, progress=_progress)
             else:
                 # RTP decodes audio: a tenth of the inputs take as long as the others.
                 count = arguments.frames // 10 if name == "rtp" else arguments.frames
@@ -63,9 +65,12 @@ def _seeded(arguments: argparse.Namespace) -> int:
 
 
 def _progress(number: int) -> None:
-    faulthandler.dump_traceback_later(HANG, exit=True)
-    sys.stderr.write(f"\r{number}")
-    sys.stderr.flush()
+    # Not to what is `sys.stderr` now: that is watched.
+    faulthandler.dump_traceback_later(HANG, exit=True, file=2)
+    stream = sys.__stderr__
+    if stream is not None:
+        stream.write(f"\r{number}")
+        stream.flush()
 
 
 def _guided(names: list[str], rest: list[str]) -> int:

@@ -15,7 +15,7 @@ from .mutate import mutated_bytes, mutated_frame
 from .session_world import SessionWorld
 from .targets import TARGETS, corpus
 
-__all__ = ["Finding", "Report", "run_session", "run_target"]
+__all__ = ["Finding", "Report", "run_session", "run_stack", "run_target"]
 
 LONGEST = 2.0
 """Seconds of processor time for one input. Real ones take a fraction of a millisecond."""
@@ -73,6 +73,45 @@ def run_session(
     return watch.report(frames, world.sessions, world.events)
 
 
+def run_stack(
+    frames: int, seed: int, *, media: float = 0.005, progress: Callable[[int], None] = lambda _: None
+) -> Report:
+    """Mutated server frames, datagrams, commands and time against the whole stack, from the socket to the callbacks.
+
+    Args:
+        frames: How many messages.
+        seed: Decides all, but for what real media do by the real clock.
+        media: Fraction of logins whose calls have real media.
+        progress: Is told the number of frames, now and then.
+
+    Raises:
+        Finding: Something did not hold.
+    """
+    from .stack_world import StackWorld
+
+    dice = random.Random(seed)
+    watch = _Watch()
+    number, text = 0, ""
+
+    def go() -> StackWorld:
+        nonlocal number, text
+        with StackWorld(dice, media=media) as world:
+            for number in range(frames):
+                said = world.mutated()
+                text = repr(said)
+                world.step(said)
+                if number % 1_000 == 0:
+                    progress(number)
+                    world.check_memory()
+        return world
+
+    try:
+        world = go()
+    except Exception as exc:
+        raise Finding(f"input {number} of seed {seed}: {type(exc).__name__}: {exc}: {_shown(text)}") from exc
+    return watch.report(frames, world.sessions, world.events, slowest=world.slowest)
+
+
 def run_target(name: str, inputs: int, seed: int, *, progress: Callable[[int], None] = lambda _: None) -> Report:
     """Mutated examples against one of `TARGETS`.
 
@@ -115,9 +154,10 @@ class _Watch:
         if taken > LONGEST:
             raise Finding(f"input {number} of seed {seed} took {taken:.1f} s: {_shown(data)}")
 
-    def report(self, inputs: int, sessions: int = 0, events: int = 0) -> Report:
+    def report(self, inputs: int, sessions: int = 0, events: int = 0, slowest: float = 0.0) -> Report:
         growth = max(0, _peak_memory() - self._memory)
-        return Report(inputs, time.monotonic() - self._begin, self._slowest, growth, sessions, events)
+        seconds = time.monotonic() - self._begin
+        return Report(inputs, seconds, max(self._slowest, slowest), growth, sessions, events)
 
 
 def _attempt(action: Callable[[], Any], what: str, seed: int, data: str | bytes) -> None:

@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import random
-from collections import deque
 from typing import Any
 
 from telnyx_agent._protocol import outcomes
@@ -17,9 +16,10 @@ from telnyx_agent._protocol.session import Session
 from telnyx_agent._protocol.states import SessionState
 from telnyx_agent.errors import NetworkError, TxError
 
+from .server_side import SDP, HonestServer
+
 __all__ = ["SessionWorld"]
 
-SDP = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
 _MOST_EVENTS = 5000
 """Of one frame, the largest batches included."""
 
@@ -48,9 +48,9 @@ class SessionWorld:
         if self._dice.random() < 0.4:
             login = CredentialLogin(sip_user="alice", password="secret")
         self.session = Session(login, new_id=self._new_id, random=self._dice.random)
-        self.known: dict[str, list[Any]] = {"id": [], "callID": [], "item": [], "tool": []}
+        self._server = HonestServer()
+        self.known = self._server.known
         self.asked: set[int] = set()
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=50)
         self._done: set[str] = set()
         self._logins = 0
         self.session.connection_opened(self.now)
@@ -87,20 +87,8 @@ class SessionWorld:
         self._pump()
 
     def _answer_honestly(self) -> None:
-        if not self._waiting:
-            return
-        request = self._waiting.popleft()
-        method, request_id = request.get("method"), request.get("id")
-        if method == "telnyx_rtc.gatewayState":
-            self.say({"id": request_id, "result": {"params": {"state": "REGED"}, "sessid": "s"}})
-        elif method == "telnyx_rtc.invite":
-            call_id = request["params"]["dialogParams"]["callID"]
-            self.say({"id": request_id, "result": {"callID": call_id, "message": "CALL CREATED"}})
-            self.say({"id": "a", "method": "telnyx_rtc.answer", "params": {"callID": call_id, "sdp": SDP}})
-        else:
-            self.say({"id": request_id, "result": {"message": "logged in", "sessid": "s"}})
-        if method in ("anonymous_login", "login"):
-            self.say({"id": "r", "method": "telnyx_rtc.clientReady", "params": {"reattached_sessions": []}})
+        for frame in self._server.answers():
+            self.say(frame)
 
     def _command(self) -> None:
         session, call_id = self.session, self._new_id()
@@ -178,9 +166,7 @@ class SessionWorld:
 
     def _sent(self, frame: dict[str, Any]) -> None:
         assert frame["jsonrpc"] == "2.0", frame
-        if "method" in frame and "id" in frame:
-            self._waiting.append(frame)
-            self.known["id"] = [*self.known["id"][-10:], frame["id"]]
+        self._server.sent(frame)
 
     def _happened(self, event: Any) -> None:
         self.events += 1

@@ -344,4 +344,5 @@ class TxServerConfiguration:
         parts = urlsplit(self.socket_url)
         query = parse_qsl(parts.query, keep_blank_values=True)
         query += [(name, value) for name, value in parameters.items() if value is not None]
-        return urlunsplit(parts._replace(query=urlencode(query)))
+        # The server's ids may hold half of a surrogate pair, which JSON allows and UTF-8 does not.
+        return urlunsplit(parts._replace(query=urlencode(query, errors="replace")))

@@ -47,6 +47,8 @@ def test_parameters_are_added_without_losing_port_path_or_query() -> None:
     configuration = TxServerConfiguration("wss://host:8443/path?a=1")
 
     assert configuration.url_with(voice_sdk_id="V+1 x", other=None) == "wss://host:8443/path?a=1&voice_sdk_id=V%2B1+x"
+    # Half of a surrogate pair, which JSON allows: what cannot be sent must not keep us from connecting again.
+    assert configuration.url_with(voice_sdk_id="\ud83d") == "wss://host:8443/path?a=1&voice_sdk_id=%3F"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,353 @@
+"""A hostile server on raw sockets: honest until it is told to attack. A client can log in, and bring a call up.
+
+    python -m benchmarks._hostile_server
+
+Driven by `benchmarks._child.Child`, in a process of its own; tests use `HostileServer` in theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import itertools
+import json
+import random
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from telnyx_agent.testing._canned import canned_answer
+
+from ._child import serve
+from ._hostile_families import FAMILIES, Family, World, message, request
+
+__all__ = ["HostileServer"]
+
+_PEER_PATIENCE = 10.0
+_CALL = "00000000-0000-4000-8000-0000000ca11e"
+_MADE_UP_OFFER = canned_answer("")  # for a client that has placed no call
+_CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) ", re.MULTILINE | re.IGNORECASE)
+
+
+class HostileServer:
+    """Listens on a port of this machine. Any thread.
+
+    Args:
+        media: Whether calls get a real peer, so that there is sound; otherwise an answer that leads nowhere.
+    """
+
+    def __init__(self, *, media: bool = True) -> None:
+        self._media = _Media() if media else None
+        self._family = FAMILIES[0]
+        self._is_stopped = threading.Event()
+        self._attack: threading.Thread | None = None
+        self._sent = 0
+        self._link: _Link | None = None
+        self._links: list[_Link] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._acceptor = threading.Thread(target=self._accept, name="hostile-accept", daemon=True)
+        self._acceptor.start()
+
+    @property
+    def family(self) -> Family:
+        """What it is armed with."""
+        return self._family
+
+    @property
+    def url(self) -> str:
+        """For `TxServerConfiguration`."""
+        return f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def arm(self, family: Family) -> None:
+        """What `attack` will do, and what is answered from now on."""
+        self._family = family
+        self._is_stopped.clear()
+        self._sent = 0
+
+    def attack(self) -> None:
+        """Begin. Returns at once."""
+        self._attack = threading.Thread(target=self._run, name="hostile-attack", daemon=True)
+        self._attack.start()
+
+    def sent(self) -> int:
+        """Bytes of the attack so far."""
+        return self._sent
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until everything was sent; False if it was not."""
+        assert self._attack is not None
+        self._attack.join(timeout)
+        return not self._attack.is_alive()
+
+    def stop(self) -> None:
+        """End the attack and the connections."""
+        self._is_stopped.set()
+        for link in self._links:
+            link.cut()
+        if self._attack is not None:
+            self._attack.join(5)
+        for link in self._links:
+            link.thread.join(5)
+        self._links.clear()
+        if self._media is not None:
+            self._media.hang_up()
+
+    def close(self) -> None:
+        """End everything."""
+        self.stop()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._acceptor.join(5)
+        if self._media is not None:
+            self._media.close()
+
+    def __enter__(self) -> HostileServer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            link = _Link(sock, self)
+            self._links.append(link)
+            self._link = link
+            link.thread.start()
+
+    def answer(self, offer: str) -> str:
+        """An honest answer."""
+        return canned_answer(offer) if self._media is None else self._media.answer(offer)
+
+    def _run(self) -> None:
+        link, family = self._link, self._family
+        assert link is not None
+        dice = random.Random(1)
+        if family.datagrams is not None:
+            self._send_datagrams(family.datagrams(dice), link.world.offer)
+        elif family.srtp is not None:
+            assert self._media is not None
+            self._sent = self._media.send(family.srtp(dice), self._is_stopped)
+        elif family.send is not None:
+            with contextlib.suppress(OSError):  # the client is gone
+                for chunk in family.send(link.world):
+                    if self._is_stopped.is_set():
+                        return
+                    link.send(chunk)
+                    self._sent += len(chunk)
+                    if family.interval and self._is_stopped.wait(family.interval):
+                        return
+
+    def _send_datagrams(self, datagrams: Iterator[bytes], offer: str) -> None:
+        places = [(host, int(port)) for host, port in _CANDIDATE.findall(offer)]
+        assert places, "the client has no address"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            for number, datagram in enumerate(datagrams):
+                with contextlib.suppress(BlockingIOError):
+                    self._sent += sock.sendto(datagram, places[number % len(places)])
+                # As fast as a peer could that shares a gigabit with others: some 50,000 a second.
+                if number % 500 == 499 and self._is_stopped.wait(0.01):
+                    return
+
+
+class _Link:
+    """One connection of a client, on a thread of its own."""
+
+    def __init__(self, sock: socket.socket, owner: HostileServer) -> None:
+        self.world = World(_CALL, _MADE_UP_OFFER, canned_answer(""))
+        self._owner = owner
+        self._sock = sock
+        self._numbers = itertools.count(900_000)
+        self._sending = threading.Lock()
+        self._buffer = b""
+        self.thread = threading.Thread(target=self._serve, name="hostile-link", daemon=True)
+
+    def send(self, data: bytes) -> None:
+        with self._sending:
+            self._sock.sendall(data)
+
+    def cut(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError, EOFError), self._sock:
+            self._upgrade()
+            while True:
+                opcode, payload = self._frame()
+                if opcode == 8:
+                    self.send(message(payload, 8))
+                    return
+                if opcode == 1:
+                    self._received(json.loads(payload))
+
+    def _upgrade(self) -> None:
+        while b"\r\n\r\n" not in self._buffer:
+            self._more()
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        key = next(
+            line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
+        )
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        self.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        )
+
+    def _more(self) -> None:
+        data = self._sock.recv(1 << 16)
+        if not data:
+            raise EOFError
+        self._buffer += data
+
+    def _take(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            self._more()
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
+    def _frame(self) -> tuple[int, bytes]:
+        head = self._take(2)
+        size = head[1] & 0x7F
+        if size == 126:
+            (size,) = struct.unpack("!H", self._take(2))
+        elif size == 127:
+            (size,) = struct.unpack("!Q", self._take(8))
+        mask, data = self._take(4), self._take(size)
+        # As one large number: byte by byte a megabyte would take a second.
+        repeated = (mask * (size // 4 + 1))[:size]
+        plain = int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")
+        return head[0] & 0xF, plain.to_bytes(size, "big")
+
+    def _say(self, method: str, **params: object) -> None:
+        self.send(message(request(method, next(self._numbers), **params)))
+
+    def _reply(self, frame: dict[str, Any], **result: object) -> None:
+        self.send(message(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": {"sessid": "s", **result}})))
+
+    def _received(self, frame: dict[str, Any]) -> None:
+        method = frame.get("method")
+        if method is None or "id" not in frame:
+            return
+        if method in ("login", "anonymous_login"):
+            if self._owner.family.login != "late":
+                self._reply(frame, message="logged in")
+                self._say("telnyx_rtc.clientReady", reattached_sessions=[])
+        elif method == "telnyx_rtc.gatewayState":
+            self._reply(frame, params={"state": "REGED"})
+        elif method == "telnyx_rtc.invite":
+            self._called(frame)
+        elif method != "telnyx_rtc.ping" or self._owner.family.replies:
+            self._reply(frame)
+
+    def _called(self, frame: dict[str, Any]) -> None:
+        params = frame["params"]
+        call_id, offer = params["dialogParams"]["callID"], params["sdp"]
+        self._reply(frame, callID=call_id, message="CALL CREATED")
+        self._say("telnyx_rtc.ringing", callID=call_id, dialogParams={"custom_headers": []})
+        honest = self._owner.answer(offer)
+        self.world = World(call_id, offer, honest)
+        change = self._owner.family.answer
+        self._say("telnyx_rtc.answer", callID=call_id, sdp=honest if change is None else change(honest))
+
+
+class _Media:
+    """The agent's end of calls, with silence as its voice; on a loop of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hostile-media", daemon=True)
+        self._thread.start()
+        self._peers: list[tuple[Any, asyncio.Task[None]]] = []
+
+    def answer(self, offer: str) -> str:
+        return str(self._do(self._answer, offer))
+
+    def send(self, packets: Iterator[Any], is_stopped: threading.Event) -> int:
+        """Send packets over the newest call until told to stop. How many bytes."""
+        return int(self._do(self._send, packets, is_stopped, patience=None))
+
+    def hang_up(self) -> None:
+        self._do(self._hang_up)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _do(self, what: Callable[..., Any], *args: Any, patience: float | None = _PEER_PATIENCE) -> Any:
+        return asyncio.run_coroutine_threadsafe(what(*args), self._loop).result(patience)
+
+    async def _answer(self, offer: str) -> str:
+        from telnyx_agent.testing._mouth import Mouth
+        from telnyx_agent.testing._peer import AgentPeer
+
+        peer = AgentPeer(lambda samples: None)
+        answer = await peer.answer(offer, trickle=False)
+        self._peers.append((peer, self._loop.create_task(Mouth(peer.play).run())))
+        return answer
+
+    async def _send(self, packets: Iterator[Any], is_stopped: threading.Event) -> int:
+        from aiortc.rtp import RtpPacket
+
+        transport = self._peers[-1][0]._pc.getSenders()[0].transport
+        sent = 0
+        for number, one in enumerate(packets):
+            packet = RtpPacket(111, 0, one["sequence"], one["timestamp"], one["ssrc"], one["payload"])
+            data = packet.serialize()
+            await transport._send_rtp(data)
+            sent += len(data)
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+                if is_stopped.is_set():
+                    break
+        return sent
+
+    async def _hang_up(self) -> None:
+        peers, self._peers = self._peers, []
+        for peer, speaking in peers:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
+            await peer.close()
+
+
+class Remote:
+    """What the benchmark can ask for; families by their names."""
+
+    def __init__(self, server: HostileServer) -> None:
+        self._server = server
+
+    def url(self) -> str:
+        return self._server.url
+
+    def arm(self, name: str) -> None:
+        self._server.arm(next(family for family in FAMILIES if family.name == name))
+
+    def attack(self) -> None:
+        self._server.attack()
+
+    def sent(self) -> int:
+        return self._server.sent()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    with HostileServer() as server, contextlib.suppress(KeyboardInterrupt):
+        serve(Remote(server))
+
+
+if __name__ == "__main__":
+    main()

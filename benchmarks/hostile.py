@@ -1,0 +1,222 @@
+"""What a hostile server can do to the process: floods and giants, beside honest use.
+
+    python -m benchmarks.hostile
+
+Four processes: the program under test, with one client that is attacked and another in an honest call; the hostile
+server; the honest agent; and this one, which watches. For each family of attacks a new program: the longest time in
+which its loop stood still, the memory that it took, how long the attacked client's `disconnect()` took while the attack
+went on, and what the honest call lost. Wanted: at most 50 ms (250 ms for one message of 5 MiB), 64 MiB, 2 s, nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ._child import Child
+from ._hostile_families import FAMILIES, Family
+from ._report import Report, command
+
+WANTED = (
+    "Wanted: a pause of at most 50 ms (250 ms for one message of 5 MiB), 64 MiB, 2 s, no packet lost, each call with"
+    " one end, no traceback."
+)
+HOW = (
+    "*pause*: the longest time in which the SDK's loop did not come round; *of it work*: what its thread computed at a"
+    " stretch; *machine*: how late a thread of another process was woken, as a measure of the machine. *packets* and"
+    " *frames* are those of an honest call of another client in the same process. `disconnect()` is the attacked"
+    " client's, while the attack goes on."
+)
+WANTED_MEMORY = 64 * 2**20
+WANTED_DISCONNECT = 2.0
+_HANGS = 60.0
+"""Seconds for one question to a child. The program under test gives up after 30."""
+
+
+@attrs.frozen
+class Measured:
+    """What one family came to.
+
+    Attributes:
+        family: Its name.
+        pause: Seconds that the loop stood still, by the clock.
+        work: Of these, what the loop's thread computed without looking up.
+        machine: The longest time in which a thread that only sleeps was not woken, in another process: a busy machine.
+        memory: Bytes.
+        disconnect: Seconds, None if it did not settle.
+        received: Packets of the honest call that came.
+        lost: Packets of it that did not come, or too late.
+        made_up: Frames of 20 ms that were heard and had to be made up.
+        sent: Bytes of the attack.
+        wrong: What must not be; empty if nothing was.
+        is_met: Whether all that is wanted was there.
+    """
+
+    family: str
+    pause: float
+    work: float
+    machine: float
+    memory: int
+    disconnect: float | None
+    received: int
+    lost: int
+    made_up: int
+    sent: int
+    wrong: str
+    is_met: bool
+
+
+class Watch:
+    """Samples a process's memory, and how late this process is woken itself."""
+
+    def __init__(self, pid: int) -> None:
+        self._statm = Path(f"/proc/{pid}/statm")
+        self._stopped = threading.Event()
+        self._before = self._peak = self._resident()
+        self.late = 0.0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _resident(self) -> int:
+        return int(self._statm.read_text().split()[1]) * 4096
+
+    def _run(self) -> None:
+        last = time.perf_counter()
+        while not self._stopped.wait(0.005):
+            now = time.perf_counter()
+            self.late, last = max(self.late, now - last - 0.005), now
+            with contextlib.suppress(OSError, IndexError):  # it has ended
+                self._peak = max(self._peak, self._resident())
+
+    def stop(self) -> int:
+        """End it. By how many bytes the process had grown at most."""
+        self._stopped.set()
+        self._thread.join()
+        return self._peak - self._before
+
+
+@contextlib.contextmanager
+def _child(module: str, *arguments: str) -> Iterator[Child]:
+    child = Child(module, *arguments)
+    try:
+        yield child
+    finally:
+        child.end()
+
+
+def measure(family: Family, honest: str, hostile: Child, seconds: float) -> Measured:
+    """Attack a new program."""
+    with _child("benchmarks._hostile_victim") as victim:
+        hostile.ask("arm", family.name)
+        victim.ask("begin", honest, hostile.ask("url"), family.name, patience=_HANGS)
+        watch = Watch(victim.pid)
+        victim.ask("watch", patience=_HANGS)
+        hostile.ask("attack")
+        time.sleep(seconds)
+        outcome: dict[str, Any] = {}
+        disconnect: float | None = None
+        try:
+            disconnect = victim.ask("disconnect", patience=_HANGS)
+            sent = hostile.ask("sent")
+            hostile.ask("stop")
+            outcome = victim.ask("report", patience=_HANGS)
+        except TimeoutError:
+            sent = hostile.ask("sent")
+            hostile.ask("stop")
+            outcome = {"pause": _HANGS, "work": _HANGS, "received": 0, "lost": 0, "made_up": 0, "wrong": "it hangs"}
+            victim.kill()
+        finally:
+            memory = watch.stop()
+        with contextlib.suppress(TimeoutError, RuntimeError):
+            victim.ask("end", patience=_HANGS)
+    return _judged(family, outcome, watch.late, memory, disconnect, sent)
+
+
+def _judged(
+    family: Family, outcome: dict[str, Any], late: float, memory: int, disconnect: float | None, sent: int
+) -> Measured:
+    wrong = [outcome["wrong"], *outcome.get("errors", [])[:1]]
+    if outcome.get("honest", "active") != "active":
+        wrong.append(f"the honest call is {outcome['honest']}")
+    text = "; ".join(filter(None, wrong))
+    is_met = (
+        outcome["pause"] <= family.pause
+        and memory <= WANTED_MEMORY
+        and disconnect is not None
+        and disconnect <= WANTED_DISCONNECT
+        and outcome["lost"] == 0
+        and not text
+    )
+    counts = (outcome["received"], outcome["lost"], outcome["made_up"])
+    return Measured(
+        family.name, outcome["pause"], outcome["work"], late, memory, disconnect, *counts, sent, text, is_met
+    )
+
+
+def run(quick: bool = False, families: Sequence[Family] = FAMILIES) -> Report:
+    """All families, one after the other."""
+    found = []
+    with _child("benchmarks._far_end", "0", "1") as far, _child("benchmarks._hostile_server") as hostile:
+        (honest,) = far.ask("urls")
+        for family in families:
+            one = measure(family, honest, hostile, min(family.seconds, 1.0) if quick else family.seconds)
+            print(" | ".join(map(str, _row(one))), file=sys.stderr, flush=True)
+            found.append(one)
+    return report(found)
+
+
+def _row(one: Measured) -> tuple[object, ...]:
+    return (
+        one.family,
+        round(one.pause * 1000),
+        round(one.work * 1000),
+        round(one.machine * 1000),
+        round(one.memory / 2**20),
+        "never" if one.disconnect is None else f"{one.disconnect:.2f}",
+        one.lost,
+        one.made_up,
+        one.received,
+        f"{one.sent / 2**20:.1f}",
+        one.wrong.replace("|", "/") or ("met" if one.is_met else "missed"),
+    )
+
+
+def report(found: Sequence[Measured]) -> Report:
+    """The table."""
+    missed = [one.family for one in found if not one.is_met]
+    verdict = "met by all" if not missed else f"missed by {len(missed)} of {len(found)}: {', '.join(missed)}"
+    return Report(
+        name="hostile",
+        title="What a hostile server can do to the process",
+        columns=(
+            *("family", "pause ms", "of it work ms", "machine ms", "memory MiB", "disconnect s"),
+            *("packets lost", "frames made up", "packets received", "sent MiB", "verdict"),
+        ),
+        rows=[_row(one) for one in found],
+        notes=(WANTED + f" That was {verdict}.", HOW),
+        raw={one.family: attrs.asdict(one) for one in found},
+    )
+
+
+def main() -> int:
+    """The command line; with words, only the families that have one of them in their names."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--only", action="append", default=[])
+    options, rest = parser.parse_known_args()
+    if not options.only:
+        return command(run, __doc__, rest)
+    chosen = [family for family in FAMILIES if any(word in family.name for word in options.only)]
+    print(run("--quick" in rest, chosen).markdown())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
