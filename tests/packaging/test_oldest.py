@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_RUN = {
     *("build", "coverage", "livekit", "matplotlib", "mypy", "pesq", "pytest-cov", "pytest-xdist"),
     *("ruff", "setuptools", "twine"),
+    *("eventlet", "gevent", "ipykernel", "pyinstaller", "trio", "uvloop"),
 }
 """Tools that no test of the SDK is run with, and livekit, which needs a newer numpy than the SDK does."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import ctypes
 import gc
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,11 +18,12 @@ import pytest
 from tests.support import watch
 
 
-def run_on_loop(function: Callable[[], object], name: str = "telnyx-agent-loop") -> None:
-    """Call `function` on a thread of that name, while an event loop runs there."""
+def run_on_loop(function: Callable[[], object], name: str = "telnyx-agent-loop", seconds: float = 0.0) -> None:
+    """Call `function` on a thread of that name, while an event loop runs there for so many `seconds`."""
 
     async def main() -> None:
         function()
+        await asyncio.sleep(seconds)
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name=name)
     thread.start()
@@ -49,7 +52,11 @@ def wait_for_result() -> None:
 
 
 def compute() -> None:
-    end = time.thread_time() + 2 * watch.LONGEST_CALLBACK
+    burn(2 * watch.LONGEST_CALLBACK)
+
+
+def burn(seconds: float) -> None:
+    end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
 
@@ -69,6 +76,66 @@ def test_blocking_calls_on_the_loop_are_seen(function: Callable[[], None]) -> No
     run_on_loop(function)
     assert any(function.__name__ in text or "processor time" in text for text in watch.log.blocked)
     watch.log.take()
+
+
+def test_many_callbacks_in_one_turn_are_seen() -> None:
+    """Each is short; the loop does not get to its sockets for long."""
+    pieces = 8
+
+    def compute_in_pieces() -> None:
+        for _ in range(pieces):
+            asyncio.get_running_loop().call_soon(burn, 2 * watch.LONGEST_PAUSE / pieces)
+
+    run_on_loop(compute_in_pieces, seconds=0.01)
+    (text,) = watch.log.take()
+    assert "telnyx-agent-loop had 0.5" in text
+
+
+def beside_the_loop(function: Callable[[], object], name: str) -> list[str]:
+    """What was seen while `function` ran on a thread of that name beside a loop that has nothing to do."""
+    begun = threading.Event()
+
+    def run() -> None:
+        begun.wait()
+        function()
+
+    thread = threading.Thread(target=run, name=name)
+    thread.start()
+
+    async def main() -> None:
+        await asyncio.sleep(0.2)
+        begun.set()
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+
+    def serve() -> None:
+        asyncio.run(main())
+
+    loop_thread = threading.Thread(target=serve, name="telnyx-agent-loop")
+    loop_thread.start()
+    loop_thread.join()
+    return watch.log.take()
+
+
+def hold_the_lock() -> None:
+    """One call into C, with processor time, in which no other thread of Python runs."""
+    begin = time.thread_time()
+    sum(range(1_000_000))
+    once = time.thread_time() - begin
+    sum(range(round(1_000_000 * 3 * watch.LONGEST_PAUSE / once)))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only the loop's own time is known")
+def test_a_thread_that_keeps_the_lock_of_python_is_seen() -> None:
+    """A call into C that takes long, such as `json.loads` of a giant, stops the loop on whatever thread it is made."""
+    (text,) = beside_the_loop(hold_the_lock, "telnyx-agent-reader")
+    assert "telnyx-agent-reader had " in text
+
+
+def test_what_other_threads_do_is_fine_as_long_as_the_loop_runs() -> None:
+    """Work in Python gives way to the loop; a pause without work is a busy machine; the other side may do anything."""
+    assert not beside_the_loop(lambda: burn(3 * watch.LONGEST_PAUSE), "telnyx-agent-reader")
+    assert not beside_the_loop(lambda: ctypes.PyDLL(None).usleep(600_000), "telnyx-agent-reader")
+    assert not beside_the_loop(hold_the_lock, "telnyx-agent-local-agent")
 
 
 def test_a_collection_is_not_the_callback_s_own_work() -> None:

@@ -95,6 +95,11 @@ _REQUIREMENTS = {
     # There is no wheel of pocketsphinx for Python 3.14; see setup.cfg.
     "ears": _module("pocketsphinx", "'telnyx-agent[demo]'"),
     "aec": _module("livekit", "'telnyx-agent[aec]'"),
+    **{
+        name: _module(name, "'telnyx-agent[environments]'")
+        for name in ("eventlet", "gevent", "ipykernel", "trio", "uvloop")
+    },
+    "pyinstaller": _module("PyInstaller", "'telnyx-agent[environments]'"),
 }
 
 

@@ -8,6 +8,7 @@ raised at the place of a blocking call, so behaviour does not change; what was r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import ipaddress
@@ -28,6 +29,20 @@ LOOP_THREADS = frozenset({"telnyx-agent-loop"})
 
 LONGEST_CALLBACK = 0.1
 """Seconds of processor time that one callback may take there; processor time, since the machine may be busy."""
+
+LONGEST_PAUSE = 0.25
+"""Seconds of processor time that may pass between two looks of the loop at its sockets and timers, whoever used them:
+many callbacks in one turn of the loop, or one call into C on another thread, which keeps Python's lock for itself.
+"""
+
+_LONGEST_SLEEP = 0.1
+"""Seconds that the loop sleeps at most while tests run, so that it is known when it would have gone on."""
+
+_NOT_THE_SDK = ("telnyx-agent-local-agent", "telnyx-agent-fault-proxy")
+"""Beginnings of the names of threads of the test's other side, which may hold up the process."""
+
+_SAMPLE_EVERY = 0.05
+"""Seconds between two looks at how much processor time each thread has used."""
 
 _BLOCKING_EVENTS = frozenset(
     {
@@ -106,6 +121,8 @@ def start() -> None:
     gc.callbacks.append(_note_collection)
     handle_class: Any = asyncio.Handle
     handle_class._run = _timed(handle_class._run)
+    loop_class: Any = asyncio.SelectorEventLoop
+    loop_class.__init__ = _with_pauses(loop_class.__init__)
     logging.getLogger("asyncio").addHandler(_LoopErrors(logging.ERROR))
 
 
@@ -148,16 +165,84 @@ def _timed(run: Callable[[asyncio.Handle], None]) -> Callable[[asyncio.Handle], 
     return wrapper
 
 
+def _with_pauses(make: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(make)
+    def wrapper(loop: Any, *args: Any, **kwargs: Any) -> None:
+        make(loop, *args, **kwargs)
+        loop._selector.select = _Pauses(loop._selector.select).select
+
+    return wrapper
+
+
+class _Pauses:
+    """Stands around the place where a loop sleeps, and sees when it should have been there, or back, long ago.
+
+    Time alone says nothing: the machine may be busy. A pause counts if one thread had so much processor time in it.
+    """
+
+    def __init__(self, select: Callable[..., Any]) -> None:
+        self._select = select
+        self._used: dict[threading.Thread, float] = {}
+        self._sampled = 0.0
+        self._wanted = 0.0  # since when the loop has wanted to run
+
+    def select(self, timeout: float | None = None) -> Any:
+        if threading.current_thread().name not in LOOP_THREADS:
+            return self._select(timeout)
+        now = time.monotonic()
+        if self._wanted:
+            self._check(now)
+        if now - self._sampled > _SAMPLE_EVERY:
+            self._sampled, self._used = now, dict(_processor_times())
+        sleep = _LONGEST_SLEEP if timeout is None else min(timeout, _LONGEST_SLEEP)
+        self._wanted = now + sleep
+        try:
+            return self._select(sleep)
+        finally:
+            now = time.monotonic()
+            self._check(now)
+            self._wanted = now
+
+    def _check(self, now: float) -> None:
+        pause = now - self._wanted
+        if pause < LONGEST_PAUSE:
+            return
+        # What a thread used between the look at it and the beginning of the pause does not count.
+        most = LONGEST_PAUSE + max(0.0, self._wanted - self._sampled)
+        for thread, used in _processor_times():
+            if (more := used - self._used.get(thread, 0.0)) > most and not thread.name.startswith(_NOT_THE_SDK):
+                log.blocked.append(
+                    f"a pause of {pause:.3f} s, in which {thread.name} had {more:.3f} s of processor time"
+                )
+        self._sampled = 0.0
+
+
+def _processor_times() -> Iterator[tuple[threading.Thread, float]]:
+    """What each thread has used so far, without its collections of garbage."""
+    if not sys.platform.startswith("linux"):
+        yield threading.current_thread(), time.thread_time() - _collected()
+        return
+    for thread in threading.enumerate():
+        if (number := thread.native_id) is not None:  # which it is while a thread starts
+            with contextlib.suppress(OSError):  # it has just ended
+                # The clock of a thread by its number. `time.pthread_getcpuclockid` crashes for one that has ended.
+                yield thread, time.clock_gettime((~number << 3) | 6) - _collections.get(number, 0.0)
+
+
+_collections: dict[int, float] = {}
+"""Seconds of processor time that threads have spent collecting garbage, by their `native_id`."""
+
+
 def _note_collection(phase: str, info: dict[str, int]) -> None:
     if phase == "start":
         _inside.collection = time.thread_time()
     elif (begun := getattr(_inside, "collection", None)) is not None:
-        _inside.collected = _collected() + time.thread_time() - begun
+        _collections[threading.get_native_id()] = _collected() + time.thread_time() - begun
 
 
 def _collected() -> float:
     """Seconds of processor time that this thread has spent collecting garbage."""
-    return float(getattr(_inside, "collected", 0.0))
+    return _collections.get(threading.get_native_id(), 0.0)
 
 
 def _has_no_patience(waiter: object, timeout: float | None = None) -> bool:
