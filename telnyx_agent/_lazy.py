@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ._runtime.imports import uninterrupted
+
 __all__ = ["exports"]
 
 
@@ -27,7 +29,8 @@ def exports(
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = adopt(getattr(importlib.import_module(f".{home}", package), name))
+        with uninterrupted():
+            value = adopt(getattr(importlib.import_module(f".{home}", package), name))
         namespace[name] = value
         return value
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Sequence
 
+from .._runtime.streams import complain, discard, flushed, usable_streams
 from .._version import __version__
 from ..errors import ClientConfigurationError, TxError
 from . import demo, devices, doctor, emulate, replay, talk
@@ -26,18 +25,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; see `exits.py`. Never raises, but with `--debug` what nobody expected.
     """
-    _never_fail_to_print()
+    with usable_streams():
+        code = _run(argv, until_exit=argv is None)
+        try:
+            sys.stdout.flush()
+        except OSError as exc:
+            code = _report(exc) if code == ExitCode.OK else code
+        flushed(sys.stdout)
+        flushed(sys.stderr)
+        return code
+
+
+def _run(argv: Sequence[str] | None, *, until_exit: bool) -> int:
+    shows_traceback = False
     try:
-        args = _parse(argv)
-    except SystemExit as exit_:  # argparse has said why
-        return exit_.code if isinstance(exit_.code, int) else ExitCode.USAGE
-    try:
-        with clean_endings():
+        with clean_endings(until_exit=until_exit):
+            args = _parse(argv)
+            shows_traceback = args.debug
             code: int = args.run(args)
             sys.stdout.flush()
             return code
+    except SystemExit as exit_:  # argparse has said why
+        return exit_.code if isinstance(exit_.code, int) else ExitCode.USAGE
     except BaseException as exc:
-        if args.debug and not isinstance(exc, KeyboardInterrupt):
+        if shows_traceback and not isinstance(exc, KeyboardInterrupt):
             raise
         return _report(exc)
 
@@ -71,14 +82,19 @@ def _report(exc: BaseException) -> int:
     if isinstance(exc, KeyboardInterrupt):
         return ExitCode.TERMINATED if isinstance(exc, Terminated) else ExitCode.INTERRUPTED
     if isinstance(exc, BrokenPipeError):
-        # Whoever read our output has had enough, as `head` does. The interpreter flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has had enough, as `head` does.
+        discard(sys.stdout)
         return ExitCode.FAILED
     if isinstance(exc, CommandError):
         return _say(str(exc), exc.exit_code)
     if isinstance(exc, ClientConfigurationError):
         return _say(str(exc), ExitCode.USAGE)
-    if isinstance(exc, (TxError, OSError)):
+    if isinstance(exc, OSError):
+        if flushed(sys.stdout) is not None:
+            return _say(f"the output cannot be written: {exc.strerror or exc}", ExitCode.FAILED)
+        where = "" if exc.filename is None else f"{exc.filename}: "
+        return _say(f"{where}{exc.strerror or exc}", ExitCode.FAILED)
+    if isinstance(exc, TxError):
         return _say(str(exc), ExitCode.FAILED)
     if not isinstance(exc, Exception):
         raise exc
@@ -86,12 +102,5 @@ def _report(exc: BaseException) -> int:
 
 
 def _say(message: str, exit_code: ExitCode) -> int:
-    print(f"telnyx-agent: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    complain(f"telnyx-agent: error: {message}")
     return exit_code
-
-
-def _never_fail_to_print() -> None:
-    """What an assistant says may not fit the terminal's encoding; a question mark is better than no call."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")

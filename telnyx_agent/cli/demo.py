@@ -18,6 +18,7 @@ from .exits import EXIT_CODES_HELP, CommandError, ExitCode
 from .extras import ADVICE, is_installed
 from .live_call import LiveCall, Target
 from .reporters import TextReporter
+from .signals import raise_if_interrupted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
         console.status(abilities.warning)
     folder = _made(args.output)
     with _start_agent(console, abilities) as agent:
+        raise_if_interrupted()
         _converse(args, console, agent, abilities, folder)
     return ExitCode.OK
 

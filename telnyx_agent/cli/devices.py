@@ -13,6 +13,7 @@ import attrs
 from . import options
 from .console import Console, plain
 from .exits import EXIT_CODES_HELP, ExitCode
+from .signals import wait_for
 
 if TYPE_CHECKING:
     from ..audio import DeviceInfo
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..audio import list_devices
 
-    devices = list_devices()
+    devices = wait_for(list_devices)
     if args.json:
         print(json.dumps([attrs.asdict(device) for device in devices], indent=2))
     else:

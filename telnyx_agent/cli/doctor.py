@@ -10,6 +10,7 @@ from ..errors import ClientConfigurationError, TxError
 from . import options
 from .console import Console, plain
 from .exits import EXIT_CODES_HELP, CommandError, ExitCode
+from .signals import wait_for
 
 if TYPE_CHECKING:
     from ..config import TxServerConfiguration
@@ -73,17 +74,17 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     found: dict[str, Any] = {}
     console.status("checking the network")
-    network = run_network_check(configuration, timeout=args.timeout)
+    network = wait_for(lambda: run_network_check(configuration, timeout=args.timeout))
     found["network"] = network.to_dict()
     lines = [str(network)]
     if not args.no_microphone:
         console.status("listening to the microphone for two seconds: say something")
-        microphone = run_microphone_check()
+        microphone = wait_for(run_microphone_check)
         found["microphone"] = microphone.to_dict()
         lines.append(str(microphone))
     if args.call is not None:
         console.status(f"calling {plain(args.call)} for {args.duration:g} s")
-        found["call"], line = _test_call(args, configuration)
+        found["call"], line = wait_for(lambda: _test_call(args, configuration))
         lines.append(line)
     found["ok"] = all(part["ok"] for part in found.values())
     if args.json:

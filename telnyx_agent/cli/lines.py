@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 __all__ = ["LineReader", "RawInput", "raw_stdin"]
@@ -34,10 +35,24 @@ class LineReader:
 
     Args:
         source: Where they come from.
+        feed: Makes lines of what was read; on that thread. By default it splits at line ends.
+        at_end: Whether `feed` has seen the end of the input.
+        on_look: Called by `next_line`, on its thread.
     """
 
-    def __init__(self, source: RawInput) -> None:
+    def __init__(
+        self,
+        source: RawInput,
+        *,
+        feed: Callable[[bytes], Iterable[str]] | None = None,
+        at_end: Callable[[], bool] = lambda: False,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
         self._source = source
+        self._feed = self._split if feed is None else feed
+        self._has_ended = at_end
+        self._on_look = on_look
+        self._rest = b""
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._at_end = False
         threading.Thread(target=self._read, name="telnyx-agent-stdin", daemon=True).start()
@@ -49,6 +64,7 @@ class LineReader:
 
     def next_line(self) -> str | None:
         """The next line that is not blank; None if there is none yet, or none any more."""
+        self._on_look()
         while not self._at_end:
             try:
                 line = self._lines.get_nowait()
@@ -61,17 +77,19 @@ class LineReader:
         return None
 
     def _read(self) -> None:
-        rest = b""
         try:
-            while chunk := self._source.read(_CHUNK):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._lines.put(line.decode("utf-8", "replace"))
+            while not self._has_ended() and (chunk := self._source.read(_CHUNK)):
+                for line in self._feed(chunk):
+                    self._lines.put(line)
+            if self._rest:
+                self._lines.put(self._rest.decode("utf-8", "replace"))
         except OSError:
-            # The terminal is gone, and with it the user: the same as the end of the input.
-            rest = b""
-        self._lines.put(rest.decode("utf-8", "replace"))
+            pass  # the terminal is gone, and with it the user: the same as the end of the input
         self._lines.put(None)
+
+    def _split(self, chunk: bytes) -> list[str]:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return [line.decode("utf-8", "replace") for line in lines]
 
 
 class _Empty:

@@ -142,10 +142,6 @@ class LiveCall:
         self.client.send_ai_assistant_message(text, images, wait=True).add_done_callback(self._sent)
 
     def _connect(self) -> Call:
-        # Before there are other threads: Python drops some Ctrl-Cs that come in the middle of an import, such as those
-        # that `new_call` and `record` would make.
-        from .._media import bridge, recorder  # noqa: F401
-
         target = self._target
         self.client.anonymous_login(
             target.assistant_id,

@@ -15,6 +15,7 @@ from ..errors import TxError
 from . import options
 from .console import Console, plain
 from .exits import EXIT_CODES_HELP, CommandError, ExitCode
+from .signals import raise_at_once
 
 if TYPE_CHECKING:
     from .._replay import Recording, ReplayedCallback
@@ -63,11 +64,13 @@ def run(args: argparse.Namespace) -> int:
     recording.check()
     if args.delegate is None:
         _print_header(console, recording)
-        for callback in paced(recording.callbacks(), args.speed):
-            console.result(_line(callback))
+        with raise_at_once():
+            for callback in paced(recording.callbacks(), args.speed):
+                console.result(_line(callback))
         _print_end(console, recording)
         return ExitCode.OK
-    result = replay(args.file, _delegate(args.delegate), speed=args.speed)
+    with raise_at_once():  # the delegate's code is the user's
+        result = replay(args.file, _delegate(args.delegate), speed=args.speed)
     _print_end(console, recording)
     if result.errors:
         names = ", ".join(sorted({name for name, _ in result.errors}))

@@ -14,6 +14,7 @@ import attrs
 from ..errors import MediaError
 from . import options
 from .console import Console
+from .editor import can_edit, edited_lines
 from .exits import EXIT_CODES_HELP, CommandError, ExitCode
 from .lines import LineReader, raw_stdin
 from .live_call import LiveCall, Script, Target
@@ -151,8 +152,16 @@ def run(args: argparse.Namespace) -> int:
         TxError: The login or the call failed, or a file is incomplete.
     """
     _check(args)
-    reporter: Reporter = JsonReporter() if args.json else TextReporter(Console(), shows_typed=not _is_at_terminal())
-    voice = _voice(args, reporter)
+    with contextlib.ExitStack() as stack:
+        return _talk(args, stack)
+
+
+def _talk(args: argparse.Namespace, stack: contextlib.ExitStack) -> int:
+    console = Console()
+    lines = _lines(console, stack) if args.text_only else None
+    # After that: a line that is being typed is kept by what replaces `sys.stdout` meanwhile.
+    reporter: Reporter = JsonReporter() if args.json else TextReporter(console, shows_typed=not _is_at_terminal())
+    voice = _typing(lines, reporter) if lines is not None else _voice(args, reporter)
     script = voice.script if args.duration is None else _limited(voice.script, args.duration)
     live = LiveCall(_target(args), voice.device, reporter, record=args.record, listens=voice.is_heard)
     try:
@@ -200,8 +209,6 @@ def _target(args: argparse.Namespace) -> Target:
 
 
 def _voice(args: argparse.Namespace, reporter: Reporter) -> _Voice:
-    if args.text_only:
-        return _typing(reporter)
     try:
         if args.input_wav is not None or args.output_wav is not None:
             return _files(args.input_wav, args.output_wav, args.lead_in)
@@ -210,18 +217,22 @@ def _voice(args: argparse.Namespace, reporter: Reporter) -> _Voice:
     return _sound_card(args.input_device, args.output_device, reporter)
 
 
-def _typing(reporter: Reporter) -> _Voice:
+def _lines(console: Console, stack: contextlib.ExitStack) -> LineReader:
+    """The lines of stdin: edited here if somebody types them, so that what is printed does not break them."""
+    return stack.enter_context(edited_lines(console)) if can_edit() else LineReader(raw_stdin())
+
+
+def _typing(lines: LineReader, reporter: Reporter) -> _Voice:
     from ..audio import NullAudio
 
     if _is_at_terminal():
         reporter.status("type a line and press Enter; Ctrl-D hangs up after the answer, Ctrl-C at once")
-    script = TypeLines(LineReader(raw_stdin()), is_interactive=_is_at_terminal())
-    return _Voice(NullAudio(), script, is_heard=False)
+    return _Voice(NullAudio(), TypeLines(lines, is_interactive=_is_at_terminal()), is_heard=False)
 
 
 def _is_at_terminal() -> bool:
     """Whether a person types the lines, at a terminal that shows them."""
-    return sys.stdin is not None and sys.stdin.isatty()
+    return sys.stdin.isatty()
 
 
 def _files(input_wav: Path | None, output_wav: Path | None, lead_in: float | None) -> _Voice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from ..errors import ClientConfigurationError
 from .ears import Ears, EnergyEars, PocketsphinxEars
 from .voice import EspeakVoice, SilentVoice, ToneVoice, Voice
 
@@ -24,8 +25,8 @@ def make_faculties(
     """The voice and ears that were asked for; what is missing is replaced, with one line in the log.
 
     Raises:
-        ImportError: Something was asked for by name, but is not installed.
-        ValueError: There is nothing of that name.
+        ClientConfigurationError: There is nothing of that name, it is not installed (then it is an ImportError as
+            well), or what was given can neither speak nor hear.
     """
     missing: list[str] = []
     chosen = _make_voice(voice, missing), _make_ears(ears, phrases, missing)
@@ -45,7 +46,11 @@ def _make_voice(wanted: Voice | str | None, missing: list[str]) -> Voice:
         except ImportError:
             missing.append("plays tones, for want of espeakng-loader")
             return ToneVoice()
-    return EspeakVoice(wanted) if isinstance(wanted, str) else wanted
+    if isinstance(wanted, str):
+        return EspeakVoice(wanted)
+    if not callable(getattr(wanted, "speak", None)):
+        raise ClientConfigurationError(f"voice is a name, such as 'tones', or has speak(text); got {wanted!r}")
+    return wanted
 
 
 def _make_ears(wanted: Ears | str | None, phrases: tuple[str, ...] | None, missing: list[str]) -> Ears:
@@ -62,5 +67,7 @@ def _make_ears(wanted: Ears | str | None, phrases: tuple[str, ...] | None, missi
             missing.append("understands no speech, for want of pocketsphinx")
             return EnergyEars()
     if isinstance(wanted, str):
-        raise ValueError(f"there are no ears {wanted!r}; use 'auto', 'pocketsphinx', 'energy' or 'deaf'")
+        raise ClientConfigurationError(f"there are no ears {wanted!r}; use 'auto', 'pocketsphinx', 'energy' or 'deaf'")
+    if not callable(getattr(wanted, "hear", None)):
+        raise ClientConfigurationError(f"ears is a name, such as 'energy', or has hear(samples); got {wanted!r}")
     return wanted

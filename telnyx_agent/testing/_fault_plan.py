@@ -8,6 +8,8 @@ from typing import Literal, get_args
 
 import attrs
 
+from ..errors import ClientConfigurationError
+from ._checks import check_number
 from ._wire_frames import WireFrame
 
 __all__ = ["Action", "Direction", "Fault", "FaultPlan", "FaultRates", "FaultRecord", "damaged", "probability"]
@@ -36,13 +38,11 @@ ENDING = frozenset({"tear", "cut", "reset", "close", "stall"})
 
 def probability(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
     """Validates a field of attrs: from 0.0 to 1.0."""
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{attribute.name} is a probability, from 0.0 to 1.0, not {value!r}")
+    check_number(attribute.name, value, 0.0, 1.0)
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if value < 0.0:
-        raise ValueError(f"{attribute.name} is a time in seconds, not {value!r}")
+    check_number(attribute.name, value, 0.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +60,7 @@ class FaultRates:
         pace: Seconds between one byte and the next (slow-loris); 0 for all at once.
 
     Raises:
-        ValueError: A probability or a time is none.
+        ClientConfigurationError: A probability or a time is none.
     """
 
     drop: float = attrs.field(default=0.0, validator=probability)
@@ -89,7 +89,7 @@ class Fault:
         reason: For `close`.
 
     Raises:
-        ValueError: There is no such action or direction.
+        ClientConfigurationError: There is no such action or direction.
     """
 
     action: Action = attrs.field()
@@ -105,12 +105,12 @@ class Fault:
     @action.validator
     def _check_action(self, attribute: attrs.Attribute[Action], value: Action) -> None:
         if value not in get_args(Action):
-            raise ValueError(f"{value!r} is not a fault; there are {', '.join(get_args(Action))}")
+            raise ClientConfigurationError(f"{value!r} is not a fault; there are {', '.join(get_args(Action))}")
 
     @direction.validator
     def _check_direction(self, attribute: attrs.Attribute[Direction], value: Direction) -> None:
         if value not in get_args(Direction):
-            raise ValueError(f"{value!r} is not a direction; there are {' and '.join(get_args(Direction))}")
+            raise ClientConfigurationError(f"{value!r} is not one of {', '.join(get_args(Direction))}")
 
     def fits(self, connection: int, direction: Direction, number: int, frame: WireFrame) -> bool:
         """Whether it hits this frame."""

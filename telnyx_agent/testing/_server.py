@@ -19,6 +19,7 @@ from websockets.asyncio.server import ServerConnection as Socket
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from ..errors import ClientConfigurationError
 from . import _events as ev
 from . import _ice
 from ._credentials import Credentials
@@ -428,5 +429,5 @@ def to_scenarios(scenario: Scenario | Sequence[Scenario]) -> tuple[Scenario, ...
     """One scenario, or one for each connection."""
     scenarios = (scenario,) if isinstance(scenario, Scenario) else tuple(scenario)
     if not scenarios:
-        raise ValueError("give at least one scenario")
+        raise ClientConfigurationError("give at least one scenario")
     return scenarios

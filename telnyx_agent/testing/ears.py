@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ._checks import missing_package
 from ._recogniser import Recogniser
 
 __all__ = ["Ears", "EnergyEars", "PocketsphinxEars"]
@@ -63,14 +64,14 @@ class PocketsphinxEars:
         own_process: False to recognise in this process, where it holds up all other threads for up to half a second.
 
     Raises:
-        ImportError: pocketsphinx is not installed; `pip install "telnyx-agent[demo]"`.
+        ClientConfigurationError: pocketsphinx is not installed; it is an ImportError as well.
     """
 
     def __init__(
         self, phrases: Iterable[str] | None = None, *, fall_back: bool = True, own_process: bool = True
     ) -> None:
         if importlib.util.find_spec("pocketsphinx") is None:
-            raise ImportError('pocketsphinx is not installed; pip install "telnyx-agent[demo]"')
+            raise missing_package("speech recognition", "pocketsphinx")
         self._phrases = [] if phrases is None else list(phrases)
         self._fall_back = fall_back
         self._own_process = own_process

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from ..config import TxServerConfiguration
+from ..errors import ClientConfigurationError
 from ._fault_plan import Action, Direction, Fault, FaultRates, FaultRecord
 from ._faulty_connection import FaultyConnection
+from ._server_thread import ServerThread
 from ._udp_relay import UdpCounts, UdpRelays
 from ._wire_frames import TEXT, WireFrame
 from .udp_faults import UdpFaults
@@ -58,7 +59,7 @@ class FaultProxy:
             and trickled candidates are dropped.
 
     Raises:
-        ValueError: `upstream` is not a `ws://` URL.
+        ClientConfigurationError: `upstream` is not a `ws://` URL.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class FaultProxy:
     ) -> None:
         if isinstance(upstream, str):
             _host_and_port(upstream)
+        elif not isinstance(getattr(upstream, "url", None), str):
+            raise ClientConfigurationError(f"upstream is a LocalAgent or a ws:// URL; got {upstream!r}")
         self._upstream = upstream
         self._seed = seed
         self.rates: dict[Direction, FaultRates] = {"to_client": to_client, "to_server": to_server}
@@ -81,9 +84,7 @@ class FaultProxy:
         self._udp = udp
         self._relays: UdpRelays | None = None
         self._accepting: Accepting = "forward"
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
+        self._thread: ServerThread | None = None
         self._server: asyncio.Server | None = None
         self._placeholder: socket.socket | None = None
         self._port = 0
@@ -97,26 +98,20 @@ class FaultProxy:
 
     def start(self) -> FaultProxy:
         """Listen. Returns when clients can connect; does nothing if it runs already."""
-        if self._thread is not None:
-            return self
-        started: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._thread = threading.Thread(target=self._run, args=(started,), name="telnyx-agent-fault-proxy", daemon=True)
-        self._thread.start()
-        try:
-            started.result(START_TIMEOUT)
-        except BaseException:
-            self._thread = None
-            raise
+        if self._thread is None:
+            self._thread = ServerThread("telnyx-agent-fault-proxy", self._serve)
+            try:
+                self._thread.start(START_TIMEOUT)
+            except BaseException:
+                self._thread = None
+                raise
         return self
 
     def stop(self) -> None:
         """Cut every connection and end the thread. Records can still be read."""
-        thread, loop, stopping = self._thread, self._loop, self._stopping
-        if thread is None or loop is None or stopping is None:
-            return
-        loop.call_soon_threadsafe(stopping.set)
-        thread.join(COMMAND_TIMEOUT)
-        self._thread = None
+        if self._thread is not None:
+            self._thread.stop(COMMAND_TIMEOUT)
+            self._thread = None
 
     def __enter__(self) -> FaultProxy:
         return self.start()
@@ -222,10 +217,10 @@ class FaultProxy:
         at once) or `"refuse"` (nobody listens). Open connections stay.
 
         Raises:
-            ValueError: It is none of these.
+            ClientConfigurationError: It is none of these.
         """
         if how not in ("forward", "silent", "reset", "refuse"):
-            raise ValueError(f"{how!r} is not one of 'forward', 'silent', 'reset' and 'refuse'")
+            raise ClientConfigurationError(f"{how!r} is not one of 'forward', 'silent', 'reset' and 'refuse'")
         self._await(self._accept(how))
 
     def cut(self, *, connection: int | None = None) -> None:
@@ -272,23 +267,13 @@ class FaultProxy:
 
     # -- the proxy's thread --------------------------------------------------------------------------------------------
 
-    def _run(self, started: concurrent.futures.Future[None]) -> None:
-        try:
-            asyncio.run(self._serve(started))
-        except BaseException as exc:
-            if started.done():
-                raise
-            started.set_exception(exc)
-
-    async def _serve(self, started: concurrent.futures.Future[None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
+    async def _serve(self, tell_started: Callable[[], None], stopping: asyncio.Event) -> None:
         if self._udp is not None:
             self._relays = UdpRelays(self._seed, self._udp)
-        await self._listen()
-        started.set_result(None)
         try:
-            await self._stopping.wait()
+            await self._listen()
+            tell_started()
+            await stopping.wait()
         finally:
             await self._stop_listening()
             open_now = list(self._open.values())
@@ -297,7 +282,6 @@ class FaultProxy:
             await asyncio.gather(*(one.ended() for one in open_now))
             if self._relays is not None:
                 self._relays.close()
-            self._loop = None
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._connected, HOST, self._port)
@@ -382,7 +366,7 @@ class FaultProxy:
         self._do(run)
 
     def _do(self, action: Callable[[], T]) -> T:
-        if self._loop is None:
+        if self._thread is None or self._thread.loop is None:
             return action()  # before the start there is only one thread
 
         async def run() -> T:
@@ -391,7 +375,7 @@ class FaultProxy:
         return self._await(run())
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
-        loop = self._loop
+        loop = None if self._thread is None else self._thread.loop
         if loop is None:
             work.close()
             raise LookupError("the fault proxy is not running")
@@ -399,10 +383,14 @@ class FaultProxy:
 
 
 def _host_and_port(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    if parts.scheme != "ws" or not parts.hostname:
-        raise ValueError(f"{url!r} is not the URL of a server without TLS, such as 'ws://127.0.0.1:8080'")
-    return parts.hostname, 80 if parts.port is None else parts.port
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # brackets that do not close, a port beyond 65535
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme != "ws" or not host:
+        raise ClientConfigurationError(f"{url!r} is not the URL of a server without TLS, such as 'ws://127.0.0.1:8080'")
+    return host, 80 if port is None else port
 
 
 def _directions(direction: Direction | Literal["both"]) -> tuple[Direction, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import json
 import logging
 import threading
@@ -12,11 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from .._runtime.imports import uninterrupted
 from .._runtime.proxies import is_loopback
 from .._runtime.third_party_logs import hide_secrets
 from ..config import TxServerConfiguration
+from ..errors import ClientConfigurationError
+from ._checks import cannot_listen, check_port, missing_package
 from ._credentials import Credentials
 from ._frames import FrameLog, FrameRecord
+from ._server_thread import ServerThread
 from ._worker import Worker
 from .brain import Brain, ScriptedBrain
 from .call_reports import TakesReports
@@ -52,6 +55,12 @@ def default_accept(target_id: str) -> bool:
     return bool(target_id.strip()) and not target_id.strip().lower().startswith("invalid")
 
 
+def _check_scenario(scenario: object) -> None:
+    several = scenario if isinstance(scenario, Sequence) and not isinstance(scenario, str) else [scenario]
+    if not several or not all(isinstance(one, Scenario) for one in several):
+        raise ClientConfigurationError(f"scenario is a Scenario, or a list of at least one; got {scenario!r}")
+
+
 class LocalAgent(CallsClients, TakesReports):
     """A server that speaks Telnyx's protocol on a real WebSocket, and a voice agent over real WebRTC.
 
@@ -66,7 +75,7 @@ class LocalAgent(CallsClients, TakesReports):
     Args:
         brain: What the agent answers, `callable(text) -> text` (see `Brain`). Default: `ScriptedBrain`.
         host: Where to listen.
-        port: Where to listen; 0 for any free port.
+        port: Where to listen, 1 to 65535; 0 for any free port.
         scenario: How the server behaves, or one scenario for each connection, the last for all further ones.
         greeting: The agent's first words; empty to wait for the caller.
         voice: `"auto"` or None (espeak-ng if installed, else tones), `"tones"`, `"silent"` (text only, at once), the
@@ -81,8 +90,8 @@ class LocalAgent(CallsClients, TakesReports):
         media: False for signalling only: calls get an SDP that leads nowhere, and aiortc is not needed.
 
     Raises:
-        ValueError: `scenario` is empty or a voice or ears of that name do not exist.
-        ImportError: An extra that was asked for by name is missing.
+        ClientConfigurationError: An argument is wrong, or a package of an extra that was asked for by name is not
+            installed (then it is an ImportError as well).
     """
 
     def __init__(
@@ -102,8 +111,15 @@ class LocalAgent(CallsClients, TakesReports):
         barge_in: bool = True,
         media: bool = True,
     ) -> None:
-        from ._faculties import make_faculties
+        with uninterrupted():
+            from ._faculties import make_faculties
 
+        check_port(port)
+        if not isinstance(host, str):
+            raise ClientConfigurationError(f"host is an address of this machine, such as '127.0.0.1'; got {host!r}")
+        if brain is not None and not callable(brain):
+            raise ClientConfigurationError(f"brain is a function of a text that returns one; got {brain!r}")
+        _check_scenario(scenario)
         super().__init__()
         self._scenario = scenario
         self._host = host
@@ -117,11 +133,9 @@ class LocalAgent(CallsClients, TakesReports):
         known = getattr(self._brain, "phrases", None) if phrases is None else phrases
         self._voice, self._ears = make_faculties(voice, ears, None if known is None else tuple(known))
         self._frames = FrameLog()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.RLock()
+        self._thread: ServerThread | None = None
         self._server: AgentServer | None = None
-        self._stopping: asyncio.Event | None = None
         self._port = 0
         self._last_calls: tuple[CallRecord, ...] = ()
 
@@ -131,40 +145,28 @@ class LocalAgent(CallsClients, TakesReports):
         """Listen. Returns when clients can connect; does nothing if it runs already.
 
         Raises:
-            OSError: The port is in use.
+            ClientConfigurationError: The address or the port cannot be used (then it is an OSError as well), or a
+                package is not installed (then it is an ImportError as well); the message says what to do.
         """
         with self._lock:
-            if self._thread is not None:
-                return self
-            started: concurrent.futures.Future[int] = concurrent.futures.Future()
-            self._thread = threading.Thread(
-                target=self._run, args=(started,), name="telnyx-agent-local-agent", daemon=True
-            )
-            self._thread.start()
-            try:
-                self._port = started.result(START_TIMEOUT)
-            except BaseException:
-                self._thread.join(STOP_TIMEOUT)
-                self._thread = None
-                raise
+            if self._thread is None:
+                self._thread = ServerThread("telnyx-agent-local-agent", self._serve)
+                try:
+                    self._thread.start(START_TIMEOUT)
+                except BaseException:
+                    self._thread = None
+                    raise
         return self
 
     def stop(self) -> None:
         """Close every call and socket and end all threads, within 3 seconds. Frames and calls can still be read."""
         with self._lock:
-            thread, loop, stopping = self._thread, self._loop, self._stopping
-            if thread is None or loop is None or stopping is None:
+            thread = self._thread
+            if thread is None:
                 return
-            self._last_calls = self.calls
-            self._thread = self._server = self._loop = self._stopping = None
-        try:
-            loop.call_soon_threadsafe(stopping.set)
-        except RuntimeError:
-            logger.debug("the agent's loop had ended already")
-        if threading.current_thread() is not thread:
-            thread.join(STOP_TIMEOUT)
-            if thread.is_alive():
+            if not thread.stop(STOP_TIMEOUT):
                 logger.warning("the local agent did not stop within %s s", STOP_TIMEOUT)
+            self._thread = self._server = None
 
     def __enter__(self) -> LocalAgent:
         return self.start()
@@ -172,24 +174,15 @@ class LocalAgent(CallsClients, TakesReports):
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
-    def _run(self, started: concurrent.futures.Future[int]) -> None:
+    async def _serve(self, tell_started: Callable[[], None], stopping: asyncio.Event) -> None:
         """The agent's thread."""
-        try:
-            asyncio.run(self._serve(started))
-        except BaseException as exc:
-            if started.done():
-                logger.exception("the local agent failed")
-            else:
-                started.set_exception(exc)
-
-    async def _serve(self, started: concurrent.futures.Future[int]) -> None:
         from ._dialogue import Faculties
 
         hide_secrets()  # the agent's side of a call logs as the client's does, also without a client in this process
         try:
             from ._server import AgentServer, Settings, to_scenarios
-        except ModuleNotFoundError as exc:
-            raise ImportError(f'LocalAgent needs the package {exc.name}; pip install "telnyx-agent[demo]"') from exc
+        except ImportError as exc:
+            raise missing_package("the local agent", (exc.name or "websockets").partition(".")[0], exc) from exc
         settings = Settings(
             host=self._host,
             port=self._wanted_port,
@@ -202,12 +195,14 @@ class LocalAgent(CallsClients, TakesReports):
         mind, hearing = Worker("telnyx-agent-local-brain"), Worker("telnyx-agent-local-ears")
         faculties = Faculties(self._brain, self._voice, self._ears, mind, hearing, self._barge_in)
         server = AgentServer(settings, faculties, self._frames, self._posts)
-        stopping = asyncio.Event()
         try:
-            port = await server.start()
+            try:
+                self._port = await server.start()
+            except OSError as exc:
+                raise cannot_listen(self._host, self._wanted_port, exc) from exc
             hearing.submit(getattr(self._ears, "open", _nothing))
-            self._server, self._loop, self._stopping = server, asyncio.get_running_loop(), stopping
-            started.set_result(port)
+            self._server = server
+            tell_started()
             await stopping.wait()
         finally:
             mind.abandon()
@@ -414,13 +409,14 @@ class LocalAgent(CallsClients, TakesReports):
 
     def _on_loop(self, action: Callable[[], T]) -> T:
         """Do something on the agent's thread and return the result."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
+        thread = self._thread
+        loop = None if thread is None else thread.loop
+        if thread is None or loop is None or loop.is_closed():
             raise LookupError("the local agent is not running")
 
         async def run() -> T:
             return action()
 
-        if threading.current_thread() is self._thread:
+        if thread.is_current:
             return action()
         return asyncio.run_coroutine_threadsafe(run(), loop).result(COMMAND_TIMEOUT)

@@ -14,6 +14,9 @@ from typing import Any
 
 import attrs
 
+from ..errors import ClientConfigurationError
+from ._checks import check_number
+
 __all__ = ["CAUSES", "FunctionCall", "HangUp", "Injection", "Scenario"]
 
 CAUSES: dict[str, tuple[int, int, str]] = {
@@ -189,7 +192,7 @@ class Scenario:
         injections: Frames that do not belong there.
     """
 
-    speed: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
+    speed: float = 1.0
     strict: bool = False
 
     login: str = attrs.field(default="accept", validator=attrs.validators.in_(("accept", "reject", "silent")))
@@ -252,8 +255,10 @@ class Scenario:
         for name in attrs.fields_dict(type(self)):
             if name.endswith(("_delay", "_after", "_interval", "_timeout")):
                 value = getattr(self, name)
-                if value is not None and value < 0:
-                    raise ValueError(f"{name} must not be negative")
+                if value is not None:
+                    check_number(name, value, 0.0)
+        if not isinstance(self.speed, (int, float)) or not self.speed > 0:
+            raise ClientConfigurationError(f"speed is a number above 0, or infinity; got {self.speed!r}")
 
     def scaled(self, seconds: float) -> float:
         """A delay that is divided by `speed`."""
@@ -273,7 +278,7 @@ class Scenario:
             changes: Further fields.
 
         Raises:
-            ValueError: `at` is none of these.
+            ClientConfigurationError: `at` is none of these.
         """
         variants: dict[str, dict[str, Any]] = {
             "login": {"login": "reject"},
@@ -281,7 +286,7 @@ class Scenario:
             "invite": {"invite_error": HangUp("UNALLOCATED_NUMBER")},
         }
         if at not in variants:
-            raise ValueError(f"{at!r} is not one of {', '.join(variants)}")
+            raise ClientConfigurationError(f"{at!r} is not one of {', '.join(variants)}")
         return cls(**{**variants[at], **changes})
 
     @classmethod
@@ -309,7 +314,7 @@ class Scenario:
         """The server does not answer: at `"login"`, `"client_ready"`, `"gateway"` or `"invite"`.
 
         Raises:
-            ValueError: `at` is none of these.
+            ClientConfigurationError: `at` is none of these.
         """
         variants: dict[str, dict[str, Any]] = {
             "login": {"login": "silent"},
@@ -318,7 +323,7 @@ class Scenario:
             "invite": {"invite": "silent"},
         }
         if at not in variants:
-            raise ValueError(f"{at!r} is not one of {', '.join(variants)}")
+            raise ClientConfigurationError(f"{at!r} is not one of {', '.join(variants)}")
         return cls(**{**variants[at], **changes})
 
     @classmethod

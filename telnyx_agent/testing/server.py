@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from .._runtime.streams import complain, discard, usable_streams
+from ..errors import ClientConfigurationError
+from ._checks import check_port
 from .scenario import Scenario
 
 __all__ = ["main"]
@@ -38,11 +42,20 @@ def parse_scenario(text: str) -> Scenario:
     name, _, argument = text.partition(":")
     if name not in _SCENARIOS:
         raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(_SCENARIOS)}")
-    make, convert, _ = _SCENARIOS[name]
+    make, convert, description = _SCENARIOS[name]
     try:
         return make(*(convert(part) for part in argument.split(",") if part))
-    except (TypeError, ValueError) as exc:
+    except TypeError:  # more arguments than it has
+        raise argparse.ArgumentTypeError(f"{text!r}: {name} takes other arguments: {description}") from None
+    except ValueError as exc:
         raise argparse.ArgumentTypeError(f"{text!r}: {exc}") from exc
+
+
+def _port(text: str) -> int:
+    try:
+        return check_port(int(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 0 (any free one) to 65535") from None
 
 
 def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
@@ -55,7 +68,7 @@ def make_parser(prog: str | None = None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: any free one)")
     parser.add_argument("--scenario", type=parse_scenario, default=Scenario(), help="how the server behaves; see below")
     parser.add_argument("--greeting", help="the agent's first words; empty to wait for the caller")
     parser.add_argument("--voice", help="an espeak-ng voice for the agent, such as en-us+m3")
@@ -78,9 +91,33 @@ def main(argv: Sequence[str] | None = None, *, prog: str | None = None) -> int:
         The exit status: 0 after a signal, 1 if it could not start.
     """
     arguments = make_parser(prog).parse_args(argv)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
-    if arguments.verbose:
-        logging.getLogger("telnyx_agent.testing").setLevel(logging.DEBUG)
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        # Before anything is imported or opened: a signal in the middle of that must leave nothing half done.
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: stop.set())
+    with usable_streams(), _logging(arguments.verbose):
+        return _serve(arguments, stop)
+
+
+@contextlib.contextmanager
+def _logging(verbose: bool) -> Iterator[None]:
+    """Warnings go to stderr while the server runs; with `verbose` direction and method of each frame as well."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    ours, root = logging.getLogger("telnyx_agent.testing"), logging.getLogger()
+    level = ours.level
+    root.addHandler(handler)
+    if verbose:
+        ours.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        ours.setLevel(level)
+        root.removeHandler(handler)
+
+
+def _serve(arguments: argparse.Namespace, stop: threading.Event) -> int:
     try:
         from .local_agent import GREETING, LocalAgent
 
@@ -92,16 +129,17 @@ def main(argv: Sequence[str] | None = None, *, prog: str | None = None) -> int:
             media=not arguments.no_media,
             **_faculties(arguments),
         ).start()
-    except (OSError, ImportError, ValueError) as exc:
-        sys.stderr.write(f"error: {exc}\n")
+    except ClientConfigurationError as exc:
+        complain(f"error: {exc}")
         return 1
-    stop = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: stop.set())
     with agent:
-        sys.stdout.write(agent.url + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(agent.url + "\n")
+            sys.stdout.flush()
+        except OSError as exc:
+            discard(sys.stdout)
+            complain(f"error: the server's URL cannot be written: {exc.strerror}")
+            return 1
         # In slices: on Windows a wait without end cannot be interrupted.
         while not stop.wait(0.5):
             pass

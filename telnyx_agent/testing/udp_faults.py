@@ -6,14 +6,14 @@ import random
 
 import attrs
 
+from ._checks import check_number
 from ._fault_plan import probability
 
 __all__ = ["GilbertElliott", "UdpFaults", "UdpImpairment"]
 
 
 def _not_negative(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if value < 0.0:
-        raise ValueError(f"{attribute.name} cannot be negative, as {value!r} is")
+    check_number(attribute.name, value, 0.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -27,7 +27,7 @@ class GilbertElliott:
         bad_loss: Probability of a loss while it is bad.
 
     Raises:
-        ValueError: One of them is no probability.
+        ClientConfigurationError: One of them is no probability.
     """
 
     to_bad: float = attrs.field(default=0.01, validator=probability)
@@ -52,7 +52,7 @@ class UdpFaults:
         blackout: Whether nothing comes through at all.
 
     Raises:
-        ValueError: A probability or a time is none.
+        ClientConfigurationError: A probability or a time is none.
     """
 
     loss: float = attrs.field(default=0.0, validator=probability)

@@ -18,6 +18,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ClientConfigurationError, MediaError
+from ._checks import MissingPackageError, check_number, missing_package
+
 __all__ = ["EspeakVoice", "SilentVoice", "Speech", "ToneVoice", "Voice", "synthesize"]
 
 SAMPLE_RATE = 48000
@@ -72,7 +75,7 @@ class SilentVoice:
     """
 
     def __init__(self, seconds_per_word: float = 0.0) -> None:
-        self._seconds_per_word = seconds_per_word
+        self._seconds_per_word = check_number("seconds_per_word", seconds_per_word, 0.0, 60.0)
 
     def speak(self, text: str) -> Speech:
         """Silence of the right length."""
@@ -92,8 +95,8 @@ class ToneVoice:
     _SCALE = (392.0, 440.0, 523.25, 587.33, 659.25)
 
     def __init__(self, seconds_per_word: float = 0.16, level: float = 0.25) -> None:
-        self._seconds_per_word = seconds_per_word
-        self._level = level
+        self._seconds_per_word = check_number("seconds_per_word", seconds_per_word, 0.01, 60.0)
+        self._level = check_number("level", level, 0.0, 1.0)
 
     def speak(self, text: str) -> Speech:
         """A melody that depends on the words, so that answers can be told apart by ear."""
@@ -119,14 +122,16 @@ class EspeakVoice:
         pitch: 0 to 100.
 
     Raises:
-        ImportError: `espeakng-loader` is not installed; `pip install "telnyx-agent[demo]"`.
-        ValueError: espeak-ng has no voice of that name.
+        ClientConfigurationError: `espeakng-loader` is not installed (then it is an ImportError as well), espeak-ng has
+            no voice of that name, or a number is out of range.
     """
 
     def __init__(self, name: str = "en-us", *, words_per_minute: int = 160, pitch: int = 50) -> None:
+        if not isinstance(name, str):
+            raise ClientConfigurationError(f"name is the name of an espeak-ng voice, such as 'en-us'; got {name!r}")
         self._name = name
-        self._words_per_minute = words_per_minute
-        self._pitch = pitch
+        self._words_per_minute = int(check_number("words_per_minute", words_per_minute, 80, 450))
+        self._pitch = int(check_number("pitch", pitch, 0, 100))
         _engine().check_voice(name)
 
     def speak(self, text: str) -> Speech:
@@ -174,17 +179,32 @@ def synthesize(
         The samples.
 
     Raises:
-        ImportError: `espeakng-loader` is not installed; `pip install "telnyx-agent[demo]"`.
+        ClientConfigurationError: An argument is wrong, or `espeakng-loader` is not installed (then it is an ImportError
+            as well); the message says what to install.
+        MediaError: The file cannot be written.
     """
+    if not isinstance(text, str):
+        raise ClientConfigurationError(f"text is what to say, a str; got {type(text).__name__}")
+    rate = int(check_number("rate", rate, 1000, 384_000))
+    if not isinstance(voice, str) and not callable(getattr(voice, "speak", None)):
+        raise ClientConfigurationError(f"voice is the name of an espeak-ng voice, or has speak(text); got {voice!r}")
     speaker = EspeakVoice(voice) if isinstance(voice, str) else voice
     samples = resample(speaker.speak(text).samples, SAMPLE_RATE, rate)
     if path is not None:
-        with wave.open(os.fspath(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            file.writeframes(samples.tobytes())
+        try:
+            _write(os.fspath(path), samples, rate)
+        except OSError as exc:
+            raise MediaError(f"{os.fspath(path)} cannot be written: {exc.strerror or exc}") from exc
     return samples
+
+
+def _write(path: str, samples: Samples, rate: int) -> None:
+    # Opened here: `wave` leaves a file that it cannot open half made, and its finaliser complains.
+    with open(path, "wb") as raw, wave.open(raw, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
 
 
 # -- espeak-ng through ctypes ------------------------------------------------------------------------------------------
@@ -219,14 +239,17 @@ class _Engine:
     """The one espeak-ng of this process: the library keeps global state and is not thread-safe, hence the lock."""
 
     def __init__(self) -> None:
-        import espeakng_loader
+        try:
+            import espeakng_loader
 
-        self._library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
+            self._library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
+        except (ImportError, OSError) as exc:
+            raise missing_package("speech", "espeakng-loader", exc) from exc
         self._lock = threading.Lock()
         data = espeakng_loader.get_data_path().encode()
         self.rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DONT_EXIT)
         if self.rate <= 0:
-            raise ImportError("espeak-ng could not be initialised; reinstall the package 'espeakng-loader'")
+            raise MissingPackageError("espeak-ng could not be initialised; reinstall the package espeakng-loader")
         self._library.espeak_Synth.argtypes = (
             ctypes.c_char_p,
             ctypes.c_size_t,
@@ -262,7 +285,7 @@ class _Engine:
 
     def _select(self, name: str) -> None:
         if self._library.espeak_SetVoiceByName(name.encode()) != 0:
-            raise ValueError(f"espeak-ng has no voice {name!r}; try 'en-us', 'en-us+f3', 'de' or 'fr'")
+            raise ClientConfigurationError(f"espeak-ng has no voice {name!r}; try 'en-us', 'en-us+f3', 'de' or 'fr'")
 
     def speak(
         self, text: str, name: str, words_per_minute: int, pitch: int

@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Command", "loudness", "read_stereo"]
+__all__ = ["Command", "interpreter", "loudness", "read_stereo"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
@@ -96,7 +96,7 @@ class Command:
         self._begun = time.monotonic()
         self.seconds = 0.0
         self._process = subprocess.Popen(
-            [sys.executable, *_entrance(without, first), *arguments],
+            [*interpreter(without, first), *arguments],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdin=subprocess.PIPE,
@@ -155,11 +155,13 @@ class Command:
         return code
 
 
-def _entrance(without: Sequence[str], first: str) -> list[str]:
+def interpreter(without: Sequence[str] = (), first: str = "") -> list[str]:
+    """How to start the command line; `without` and `first` as for `Command`."""
     if not without and not first:
-        return ["-m", "telnyx_agent"]
+        return [sys.executable, "-m", "telnyx_agent"]
     hide = f"import sys; sys.modules.update(dict.fromkeys({list(without)!r}))"
-    return ["-c", f"{hide}; {first or 'pass'}; from telnyx_agent.cli import main; sys.exit(main(sys.argv[1:]))"]
+    run = "from telnyx_agent.cli import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", f"{hide}\n{first or 'pass'}\n{run}"]
 
 
 def read_stereo(path: Path) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:

@@ -9,7 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
-from telnyx_agent.cli.signals import Terminated, clean_endings, raise_if_interrupted
+from telnyx_agent.cli import signals
+from telnyx_agent.cli.signals import Terminated, clean_endings, raise_at_once, raise_if_interrupted, wait_for
+
+
+def _forget() -> None:
+    """What was received; otherwise the end of the block raises it once more."""
+    signals._received.clear()
 
 
 class _Finaliser:
@@ -23,27 +29,89 @@ class _Finaliser:
 
 
 @pytest.mark.parametrize(("number", "exception"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
-def test_a_signal_raises(number: signal.Signals, exception: type[BaseException]) -> None:
-    """Inside the block; after it the process is as it was."""
+def test_a_signal_raises_where_it_is_asked_for(number: signal.Signals, exception: type[BaseException]) -> None:
+    """Not in the middle of what the block does; after the block the process is as it was."""
     before = signal.getsignal(number)
-    with pytest.raises(exception), clean_endings():
-        signal.raise_signal(number)
+    done: list[str] = []
+
+    def interrupted() -> None:
+        with clean_endings():
+            signal.raise_signal(number)
+            done.append("what was begun")
+            raise_if_interrupted()
+            done.append("what comes after it")
+
+    with pytest.raises(exception):
+        interrupted()
+    assert done == ["what was begun"]
     assert signal.getsignal(number) is before
 
 
-def test_an_interrupt_that_python_drops_is_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a finaliser, exceptions are printed and forgotten."""
+def test_a_signal_that_nobody_asked_for_raises_at_the_end() -> None:
+    """It is not forgotten."""
+    with pytest.raises(KeyboardInterrupt), clean_endings():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_the_second_signal_raises_at_once() -> None:
+    """Whoever presses it again does not want to wait."""
+    with clean_endings():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        _forget()
+
+
+def test_foreign_code_is_interrupted_where_it_is() -> None:
+    """A delegate of the user's in `replay`."""
+    with clean_endings(), raise_at_once():
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+        _forget()
+
+
+def test_a_wait_is_interrupted() -> None:
+    """What it waited for is left to end by itself."""
+    go_on = threading.Event()
+    try:
+        with clean_endings():
+            threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+            with pytest.raises(KeyboardInterrupt):
+                wait_for(go_on.wait)
+            _forget()
+    finally:
+        go_on.set()
+    assert wait_for(lambda: 17) == 17
+    with pytest.raises(ZeroDivisionError):
+        wait_for(lambda: 1 // 0)
+
+
+def test_an_interrupt_in_a_finaliser_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python drops exceptions that are raised in one, with a traceback on stderr."""
     dropped: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", dropped.append)
     with clean_endings():
-        raise_if_interrupted()
         finaliser = _Finaliser(signal.SIGINT)
         del finaliser
-        assert dropped
         with pytest.raises(KeyboardInterrupt):
             raise_if_interrupted()
+        _forget()
+    assert dropped == []
     with clean_endings():
         raise_if_interrupted()
+
+
+def test_at_the_processs_end_further_signals_do_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are being completed and its calls hung up."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with clean_endings(until_exit=True):
+            pass
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_on_another_thread_nothing_changes() -> None:

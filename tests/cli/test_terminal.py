@@ -15,6 +15,7 @@ from types import TracebackType
 import pytest
 
 from telnyx_agent.testing import LocalAgent, Scenario, SilentVoice
+from tests.cli.command import interpreter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals on Windows")
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no ps
 class Terminal:
     """A command at a pseudo-terminal of 80 columns, which is its controlling one."""
 
-    def __init__(self, *arguments: str, cwd: Path) -> None:
+    def __init__(self, *arguments: str, cwd: Path, first: str = "") -> None:
         import fcntl
         import pty
         import termios
@@ -30,7 +31,7 @@ class Terminal:
         self._us, them = pty.openpty()
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "COLUMNS": "80"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "telnyx_agent", *arguments],
+            [*interpreter((), first), *arguments],
             cwd=cwd,
             env={**environment, "TERM": "xterm", "NO_COLOR": ""},
             stdin=them,
@@ -56,6 +57,26 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._us, keys.encode())
 
+    @property
+    def rows(self) -> list[str]:
+        """What a person sees: each row after its carriage returns and without colours."""
+        return [_shown(row) for row in re.sub(r"\x1b\[[0-9;]*m", "", self.screen).split("\n")]
+
+    def resize(self, columns: int) -> None:
+        """Make the window narrower or wider."""
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(self._us, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def edits(self) -> bool:
+        """Whether the terminal edits and shows the line itself, as it does for a shell."""
+        import termios
+
+        mode: int = termios.tcgetattr(self._us)[3]
+        return bool(mode & termios.ICANON) and bool(mode & termios.ECHO)
+
     def read_until(self, pattern: str, timeout: float = 15.0) -> None:
         """Read the screen until `pattern` is on it."""
         deadline = time.monotonic() + timeout
@@ -78,6 +99,13 @@ class Terminal:
             return False
         self.screen += data.decode("utf-8", "replace")
         return bool(data)
+
+
+def _shown(row: str) -> str:
+    cells: list[str] = []
+    for part in row.split("\r"):
+        cells[: len(part)] = part
+    return "".join(cells).rstrip()
 
 
 @pytest.fixture
@@ -108,3 +136,61 @@ def test_ctrl_c_at_the_keyboard(slow_agent: LocalAgent, tmp_path: Path) -> None:
         assert terminal.wait(3) == 130
     assert "Traceback" not in terminal.screen
     slow_agent.wait_for_frame("telnyx_rtc.bye", direction="received")
+
+
+NOISE = """
+import logging, sys, threading, warnings
+def noise():
+    logging.getLogger("somebody").warning("a log line")
+    warnings.warn("a warning")
+    print("a line of a library", file=sys.stderr)
+    print("another one")
+threading.Timer(3.0, noise).start()
+"""
+"""What else writes to a terminal while somebody types: log lines, warnings, prints, each from another thread."""
+
+
+@pytest.mark.slow
+def test_the_typed_line_is_kept_whatever_is_printed(tmp_path: Path) -> None:
+    """An answer that grows, the lines that end it, log lines, warnings, a new size of the window: none touches it."""
+    answer = " ".join(f"word{number}" for number in range(40))
+    with LocalAgent(lambda text: answer, voice=SilentVoice(0.05), ears="deaf", scenario=Scenario.fast()) as agent:
+        options = ("--server", agent.url, "--text-only", "--log-level", "info")
+        with Terminal("talk", "a", *options, cwd=tmp_path, first=NOISE) as terminal:
+            terminal.read_until("How can I help you today")
+            terminal.press("first question\n")
+            terminal.read_until("word2")
+            terminal.press("what I am typ")
+            terminal.read_until(r"what I am typ$")
+            terminal.resize(60)
+            terminal.read_until(r"agent: (\x1b\[0m)?word0 .*word39")
+            terminal.read_until("another one")
+            terminal.read_until(r"what I am typ$")
+            assert terminal.rows[-1] == "what I am typ"
+            terminal.press("\x7f\x7f\x7ftyping\n")
+            terminal.read_until(r"what I am typing\r*\n")
+            agent.wait_for_frame("ai_conversation", direction="received", count=2)
+            for line in ("first question", "what I am typing", "a line of a library", "another one"):
+                assert line in terminal.rows
+            assert any(row.endswith("a log line") for row in terminal.rows)
+            assert any("UserWarning: a warning" in row for row in terminal.rows)
+            terminal.press("\x04")
+            assert terminal.wait(15) == 0
+            assert terminal.edits()
+    sent = [
+        frame.params["item"]["content"][0]["text"]
+        for frame in agent.frames
+        if frame.direction == "received" and frame.method == "ai_conversation"
+    ]
+    assert sent == ["first question", "what I am typing"]
+
+
+@pytest.mark.parametrize("keys", ["\x03", "\x04"])
+def test_the_terminal_is_given_back(slow_agent: LocalAgent, tmp_path: Path, keys: str) -> None:
+    """It shows what is typed and edits lines again, also after Ctrl-C."""
+    with Terminal("talk", "a", "--server", slow_agent.url, "--text-only", cwd=tmp_path) as terminal:
+        terminal.read_until("Hi there")
+        assert not terminal.edits()
+        terminal.press(keys)
+        terminal.wait(10)
+        assert terminal.edits()

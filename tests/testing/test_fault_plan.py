@@ -93,17 +93,17 @@ def test_single_faults_hit_once() -> None:
 @pytest.mark.parametrize("arguments", [{"action": "nonsense"}, {"action": "drop", "direction": "up"}])
 def test_faults_are_checked(arguments: dict[str, str]) -> None:
     """Misspelt faults would never happen, and nobody would notice."""
-    with pytest.raises(ValueError, match="is not a"):
+    with pytest.raises(ValueError, match="is not"):
         Fault(**arguments)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="probability"):
+    with pytest.raises(ValueError, match="drop is a number from 0 to 1"):
         FaultRates(drop=1.5)
-    with pytest.raises(ValueError, match="time in seconds"):
+    with pytest.raises(ValueError, match="is a number of at least 0"):
         FaultRates(delay=-1)
-    with pytest.raises(ValueError, match="probability"):
+    with pytest.raises(ValueError, match="loss is a number from 0 to 1"):
         UdpFaults(loss=-0.1)
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="is a number of at least 0"):
         UdpFaults(delay=-0.1)
-    with pytest.raises(ValueError, match="probability"):
+    with pytest.raises(ValueError, match="to_bad is a number from 0 to 1"):
         GilbertElliott(to_bad=2)
 
 

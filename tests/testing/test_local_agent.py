@@ -221,7 +221,7 @@ def test_a_scenario_for_each_connection() -> None:
 
     with LocalAgent(scenario=scenarios, **QUIET) as agent:
         assert [run(state(agent.url)) for _ in range(3)] == ["FAILED", "REGED", "REGED"]
-    with pytest.raises(ValueError, match="at least one scenario"):
+    with pytest.raises(ValueError, match="scenario is a Scenario"):
         LocalAgent(scenario=[], **QUIET).start()
 
 
