@@ -39,5 +39,5 @@ def uninterrupted() -> Iterator[None]:
         for number, handler in before.items():
             if signal.getsignal(number) is hold:  # otherwise what was imported has set one of its own
                 signal.signal(number, handler)
-        for number in held:
-            signal.raise_signal(number)
+        for received in held:
+            signal.raise_signal(received)

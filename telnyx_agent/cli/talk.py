@@ -181,7 +181,8 @@ def write_transcript(live: LiveCall, path: Path) -> None:
     """Write the transcript: JSON if the file's name ends with `.json`, else text."""
     manager = live.client.ai_assistant_manager
     text = manager.export_json() + "\n" if path.suffix.lower() == ".json" else manager.export_text()
-    path.write_text(text, encoding="utf-8")
+    # Half of a surrogate pair, as JSON may bring it, has no UTF-8.
+    path.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _check(args: argparse.Namespace) -> None:

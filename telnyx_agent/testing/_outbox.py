@@ -129,7 +129,9 @@ class Outbox:
             self._texts.append(text)
 
     def _frame(self, frame: Mapping[str, Any]) -> None:
-        self.raw(json.dumps({**frame, "voice_sdk_id": self.voice_sdk_id}, ensure_ascii=False, separators=(",", ":")))
+        text = json.dumps({**frame, "voice_sdk_id": self.voice_sdk_id}, ensure_ascii=False, separators=(",", ":"))
+        # A client may have sent half of a surrogate pair, which is repeated to it and has no UTF-8.
+        self.raw(text.encode("utf-8", "replace").decode())
 
     def texts_to_send(self) -> list[str | bytes]:
         """What goes to the client now, in order; each once."""
