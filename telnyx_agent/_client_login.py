@@ -17,6 +17,7 @@ from ._hub import Hub, Link, LinkStatus
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
+from ._runtime.threads import check_may_wait
 from .config import LogLevel, TxServerConfiguration
 from .errors import LocalProtocolError
 
@@ -138,6 +139,7 @@ class ClientLogin(ClientBase):
     def _let_failed_login_go(self) -> None:
         """A login that has failed only closes its socket: whoever tries other credentials need not wait for that."""
         if self._link is not None and self._watch.get().status is LinkStatus.FAILED:
+            check_may_wait("a login")
             self._is_free.wait(_CLOSING_PATIENCE)
 
     def _finished(self) -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from ._runtime.threads import check_may_wait
 from ._runtime.waiting import Deadline
 from .errors import TxTimeoutError
 from .events import Event, EventsDropped
@@ -74,6 +75,7 @@ class EventStream(Iterator[Event]):
                     raise StopIteration
                 if deadline.is_over:
                     raise TxTimeoutError(f"there was no event within {self._timeout:g} s; the stream goes on")
+                check_may_wait("an event stream")
                 self._changed.wait(deadline.next_wait)
 
     def take(self) -> Event | None:

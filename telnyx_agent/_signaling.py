@@ -26,6 +26,7 @@ from ._runtime.frames import BadFrameError, ControlFrame, FrameDecoder
 from ._runtime.inflow import TOGETHER, Inflow
 from ._runtime.outbox import Opcode, Outbox
 from ._runtime.proxies import Proxy, choose_proxy, open_tunnel
+from ._runtime.threads import NoThreadError, SdkThread
 from ._runtime.tls import check_certificate, check_tls_options, tls_context
 from ._runtime.wire import Wire
 from ._signaling_errors import explain
@@ -121,7 +122,7 @@ class SignalingConnection:
         self._pid = os.getpid()
         self._wire: Wire | None = None
         self._ws: Any = websocket.WebSocket()
-        self._reader = threading.Thread(target=self._read, name="telnyx-agent-reader", daemon=True)
+        self._reader = SdkThread(self._read, "telnyx-agent-reader")
         self._outbox = Outbox(ping_interval, _BACKLOG_LIMIT)
         self._decoder = FrameDecoder(max_frame)
         self._inflow: Inflow[str | bytes] = Inflow(post, on_text, _UNDELIVERED_LIMIT)
@@ -138,10 +139,8 @@ class SignalingConnection:
         """Begin to connect. Returns at once; to be called once."""
         try:
             self._reader.start()
-        except RuntimeError as exc:
-            if self._reader.ident is not None:
-                raise
-            # No more threads. Whoever waits for the connection must hear of it like of any other failure.
+        except NoThreadError as exc:
+            # Whoever waits for the connection must hear of it like of any other failure.
             error = SocketConnectionError(f"the connection could not be started: {exc}")
             error.__cause__ = exc
             self._post(self._on_closed, Closed(None, "", error))
@@ -185,7 +184,7 @@ class SignalingConnection:
     # -- the reader ----------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        writer = threading.Thread(target=self._write, name="telnyx-agent-writer", daemon=True)
+        writer = SdkThread(self._write, "telnyx-agent-writer")
         try:
             closed = self._converse(writer)
         except BaseException as exc:  # noqa: BLE001 - whatever it is, it ends the connection, and is reported
@@ -203,7 +202,7 @@ class SignalingConnection:
         except RuntimeError:  # the loop has ended: nobody is there to hear of it
             return
 
-    def _converse(self, writer: threading.Thread) -> Closed:
+    def _converse(self, writer: SdkThread) -> Closed:
         wire = self._new_wire()
         self._connect(wire)
         writer.start()

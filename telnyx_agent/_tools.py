@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._runtime.dispatch import report
+from ._runtime.threads import NoThreadError
 from ._runtime.workers import DaemonPool
 from .errors import ClientConfigurationError, LocalProtocolError, TxError
 
@@ -161,7 +162,12 @@ class ToolRunner:
             asyncio.get_running_loop().call_later(tool.timeout, self._expired, request)
         if self._pool is None:
             self._pool = DaemonPool(AT_ONCE, "telnyx-agent-tool")
-        self._pool.submit(self._run, request)
+        try:
+            self._pool.submit(self._run, request)
+        except NoThreadError as exc:
+            _logger.error("tool %s: not run: %s", tool.name, exc)
+            if self._claim(request):
+                self._send(call, tool.name, _error(f"the tool {tool.name} cannot be run now"))
 
     def call_over(self) -> None:
         """Nobody waits for answers any more (loop thread). Tools that run go on; their results are dropped."""

@@ -120,7 +120,7 @@ class IncomingDriver:
         try:
             await _media.load()
             self._announce(event)
-        except ImportError as exc:
+        except (ImportError, TxError) as exc:
             call_id = event.options.call_id
             error = MediaError(f"the call cannot be taken: {exc}", call_id=call_id)
             self._log.error("call %s: %s", call_id, error)

@@ -99,7 +99,7 @@ class SessionDriver(IncomingDriver, Commands):
             return
         self._on_open_connection(outcomes.OpenConnection())
         # Whoever logs in will call: import the media libraries while the server answers. Nothing waits for it.
-        self._keep(self._loop.create_task(_media.load()))
+        self._keep(self._loop.create_task(_media.preload()))
 
     def place_call(self, options: CallOptions, media: CallMedia) -> None:
         """Create the call and begin to make its offer; the invite goes out when the session is ready."""

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from .._protocol.jsonrpc import decode_frames
+from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
 from .._version import __version__
 from ..errors import ClientConfigurationError, RemoteProtocolError, TxError
 from . import SCHEMA
@@ -98,7 +99,7 @@ class FlightRecorder:
         self._left_out = 0
         self._left_out_ever = 0
         self._callbacks = 0
-        self._thread: threading.Thread | None = None
+        self._thread: SdkThread | None = None
         self._closing = False
         self._ended = False
         self._error: TxError | None = None
@@ -194,6 +195,7 @@ class FlightRecorder:
         if thread is None:
             self._serve()
         elif thread is not threading.current_thread():
+            check_may_wait("to close a recording")
             thread.join(timeout)
         return self._ended
 
@@ -217,12 +219,12 @@ class FlightRecorder:
         """Have a thread serve the queue. Under the lock."""
         if self._thread is not None or self._ended:
             return
-        thread = threading.Thread(target=self._serve, name="telnyx-agent-flight-recorder", daemon=True)
+        thread = SdkThread(self._serve, "telnyx-agent-flight-recorder")
         try:
             thread.start()
-        except RuntimeError as exc:
-            # No more threads, or the interpreter is on its way out; the next line tries again.
-            _log.warning("the recording waits: no thread could be started (%s)", exc)
+        except NoThreadError as exc:
+            # Or the interpreter is on its way out; the next line tries again.
+            _log.warning("the recording waits: %s", exc)
         else:
             self._thread = thread
 

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import threading
 from collections.abc import Callable
 
-__all__ = ["is_loaded", "load"]
+from .._runtime.threads import NoThreadError, SdkThread
+from ..errors import MediaError, TxError
+
+__all__ = ["LOAD_LIMIT", "is_loaded", "load", "preload"]
+
+_log = logging.getLogger("telnyx_agent.media")
 
 _PEER = f"{__name__}.peer"
 _loaded = threading.Event()
@@ -20,7 +26,10 @@ _loaded = threading.Event()
 # Who waits for the one import that is under way; the lock is for the first and the last of them.
 _lock = threading.Lock()
 _waiting: list[Callable[[BaseException | None], None]] = []
-_importer: threading.Thread | None = None
+_importer: SdkThread | None = None
+
+LOAD_LIMIT = 30.0
+"""Seconds that a call waits for the media libraries. They take one; a busy machine has taken ten."""
 
 _FORK_LIMIT = 10.0
 """Seconds that a fork waits, at most, for an import that is under way; it takes one."""
@@ -34,10 +43,13 @@ def is_loaded() -> bool:
 async def load() -> None:
     """Import aiortc and all that a `MediaPeer` needs, on a helper thread, so that the loop goes on meanwhile.
 
-    Returns at once when that was done before. Safe to call any number of times, also at the same time.
+    Returns at once when that was done before. Safe to call any number of times, also at the same time, and again after
+    it has failed.
 
     Raises:
         ImportError: A dependency is missing; the message names it.
+        MediaError: It is not done after `LOAD_LIMIT` seconds; it goes on.
+        NoThreadError: There are no more threads.
     """
     if _loaded.is_set():
         return
@@ -58,13 +70,44 @@ async def load() -> None:
         except RuntimeError:
             pass  # the loop was stopped meanwhile, so nobody waits any more
 
-    global _importer
     with _lock:
         _waiting.append(tell)
-        if len(_waiting) == 1:
-            _importer = threading.Thread(target=_work, name="telnyx-agent-import", daemon=True)
-            _importer.start()
-    await done
+        if _importer is None:
+            _start_import()
+    try:
+        await asyncio.wait_for(done, LOAD_LIMIT)
+    except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+        raise MediaError(
+            f"the media libraries (aiortc, av) were not imported within {LOAD_LIMIT:g} s: is the disk, or the file "
+            "server that they are on, slow? try `python -c 'import aiortc'`"
+        ) from None
+
+
+async def preload() -> None:
+    """`load`, for when a call may come soon. What it fails with, that call fails with."""
+    try:
+        await load()
+    except (ImportError, TxError) as exc:
+        _log.debug("the media libraries could not be imported yet: %s", exc)
+
+
+def _start_import() -> None:
+    """Under the lock."""
+    global _importer
+    _importer = SdkThread(_work, "telnyx-agent-import")
+    try:
+        _importer.start()
+    except NoThreadError as exc:
+        _finish(exc)
+
+
+def _finish(error: BaseException | None) -> None:
+    """Tell everybody who waits; whoever comes next begins anew. Under the lock."""
+    global _importer
+    _importer = None
+    for tell in _waiting:
+        tell(error)
+    _waiting.clear()
 
 
 def _work() -> None:
@@ -79,10 +122,7 @@ def _work() -> None:
     except BaseException as exc:  # noqa: BLE001 - handed to the waiting coroutines, whatever it is
         error = exc
     with _lock:
-        waiting = tuple(_waiting)
-        _waiting.clear()
-    for tell in waiting:
-        tell(error)
+        _finish(error)
 
 
 def _finish_import() -> None:

@@ -13,12 +13,12 @@ import logging
 import re
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
+from .._runtime.threads import NoThreadError, SdkThread
 from .._runtime.tls import tls_context
 from ..config import IceServer
 
@@ -187,7 +187,10 @@ async def resolve(host: str, *, ipv6: bool = False) -> str:
         except RuntimeError:
             pass  # the loop is closed, so nobody waits any more
 
-    threading.Thread(target=work, name="telnyx-agent-resolver", daemon=True).start()
+    try:
+        SdkThread(work, "telnyx-agent-resolver").start()
+    except NoThreadError as exc:
+        raise OSError(str(exc)) from exc
     # IPv4 first: what a relay passes on to is IPv4 as a rule.
     return _reachable(host, sorted(await found, key=lambda address: ":" in address))
 

@@ -19,6 +19,7 @@ from typing import Union
 import numpy as np
 from numpy.typing import NDArray
 
+from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
 from ..audio._resample import Resampler, check_rate
 from ..audio._samples import as_int16, to_float, to_int16
 from ..audio._wavefile import WavReader
@@ -89,8 +90,11 @@ class Playback:
         self._error: MediaError | None = None
         self._wake = threading.Event()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telnyx-agent-playback", daemon=True)
-        self._thread.start()
+        self._thread = SdkThread(self._run, "telnyx-agent-playback", runs_program=True)
+        try:
+            self._thread.start()
+        except NoThreadError as exc:
+            raise MediaError(f"nothing can be played: {exc}") from exc
 
     def __repr__(self) -> str:
         return f"<Playback {self.state.value}, {self.position:.2f} s>"
@@ -137,6 +141,7 @@ class Playback:
             left = 1.0 if deadline is None else min(1.0, deadline - time.monotonic())
             if left <= 0:
                 break
+            check_may_wait("Playback.wait()")
             self._done.wait(left)
         return self._done.is_set()
 

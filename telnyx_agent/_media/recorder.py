@@ -20,6 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
 from ..errors import MediaError
 from .alignment import StereoTimeline
 from .codecs import RATE
@@ -67,8 +68,12 @@ class StereoRecorder:
         self._error: MediaError | None = None
         self._closing = threading.Event()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telnyx-agent-recorder", daemon=True)
-        self._thread.start()
+        self._thread = SdkThread(self._run, "telnyx-agent-recorder", runs_program=True)
+        try:
+            self._thread.start()
+        except NoThreadError as exc:
+            self._file.abandon()
+            raise MediaError(f"nothing can be recorded: {exc}") from exc
 
     @property
     def closed(self) -> bool:
@@ -121,6 +126,8 @@ class StereoRecorder:
         """
         self._closing.set()
         if threading.current_thread() is not self._thread:
+            if self._thread.is_alive():
+                check_may_wait("to close a recording")
             self._thread.join(timeout)
         return self._closed.is_set()
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from .._runtime.proxies import is_loopback
+from .._runtime.threads import NoThreadError, SdkThread
 from .._runtime.tls import tls_context
 from ..tx_config import LOG_LEVELS
 from .report import CallReport, utc_text
@@ -137,7 +138,11 @@ def post_report(
             _log.warning("the call's report could not be uploaded: %s", exc)
             outcome.set_exception(exc)
 
-    threading.Thread(target=work, name="telnyx-agent-report", daemon=True).start()
+    try:
+        SdkThread(work, "telnyx-agent-report").start()
+    except NoThreadError as exc:
+        _log.warning("the call's report could not be uploaded: %s", exc)
+        outcome.set_exception(exc)
     return outcome
 
 

@@ -21,6 +21,8 @@ from typing import Any, Protocol
 import attrs
 
 from ..errors import ClientConfigurationError
+from .loop import LoopThread
+from .threads import NoThreadError, SdkThread, check_may_wait
 from .waiting import Deadline
 
 __all__ = [
@@ -35,6 +37,9 @@ __all__ = [
 
 SLOW_CALLBACK = 0.5
 """Seconds after which a callback is called slow in the log: those behind it are late by as much."""
+
+_TRY_AGAIN_AFTER = 0.5
+"""Seconds until it is tried again to start the callbacks' thread, where there were no more threads."""
 
 _logger = logging.getLogger("telnyx_agent.delegate")
 
@@ -114,11 +119,12 @@ class ThreadDispatcher(Dispatcher):
 
     def __init__(self) -> None:
         super().__init__()
-        self._thread: threading.Thread | None = None
+        self._thread: SdkThread | None = None
         # It wakes a sleeping thread at a tenth of a condition's cost, and a finaliser may put something in while its
         # own thread does. None only wakes the thread.
         self._due: queue.SimpleQueue[_Callback | None] = queue.SimpleQueue()
         self._closing = False
+        self._is_late = False
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         # First put, then look whether there is a thread. One that ends says so first, and then looks whether there is
@@ -141,25 +147,35 @@ class ThreadDispatcher(Dispatcher):
         thread = self._thread
         if thread is None or thread is threading.current_thread():
             return True
+        check_may_wait("Dispatcher.join()")
         deadline = Deadline(timeout)
         while thread.is_alive() and not deadline.is_over:
             thread.join(deadline.next_wait)
         return not thread.is_alive()
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._serve, name="telnyx-agent-delegate", daemon=True)
+        thread = SdkThread(self._serve, "telnyx-agent-delegate", runs_program=True)
         try:
             thread.start()
-        except RuntimeError as exc:
-            # No more threads, or the interpreter is on its way out. The callbacks stay queued; the next `submit` tries
-            # again.
-            _logger.error("callbacks cannot run: no thread could be started (%s)", exc)
+        except NoThreadError as exc:
+            # Or the interpreter is on its way out. The callbacks stay queued; the next `submit` tries again, and the
+            # loop, since there may be no next one.
+            if not self._is_late:
+                self._is_late = True
+                _logger.error("callbacks wait: %s", exc)
+            LoopThread.later(_TRY_AGAIN_AFTER, self._try_again)
         except BaseException:
             # Ctrl-C while `start` waited for the thread, which is there: it must not get a twin.
             self._thread = thread
             raise
         else:
             self._thread = thread
+            self._is_late = False
+
+    def _try_again(self) -> None:
+        with self._state:
+            if self._thread is None and not self._due.empty():
+                self._start()
 
     def _serve(self) -> None:
         due = self._due
@@ -203,7 +219,11 @@ class PumpDispatcher(Dispatcher):
 
         Returns:
             How many callbacks ran.
+
+        Raises:
+            LocalProtocolError: This is a thread of the SDK's own, on which no code of the program runs.
         """
+        check_may_wait("process_events()")
         deadline = Deadline(timeout)
         while not self._turn.acquire(timeout=deadline.next_wait):
             if deadline.is_over:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from ..errors import TxTimeoutError
 from .dispatch import Dispatcher
 from .loop import LoopThread
+from .threads import NoThreadError, call_after, check_may_wait, is_internal
 from .waiting import Deadline
 
 __all__ = ["CALLBACK_GRACE", "CommandFuture"]
@@ -36,6 +36,7 @@ class CommandFuture(Future[T]):
 
     def __init__(self, dispatcher: Dispatcher | None = None, loop: LoopThread | None = None) -> None:
         super().__init__()
+        self._waiters = _Waiters()
         self.set_running_or_notify_cancel()
         self._dispatcher = dispatcher
         self._loop = loop
@@ -58,11 +59,9 @@ class CommandFuture(Future[T]):
             return cls.settled()
         future: CommandFuture[Any] = cls(dispatcher)
         dispatcher.submit(future.settle, "settle")
-        timer = threading.Timer(CALLBACK_GRACE, future.settle)
-        timer.daemon = True
         try:
-            timer.start()
-        except RuntimeError:  # no more threads
+            call_after(CALLBACK_GRACE, future.settle)
+        except NoThreadError:
             future.settle()
         return future
 
@@ -80,6 +79,8 @@ class CommandFuture(Future[T]):
 
         Raises:
             TxTimeoutError: It is not complete after `timeout` seconds; it goes on.
+            LocalProtocolError: This is a thread of the SDK's own, which would wait for itself: in a finaliser or a log
+                handler, say. The command goes on.
             TxError: What the command failed with.
         """
         self._wait_or_raise(timeout)
@@ -90,12 +91,17 @@ class CommandFuture(Future[T]):
 
         Raises:
             TxTimeoutError: It is not complete after `timeout` seconds; it goes on.
+            LocalProtocolError: As with `result`.
         """
         self._wait_or_raise(timeout)
         return super().exception(0)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the command is complete, well or not; False when it is not after `timeout` seconds."""
+        """Block until the command is complete, well or not; False when it is not after `timeout` seconds.
+
+        Raises:
+            LocalProtocolError: As with `result`.
+        """
         if self._dispatcher is not None and self._dispatcher.is_current_thread():
             # The callbacks that the future would wait for wait for this thread: see `settle_after_callbacks`. First the
             # flag, then the look, there in the other order: one of the two sees the other.
@@ -103,10 +109,12 @@ class CommandFuture(Future[T]):
             if self._outcome is not None:
                 self.settle(*self._outcome)
         deadline = Deadline(timeout)
+        if is_internal() and not deadline.is_over and not self.done():
+            check_may_wait("a command's future")
         while not self.done():
-            concurrent.futures.wait((self,), deadline.next_wait)
             if deadline.is_over:
                 break
+            concurrent.futures.wait((self,), deadline.next_wait)
         return self.done()
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
@@ -165,6 +173,15 @@ class CommandFuture(Future[T]):
     def _wait_or_raise(self, timeout: float | None) -> None:
         if not self.wait(timeout):
             raise TxTimeoutError(f"the command is not complete after {timeout:g} s; it goes on")
+
+
+class _Waiters(list[Any]):
+    """Who waits for a future by `concurrent.futures.wait` or `as_completed`, which put something in here."""
+
+    def append(self, waiter: Any) -> None:
+        """Somebody is about to wait."""
+        check_may_wait("concurrent.futures")
+        super().append(waiter)
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
-from .workers import DaemonPool
+from .threads import SdkThread
+from .workers import HANGS_AFTER, DaemonPool
 
 __all__ = ["LoopThread"]
 
@@ -23,6 +24,9 @@ _logger = logging.getLogger("telnyx_agent")
 # What the end of the loop may take: tasks that linger, tasks that are cancelled, generators, blocked worker threads.
 _STEP_LIMIT = 1.0
 _JOIN_LIMIT = 5.0
+
+# Between two looks whether calls hang for which others wait.
+_POOL_LOOK = 0.25
 
 
 class LoopThread:
@@ -42,30 +46,38 @@ class LoopThread:
         self._stopping = False
         self._pid = os.getpid()
         self._lingering: set[asyncio.Task[None]] = set()
-        self._pool = DaemonPool()
+        self._pool = DaemonPool(hangs_after=HANGS_AFTER, on_wait=self._look_at_pool_soon)
+        self._pool_look: asyncio.TimerHandle | None = None
         # Not by the program's event loop policy: what that brings (uvloop, a test double) is not what media was tested
         # on.
         self.loop = asyncio.new_event_loop() if sys.platform == "win32" else asyncio.SelectorEventLoop()
         self.loop.set_default_executor(self._pool)
         self.loop.set_exception_handler(_log_context)
-        self._thread = threading.Thread(target=self._run, name="telnyx-agent-loop", daemon=True)
+        self._thread = SdkThread(self._run, "telnyx-agent-loop")
 
     # -- any thread ----------------------------------------------------------------------------------------------------
 
     @classmethod
     def acquire(cls) -> LoopThread:
-        """The shared loop; starts it for the first user. Each `acquire` needs one `release`."""
+        """The shared loop; starts it for the first user. Each `acquire` needs one `release`.
+
+        Raises:
+            NoThreadError: There are no more threads.
+        """
         with cls._guard:
             shared = cls._shared
             if shared is None:
                 shared = cls()
                 try:
+                    # First: a loop without a worker could not even close a device.
+                    shared._pool.start()
                     shared._thread.start()
                 except BaseException:
                     # No more threads, or the interpreter is on its way out. Or Ctrl-C while `start` waited for the
                     # thread, which is on its way then, and closes the loop when it has come.
                     shared._stop()
                     if shared._thread not in threading.enumerate():
+                        shared._pool.shutdown(wait=False)
                         shared.loop.close()
                     raise
                 cls._shared = shared
@@ -114,6 +126,14 @@ class LoopThread:
                 raise RuntimeError("the loop has ended")
             self.loop.call_soon_threadsafe(_call, fn, args)
 
+    @classmethod
+    def later(cls, seconds: float, fn: Callable[[], object]) -> None:
+        """Call `fn` on the shared loop in `seconds`. Never, where there is no loop or it ends before. Any thread."""
+        with cls._guard:
+            shared = cls._shared
+            if shared is not None and not shared._stopping and shared._pid == os.getpid():
+                shared.loop.call_soon_threadsafe(shared.loop.call_later, seconds, _call, fn, ())
+
     @property
     def is_current(self) -> bool:
         """Whether the calling thread is this loop's."""
@@ -126,6 +146,22 @@ class LoopThread:
         task = self.loop.create_task(work)
         self._lingering.add(task)
         task.add_done_callback(self._lingering.discard)
+
+    def _look_at_pool_soon(self) -> None:
+        """A job waits for a worker (any thread)."""
+        try:
+            self.loop.call_soon_threadsafe(self._arm_pool_look)
+        except RuntimeError:  # the loop has ended, and the pool with it
+            return
+
+    def _arm_pool_look(self) -> None:
+        if self._pool_look is None:
+            self._pool_look = self.loop.call_later(_POOL_LOOK, self._look_at_pool)
+
+    def _look_at_pool(self) -> None:
+        self._pool_look = None
+        if self._pool.relieve():
+            self._arm_pool_look()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from ..errors import TxTimeoutError
+from .threads import check_may_wait
 
 __all__ = ["Deadline", "Watch"]
 
@@ -112,6 +113,7 @@ class Watch(Generic[T]):
 
         Raises:
             TxTimeoutError: No value satisfied `predicate` in time.
+            LocalProtocolError: This is a thread of the SDK's own, and no value satisfies `predicate` yet.
         """
         deadline = Deadline(timeout)
         unseen: deque[T] = deque()
@@ -128,6 +130,7 @@ class Watch(Generic[T]):
                     if not unseen:
                         if deadline.is_over:
                             raise TxTimeoutError(f"{what} did not happen within {timeout:g} s; it may still do so")
+                        check_may_wait("a waiter")
                         self._changed.wait(deadline.next_wait)
         finally:
             with self._changed:

@@ -22,6 +22,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from .threads import NoThreadError, SdkThread
+
 __all__ = ["Wire"]
 
 R = TypeVar("R")
@@ -144,6 +146,41 @@ class Wire:
         assert isinstance(self._sock, ssl.SSLSocket)
         return self._sock.getpeercert(binary_form=True) or b""
 
+    def aside(self, call: Callable[[], R], name: str, *, runs_program: bool = False) -> R:
+        """What a blocking call returns. It runs on a thread of its own, so that this wait ends as every other does.
+
+        Args:
+            call: It is left to itself when the time is up.
+            name: Of the thread.
+            runs_program: Whether it is the program's code.
+
+        Raises:
+            NoThreadError: There are no more threads.
+            BaseException: What `call` raises.
+        """
+        outcome: list[tuple[R | None, BaseException | None]] = []
+        done, signal = socket.socketpair()
+
+        def run() -> None:
+            with signal:  # which closes it, which wakes the waiting thread
+                try:
+                    outcome.append((call(), None))
+                except BaseException as exc:  # noqa: BLE001 - raised again below, on the thread that waits
+                    outcome.append((None, exc))
+
+        with done:
+            try:
+                SdkThread(run, name, runs_program=runs_program).start()
+            except NoThreadError:
+                signal.close()
+                raise
+            while not outcome:
+                self._wait((done,), selectors.EVENT_READ)
+        result, error = outcome[0]
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]
+
     def recv(self, size: int) -> bytes:
         """Receive between one and `size` bytes; none at the end of the stream."""
         assert self._sock is not None
@@ -187,28 +224,9 @@ class Wire:
     def _resolve(self, host: str, port: int) -> Sequence[_Address]:
         with contextlib.suppress(socket.gaierror):  # no literal address: ask the resolver
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        answer: list[Sequence[_Address] | Exception] = []
-        done, signal = socket.socketpair()
-
-        def look_up() -> None:
-            with signal:  # which closes it, which wakes the waiting thread
-                try:
-                    answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-                except Exception as exc:  # noqa: BLE001 - raised again below, on the thread that has asked
-                    answer.append(exc)
-
-        with done:
-            try:
-                threading.Thread(target=look_up, name="telnyx-agent-resolver", daemon=True).start()
-            except RuntimeError:
-                signal.close()
-                raise
-            while not answer:
-                self._wait((done,), selectors.EVENT_READ)
-        found = answer[0]
-        if isinstance(found, Exception):
-            raise found
-        return found
+        return self.aside(
+            functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM), "telnyx-agent-resolver"
+        )
 
     def _retry(self, operation: Callable[[], R], event: int) -> R:
         """Do it as soon as the socket is ready for it."""

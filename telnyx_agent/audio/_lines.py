@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from .._runtime.threads import NoThreadError, SdkThread
 from ..errors import MediaError
 from . import _portaudio
 from ._portaudio import DeviceInfo, Direction
@@ -126,8 +127,12 @@ class Line:
             if self._over.wait(_END_SECONDS):
                 _dispose(opened)
                 return
-            closer = threading.Thread(target=_dispose, args=(opened,), name="telnyx-agent-audio-close", daemon=True)
-            closer.start()
+            closer = SdkThread(_dispose, "telnyx-agent-audio-close", opened)
+            try:
+                closer.start()
+            except NoThreadError as exc:
+                logger.warning("the sound device %s is left behind: %s", self.name, exc)
+                return
             closer.join(_CLOSE_SECONDS)
             if closer.is_alive():
                 logger.warning("the sound device %s does not close, its driver hangs; it is left behind", self.name)

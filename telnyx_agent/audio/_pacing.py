@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from .._runtime.threads import SdkThread
+
 __all__ = ["MAX_BURST", "PERIOD", "Pacer", "Schedule"]
 
 logger = logging.getLogger("telnyx_agent.audio")
@@ -76,7 +78,7 @@ class Pacer:
         self._stopping = False
         self._schedule = Schedule(0.0)
         # A daemon: a program that forgets to hang up can end all the same.
-        self._thread = threading.Thread(target=self._run, name="telnyx-agent-audio", daemon=True)
+        self._thread = SdkThread(self._run, "telnyx-agent-audio")
 
     @property
     def late_ticks(self) -> int:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from .._runtime.threads import SdkThread
 from ..errors import MediaError
 from . import _portaudio
 from ._complaints import Complaints
@@ -63,7 +64,7 @@ class SoundRun:
         self._overflows = self._underflows = 0  # of streams that are closed
         self.stopping = False
         """Whether it has ended or is about to."""
-        self._watcher = threading.Thread(target=self._watch, name="telnyx-agent-audio", daemon=True)
+        self._watcher = SdkThread(self._watch, "telnyx-agent-audio", runs_program=True)
         with _portaudio.lock:
             self._open_first()
             try:

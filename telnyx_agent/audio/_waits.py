@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from .._runtime.threads import check_may_wait
+
 __all__ = ["wait_for"]
 
 _SLICE = 0.25  # on Windows a lock that is waited for without limit cannot be interrupted
@@ -12,6 +14,8 @@ _SLICE = 0.25  # on Windows a lock that is waited for without limit cannot be in
 
 def wait_for(event: threading.Event, timeout: float | None) -> bool:
     """`event.wait(timeout)`, interruptible by Ctrl-C on every platform."""
+    if not event.is_set():
+        check_may_wait("an audio device")
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         remaining = _SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import queue
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
+
+from .._runtime.threads import SdkThread
 
 __all__ = ["LineReader", "RawInput", "raw_stdin"]
 
@@ -55,7 +56,7 @@ class LineReader:
         self._rest = b""
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._at_end = False
-        threading.Thread(target=self._read, name="telnyx-agent-stdin", daemon=True).start()
+        SdkThread(self._read, "telnyx-agent-stdin").start()
 
     @property
     def at_end(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from .._callables import check_function, check_result
+from .._runtime.threads import check_may_wait
 from .._runtime.waiting import Deadline
 from ..assistant import TranscriptCancellable
 from ..errors import ClientConfigurationError, TxTimeoutError
@@ -61,6 +62,7 @@ class FlowSubscription(Iterator[T]):
                     raise StopIteration
                 if deadline.is_over:
                     raise TxTimeoutError(f"there was no value within {self._timeout:g} s")
+                check_may_wait("a flow")
                 self._changed.wait(deadline.next_wait)
             return self._values.popleft()
 

@@ -13,6 +13,8 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from .._runtime.threads import SdkThread
+
 logger = logging.getLogger("telnyx_agent.testing")
 
 __all__ = ["ServerThread"]
@@ -41,7 +43,7 @@ class ServerThread:
         self._wanted = True
         self.loop: asyncio.AbstractEventLoop | None = None
         """While it serves."""
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = SdkThread(self._run, name)
 
     @property
     def is_current(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 from collections.abc import Callable
+
+from .._runtime.threads import SdkThread
 
 logger = logging.getLogger("telnyx_agent.testing")
 
@@ -22,7 +23,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(CAPACITY)
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = SdkThread(self._run, name, runs_program=True)
         self._thread.start()
 
     @property

@@ -83,3 +83,16 @@ def _does_nothing(statement: ast.stmt) -> bool:
     return isinstance(statement, (ast.Pass, ast.Continue)) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )
+
+
+def test_threads_are_started_in_one_place() -> None:
+    """`_runtime/threads` marks them and says in words that there are no more; nothing else makes one."""
+    found = [
+        f"{module.path.relative_to(ROOT)}:{node.lineno}"
+        for module in modules()
+        if module.short_name != "_runtime/threads"
+        for node in ast.walk(module.tree)
+        if isinstance(node, (ast.Attribute, ast.Name))
+        and ast.unparse(node) in ("threading.Thread", "threading.Timer", "Thread", "_thread.start_new_thread")
+    ]
+    assert not found, f"use SdkThread or call_after: {found}"

@@ -9,6 +9,8 @@ import weakref
 
 import pytest
 
+from telnyx_agent import TxError
+from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent._runtime.workers import DaemonPool
 
 from .conftest import RunProgram
@@ -119,3 +121,52 @@ def test_join_is_bounded() -> None:
     assert time.monotonic() - begin < 1.0
     gate.set()
     assert pool.join(5)
+
+
+def test_workers_that_hang_are_replaced() -> None:
+    """Calls that hang for ever keep their threads, not the places of others."""
+    waits: list[bool] = []
+    pool = DaemonPool(max_workers=2, hangs_after=0.05, on_wait=lambda: waits.append(True))
+    gate = threading.Event()
+    hung = [pool.submit(gate.wait) for _ in range(2)]
+    late = pool.submit(int)
+    assert waits == [True]
+    deadline = time.monotonic() + 5
+    while pool.relieve() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert late.result(5) == 0
+    gate.set()
+    assert all(job.result(5) for job in hung)
+    pool.shutdown()
+
+
+def test_a_job_fails_when_all_workers_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No job waits without end; the error says what is the matter."""
+    monkeypatch.setattr("telnyx_agent._runtime.workers.MOST_WORKERS", 2)
+    pool = DaemonPool(max_workers=2, hangs_after=0.05)
+    gate = threading.Event()
+    for _ in range(2):
+        pool.submit(gate.wait)
+    late = pool.submit(int)
+    deadline = time.monotonic() + 5
+    while pool.relieve() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(TxError, match="2 calls into devices, files or the resolver hang"):
+        late.result(0)
+    gate.set()
+    pool.shutdown()
+
+
+def test_the_loop_replaces_workers_that_hang(loop: LoopThread) -> None:
+    """More calls that hang than there are workers: what comes behind them runs."""
+    gate = threading.Event()
+    ran = threading.Event()
+
+    def submit() -> None:
+        for _ in range(32):
+            loop.loop.run_in_executor(None, gate.wait)
+        loop.loop.run_in_executor(None, ran.set)
+
+    loop.post(submit)
+    assert ran.wait(10)
+    gate.set()
