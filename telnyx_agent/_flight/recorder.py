@@ -99,7 +99,7 @@ class FlightRecorder:
         self._left_out = 0
         self._left_out_ever = 0
         self._callbacks = 0
-        self._thread: SdkThread | None = None
+        self._thread: threading.Thread | None = None
         self._closing = False
         self._ended = False
         self._error: TxError | None = None

@@ -132,7 +132,7 @@ def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypat
     connect = websocket.WebSocket.connect
 
     def collecting(*args: Any, **kwargs: Any) -> None:
-        connect(*args, **kwargs)
+        connect(*args, **kwargs)  # type: ignore[no-untyped-call]
         if where == "reader":
             gc.collect()
 
