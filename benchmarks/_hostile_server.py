@@ -79,7 +79,7 @@ class HostileServer:
         return self._sent
 
     def wait(self, timeout: float) -> bool:
-        """Wait until everything was sent; False if it was not."""
+        """Wait until everything was sent, and the client has answered a ping behind it; False if it has not."""
         assert self._attack is not None
         self._attack.join(timeout)
         return not self._attack.is_alive()
@@ -146,6 +146,7 @@ class HostileServer:
                     self._sent += len(chunk)
                     if family.interval and self._is_stopped.wait(family.interval):
                         return
+                link.ping()
 
     def _send_datagrams(self, datagrams: Iterator[bytes], offer: str) -> None:
         places = [(host, int(port)) for host, port in _CANDIDATE.findall(offer)]
@@ -170,17 +171,30 @@ class _Link:
         self._numbers = itertools.count(900_000)
         self._sending = threading.Lock()
         self._buffer = b""
+        self._heard = threading.Event()
         self.thread = threading.Thread(target=self._serve, name="hostile-link", daemon=True)
 
     def send(self, data: bytes) -> None:
         with self._sending:
             self._sock.sendall(data)
 
+    def ping(self) -> None:
+        """Have the client show that it has worked through what was sent; blocks until then, or until the end."""
+        self._heard.clear()
+        self._say("telnyx_rtc.ping")
+        self._heard.wait()
+
     def cut(self) -> None:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def _serve(self) -> None:
+        try:
+            self._converse()
+        finally:
+            self._heard.set()
+
+    def _converse(self) -> None:
         with contextlib.suppress(OSError, EOFError), self._sock:
             self._upgrade()
             while True:
@@ -239,6 +253,8 @@ class _Link:
         method = frame.get("method")
         if method is None or "id" not in frame:
             return
+        if method == "telnyx_rtc.ping":
+            self._heard.set()
         if method in ("login", "anonymous_login"):
             if self._owner.family.login != "late":
                 self._reply(frame, message="logged in")

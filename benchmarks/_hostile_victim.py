@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import attrs
 
 from telnyx_agent import Call, CallState, TxClient, TxClientDelegate, TxError, TxServerConfiguration
 from telnyx_agent._runtime.loop import LoopThread
@@ -32,51 +36,69 @@ _PATIENCE = 30.0
 """Seconds after which something counts as hanging."""
 
 
+@attrs.frozen
+class Moment:
+    """What the loop's thread has had so far, in seconds: by the clock, of work, and of waiting for a processor."""
+
+    clock: float
+    work: float
+    waited: float
+
+
 class Heartbeat:
-    """Notes the longest time in which the SDK's loop did nothing else: by the clock, and of the loop's own work."""
+    """Notes the longest time in which the SDK's loop did not come round, and why: it worked, or had no processor.
+
+    What is left of a pause besides the two was spent in waiting for Python's lock: for other threads of the program.
+    """
 
     def __init__(self, loop: LoopThread) -> None:
         self._loop = loop
-        self._last = (0.0, 0.0)
+        self._last = Moment(0.0, 0.0, 0.0)
         self._timer: Any = None
-        self.pause = self.work = 0.0
-        self.beats = 0
+        self._schedule: int | None = None
+        self.pause = self.waited = self.work = 0.0
+        """Of the longest pause, that without the wait for a processor being the longest: in all, and of it the wait. And
+        the most work at a stretch. Seconds."""
         loop.post(self._begin)
 
-    def _begin(self) -> None:
-        self._last = (time.perf_counter(), time.thread_time())
-        self._beat()
+    def _now(self) -> Moment:
+        # Nanoseconds on a processor and of waiting for one; only Linux tells.
+        waited = 0 if self._schedule is None else int(os.pread(self._schedule, 100, 0).split()[1])
+        return Moment(time.perf_counter(), time.thread_time(), waited / 1e9)
 
-    def _beat(self) -> None:
-        now = (time.perf_counter(), time.thread_time())
-        self.pause = max(self.pause, now[0] - self._last[0] - _BEAT)
-        self.work = max(self.work, now[1] - self._last[1])
-        self.beats += 1
-        self._last = now
+    def _begin(self) -> None:
+        file = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        self._schedule = os.open(file, os.O_RDONLY) if file.exists() else None
+        self._last = self._now()
         self._timer = self._loop.loop.call_later(_BEAT, self._beat)
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until the loop has come round; False if it has not."""
-        done = threading.Event()
-        self._loop.post(done.set)
-        return done.wait(timeout)
+    def _beat(self) -> None:
+        self._note()
+        self._timer = self._loop.loop.call_later(_BEAT, self._beat)
+
+    def _note(self) -> None:
+        now, last = self._now(), self._last
+        self._last = now
+        pause, waited = now.clock - last.clock - _BEAT, now.waited - last.waited
+        if pause - waited > self.pause - self.waited:
+            self.pause, self.waited = pause, waited
+        self.work = max(self.work, now.work - last.work)
 
     def stop(self, timeout: float) -> bool:
         """End it, and have the last pause counted as well; False if the loop does not answer."""
         done = threading.Event()
 
         def end() -> None:
-            now = (time.perf_counter(), time.thread_time())
-            self.pause = max(self.pause, now[0] - self._last[0] - _BEAT)
-            self.work = max(self.work, now[1] - self._last[1])
-            if self._timer is not None:
-                self._timer.cancel()
+            self._note()
+            self._timer.cancel()
+            if self._schedule is not None:
+                os.close(self._schedule)
             done.set()
 
         self._loop.post(end)
         if done.wait(timeout):
             return True
-        self.pause = max(self.pause, time.perf_counter() - self._last[0])
+        self.pause = max(self.pause, time.perf_counter() - self._last.clock)
         return False
 
 
@@ -196,7 +218,8 @@ class Victim:
         stats = self._honest_call._bridge.playout.stats()
         return {
             "received": stats.packets_received,
-            "lost": stats.packets_lost + stats.packets_late + stats.packets_discarded,
+            "lost": stats.packets_lost + stats.packets_discarded,
+            "late": stats.packets_late,
             "made_up": stats.concealed_samples // _FRAME,
         }
 
@@ -222,6 +245,7 @@ class Victim:
             wrong = "the login has no outcome"
         return {
             "pause": self._heart.pause,
+            "waited": self._heart.waited,
             "work": self._heart.work,
             "answers": answers,
             **{name: after[name] - self._before[name] for name in after},

@@ -191,7 +191,12 @@ class StackWorld:
         self._agents: dict[str, Any] = {}
         self._futures: list[tuple[str, Any]] = []
         self.delegate = _Delegate()
-        self.client = TxClient(self.delegate, audio=SilentDevice(), callbacks="pump")
+        if self.sessions > 1 and self._dice.random() < 0.3:
+            self.client.delegate = self.delegate  # one client may log in again
+        else:
+            self.client = TxClient(self.delegate, audio=SilentDevice(), callbacks="pump")
+        # Streams that nobody reads.
+        self._streams = [self.client.events(maxsize=100) for _ in range(self._dice.choice((0, 0, 1)))]
         if self._dice.random() < 0.4:
             config = TxConfig(sip_user="alice", password="secret")
             login = self.client.connect(config, server_configuration=_CONFIGURATION)
@@ -409,7 +414,6 @@ class StackWorld:
             assert call.state.is_terminal, f"a call without an end: {call.state}"
             assert self.delegate.ends[call.call_id] == 1, f"a call with {self.delegate.ends[call.call_id]} ends"
         self._check_quiet()
-        self.client = None  # type: ignore[assignment]
 
     @property
     def slowest(self) -> float:
