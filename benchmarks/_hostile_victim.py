@@ -57,8 +57,8 @@ class Heartbeat:
         self._timer: Any = None
         self._schedule: int | None = None
         self.pause = self.waited = self.work = 0.0
-        """Of the longest pause, that without the wait for a processor being the longest: in all, and of it the wait. And
-        the most work at a stretch. Seconds."""
+        """Seconds: the longest pause, counted without the wait for a processor; of it that wait; and the most work at
+        a stretch."""
         loop.post(self._begin)
 
     def _now(self) -> Moment:
@@ -126,7 +126,7 @@ class Listener(TxClientDelegate):
         if self._kind == "answering":
             call.answer(audio=NullAudio())
 
-    def _take(self, *event: object) -> None:
+    def _take(self, *event: Any, **more: Any) -> None:
         if self._kind == "slow":
             self._is_released.wait(0.005)
         elif self._kind == "blocked":

@@ -125,6 +125,7 @@ class StackWorld:
         self._sdp = [data.decode("utf-8", "replace") for data in corpus("sdp")]
         self._stack = ExitStack()
         self._connections: list[MemoryConnection] = []
+        self.client: TxClient
         self._errors = _Errors()
         self.loop = StackLoop()
         self._memory = 0
