@@ -7,6 +7,7 @@ import ssl
 
 import websocket
 
+from ._runtime.mends import LOGIN_PAGE, certificate_problem, is_login_page
 from .errors import NetworkError, ServerError, SocketConnectionError, TxError
 
 __all__ = ["explain"]
@@ -42,6 +43,8 @@ def explain(exc: BaseException, host: str, port: int, timeout: float | None) -> 
     if template is None:
         error = SocketConnectionError(f"an unexpected {type(exc).__name__} ended the connection; please report it")
     else:
+        if isinstance(exc, websocket.WebSocketBadStatusException) and is_login_page(exc.status_code):
+            template = "{where} answered with HTTP status {what}: " + LOGIN_PAGE
         text = template.format(host=host, where=f"{host}:{port}", what=what, timeout=timeout)
         if isinstance(exc, websocket.WebSocketBadStatusException):
             # The way there works and somebody answered: no network failure (api_parity a-18).
@@ -61,7 +64,7 @@ def _detail(exc: BaseException) -> str:
     if isinstance(exc, websocket.WebSocketBadStatusException):
         return str(exc.status_code)
     if isinstance(exc, ssl.SSLCertVerificationError):
-        return exc.verify_message
+        return certificate_problem(exc)
     if isinstance(exc, ssl.SSLError) and exc.reason:
         return exc.reason
     if isinstance(exc, OSError) and exc.strerror:

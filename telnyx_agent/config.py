@@ -110,6 +110,9 @@ class IceServer:
                 raise ClientConfigurationError(
                     f"{url!r} is not an ICE server URL; expected 'stun:host:port' or 'turn:host:port?transport=udp|tcp'"
                 )
+            port = str(url).partition("?")[0].rpartition(":")[2]
+            if port.isdecimal() and not 0 < int(port[:9]) <= 65535:
+                raise ClientConfigurationError(f"{url!r} has no usable port; ports are from 1 to 65535")
 
 
 def _to_ice_servers(
@@ -250,7 +253,10 @@ class TxServerConfiguration:
             raise ClientConfigurationError("port goes with host; with signaling_server write the port into the URL")
         if not re.fullmatch(r"[a-z0-9-]+", self.region):
             raise ClientConfigurationError(f"{self.region!r} is not a region; use one of telnyx_agent.Region")
-        parts = urlsplit(self.socket_url)
+        try:
+            parts = urlsplit(self.socket_url)
+        except ValueError as exc:  # brackets that do not match
+            raise ClientConfigurationError(f"{_shown(self.socket_url)} is not a WebSocket URL: {exc}") from exc
         if parts.scheme not in ("wss", "ws") or not parts.hostname:
             raise ClientConfigurationError(
                 f"{_shown(self.socket_url)} is not a WebSocket URL; expected 'wss://host[:port][/path]'"

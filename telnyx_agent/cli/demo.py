@@ -36,6 +36,8 @@ USERS_PATIENCE = 6.0
 SCRIPTS_PATIENCE = 3.0
 """The same where nobody sits at a terminal, as in CI on a machine with a sound card."""
 
+_FILES = ("conversation.wav", "transcript.txt", "transcript.json")
+
 _DEAF = "the agent speaks, and hears that you speak, but not what you say"
 
 _DESCRIPTION = """\
@@ -135,7 +137,7 @@ def _converse(
             console.status, "nothing was heard from the microphone; the demo speaks for you (as with --headless)"
         ),
     )
-    recording, text, data = (folder / name for name in ("conversation.wav", "transcript.txt", "transcript.json"))
+    recording, text, data = (folder / name for name in _FILES)
     target = Target("assistant-demo", server=agent.configuration, log_level=args.log_level)
     live = LiveCall(target, prompter, TextReporter(console), record=recording)
     files = ((recording, "stereo: left you, right the agent"), (text, "what was said"), (data, "the same for programs"))
@@ -212,4 +214,9 @@ def _made(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"cannot make the folder {folder}: {error.strerror}", ExitCode.USAGE) from error
+    try:
+        for name in _FILES:
+            options.output_file(str(folder / name))
+    except argparse.ArgumentTypeError as error:
+        raise CommandError(f"{error}; choose another folder with --output", ExitCode.USAGE) from error
     return folder

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .._checks import checked_headers
 from ..errors import MediaError
 from . import options
 from .console import Console
@@ -193,6 +194,9 @@ def _check(args: argparse.Namespace) -> None:
     devices = args.input_device is not None or args.output_device is not None
     if args.text_only + files + devices > 1:
         raise CommandError("choose one: --text-only, WAV files, or sound devices", ExitCode.USAGE)
+    checked_headers(dict(args.headers))
+    names = ("input_wav", "output_wav", "record", "record_session", "transcript")
+    options.distinct({f"--{name.replace('_', '-')}": getattr(args, name) for name in names})
     if args.lead_in is not None and args.input_wav is None:
         raise CommandError("--lead-in goes with --input-wav", ExitCode.USAGE)
 

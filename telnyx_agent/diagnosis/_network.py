@@ -8,13 +8,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from .._runtime.mends import certificate_problem
 from .._runtime.tls import tls_context
 from .._runtime.workers import DaemonPool
 from .._signaling import Closed, SignalingConnection
@@ -26,6 +27,7 @@ from ._results import CheckResult, Verdict, verdict_of
 __all__ = ["NetworkReport", "run_network_check"]
 
 _FIREWALL = "a firewall may be in the way"
+_DNS_MEND = "connect this machine to the network, or correct the DNS server in the network's settings"
 _RESEND_AFTER = 0.5
 
 
@@ -111,9 +113,32 @@ def run_network_check(configuration: TxServerConfiguration | None = None, *, tim
     started = [(name, target, needed, pool.submit(_timed, check, timeout)) for name, target, needed, check in tries]
     wait([future for _, _, _, future in started], timeout + 0.5)
     pool.shutdown(wait=False, cancel_futures=True)
-    return NetworkReport(
-        tuple(_result(name, target, needed, future, timeout) for name, target, needed, future in started)
-    )
+    results = [_result(name, target, needed, future, timeout) for name, target, needed, future in started]
+    hosts = {target.text: target.host for target in targets} | {f"{host}:{port}": host}
+    return NetworkReport(_without_consequences(results, hosts))
+
+
+def _without_consequences(results: list[CheckResult], hosts: Mapping[str, str]) -> tuple[CheckResult, ...]:
+    """Each cause once: nothing else is said about a host whose name could not be looked up.
+
+    Args:
+        results: All.
+        hosts: The host of each target with a port.
+    """
+    signaling = next(result for result in results if result.name in ("ws", "wss"))
+    failed = [result for result in results if result.name == "dns" and not result.ok]
+    if signaling.ok:
+        # A proxy looks the name up: this machine need not be able to.
+        failed = [result for result in failed if result.target != hosts[signaling.target]]
+    unknown = {result.target for result in failed}
+    kept = [
+        result
+        for result in results
+        if (result.ok or result in failed if result.name == "dns" else hosts[result.target] not in unknown)
+    ]
+    if failed and not any(result.ok for result in results):
+        return (attrs.evolve(failed[0], detail=f"no name can be looked up: {failed[0].detail}", is_required=True),)
+    return tuple(kept)
 
 
 def _result(
@@ -121,7 +146,10 @@ def _result(
 ) -> CheckResult:
     if not future.done():
         # getaddrinfo cannot be interrupted; its thread is left behind and ends when the system gives up.
-        return CheckResult(name, target, False, timeout, f"no answer within {timeout:g} s", is_required)
+        detail = f"no answer within {timeout:g} s"
+        if name == "dns":
+            detail = f"the DNS server gives no answer; {_DNS_MEND}"
+        return CheckResult(name, target, False, timeout, detail, is_required)
     ok, seconds, detail = future.result()
     return CheckResult(name, target, ok, seconds, detail, is_required)
 
@@ -135,7 +163,7 @@ def _timed(check: Callable[[float], str], timeout: float) -> tuple[bool, float, 
     except TimeoutError:
         detail, ok = f"no answer within {timeout:g} s; {_FIREWALL}", False
     except ssl.SSLCertVerificationError as exc:
-        detail, ok = f"the certificate is not accepted: {exc.verify_message}; something may listen in", False
+        detail, ok = f"the certificate is not accepted: {certificate_problem(exc)}", False
     except OSError as exc:
         detail, ok = f"{exc.strerror or exc}; {_FIREWALL}", False
     return ok, time.monotonic() - begin, detail
@@ -162,7 +190,7 @@ def _look_up(host: str, deadline: float) -> str:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as exc:
-        raise _Failure(f"the name cannot be looked up ({exc.strerror}); is this machine online?") from exc
+        raise _Failure(f"the name cannot be looked up ({exc.strerror}); {_DNS_MEND}") from exc
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     return ", ".join(addresses[:3])
 

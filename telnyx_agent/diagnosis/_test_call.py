@@ -12,13 +12,22 @@ from ..errors import CallError, ClientConfigurationError, FailureReason, TxTimeo
 from ._results import Verdict
 
 if TYPE_CHECKING:
+    from .._protocol.states import CallTerminationReason
     from ..audio import AudioDevice
+    from ..call import Call
     from ..client import TxClient
 
 __all__ = ["PreCallDiagnosis", "run_pre_call_diagnosis"]
 
 _NO_METRICS = "the call was answered, but no audio could be measured"
+_NO_AUDIO = (
+    "the call was answered, but no audio path to the other side could be found; a firewall may block UDP: let it "
+    "pass, or use a TURN server over TCP or TLS (webrtc_ice_servers, --ice-server turns:...)"
+)
 _SETUP_LIMIT = 30.0
+_MEDIA_LIMIT = 30.0
+"""Seconds after the answer in which a call whose media find no path has ended by itself, with the reason (17 s measured
+with UDP dropped)."""
 _INTERVAL = 0.25
 _GOOD_ENOUGH = frozenset({CallQuality.EXCELLENT, CallQuality.GOOD, CallQuality.FAIR})
 
@@ -94,16 +103,28 @@ def run_pre_call_diagnosis(
     call = client.new_call(destination_number=destination_number, audio=device, quality_interval=_INTERVAL)
     try:
         call.wait_until_active(_SETUP_LIMIT)
-        try:
-            call.wait_until_ended(duration)
-        except TxTimeoutError:
-            pass  # as it should be: the time is up, and the call is still there
+        reason = _ended(call, duration)
+        if reason is None and call.media_setup_time is None:
+            # Audio does not flow yet. Why is known when every way to the other side has been tried.
+            reason = _ended(call, max(0.0, _MEDIA_LIMIT - duration))
+            if reason is None and call.media_setup_time is None:
+                raise CallError(_NO_AUDIO, code=44002, call_id=str(call.call_id))
         report = call.report
     finally:
         call.hangup()
     if report.mos is None:
+        if reason is not None and reason.error is not None:
+            raise reason.error
         raise CallError(_NO_METRICS, code=44002, call_id=report.call_id).because(FailureReason.NO_METRICS_COLLECTED)
     return _diagnosis(report)
+
+
+def _ended(call: Call, timeout: float) -> CallTerminationReason | None:
+    """Why the call ended within this time; None if it is still there, as it should be."""
+    try:
+        return call.wait_until_ended(timeout)
+    except TxTimeoutError:
+        return None
 
 
 def _diagnosis(report: CallReport) -> PreCallDiagnosis:

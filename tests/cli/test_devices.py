@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from telnyx_agent.testing import LocalAgent
 from tests.cli.command import Command
 from tests.support.pulse import NO_DEVICE, OUTPUT_ONLY, PulseServer
 
@@ -71,3 +72,18 @@ def test_a_call_without_a_sound_card_names_the_ways_out(tmp_path: Path) -> None:
         assert command.wait() == 2
     assert "--text-only" in command.err.text
     assert "--input-wav" in command.err.text
+
+
+@pytest.mark.sound
+@pytest.mark.parametrize("option", ["--input-device", "--output-device"])
+def test_a_device_that_does_not_exist_is_refused_before_the_call(
+    pulse: PulseServer, tmp_path: Path, option: str
+) -> None:
+    """Nobody is called; the devices that there are are listed."""
+    with LocalAgent(media=False, voice="silent", ears="deaf") as agent:
+        with Command(
+            "talk", "a", "--server", agent.url, option, "nosuch", cwd=tmp_path, environment=pulse.variables()
+        ) as command:
+            assert command.wait() == 2
+        assert agent.frames == ()
+    assert "nosuch" in command.err.text

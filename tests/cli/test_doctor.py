@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from telnyx_agent.testing import LocalAgent, Scenario
+from telnyx_agent.testing import FaultProxy, LocalAgent, Scenario, UdpFaults
 from tests.cli.command import Command
-from tests.support.pulse import NO_DEVICE, PulseServer
+from tests.support.pulse import NO_DEVICE, OUTPUT_ONLY, PulseServer
 
 
 @pytest.fixture
@@ -127,3 +127,29 @@ def test_a_machine_without_a_microphone(agent: LocalAgent, tmp_path: Path) -> No
         with Command("doctor", *arguments, cwd=tmp_path, environment=pulse.variables(NO_DEVICE)) as command:
             assert command.wait(60) == 1, command.err.text
     assert json.loads(command.out.text)["microphone"]["verdict"] == "blocked"
+
+
+@pytest.mark.slow
+def test_udp_that_is_dropped_is_named_as_the_cause(agent: LocalAgent, tmp_path: Path) -> None:
+    """The call stays until its media have given up, and the line says what is in the way and what helps."""
+    with FaultProxy(agent, udp=UdpFaults(blackout=True)) as proxy:
+        arguments = ["--server", proxy.url, "--no-microphone", "--call", "assistant-1", "--duration", "2"]
+        with Command("doctor", *arguments, cwd=tmp_path) as command:
+            assert command.wait(60) == 1, command.err.text
+    line = next(line for line in command.out.lines if line.startswith("test call:"))
+    assert "firewall" in line
+    assert "UDP" in line
+    assert "TURN" in line
+    print(f"{command.seconds:.1f} s: {line}")
+
+
+@pytest.mark.sound
+def test_a_machine_with_a_loudspeaker_only(agent: LocalAgent, tmp_path: Path) -> None:
+    """There is no microphone; it is not switched off."""
+    with PulseServer.running() as pulse:
+        arguments = ["--server", agent.url, "--json"]
+        with Command("doctor", *arguments, cwd=tmp_path, environment=pulse.variables(OUTPUT_ONLY)) as command:
+            assert command.wait(60) == 1, command.err.text
+    microphone = json.loads(command.out.text)["microphone"]
+    assert microphone["verdict"] == "blocked"
+    assert "there is no microphone" in microphone["detail"]

@@ -27,7 +27,7 @@ from telnyx_agent.diagnosis import (
 from telnyx_agent.testing import LocalAgent, Scenario
 from tests.client.duplex import BLOCK, Duplex
 from tests.client.test_turn_latency import words
-from tests.support.bad_servers import _self_signed
+from tests.support.bad_servers import _self_signed, answering_server, self_signed_server
 from tests.support.requirements import require, which
 
 USER, PASSWORD = "testuser", "correct-horse"
@@ -77,9 +77,71 @@ def test_a_name_that_does_not_exist_is_said_to_be_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     report = run_network_check(TxServerConfiguration("wss://nowhere.invalid", ()), timeout=3.0)
     assert report.verdict is Verdict.BLOCKED
-    results = by_name(report)
-    assert "cannot be looked up" in results["dns"].detail
-    assert not results["wss"].ok
+    (result,) = report.results
+    assert result.name == "dns"
+    assert "cannot be looked up" in result.detail
+
+
+@pytest.mark.parametrize("never", [False, True])
+def test_a_machine_without_dns_is_told_once(monkeypatch: pytest.MonkeyPatch, never: bool) -> None:
+    """One cause, one mend; not a line for each server, and nothing about firewalls. Also where nobody ever answers."""
+    go_on = threading.Event()
+
+    def unknown(*args: object, **kwargs: object) -> None:
+        if never:
+            go_on.wait(20)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    try:
+        report = run_network_check(timeout=0.5)
+    finally:
+        go_on.set()
+        # Those that were given up still look up; with the real resolver they would leave this machine.
+        for thread in threading.enumerate():
+            if thread.name.startswith("telnyx-agent"):
+                thread.join(5)
+    assert report.verdict is Verdict.BLOCKED
+    (result,) = report.results
+    assert result.name == "dns"
+    assert "DNS server" in result.detail
+    assert "firewall" not in str(report)
+
+
+def test_a_name_that_is_not_known_is_the_only_thing_said_about_its_server(
+    agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other servers are checked as ever."""
+    real = socket.getaddrinfo
+
+    def some(host: str, *args: object, **kwargs: object) -> object:
+        if host == "turn.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", some)
+    servers = (IceServer(["turn:turn.invalid?transport=tcp", "stun:turn.invalid"]),)
+    report = run_network_check(TxServerConfiguration(agent.url, servers), timeout=3.0)
+    assert [(result.name, result.ok) for result in report.results] == [("dns", True), ("dns", False), ("ws", True)]
+    assert report.verdict is Verdict.DEGRADED
+
+
+def test_tls_that_somebody_looks_into_names_the_mend(tmp_path: Path) -> None:
+    """A certificate of a CA that nobody here knows, as companies' proxies and virus scanners show it."""
+    with self_signed_server(tmp_path) as port:
+        report = run_network_check(TxServerConfiguration(f"wss://127.0.0.1:{port}", ()))
+    detail = by_name(report)["wss"].detail
+    assert "ca_file" in detail
+    assert "SSL_CERT_FILE" in detail
+
+
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect", "511 Network Authentication Required"])
+def test_a_network_with_a_login_page_names_the_mend(status: str) -> None:
+    """Hotels and trains answer every request themselves until somebody has logged in. They are not followed."""
+    answer = f"HTTP/1.1 {status}\r\nLocation: http://127.0.0.1:1/login\r\nContent-Length: 0\r\n\r\n".encode()
+    with answering_server(answer) as (port, _):
+        report = run_network_check(TxServerConfiguration(f"ws://127.0.0.1:{port}", ()))
+    assert "open a browser" in by_name(report)["ws"].detail
 
 
 def test_a_server_that_says_nothing_costs_the_time_out_and_no_more() -> None:
@@ -379,6 +441,7 @@ def test_a_test_call_that_nobody_answers_raises() -> None:
             client.run_pre_call_diagnosis(duration=1.0)
 
 
+@pytest.mark.slow
 def test_a_test_call_without_audio_raises(agent: LocalAgent, client: TxClient) -> None:
     """The call is answered, but there is nothing to measure. iOS: `noMetricsCollected`."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
