@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from telnyx_agent import Call, TranscriptionItem, TxClient, TxClientDelegate, TxServerConfiguration
-from telnyx_agent._runtime.inflow import TOGETHER, Inflow
+from telnyx_agent._runtime.backpressure import TOGETHER, Backpressure, Inflow
 from telnyx_agent.audio import NullAudio
 
 from ._child import Child
@@ -95,12 +95,11 @@ def without_socket(client: TxClient, response: str, deltas: int) -> Callable[[],
     texts = [opening_frame(response), *(delta_frame(response, number) for number in range(deltas))]
     session = client._link
     assert session is not None
-    inflow: Inflow[str] = Inflow(session.loop.post, session.driver.text_received, 1 << 30)
+    inflow: Inflow[str] = Inflow(session.loop.post, session.driver.message_received, Backpressure(1 << 30))
 
     def send() -> None:
         for begin in range(0, len(texts), TOGETHER):
-            some = texts[begin : begin + TOGETHER]
-            inflow.deliver(some, sum(map(len, some)))
+            inflow.deliver(texts[begin : begin + TOGETHER])
 
     return send
 

@@ -6,6 +6,7 @@ import functools
 import inspect
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,59 @@ if TYPE_CHECKING:
     from ._event_stream import EventStream
     from ._flight import FlightSlot
     from ._flight.recorder import FlightRecorder
+    from ._protocol.transcription import TranscriptionItem
     from ._runtime.dispatch import Dispatcher
 
-__all__ = ["Audience", "check_delegate"]
+__all__ = ["MOST_SNAPSHOT_ITEMS", "Audience", "Snapshot", "Snapshots", "check_delegate"]
+
+MOST_SNAPSHOT_ITEMS = 131_072
+"""Items of all snapshots of the transcript that wait for the program, at eight bytes each; beyond them the newest
+snapshot is replaced. A program that is quick, or has a transcript of an ordinary length, sees every single change."""
 
 Tap = Callable[[str, tuple[Any, ...]], None]
+
+
+class Snapshots:
+    """Snapshots of the transcript that wait for the program. Made on the loop, opened where the callbacks run."""
+
+    def __init__(self) -> None:
+        # Between these two: a snapshot that is being opened must not become a newer one unseen.
+        self._lock = threading.Lock()
+        self._waiting: deque[Snapshot] = deque()
+        self._count = 0
+
+    def add(self, items: tuple[TranscriptionItem, ...]) -> Snapshot | None:
+        """A snapshot, which somebody has to open; None if one that waits already brings these items."""
+        with self._lock:
+            self._count += len(items)
+            if self._waiting and self._count > MOST_SNAPSHOT_ITEMS:
+                newest = self._waiting[-1]
+                self._count -= len(newest._items)
+                newest._items = items
+                return None
+            snapshot = Snapshot(self, items)
+            self._waiting.append(snapshot)
+            return snapshot
+
+
+class Snapshot:
+    """The transcript for callbacks that wait. It may become a newer one until the first of them opens it."""
+
+    __slots__ = ("_items", "_owner")
+
+    def __init__(self, owner: Snapshots, items: tuple[TranscriptionItem, ...]) -> None:
+        self._owner = owner
+        self._items = items
+
+    def open(self) -> tuple[TranscriptionItem, ...]:
+        """The items. From here on they stay as they are."""
+        owner = self._owner
+        with owner._lock:
+            # Callbacks run in the order of their snapshots; further ones of the same snapshot find it opened.
+            if owner._waiting and owner._waiting[0] is self:
+                owner._waiting.popleft()
+                owner._count -= len(self._items)
+            return self._items
 
 
 class Audience:
@@ -40,7 +89,7 @@ class Audience:
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
         if self._streams:
-            self.stream(name, *args)
+            self.stream(name, *args, weight=dispatcher.pressure.message_weight)
         if self.taps:
             self.tell_taps(dispatcher, name, *args)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
@@ -48,6 +97,32 @@ class Audience:
             self._send_recorded(dispatcher, self.flight.recorder, name, args)
         elif self.delegate is None or self.listens(name):
             dispatcher.submit(functools.partial(self.call_delegate, name, args), name)
+
+    def calls_back(self, name: str) -> bool:
+        """Whether an event of this name becomes a callback of a delegate's or a tap's."""
+        return self.delegate is None or bool(self.taps) or self.listens(name)
+
+    def send_items(
+        self, dispatcher: Dispatcher, name: str, items: tuple[TranscriptionItem, ...], snapshot: Snapshot | None
+    ) -> None:
+        """As `send`, for the transcript; callbacks get what the snapshot holds by then, or are not called without
+        one.
+        """
+        if self._streams:
+            self.stream(name, items, weight=8 * len(items) + dispatcher.pressure.message_weight)
+        recorder = self.flight.recorder
+        number = None if recorder is None else recorder.callback(name, (items,))
+        if snapshot is None:
+            return
+        for tap in self.taps:
+            dispatcher.submit(functools.partial(_tell, tap, name, snapshot), name)
+        if self.delegate is None or self.listens(name):
+            call = functools.partial(self._call_with_items, name, snapshot)
+            run = call if recorder is None or number is None else functools.partial(recorder.run, number, call)
+            dispatcher.submit(run, name)
+
+    def _call_with_items(self, name: str, snapshot: Snapshot) -> None:
+        self.call_delegate(name, (snapshot.open(),))
 
     def _send_recorded(
         self, dispatcher: Dispatcher, recorder: FlightRecorder, name: str, args: tuple[Any, ...]
@@ -64,8 +139,10 @@ class Audience:
             living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
             self._streams = (*living, weakref.ref(stream))
 
-    def stream(self, name: str, *args: Any) -> bool:
-        """Put an event into the streams, at once; whether there is one that wants it."""
+    def stream(self, name: str, *args: Any, weight: int = 0) -> bool:
+        """Put an event, which keeps `weight` bytes alive, into the streams, at once; whether there is one that wants
+        it.
+        """
         if not self._streams:
             return False
         from .events import event_of
@@ -74,7 +151,7 @@ class Audience:
         for reference in self._streams:
             stream = reference()
             if stream is not None and not stream.is_over and (name != "on_audio_level" or stream.wants_levels):
-                stream.put(event_of(name, args))
+                stream.put(event_of(name, args), weight)
                 wanted = True
         return wanted
 
@@ -121,6 +198,10 @@ class Audience:
         method = getattr(self.delegate, name, None)
         if method is not None:
             check_result(name, method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args)))
+
+
+def _tell(tap: Tap, name: str, snapshot: Snapshot) -> None:
+    tap(name, (snapshot.open(),))
 
 
 def _has_its_own(kind: type, name: str) -> bool:

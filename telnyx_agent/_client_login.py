@@ -134,7 +134,8 @@ class ClientLogin(ClientBase):
             on_call_over=self._call_is_over,
             on_release=functools.partial(_release, dispatcher, loop, log),
         )
-        return LoginLink(make_driver(login, configuration, reconnect_timeout, hub, log, loop), dispatcher, loop)
+        driver = make_driver(login, configuration, reconnect_timeout, hub, log, loop, dispatcher.pressure)
+        return LoginLink(driver, dispatcher, loop)
 
     def _let_failed_login_go(self) -> None:
         """A login that has failed only closes its socket: whoever tries other credentials need not wait for that."""

@@ -1,7 +1,7 @@
 """`EventStream`: the client's events for whoever takes them one by one, on a thread or in an event loop.
 
-The loop thread puts events in, and never waits: the buffer is bounded. When it is full, the oldest event is thrown
-away, and the taker finds an `EventsDropped` with the number of them in their place.
+The loop thread puts events in, and never waits: the buffer is bounded, in events and in bytes. When it is full, the
+oldest events are thrown away, and the taker finds an `EventsDropped` with the number of them in their place.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from ._runtime.backpressure import ITEM_WEIGHT
 from ._runtime.threads import check_may_wait
 from ._runtime.waiting import Deadline
 from .errors import TxTimeoutError
 from .events import Event, EventsDropped
 
-__all__ = ["DEFAULT_SIZE", "EventStream"]
+__all__ = ["DEFAULT_SIZE", "MOST_BYTES", "EventStream"]
 
 DEFAULT_SIZE = 1000
 """Events; more than a lively minute of a call has."""
+
+MOST_BYTES = 8 * 2**20
+"""Bytes that the events of one stream may keep alive. A single event may keep more: the newest one always stays."""
 
 
 class EventStream(Iterator[Event]):
@@ -39,7 +43,8 @@ class EventStream(Iterator[Event]):
         self._size = size
         self._timeout = timeout
         self._changed = threading.Condition(threading.RLock())
-        self._events: deque[Event] = deque()
+        self._events: deque[tuple[Event, int]] = deque()
+        self._bytes = 0
         self._dropped = 0
         self._is_over = False
         self._wake: Callable[[], None] | None = None
@@ -84,7 +89,12 @@ class EventStream(Iterator[Event]):
             if self._dropped:
                 count, self._dropped = self._dropped, 0
                 return EventsDropped(count)
-            return self._events.popleft() if self._events else None
+            return self._pop() if self._events else None
+
+    def _pop(self) -> Event:
+        event, weight = self._events.popleft()
+        self._bytes -= weight
+        return event
 
     @property
     def is_over(self) -> bool:
@@ -95,20 +105,22 @@ class EventStream(Iterator[Event]):
         """End the stream. What was not taken is thrown away. Idempotent, any thread."""
         with self._changed:
             self._events.clear()
-            self._dropped = 0
+            self._bytes = self._dropped = 0
         self.end()
 
     # -- the other end -------------------------------------------------------------------------------------------------
 
-    def put(self, event: Event) -> None:
-        """One more event (loop thread). Does not wait."""
+    def put(self, event: Event, weight: int = 0) -> None:
+        """One more event (loop thread), which keeps `weight` bytes alive beside itself. Does not wait."""
+        weight += ITEM_WEIGHT
         with self._changed:
             if self._is_over:
                 return
-            if len(self._events) >= self._size:
-                self._events.popleft()
+            while self._events and (len(self._events) >= self._size or self._bytes + weight > MOST_BYTES):
+                self._pop()
                 self._dropped += 1
-            self._events.append(event)
+            self._events.append((event, weight))
+            self._bytes += weight
             self._changed.notify()
         self._call()
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import attrs
 
-from ._audience import Audience
+from ._audience import Audience, Snapshots
 from ._connection_status import shown
 from ._protocol.socket_health import SocketConnectionMetrics
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind
@@ -95,6 +95,7 @@ class Hub:
         self._on_finished = on_finished
         self._on_release = on_release
         self._on_call_over = on_call_over
+        self._snapshots = Snapshots()
         self._levels_on_their_way: set[UUID] = set()
         self._metrics_on_their_way: set[UUID] = set()
         self._recovering = False
@@ -339,8 +340,11 @@ class Hub:
             call._apply_transcript(change.items)
         if change.item is not None:
             self._emit("on_transcript_item_updated", change.item)
-        self._emit("on_transcription_updated", change.items)
-        self._assistant._notify(self._dispatcher, change)
+        name, snapshot = "on_transcription_updated", None
+        if self._audience.calls_back(name) or self._assistant._has_observers_of_all:
+            snapshot = self._snapshots.add(change.items)
+        self._audience.send_items(self._dispatcher, name, change.items, snapshot)
+        self._assistant._notify(self._dispatcher, change, snapshot)
 
     def agent_state_changed(self, state: AgentState) -> None:
         self._assistant._apply_agent_state(state)

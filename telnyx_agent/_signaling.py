@@ -10,20 +10,21 @@ byte in Python, put the payload into exceptions, and answer a close frame past t
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 import websocket
 
-from ._runtime.frames import BadFrameError, ControlFrame, FrameDecoder
-from ._runtime.inflow import TOGETHER, Inflow
+from ._runtime.backpressure import TOGETHER, Backpressure, Inflow
+from ._runtime.frames import BadFrameError, ControlFrame, FrameDecoder, TooLong
 from ._runtime.outbox import Opcode, Outbox
 from ._runtime.proxies import Proxy, choose_proxy, open_tunnel
 from ._runtime.threads import NoThreadError, SdkThread
@@ -32,7 +33,10 @@ from ._runtime.wire import Wire
 from ._signaling_errors import explain
 from .errors import ClientConfigurationError, NetworkError, RemoteProtocolError, SocketConnectionError, TxError
 
-__all__ = ["Closed", "SignalingConnection"]
+__all__ = ["MOST_TO_SEND", "Closed", "Received", "SignalingConnection"]
+
+Received = str | bytes | TooLong
+"""A message of the server's: a text, a binary one, or one that was too long and has been skipped."""
 
 _CLOSE_LIMIT = 1.5
 """Seconds for what is queued, the close frame and the server's answer to it, after `close()`."""
@@ -43,11 +47,9 @@ _REFUSE_LIMIT = 1.0
 _UPGRADE_ALLOWANCE = 2**20
 """Bytes that the answer to the upgrade may have."""
 
-_BACKLOG_LIMIT = 64 * 2**20
-"""Bytes that may wait to be sent. A server that takes nothing for so long is not there any more."""
-
-_UNDELIVERED_LIMIT = 16 * 2**20
-"""Bytes that may wait for the loop. Beyond that nothing is received, so that the server has to wait as well."""
+MOST_TO_SEND = 32 * 2**20
+"""Bytes that may wait to be sent: eight messages of the longest kind. A server that takes nothing for so long is not
+there any more, or makes us answer what it does not read."""
 
 _CHUNK = 65536
 """Bytes that are received at once."""
@@ -82,15 +84,17 @@ class SignalingConnection:
         url: `wss://` or `ws://`. Nothing of it but host and port gets into messages.
         post: How handlers are called; `LoopThread.post`. A `RuntimeError` of it ends the connection silently.
         on_open: The connection is open.
-        on_text: A message arrived: `str`, or `bytes` if it was a binary one.
+        on_text: A message arrived. Where handling it takes long, it returns an iterator whose steps do that in parts.
         on_closed: The connection is gone, or could not be opened.
         connect_timeout: Seconds for look-up, connect, TLS and upgrade together.
-        max_frame: Bytes of the longest message that is accepted, be it in one frame or in many.
+        max_frame: Bytes of the longest message that is accepted, be it in one frame or in many. A longer one is
+        skipped.
         sslopt: `context` (an `ssl.SSLContext` that verifies), or `ca_certs` and `ca_cert_path`; `server_hostname`;
             `check_certificate`, called on the reader's thread.
         proxy: URL of a proxy; `""` for none; None for what the environment says (see `choose_proxy`).
         ping_interval: Seconds between pings. They keep routers' tables fresh; whether the server lives is for others to
             judge.
+        pressure: Counts what waits for the loop and for the program; above its limit nothing is received.
 
     Raises:
         ClientConfigurationError: The URL or `sslopt` is unusable, or would turn TLS verification off.
@@ -102,13 +106,14 @@ class SignalingConnection:
         *,
         post: Callable[..., None],
         on_open: Callable[[], None],
-        on_text: Callable[[str | bytes], None],
+        on_text: Callable[[Received], Iterator[object] | None],
         on_closed: Callable[[Closed], None],
         connect_timeout: float = 5.0,
         max_frame: int = 5 * 2**20,
         sslopt: Mapping[str, Any] | None = None,
         proxy: str | None = None,
         ping_interval: float = 15.0,
+        pressure: Backpressure | None = None,
     ) -> None:
         self._url = url
         self._is_secure, self._host, self._port = _split(url)
@@ -123,9 +128,10 @@ class SignalingConnection:
         self._wire: Wire | None = None
         self._ws: Any = websocket.WebSocket()
         self._reader = SdkThread(self._read, "telnyx-agent-reader")
-        self._outbox = Outbox(ping_interval, _BACKLOG_LIMIT)
+        self._outbox = Outbox(ping_interval, MOST_TO_SEND)
         self._decoder = FrameDecoder(max_frame)
-        self._inflow: Inflow[str | bytes] = Inflow(post, on_text, _UNDELIVERED_LIMIT)
+        self._pressure = Backpressure() if pressure is None else pressure
+        self._inflow: Inflow[Received] = Inflow(post, on_text, self._pressure)
         # Guards all below: whether a close comes before or after the opening. Never held while anything is waited for.
         # Re-entrant, because a signal handler may close while its own thread is in here.
         self._state = threading.RLock()
@@ -169,11 +175,16 @@ class SignalingConnection:
         if self._pid != os.getpid():  # it is the parent's: the child must not end what it has only inherited
             return
         with self._state:
-            if not self._outbox.close(_close_frame(code, reason)):
-                return
-            self._close_asked = True
-            self._limit_close()
-        self._inflow.stop()
+            if self._outbox.close(_close_frame(code, reason)):
+                self._close_asked = True
+                self._limit_close()
+        # Also where the server has closed before: what it said until then may still wait.
+        self._inflow.stop(drop=True)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether nothing is received now because too much waits for the loop or for the program."""
+        return self._is_open and self._pressure.is_full
 
     def join(self, timeout: float) -> bool:
         """Wait until both threads have ended; False if they have not after `timeout` seconds."""
@@ -198,7 +209,7 @@ class SignalingConnection:
         if self._wire is not None:
             self._wire.release()
         try:
-            self._post(self._on_closed, closed)
+            self._inflow.finish(functools.partial(self._on_closed, closed))
         except RuntimeError:  # the loop has ended: nobody is there to hear of it
             return
 
@@ -266,25 +277,22 @@ class SignalingConnection:
     def _receive(self, wire: Wire) -> Closed:
         """Receive until the server closes."""
         while data := wire.recv(_CHUNK):
-            messages: list[str | bytes] = []
+            messages: list[Received] = []
             try:
                 for item in self._decoder.feed(data):
                     if not isinstance(item, ControlFrame):
                         messages.append(item)
                         if len(messages) == TOGETHER:
-                            self._deliver(messages)
+                            self._inflow.deliver(messages)
                             messages = []
                     elif item.opcode == Opcode.PING:
                         self._outbox.answer_ping(item.payload)
                     elif item.opcode == Opcode.CLOSE:
                         return self._closed_by_server(item.payload)
             finally:
-                self._deliver(messages)
+                if messages:
+                    self._inflow.deliver(messages)
         raise websocket.WebSocketConnectionClosedException("end of stream")
-
-    def _deliver(self, messages: list[str | bytes]) -> None:
-        if messages:
-            self._inflow.deliver(messages, sum(map(len, messages)))
 
     # -- the end, still on the reader ----------------------------------------------------------------------------------
 
@@ -339,7 +347,7 @@ class SignalingConnection:
             self._failure = self._failure or exc
             if self._wire is not None:
                 self._wire.limit(end)
-        self._inflow.stop()
+        self._inflow.stop(drop=False)
 
 
 def _split(url: str) -> tuple[bool, str, int]:

@@ -26,6 +26,7 @@ from ._tools import ToolRunner
 from ._transcript_edits import AssistantPort, Items, TranscriptEdits
 
 if TYPE_CHECKING:
+    from ._audience import Snapshot
     from ._protocol.outcomes import QuestionSettled, TranscriptChanged
     from ._runtime.dispatch import Dispatcher
     from ._runtime.futures import CommandFuture
@@ -71,10 +72,11 @@ class TranscriptPublisher(Generic[_T]):
 
 @attrs.frozen
 class _Observer:
-    """One subscription; compared by identity of its key."""
+    """One subscription; compared by identity of its key. It gets the whole transcript, or an item and its delta."""
 
     key: object
-    notify: Callable[[TranscriptChanged], object]
+    notify: Callable[..., object]
+    wants_all: bool
 
 
 class AIAssistantManager(TranscriptEdits):
@@ -132,13 +134,15 @@ class AIAssistantManager(TranscriptEdits):
     ) -> TranscriptCancellable:
         """Call `handler` with the whole transcript after every change, also after every delta.
 
-        Runs on the delegate thread, after the delegate. Lasts over calls and logins until it is cancelled.
+        While a slow handler keeps very many long transcripts waiting, further changes come together: the last call
+        brings the newest transcript. Runs on the delegate thread, after the delegate. Lasts over calls and logins until
+        it is cancelled.
 
         Raises:
             ClientConfigurationError: `handler` is no plain function of one parameter.
         """
         check_function("handler", handler, "(transcriptions)")
-        return self._subscribe(lambda change: handler(change.items))
+        return self._subscribe(handler, wants_all=True)
 
     def subscribe_to_transcript_item_updates(
         self, handler: Callable[[TranscriptionItem], object]
@@ -150,10 +154,7 @@ class AIAssistantManager(TranscriptEdits):
         """
         check_function("handler", handler, "(item)")
 
-        def notify(change: TranscriptChanged) -> object:
-            return None if change.item is None else handler(change.item)
-
-        return self._subscribe(notify)
+        return self._subscribe(lambda item, delta: handler(item))
 
     def subscribe_to_transcript_deltas(
         self, handler: Callable[[TranscriptionItem, str], object]
@@ -165,10 +166,7 @@ class AIAssistantManager(TranscriptEdits):
         """
         check_function("handler", handler, "(item, delta)")
 
-        def notify(change: TranscriptChanged) -> object:
-            return None if change.item is None or change.delta is None else handler(change.item, change.delta)
-
-        return self._subscribe(notify)
+        return self._subscribe(lambda item, delta: None if delta is None else handler(item, delta))
 
     @property
     def transcript_update_publisher(self) -> TranscriptPublisher[Sequence[TranscriptionItem]]:
@@ -328,17 +326,29 @@ class AIAssistantManager(TranscriptEdits):
         """Without a session."""
         self._transcript = edit(self._transcript)
 
-    def _notify(self, dispatcher: Dispatcher, change: TranscriptChanged) -> None:
+    def _notify(self, dispatcher: Dispatcher, change: TranscriptChanged, snapshot: Snapshot | None) -> None:
+        """`snapshot` is None where an update that still waits brings the new transcript."""
         for observer in self._observers:
-            dispatcher.submit(functools.partial(self._notify_one, observer, change), name="transcript observer")
+            if not observer.wants_all and change.item is not None:
+                notify = functools.partial(self._notify_one, observer, change.item, change.delta)
+                dispatcher.submit(notify, name="transcript observer")
+            elif observer.wants_all and snapshot is not None:
+                dispatcher.submit(functools.partial(self._notify_all, observer, snapshot), name="transcript observer")
 
-    def _notify_one(self, observer: _Observer, change: TranscriptChanged) -> None:
+    @property
+    def _has_observers_of_all(self) -> bool:
+        return any(observer.wants_all for observer in self._observers)
+
+    def _notify_one(self, observer: _Observer, *args: object) -> None:
         # Asked again here, on the delegate thread, so that nothing comes after cancel().
         if observer in self._observers:
-            check_result("transcript observer", observer.notify(change))
+            check_result("transcript observer", observer.notify(*args))
 
-    def _subscribe(self, notify: Callable[[TranscriptChanged], object]) -> TranscriptCancellable:
-        observer = _Observer(object(), notify)
+    def _notify_all(self, observer: _Observer, snapshot: Snapshot) -> None:
+        self._notify_one(observer, snapshot.open())
+
+    def _subscribe(self, notify: Callable[..., object], *, wants_all: bool = False) -> TranscriptCancellable:
+        observer = _Observer(object(), notify, wants_all)
 
         def cancel() -> None:
             with self._lock:

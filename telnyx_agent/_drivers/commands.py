@@ -120,4 +120,14 @@ class Commands:
             future.settle(error=event.error)
 
     def _on_command_settled(self, event: outcomes.CommandSettled) -> None:
-        self._tickets.pop(event.ticket).settle_after_callbacks(error=event.error)
+        future = self._tickets.pop(event.ticket, None)
+        if future is not None:
+            future.settle_after_callbacks(error=event.error)
+
+    def _settle_commands(self, error: TxError) -> None:
+        """The login is over: what was asked for will not come any more."""
+        futures: list[CommandFuture[Any]] = [*self._waiting_messages.values(), *self._tickets.values()]
+        for future in futures:
+            future.settle(error=error)
+        self._waiting_messages.clear()
+        self._tickets.clear()

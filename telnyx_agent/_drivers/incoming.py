@@ -120,7 +120,7 @@ class IncomingDriver:
         try:
             await _media.load()
             self._announce(event)
-        except (ImportError, TxError) as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the caller must not wait for it
             call_id = event.options.call_id
             error = MediaError(f"the call cannot be taken: {exc}", call_id=call_id)
             self._log.error("call %s: %s", call_id, error)
@@ -156,6 +156,14 @@ class IncomingDriver:
     def _on_credentials_refused(self, event: outcomes.CredentialsRefused) -> None:
         self._log.error("other credentials: %s", event.error)
         self._settle_credentials(event.error)
+
+    def _settle_commands(self, error: TxError) -> None:
+        """The login is over; see `Commands`."""
+        super()._settle_commands(error)  # type: ignore[misc]
+        for future in self._answers.values():
+            future.settle(error=error)
+        self._answers.clear()
+        self._settle_credentials(error)
 
     def _settle_credentials(self, error: TxError | None) -> None:
         for future in self._credentials_futures:

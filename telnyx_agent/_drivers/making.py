@@ -18,6 +18,7 @@ from .session import SessionDriver
 if TYPE_CHECKING:
     from .._protocol.credentials import Login
     from .._protocol.outcomes import OpenConnection
+    from .._runtime.backpressure import Backpressure
     from .._runtime.log import ClientLog
     from .._runtime.loop import LoopThread
     from ..config import TxServerConfiguration
@@ -32,8 +33,9 @@ def make_driver(
     listener: SessionListener,
     log: ClientLog,
     loop: LoopThread,
+    pressure: Backpressure,
 ) -> SessionDriver:
-    """A driver that has not started. Any thread."""
+    """A driver that has not started; what waits in its login is counted in `pressure`. Any thread."""
     settings = SessionSettings(reconnect_timeout=reconnect_timeout, has_fallback=configuration.has_fallback)
     session = Session(login, new_id=new_id, random=random.random, wall_clock=_utc_now, settings=settings)
 
@@ -41,7 +43,11 @@ def make_driver(
         return configuration.connection_url(**attrs.asdict(connection))
 
     connect = functools.partial(
-        SignalingConnection, post=loop.post, sslopt=configuration.tls_options, proxy=configuration.proxy
+        SignalingConnection,
+        post=loop.post,
+        sslopt=configuration.tls_options,
+        proxy=configuration.proxy,
+        pressure=pressure,
     )
     return SessionDriver(session, url_of, listener, log, loop.loop, connect, is_local=configuration.is_local)
 

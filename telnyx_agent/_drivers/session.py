@@ -1,21 +1,26 @@
 """`SessionDriver`: one login on the loop thread - it feeds the pure `Session` and carries out what that decides.
 
-Four things in one place (`_step`): send what is pending, deliver what happened, re-arm the timer; feeding is the
+Three things in one place (`_step`): send what is pending, deliver what happened, re-arm the timer; feeding is the
 callers'. One driver is one login, from `start` to `finished`, over as many sockets as it takes; a new login makes a new
 driver. What an older socket still says is not listened to any more (R57).
+
+Whatever raises here costs only the frame or the event that it was about: it is logged, and the next one is handled. A
+login that is over comes to its end within `END_LIMIT`, whatever hangs.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _media
 from .._protocol import outcomes
 from .._protocol.states import AgentState, CallStateKind
-from .._signaling import Closed, SignalingConnection
-from ..errors import LocalProtocolError, MediaError, TxError
+from .._runtime.frames import TooLong
+from .._signaling import Closed, Received, SignalingConnection
+from ..errors import LocalProtocolError, MediaError, RemoteProtocolError, SocketConnectionError, TxError
 from .call import CallDriver, CallMedia
 from .commands import Commands
 from .forwards import FORWARDS
@@ -27,6 +32,7 @@ from .sockets import Sockets
 if TYPE_CHECKING:
     from .._media.stats import MediaStats
     from .._media.turns import TurnLatency
+    from .._protocol.inbox import Inbound
     from .._protocol.requests import CallOptions
     from .._protocol.session import Session
     from .._protocol.view import SessionView
@@ -34,7 +40,15 @@ if TYPE_CHECKING:
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange
 
-__all__ = ["SessionDriver"]
+__all__ = ["END_LIMIT", "LONG_MESSAGE", "SessionDriver"]
+
+LONG_MESSAGE = 65_536
+"""Characters from which on a message is decoded in a step of its own. 5 MB take 10 to 30 ms on the slowest machine
+tried."""
+
+END_LIMIT = 5.0
+"""Seconds from the end of a session to `finished`. Sockets and media end within 2 s each by themselves; what hangs
+longer, in a driver or in code of the program's, is left behind."""
 
 # What an agent that spoke turns to when its user interrupts it; after its last word it listens.
 _INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
@@ -80,6 +94,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._finished = False
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.TimerHandle | None = None
         self._ready_futures: list[CommandFuture[None]] = []
         self._finish_futures: list[CommandFuture[None]] = []
         self._background: set[asyncio.Task[None]] = set()
@@ -138,11 +153,47 @@ class SessionDriver(IncomingDriver, Commands):
         self._session.connection_opened(self._loop.time())
         self._step()
 
-    def text_received(self, text: str | bytes) -> None:
-        self._log.frame("<", text)
-        self._session.show_frames(self._listener.wants_frames())
-        self._session.receive_text(text, self._loop.time())
+    def message_received(self, message: Received) -> Iterator[object] | None:
+        if isinstance(message, TooLong):
+            error = RemoteProtocolError(f"a message of more than {message.limit} bytes")
+            self._session.message_skipped(error, self._loop.time())
+            self._step()
+            return None
+        self._log.frame("<", message)
+        if len(message) > LONG_MESSAGE:
+            return self._receive_long(message)
+        frames = self._frames_of(message)
+        if not isinstance(frames, tuple):
+            return self._receive_each(frames)
+        for frame in frames:
+            self._receive(frame)
         self._step()
+        return None
+
+    def _receive_long(self, message: str | bytes) -> Iterator[None]:
+        """To decode megabytes takes as long as the loop may work on one thing at a time."""
+        yield
+        frames = self._frames_of(message)
+        yield
+        yield from self._receive_each(frames)
+
+    def _receive_each(self, frames: Iterable[Inbound]) -> Iterator[None]:
+        """The loop can do something else between two frames of a batch."""
+        for frame in frames:
+            self._receive(frame)
+            self._step()
+            yield
+        self._step()
+
+    def _frames_of(self, message: str | bytes) -> Iterable[Inbound]:
+        self._session.show_frames(self._listener.wants_frames())
+        return self._session.frames_of(message, self._loop.time())
+
+    def _receive(self, frame: Inbound) -> None:
+        try:
+            self._session.receive(frame, self._loop.time())
+        except Exception as exc:  # noqa: BLE001 - one frame, whatever is in it, must not end the login
+            self._log.error("a frame from the server could not be handled", exc_info=exc)
 
     def socket_was_closed(self, closed: Closed, *, was_open: bool) -> None:
         self._session.connection_closed(closed.error, self._loop.time())
@@ -231,17 +282,23 @@ class SessionDriver(IncomingDriver, Commands):
                 event = None if self._is_pausing else session.next_event()
                 if event is None:
                     break
-                forward = FORWARDS.get(type(event))
-                if forward is not None:
-                    forward(self._listener, event)
-                else:
-                    self._HANDLERS[type(event)](self, event)
+                self._deliver(event)
+            if (metrics := session.socket_metrics) is not self._socket_metrics:
+                self._socket_metrics = metrics
+                self._listener.socket_metrics(metrics)
         finally:
             self._stepping = False
-        if (metrics := session.socket_metrics) is not self._socket_metrics:
-            self._socket_metrics = metrics
-            self._listener.socket_metrics(metrics)
-        self._arm_timer()
+            self._arm_timer()
+
+    def _deliver(self, event: outcomes.SessionEvent) -> None:
+        forward = FORWARDS.get(type(event))
+        try:
+            if forward is not None:
+                forward(self._listener, event)
+            else:
+                self._HANDLERS[type(event)](self, event)
+        except Exception as exc:  # noqa: BLE001 - the events behind it are about other calls
+            self._log.error("%s could not be handled", type(event).__name__, exc_info=exc)
 
     def _arm_timer(self) -> None:
         deadline = None if self._finished else self._session.get_timer()
@@ -254,6 +311,8 @@ class SessionDriver(IncomingDriver, Commands):
             self._timer = self._loop.call_at(deadline, self._timer_fired)
         if self._routes is not None:
             self._routes.run(self._session.awaits_attempt and not self._finished)
+        if self._ending is None and self._session.is_over and not self._finished:
+            self._ending = self._loop.call_later(END_LIMIT, self._give_up)
 
     def _network_changed(self) -> None:
         self._session.network_changed(self._loop.time())
@@ -261,7 +320,12 @@ class SessionDriver(IncomingDriver, Commands):
 
     def _timer_fired(self) -> None:
         self._timer = None
-        self._session.handle_timer(self._loop.time())
+        if self._sockets.are_held_back:
+            self._session.not_read(self._loop.time())
+        try:
+            self._session.handle_timer(self._loop.time())
+        except Exception as exc:  # noqa: BLE001 - the next timer is about something else
+            self._log.error("a timer could not be handled", exc_info=exc)
         self._step()
 
     # -- the session's events ----------------------------------------------------------------------------------------
@@ -294,7 +358,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._listener.reconnected()
 
     def _on_open_connection(self, event: outcomes.OpenConnection) -> None:
-        self._sockets.open(self._url_of(event))
+        self._sockets.open(functools.partial(self._url_of, event))
 
     def _on_drop_connection(self, event: outcomes.DropConnection) -> None:
         if self._sockets.drop():
@@ -378,10 +442,29 @@ class SessionDriver(IncomingDriver, Commands):
 
     def _check_finished(self) -> None:
         is_gone = self._session.is_closed and self._sockets.are_gone
-        if self._finished or not is_gone or self._closing_media or self._calls or self._is_pausing:
+        if not self._finished and is_gone and not self._closing_media and not self._calls and not self._is_pausing:
+            self._finish()
+
+    def _give_up(self) -> None:
+        """What should have ended by now has not."""
+        if self._finished:
             return
+        left = [f"{len(self._closing_media)} call(s)'s media"] if self._closing_media else []
+        if self._sockets.abandon():
+            left.append("a connection")
+        self._log.error("%s did not end within %g s and was left behind", " and ".join(left) or "a call", END_LIMIT)
+        if not self._session.is_closed:
+            self._session.connection_closed(None, self._loop.time())
+            self._step()
+        self._finish()
+
+    def _finish(self) -> None:
         self._finished = True
+        if self._ending is not None:
+            self._ending.cancel()
         self._arm_timer()
+        self._login_is_over(None)
+        self._settle_commands(SocketConnectionError("not connected any more"))
         self._listener.finished()
         for future in self._finish_futures:
             future.settle_after_callbacks()

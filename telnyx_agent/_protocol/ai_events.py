@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from ..errors import RemoteProtocolError
-from .fields import Fields
+from .fields import ANY_LENGTH, Fields
 from .transcription import whole
 from .values import frozen
 from .widget import WidgetSettings
@@ -232,13 +232,13 @@ def _other(kind: str, fields: Fields) -> AiEvent:
     found += [conversation.loose_object("transcript"), *fields.loose_objects("transcriptions")]
     found += [*conversation.loose_objects("events"), *conversation.loose_objects("messages")]
     items = [item for one in found if (item := _transcript(one)) is not None]
-    if (text := fields.loose_text("transcription")) is not None:
+    if (text := fields.loose_text("transcription", most=ANY_LENGTH)) is not None:
         items.append(MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), text))
     return Transcripts(tuple(items)) if items else OtherAi(kind)
 
 
 def _transcript(fields: Fields) -> MessageItem | None:
-    text = fields.loose_text("content", "text")
+    text = fields.loose_text("content", "text", most=ANY_LENGTH)
     if text is None:
         return None
     return MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), whole(text))
@@ -258,9 +258,11 @@ def _item_created(fields: Fields) -> AiEvent:
         raise RemoteProtocolError("conversation.item.created without item")
     kind = item.text("type") or "message"
     if kind == "function_call":
-        return FunctionCall(item.required("call_id"), item.required("name"), item.required("arguments"))
+        return FunctionCall(
+            item.required("call_id"), item.required("name"), item.required("arguments", most=ANY_LENGTH)
+        )
     if kind == "function_call_output":
-        return FunctionCallOutput(item.required("call_id"), item.text("output") or "")
+        return FunctionCallOutput(item.required("call_id"), item.text("output", most=ANY_LENGTH) or "")
     if kind != "message":
         return OtherAi(f"conversation.item.created {kind}")
     text, image_urls = _content(item.raw("content"))
@@ -286,8 +288,9 @@ def _content(content: object) -> tuple[str, tuple[str, ...]]:
             texts.append(part)
         elif isinstance(part, dict):
             fields = Fields("a part of the content", part)
-            texts.append(fields.loose_text("transcript", "text"))
-            image_urls.append(fields.loose_object("image_url").loose_text("url") or fields.loose_text("image_url"))
+            texts.append(fields.loose_text("transcript", "text", most=ANY_LENGTH))
+            url = fields.loose_object("image_url").loose_text("url", most=ANY_LENGTH)
+            image_urls.append(url or fields.loose_text("image_url", most=ANY_LENGTH))
     return whole(" ".join(filter(None, texts))), tuple(filter(None, image_urls))
 
 
@@ -304,14 +307,14 @@ def _response_created(fields: Fields) -> ResponseCreated:
 
 
 def _text_delta(fields: Fields) -> TextDelta:
-    delta = fields.text("delta")
+    delta = fields.text("delta", most=ANY_LENGTH)
     if delta is None:
         raise RemoteProtocolError("response.text.delta without delta")
     return TextDelta(fields.loose_text("item_id"), _response_id(fields), delta)
 
 
 def _text_done(fields: Fields) -> TextDone:
-    text = fields.loose_text("text")
+    text = fields.loose_text("text", most=ANY_LENGTH)
     return TextDone(fields.loose_text("item_id"), _response_id(fields), None if text is None else whole(text))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import CallError, LocalProtocolError, TxError
+from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from . import events, requests
 from .channel import Channel, Pending, RequestKind
 from .controls import Controls
@@ -26,7 +26,7 @@ __all__ = ["Calls", "Headers"]
 Headers = tuple[tuple[str, str], ...]
 """Names and values of custom headers."""
 
-_TIMERS = (TimerKind.INVITE, TimerKind.SETUP, TimerKind.ANSWER_SDP, TimerKind.REATTACH)
+_TIMERS = (TimerKind.INVITE, TimerKind.SETUP, TimerKind.ANSWER_SDP, TimerKind.REATTACH, TimerKind.MEDIA)
 
 _FAREWELLS = 100
 """For how many calls a bye is repeated; a server that never confirms one must not cost memory."""
@@ -76,13 +76,14 @@ class Calls:
 
     # -- our side ------------------------------------------------------------------------------------------------------
 
-    def create(self, options: CallOptions) -> None:
-        """A call is wanted."""
+    def create(self, options: CallOptions, now: float) -> None:
+        """A call is wanted; its media make an offer meanwhile."""
         if options.call_id in self._dialogs:
             raise LocalProtocolError(f"there is a call {options.call_id} already", call_id=options.call_id)
         if not self._dialogs:
             self._conversation.start_call(options.call_id)
         self._dialogs[options.call_id] = dialog = Dialog(options, self._report)
+        self._expect_media(options.call_id, now)
         dialog.place()
 
     def create_failed(self, options: CallOptions, error: TxError) -> None:
@@ -99,6 +100,7 @@ class Calls:
         if dialog.offer is not None:
             raise LocalProtocolError("the call has an offer already", call_id=call_id)
         dialog.offer = offer
+        self._timers.cancel(Timer(TimerKind.MEDIA, call_id))
         self.send_invites(now)
 
     def remote_description_applied(self, call_id: str, now: float) -> None:
@@ -108,6 +110,7 @@ class Calls:
             return
         if not dialog.has_remote_description:
             raise LocalProtocolError("the call has no remote description", call_id=call_id)
+        self._timers.cancel(Timer(TimerKind.MEDIA, call_id))
         dialog.remote_description_applied()
         self._look_at(dialog, now)
 
@@ -171,14 +174,18 @@ class Calls:
         """Early media."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
+            had_description = dialog.has_remote_description
             dialog.media(event)
+            self._described(dialog, had_description, now)
             self._look_at(dialog, now)
 
     def answer(self, event: events.Answer, now: float) -> None:
         """The far end answered."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
+            had_description = dialog.has_remote_description
             dialog.answer(event)
+            self._described(dialog, had_description, now)
             self._look_at(dialog, now)
             if not dialog.has_remote_description:
                 deadline = now + self._settings.answer_sdp_grace
@@ -233,6 +240,8 @@ class Calls:
         for dialog in tuple(self._dialogs.values()):
             self._controls.connection_lost(dialog.call_id)
             if dialog.is_established:
+                # Whatever its media were to answer came from a connection that is gone.
+                self._timers.cancel(Timer(TimerKind.MEDIA, dialog.call_id))
                 if not dialog.is_lost:
                     dialog.lost_since = now
                 deadline = dialog.lost_since + self._settings.reconnect_timeout
@@ -277,6 +286,7 @@ class Calls:
         if dialog is None:
             self._report(Warned(WarningCode.UNKNOWN_REATTACHED_SESSION, event.call_id))
         elif dialog.is_established and event.sdp is not None:
+            self._expect_media(event.call_id, now)
             dialog.media_offered(event.sdp, event.ids)
 
     def set_answer(self, call_id: str, answer: str, now: float) -> None:
@@ -285,6 +295,7 @@ class Calls:
         if dialog is None or not dialog.awaits_media_answer or not self._registration.is_logged_in:
             return
         dialog.awaits_media_answer = False
+        self._timers.cancel(Timer(TimerKind.MEDIA, call_id))
         deadline = now + self._settings.attach_timeout
         request_id = self._channel.expect(Pending(RequestKind.ATTACH, call_id), deadline)
         session_id = self._registration.session_id
@@ -346,6 +357,9 @@ class Calls:
             return
         if timer.kind is TimerKind.REATTACH:
             reason = _reason(_lost_by_server(dialog.call_id))
+        elif timer.kind is TimerKind.MEDIA:
+            text = f"the call's media could not be set up within {self._settings.media_timeout:g} s"
+            reason = _reason(MediaError(text, code=40004, call_id=dialog.call_id))
         elif timer.kind is TimerKind.ANSWER_SDP:
             error = CallError(
                 "the answer came without an audio description (SDP)",
@@ -363,6 +377,16 @@ class Calls:
         self._end(dialog, reason, now, bye=dialog.hangup_cause)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _expect_media(self, call_id: str, now: float) -> None:
+        """The media of a call are to make a description, or to apply one. They have a limit of their own, also where a
+        thread cannot be started or a library hangs.
+        """
+        self._timers.set(Timer(TimerKind.MEDIA, call_id), now + self._settings.media_timeout)
+
+    def _described(self, dialog: Dialog, had_description: bool, now: float) -> None:
+        if dialog.has_remote_description and not had_description:
+            self._expect_media(dialog.call_id, now)
 
     def _required(self, call_id: str) -> Dialog:
         dialog = self._dialogs.get(call_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 
 import attrs
@@ -11,7 +12,7 @@ from . import jsonrpc
 from .requests import Frame
 from .timers import Timer, TimerKind, Timers
 
-__all__ = ["CALL_COMMANDS", "Channel", "Pending", "RequestKind"]
+__all__ = ["CALL_COMMANDS", "MOST_REQUESTS", "Channel", "Pending", "RequestKind"]
 
 
 class RequestKind(enum.Enum):
@@ -29,6 +30,12 @@ class RequestKind(enum.Enum):
     MODIFY = "modify"
     INFO = "info"
 
+
+MOST_REQUESTS = 1024
+"""Requests of ours that may have no reply at the same time. A program that sends faster than it is answered for so long
+has the oldest ones fail."""
+
+_LOGINS = frozenset({RequestKind.LOGIN, RequestKind.RELOGIN})
 
 CALL_COMMANDS = frozenset({RequestKind.MODIFY, RequestKind.INFO})
 """Those that `Calls.command_answered` is told of."""
@@ -55,25 +62,44 @@ class Channel:
         self.voice_sdk_id: str | None = None
         self._timers = timers
         self._texts: list[str] = []
-        self._pending: dict[jsonrpc.RequestId, Pending] = {}
+        # In the order in which they were made.
+        self._pending: dict[str, Pending] = {}
 
     def send(self, frame: Frame) -> None:
         """Queue a frame."""
         self._texts.append(jsonrpc.encode(frame))
 
     def expect(self, pending: Pending, deadline: float) -> str:
-        """A new request id, whose reply will be recognised until the deadline."""
+        """A new request id, whose reply will be recognised until the deadline.
+
+        Beyond `MOST_REQUESTS` the oldest one counts as not answered.
+        """
         request_id = self.new_id()
         self._pending[request_id] = pending
         self._timers.set(Timer(TimerKind.REQUEST, request_id), deadline)
+        if len(self._pending) > MOST_REQUESTS:
+            self._timers.set(Timer(TimerKind.REQUEST, next(iter(self._pending))), -math.inf)
         return request_id
+
+    def is_under_way(self, kind: RequestKind) -> bool:
+        """Whether a request of this kind has no reply yet."""
+        return any(pending.kind is kind for pending in self._pending.values())
 
     def settle(self, request_id: jsonrpc.RequestId | None) -> Pending | None:
         """The request that a reply or a time-out belongs to; None, also the second time, if there is none."""
-        pending = None if request_id is None else self._pending.pop(request_id, None)
+        pending = self._pending.pop(request_id, None) if isinstance(request_id, str) else None
         if pending is not None:
             self._timers.cancel(Timer(TimerKind.REQUEST, str(request_id)))
         return pending
+
+    def settle_nameless(self) -> Pending | None:
+        """The request that an error without an id belongs to (JSON-RPC 2.0, section 5: the server could not read it).
+
+        That is a login, which nothing else goes out before, or the only request there is.
+        """
+        logins = [key for key, pending in self._pending.items() if pending.kind in _LOGINS]
+        known = logins or list(self._pending)
+        return self.settle(known[0]) if len(known) == 1 else None
 
     def forget(self) -> None:
         """The connection is gone, and with it all replies and what was not sent."""

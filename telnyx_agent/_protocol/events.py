@@ -7,19 +7,23 @@ methods that lack what they need raise `RemoteProtocolError`.
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from .ai_events import AiConversation, parse_ai_conversation, parse_transcription
-from .fields import Fields
+from .fields import ANY_LENGTH, Fields
 from .jsonrpc import ErrorReply, Request, Result
 from .states import GatewayState
 from .widget import WidgetSettings
 
 __all__ = [
     "ACKNOWLEDGED",
+    "MOST_HEADERS",
+    "MOST_HEADER_CHARACTERS",
     "Answer",
     "Attach",
     "Bye",
@@ -40,6 +44,7 @@ __all__ = [
     "Ringing",
     "Unknown",
     "WidgetConfig",
+    "is_call_id",
     "parse",
     "parse_error",
     "parse_result",
@@ -49,6 +54,14 @@ ACKNOWLEDGED = frozenset(
     f"telnyx_rtc.{name}" for name in ("ringing", "media", "answer", "bye", "candidate", "display", "invite", "attach")
 )
 """The methods that are acknowledged, also for calls that we do not know (R27)."""
+
+MOST_HEADERS = 100
+"""Custom headers of one frame; further ones are left out. SIP servers take a few dozen."""
+
+MOST_HEADER_CHARACTERS = 32_768
+"""Characters of all of them together. They are kept for as long as the call is."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 # -- the session -------------------------------------------------------------------------------------------------------
@@ -303,10 +316,31 @@ def parse(request: Request) -> Event:
     parser = _PARSERS.get(request.method)
     if parser is None:
         return Unknown(request.method, request.params)
-    return parser(Fields(request.method, request.params))
+    try:
+        return parser(Fields(request.method, request.params))
+    except _NoCallError:
+        # Like one about a call that we do not know: it is acknowledged (R27), and that is all.
+        return Info(request.method)
+
+
+def is_call_id(call_id: str) -> bool:
+    """Whether this can be a call's id: all are UUIDs (protocol.md 1.4), and users get them as `UUID`."""
+    return _UUID.fullmatch(call_id) is not None
+
+
+class _NoCallError(Exception):
+    """A frame is about something that cannot be a call."""
 
 
 def _call_id(fields: Fields) -> str:
+    """The id of the call that a frame is about. Looked at here, so that nothing behind can stumble over another."""
+    call_id = _any_call_id(fields)
+    if not is_call_id(call_id):
+        raise _NoCallError
+    return call_id
+
+
+def _any_call_id(fields: Fields) -> str:
     """The call's id, wherever it may be (protocol.md 3.7), in lower case: iOS's are in upper case."""
     found = fields.text("callID", "callId") or fields.loose_object("dialogParams").text("callID", "callId")
     return (found or fields.required("callID")).lower()
@@ -325,13 +359,15 @@ def _ids(fields: Fields) -> CallIds:
 
 def _sdp(fields: Fields) -> str | None:
     # An empty SDP is none.
-    return fields.text("sdp") or None
+    return fields.text("sdp", most=ANY_LENGTH) or None
 
 
 def _headers(fields: Fields) -> tuple[tuple[str, str], ...]:
     headers = fields.loose_object("dialogParams").loose_objects("custom_headers")
     pairs = ((header.loose_text("name"), header.loose_text("value")) for header in headers)
-    return tuple((name, value or "") for name, value in pairs if name is not None)
+    named = [(name, value or "") for name, value in pairs if name is not None][:MOST_HEADERS]
+    sizes = itertools.accumulate(len(name) + len(value) for name, value in named)
+    return tuple(header for header, size in zip(named, sizes, strict=True) if size <= MOST_HEADER_CHARACTERS)
 
 
 def _gateway_report(fields: Fields) -> GatewayReport:
@@ -382,7 +418,7 @@ def _bye(fields: Fields) -> Bye:
 
 def _invite(fields: Fields) -> Invite:
     return Invite(
-        _call_id(fields),
+        _any_call_id(fields),
         _sdp(fields),
         _ids(fields),
         caller_name=fields.loose_text("caller_id_name") or "",

@@ -2,6 +2,11 @@
 
 What a frame needs to make sense is `required` or checked, and raises; what only adds to it is `loose`, and counts as
 missing when it has a wrong type: a bye whose SIP code is a text must still end the call.
+
+Every text has a bound. What is read from a frame is kept, compared and sent back, for as long as a call or a login
+lasts; ids, names and reasons have a hundred characters. Where a text is the content itself (SDP, what was said), the
+parser says so with `most`. JSON can write half of a UTF-16 pair, which no file, URL or terminal takes; it is replaced,
+but in content, where the other half may come with the next frame.
 """
 
 from __future__ import annotations
@@ -10,8 +15,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import RemoteProtocolError
+from .transcription import whole
 
-__all__ = ["Fields"]
+__all__ = ["ANY_LENGTH", "MOST_CHARACTERS", "Fields"]
+
+MOST_CHARACTERS = 4096
+"""Characters of a text that is no content. Real ones have a hundred."""
+
+ANY_LENGTH = 1 << 62
+"""For `most`: only the message itself bounds this text."""
 
 
 class Fields:
@@ -28,21 +40,25 @@ class Fields:
         self._where = where
         self._values = values
 
-    def required(self, name: str) -> str:
+    def required(self, name: str, *, most: int = MOST_CHARACTERS) -> str:
         """A text that is not empty, or `RemoteProtocolError`."""
-        found = self.text(name)
+        found = self.text(name, most=most)
         if not found:
             raise RemoteProtocolError(f"{self._where} without {name}")
         return found
 
-    def text(self, name: str, *others: str) -> str | None:
-        """The first of these members that is there: a text, or None; `RemoteProtocolError` for another type."""
+    def text(self, name: str, *others: str, most: int = MOST_CHARACTERS) -> str | None:
+        """The first of these members that is there: a text, or None; `RemoteProtocolError` for another type, or when it
+        has more than `most` characters.
+        """
         value = self._values.get(name)
         if isinstance(value, str):
-            return value
+            if len(value) > most:
+                raise RemoteProtocolError(f"{self._where} whose {name} has more than {most} characters")
+            return _readable(value, most)
         if value is not None:
             raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
-        return self.text(*others) if others else None
+        return self.text(*others, most=most) if others else None
 
     def object(self, name: str) -> Fields | None:
         """An object, or None; `RemoteProtocolError` for another type."""
@@ -53,12 +69,12 @@ class Fields:
             raise RemoteProtocolError(f"{self._where} whose {name} is not an object")
         return Fields(f"{self._where} {name}", value)
 
-    def loose_text(self, name: str, *others: str) -> str | None:
-        """The first of these members that is a text and not empty."""
+    def loose_text(self, name: str, *others: str, most: int = MOST_CHARACTERS) -> str | None:
+        """The first of these members that is a text, is not empty and has at most `most` characters."""
         value = self._values.get(name)
-        if isinstance(value, str) and value:
-            return value
-        return self.loose_text(*others) if others else None
+        if isinstance(value, str) and 0 < len(value) <= most:
+            return _readable(value, most)
+        return self.loose_text(*others, most=most) if others else None
 
     def loose_integer(self, *names: str) -> int | None:
         """The first of these members that is an integer or the text of one."""
@@ -82,9 +98,12 @@ class Fields:
         return [Fields(f"{self._where} {name}", member) for member in members if isinstance(member, dict)]
 
     def loose_texts(self, name: str) -> tuple[str, ...] | None:
-        """The texts in a list; None if there is no list."""
+        """The texts in a list, as far as they have at most `MOST_CHARACTERS`; None if there is no list."""
         value = self._values.get(name)
-        return tuple(member for member in value if isinstance(member, str)) if isinstance(value, list) else None
+        if not isinstance(value, list):
+            return None
+        texts = (member for member in value if isinstance(member, str) and len(member) <= MOST_CHARACTERS)
+        return tuple(_readable(text, MOST_CHARACTERS) for text in texts)
 
     def raw(self, name: str) -> Any:
         """A member as it is."""
@@ -94,3 +113,7 @@ class Fields:
     def values(self) -> Mapping[str, Any]:
         """All members, as they are."""
         return self._values
+
+
+def _readable(text: str, most: int) -> str:
+    return text if most == ANY_LENGTH or text.isascii() else whole(text)

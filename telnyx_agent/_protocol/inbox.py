@@ -16,6 +16,8 @@ __all__ = ["Inbound", "Inbox", "RecentRequests"]
 _MAX_COMPLAINTS = 100
 """Kinds of mistakes that are reported; a server that makes more is not worth the memory."""
 
+_LONG = 65_536
+
 
 @frozen
 class Inbound:
@@ -51,7 +53,9 @@ class Inbox:
         self.shows_frames = True
 
     def read(self, text: str | bytes) -> Iterable[Inbound]:
-        """What came with one message of the WebSocket: usually one frame, possibly several (S21) or none."""
+        """What came with one message of the WebSocket: a tuple of one frame or of none, or an iterator over the frames
+        of a batch (S21), each of which is read when the iterator comes to it.
+        """
         try:
             frames = jsonrpc.decode_frames(text)
         except RemoteProtocolError as error:
@@ -102,8 +106,13 @@ class Inbox:
 
 
 def _lasting(text: str | bytes | None, voice_sdk_id: str | None) -> str | bytes | None:
-    """A frame without that which may be another when it is sent again on another connection."""
-    return text.replace(voice_sdk_id, "") if isinstance(text, str) and voice_sdk_id is not None else text
+    """A frame without that which may be another when it is sent again on another connection.
+
+    Very long ones are taken as they are: a copy of megabytes for each is too much for what only tells repetitions.
+    """
+    if not isinstance(text, str) or voice_sdk_id is None or len(text) > _LONG:
+        return text
+    return text.replace(voice_sdk_id, "")
 
 
 class RecentRequests:

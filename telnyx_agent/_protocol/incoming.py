@@ -9,12 +9,12 @@ Rules of this file:
 4. Until then the server ends the call with the connection (S14), and so do we; from then on it is as any other.
 5. To turn a call down is a bye with 17 (`hang_up`); the caller's giving up is a bye of the server's.
 6. An invite that nobody could answer is refused and makes no call: without an offer, with an id that is none, or when
-   too many calls ring already.
+   too many calls ring already, or have begun to in the last seconds.
 """
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +39,10 @@ _REMEMBERED = 1000
 MOST_RINGING = 20
 """Calls that may ring at the same time; further ones get a busy tone. A server must not be able to fill the memory."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RINGING_PERIOD = 10.0
+"""Seconds in which at most `MOST_RINGING` calls may begin to ring, also if they end at once: each one is made with its
+audio path, and is kept until its callback has run."""
+
 _UNUSABLE, _BUSY = "MANDATORY_IE_MISSING", "USER_BUSY"
 
 
@@ -114,6 +117,8 @@ class AllCalls(Calls):
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self._known: dict[str, None] = {}
+        # When the last calls began to ring.
+        self._rang: deque[float] = deque(maxlen=MOST_RINGING)
 
     # -- the far end ---------------------------------------------------------------------------------------------------
 
@@ -126,25 +131,26 @@ class AllCalls(Calls):
         self._remember(event.call_id)
         if event.sdp is None:
             self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite without a description of its audio (SDP)")))
-            self._refuse(event.call_id, _UNUSABLE, now)
+            self._refuse(event.call_id, _UNUSABLE)
             return
-        if not _UUID.fullmatch(event.call_id):
-            # The server's are (protocol.md 1.4), and users get the id as a `UUID`.
+        if not events.is_call_id(event.call_id):
             self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite with a callID that is not a UUID")))
-            self._refuse(event.call_id, _UNUSABLE, now)
+            self._refuse(event.call_id, _UNUSABLE)
             return
-        if sum(_is_new(dialog) for dialog in self._dialogs.values()) >= MOST_RINGING:
-            self._refuse(event.call_id, _BUSY, now)
+        are_too_many = len(self._rang) == MOST_RINGING and now - self._rang[0] < RINGING_PERIOD
+        if are_too_many or sum(_is_new(dialog) for dialog in self._dialogs.values()) >= MOST_RINGING:
+            self._refuse(event.call_id, _BUSY)
             return
+        self._rang.append(now)
         dialog = IncomingDialog(event, self._report)
         self._dialogs[event.call_id] = dialog
         self._timers.set(Timer(TimerKind.SETUP, event.call_id), now + self._settings.setup_timeout)
         dialog.ring(event)
 
-    def _refuse(self, call_id: str, cause: str, now: float) -> None:
-        request_id = self._channel.expect(Pending(RequestKind.BYE, call_id), now + self._settings.request_timeout)
+    def _refuse(self, call_id: str, cause: str) -> None:
+        """Nobody waits for the answer to this bye."""
         session_id = self._registration.session_id
-        self._channel.send(requests.bye(request_id, call_id, session_id, cause, CAUSE_CODES[cause]))
+        self._channel.send(requests.bye(self._channel.new_id(), call_id, session_id, cause, CAUSE_CODES[cause]))
 
     def reattached(self, call_ids: tuple[str, ...], now: float) -> None:
         """As for other calls; one that rings is new, so the server does not count it among them."""
@@ -182,9 +188,9 @@ class AllCalls(Calls):
 
     # -- our side ------------------------------------------------------------------------------------------------------
 
-    def create(self, options: CallOptions) -> None:
+    def create(self, options: CallOptions, now: float) -> None:
         """A call is wanted."""
-        super().create(options)
+        super().create(options, now)
         self._remember(options.call_id)
 
     def _remember(self, call_id: str) -> None:
@@ -211,6 +217,7 @@ class AllCalls(Calls):
             raise LocalProtocolError("the call was answered already", call_id=call_id)
         if len(self._dialogs) == 1:
             self._conversation.start_call(call_id)
+        self._expect_media(call_id, now)
         return dialog.take(headers)
 
     def set_local_description(self, call_id: str, offer: str, now: float) -> None:
@@ -222,6 +229,7 @@ class AllCalls(Calls):
         if dialog.answer_sdp is not None or not dialog.is_taken:
             raise LocalProtocolError("the call wants no answer", call_id=call_id)
         dialog.answer_sdp = offer
+        self._timers.cancel(Timer(TimerKind.MEDIA, call_id))
         self._send_answers(now)
 
     def session_ready(self, now: float) -> None:

@@ -23,6 +23,10 @@ from .values import frozen
 __all__ = [
     "MAX_DEPTH",
     "MAX_SIZE",
+    "MOST_FRAMES",
+    "MOST_ID_CHARACTERS",
+    "MOST_STRUCTURE",
+    "MOST_VOICE_SDK_ID_CHARACTERS",
     "ErrorReply",
     "Message",
     "Request",
@@ -40,7 +44,23 @@ MAX_SIZE = 5 * 2**20
 MAX_DEPTH = 64
 """Deepest nesting. Real frames stay below ten; the limit keeps all that walks a frame later from recursing too deep."""
 
+MOST_STRUCTURE = 32_768
+"""How many of `{ [ , :` a message may have, those inside of its texts included. Each value of JSON takes one of them,
+and up to a hundred times its characters in memory: without this bound 5 MB of `[{},{},...` would take 130 MB and the
+loop a second. Two megabytes of prose have as many commas; real frames have a hundred."""
+
+MOST_FRAMES = 100
+"""Frames in one batch (S21). Real ones have one; a batch is worked on in parts, but it is decoded in one go."""
+
+MOST_ID_CHARACTERS = 128
+"""Characters of an id that is a text. It goes back in the acknowledgement and is remembered; UUIDs have 36."""
+
+MOST_VOICE_SDK_ID_CHARACTERS = 512
+"""Characters of a `voice_sdk_id`; a longer one counts as none. It is kept, and goes into frames and URLs of ours;
+captured ones have about 40 (R3)."""
+
 _MAX_DIGITS = 20
+_MAX_FLOAT_CHARACTERS = 40
 
 RequestId = str | float
 
@@ -109,12 +129,14 @@ def decode_frames(text: str | bytes, *, max_size: int = MAX_SIZE) -> Sequence[Ma
     """The JSON objects in `text`: one, or those of an array (S21).
 
     Raises:
-        RemoteProtocolError: Binary, too long, too deep, not JSON, or not objects.
+        RemoteProtocolError: Binary, too long, too deep, too many values or frames, not JSON, or not objects.
     """
     if not isinstance(text, str):
         raise RemoteProtocolError("a binary frame; only text frames are known")
     if len(text) > max_size:
         raise RemoteProtocolError(f"a frame of more than {max_size} characters")
+    if len(text) > MOST_STRUCTURE and sum(map(text.count, "{[,:")) > MOST_STRUCTURE:
+        raise RemoteProtocolError(f"a message of more than {MOST_STRUCTURE} values")
     try:
         value = _DECODER.decode(text)
     except RecursionError:
@@ -127,6 +149,8 @@ def decode_frames(text: str | bytes, *, max_size: int = MAX_SIZE) -> Sequence[Ma
     if isinstance(value, dict):
         return (value,)
     frames = value if isinstance(value, list) else []
+    if len(frames) > MOST_FRAMES:
+        raise RemoteProtocolError(f"a batch of more than {MOST_FRAMES} frames")
     if not frames or not all(isinstance(frame, dict) for frame in frames):
         raise RemoteProtocolError("a frame that is not a JSON object")
     return frames
@@ -140,7 +164,7 @@ def classify(frame: Mapping[str, Any]) -> Message:
     """
     request_id = _id(frame.get("id"))
     voice_sdk_id = frame.get("voice_sdk_id")
-    if not isinstance(voice_sdk_id, str) or not voice_sdk_id:
+    if not isinstance(voice_sdk_id, str) or not _is_token(voice_sdk_id):
         voice_sdk_id = None
     if frame.get("error") is not None:
         return _error_reply(request_id, frame["error"], voice_sdk_id)
@@ -157,7 +181,14 @@ def classify(frame: Mapping[str, Any]) -> Message:
     return Request(method, params, request_id, voice_sdk_id)
 
 
+def _is_token(text: str) -> bool:
+    """Whether this can go into a URL and into frames of ours."""
+    return 0 < len(text) <= MOST_VOICE_SDK_ID_CHARACTERS and text.isascii() and text.isprintable()
+
+
 def _id(value: object) -> RequestId | None:
+    if isinstance(value, str) and len(value) > MOST_ID_CHARACTERS:
+        raise RemoteProtocolError(f"a frame whose id has more than {MOST_ID_CHARACTERS} characters")
     if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)):
         return value
     raise RemoteProtocolError("a frame whose id is neither a text nor a number")
@@ -198,6 +229,8 @@ def _error_reply(request_id: RequestId | None, error: object, voice_sdk_id: str 
 
 
 def _finite(text: str) -> float:
+    if len(text) > _MAX_FLOAT_CHARACTERS:
+        raise ValueError("a number that is out of range")
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number that is out of range")

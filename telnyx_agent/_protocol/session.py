@@ -16,7 +16,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -97,14 +97,35 @@ class Session(Connection, SessionAssistant):
         self._recovery.hurry(now)
 
     def receive_text(self, text: str | bytes, now: float) -> None:
-        """A frame came. Never raises for what the server sends."""
+        """A message came: `frames_of` and `receive` in one."""
+        for inbound in self.frames_of(text, now):
+            self.receive(inbound, now)
+
+    def frames_of(self, text: str | bytes, now: float) -> Iterable[Inbound]:
+        """The frames of a message, which `receive` is to be given in order. Never raises for what the server sends.
+
+        Returns:
+            A tuple, or, for a batch, an iterator; other things may be done with the session between its steps.
+        """
         if not self._registration.has_connection:
-            return
+            return ()
         self._liveness.heard(now)
-        for inbound in self._inbox.read(text):
+        return self._inbox.read(text)
+
+    def receive(self, inbound: Inbound, now: float) -> None:
+        """A frame came. Nothing is done once the connection that brought it is given up."""
+        if self._registration.has_connection:
             self._receive(inbound, now)
-            if not self._registration.has_connection:
-                return
+
+    def message_skipped(self, error: RemoteProtocolError, now: float) -> None:
+        """A message came that is too long to be looked at."""
+        if self._registration.has_connection:
+            self._liveness.heard(now)
+            self._inbox.complain(error)
+
+    def not_read(self, now: float) -> None:
+        """The connection has something that is not read now, because too much waits in this process: it is alive."""
+        self._liveness.confirmed(now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due. To be called too early does no harm."""
@@ -148,7 +169,7 @@ class Session(Connection, SessionAssistant):
             LocalProtocolError: The session was ended by `disconnect`, or there is a call with this id.
         """
         if not self._registration.is_over:
-            self._calls.create(options)
+            self._calls.create(options, now)
         elif self._failure is not None:
             self._calls.create_failed(options, self._failure)
         else:
@@ -221,7 +242,7 @@ class Session(Connection, SessionAssistant):
             self._on_gateway(reply.gateway, now)
 
     def _receive_error(self, request_id: RequestId | None, refusal: events.Refusal, now: float) -> None:
-        pending = self._channel.settle(request_id)
+        pending = self._channel.settle_nameless() if request_id is None else self._channel.settle(request_id)
         if pending is None:
             number = f" ({refusal.code})" if isinstance(refusal.code, int) else ""
             self._inbox.complain(RemoteProtocolError(f"an error reply{number} that answers no request"))
@@ -293,7 +314,12 @@ class Session(Connection, SessionAssistant):
     def _on_ping(self, event: events.Ping, now: float) -> None:
         if self._registration.is_logged_in:
             self._socket_health.server_ping(now)
-            self._request(RequestKind.PING, "", now, requests.ping, self.voice_sdk_id)
+            # Each is answered by a ping of ours (R19), but the reply is waited for to one at a time: a server that
+            # pings and never answers must not make us keep a request for each.
+            if self._channel.is_under_way(RequestKind.PING):
+                self._channel.send(requests.ping(self._channel.new_id(), self.voice_sdk_id))
+            else:
+                self._request(RequestKind.PING, "", now, requests.ping, self.voice_sdk_id)
 
     def _on_punt(self, event: events.Punt, now: float) -> None:
         error = SocketConnectionError("the server ended this session: it was taken over by another connection (punt)")

@@ -20,6 +20,10 @@ class SessionSettings:
         max_gateway_answers: After how many answers that are not `REGED` the login fails (R14).
         invite_timeout: From the invite to any sign of life.
         setup_timeout: From the invite to the answer. Telephone networks give up by themselves before that.
+        media_timeout: From the wish for a call, the user's answer or the server's description until the call's media
+        have
+            made or applied a description. Gathering takes 5 s at most; what is left is for a machine that imports the
+            media libraries for the first time, and is busy.
         answer_sdp_grace: From an answer without SDP to the media frame that has it (R29: both orders occur).
         request_timeout: For which the replies to other requests are recognised (R21).
         inbound_silence: Without any frame from the server, before it is probed (R20).
@@ -41,6 +45,7 @@ class SessionSettings:
     max_gateway_answers: int = 5
     invite_timeout: float = 30.0
     setup_timeout: float = 120.0
+    media_timeout: float = 30.0
     answer_sdp_grace: float = 2.0
     request_timeout: float = 10.0
     inbound_silence: float = 20.0

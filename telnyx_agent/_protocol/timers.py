@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import enum
+import heapq
 
 import attrs
 
 __all__ = ["Timer", "TimerKind", "Timers"]
+
+_SPARE = 64
+"""Entries of the heap that may be out of date beside as many as there are deadlines."""
 
 
 class TimerKind(enum.Enum):
@@ -21,6 +25,7 @@ class TimerKind(enum.Enum):
     SETUP = "the far end does not answer"
     ANSWER_SDP = "an answer came, but no SDP"
     REATTACH = "a lost call did not come back"
+    MEDIA = "the call's media have not made, or not applied, a description"
     KEYS = "a pause between telephone keys is over"
     LIVENESS = "look at the liveness clocks"
     PROBE = "no answer to a probe"
@@ -40,47 +45,57 @@ class Timer:
 
 
 class Timers:
-    """Deadlines, a handful at a time."""
+    """Deadlines, ordered in a heap: each command costs O(log n), however many there are."""
 
     def __init__(self) -> None:
         self._deadlines: dict[Timer, float] = {}
-        # Asked for after every frame, and seldom another.
-        self._next: float | None = None
-        self._is_next_known = True
+        # Every deadline that was ever set and is not past; those that were moved or cancelled are skipped when they
+        # come up. The number keeps the order of deadlines that are equal, and spares comparing timers.
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._number = 0
 
     def __contains__(self, timer: Timer) -> bool:
         return timer in self._deadlines
 
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
     def set(self, timer: Timer, deadline: float) -> None:
         """Set or move a deadline."""
         self._deadlines[timer] = deadline
-        self._is_next_known = False
+        self._number += 1
+        heapq.heappush(self._heap, (deadline, self._number, timer))
+        if len(self._heap) > 2 * len(self._deadlines) + _SPARE:
+            self._heap = [entry for entry in self._heap if self._counts(entry)]
+            heapq.heapify(self._heap)
 
     def cancel(self, *timers: Timer) -> None:
         """Take deadlines out, as far as they are there."""
         for timer in timers:
             self._deadlines.pop(timer, None)
-        self._is_next_known = False
 
     def clear(self) -> None:
         """Take all out."""
         self._deadlines.clear()
-        self._is_next_known = False
+        self._heap.clear()
 
     @property
     def next_deadline(self) -> float | None:
         """The earliest deadline."""
-        if not self._is_next_known:
-            self._next = min(self._deadlines.values(), default=None)
-            self._is_next_known = True
-        return self._next
+        heap = self._heap
+        while heap and not self._counts(heap[0]):
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def pop_due(self, now: float) -> Timer | None:
         """Take out the earliest timer that is due. One at a time: what one causes may cancel the next."""
-        due = [timer for timer, deadline in self._deadlines.items() if deadline <= now]
-        if not due:
+        deadline = self.next_deadline
+        if deadline is None or deadline > now:
             return None
-        first = min(due, key=self._deadlines.__getitem__)
-        del self._deadlines[first]
-        self._is_next_known = False
-        return first
+        timer = heapq.heappop(self._heap)[2]
+        del self._deadlines[timer]
+        return timer
+
+    def _counts(self, entry: tuple[float, int, Timer]) -> bool:
+        """Whether an entry of the heap is what its timer was set to last."""
+        return self._deadlines.get(entry[2]) == entry[0]

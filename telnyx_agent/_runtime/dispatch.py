@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import attrs
 
 from ..errors import ClientConfigurationError
+from .backpressure import Backpressure
 from .loop import LoopThread
 from .threads import NoThreadError, SdkThread, check_may_wait
 from .waiting import Deadline
@@ -49,19 +50,22 @@ class _Callback:
     # Not shown: its arguments are what the user is told, transcripts among them.
     fn: Callable[[], object] = attrs.field(repr=False)
     name: str
+    weight: int
 
 
 class Dispatcher:
     """A queue of callbacks. All methods may be called from any thread.
 
-    The queue has no limit: what is in it are events that the user asked for, and to drop one would be worse than to be
-    late.
+    The queue itself drops nothing: what is in it are events that the user asked for. What waits in it is counted in
+    `pressure`, which holds the connection's reader thread back when it becomes too much.
     """
 
     can_wait: bool = False
     """Whether what is submitted surely runs, so that a future may wait for it."""
 
     def __init__(self) -> None:
+        self.pressure = Backpressure()
+        """What waits here, and for the loop, in the logins whose callbacks run here."""
         # Guards what is waiting and who serves it; what that one sleeps on. Never held while a callback runs.
         # Re-entrant, because a finaliser may submit while its own thread is in here.
         self._state = threading.Condition(threading.RLock())
@@ -96,7 +100,12 @@ class Dispatcher:
         """Whether the calling thread is running a callback of this dispatcher."""
         return self._running_on == threading.get_ident()
 
+    def _new(self, fn: Callable[[], object], name: str) -> _Callback:
+        """A callback, which waits from now on."""
+        return _Callback(fn, name or _name(fn), self.pressure.add_callback())
+
     def _run(self, callback: _Callback, propagate: tuple[type[BaseException], ...] = ()) -> None:
+        self.pressure.take_callback(callback.weight)
         outer, self._running_on = self._running_on, threading.get_ident()
         begin = time.monotonic()
         try:
@@ -129,7 +138,7 @@ class ThreadDispatcher(Dispatcher):
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         # First put, then look whether there is a thread. One that ends says so first, and then looks whether there is
         # something left: one of both notices.
-        self._due.put(_Callback(fn, name or _name(fn)))
+        self._due.put(self._new(fn, name))
         if self._thread is None:
             with self._state:
                 if self._thread is None:
@@ -205,7 +214,7 @@ class PumpDispatcher(Dispatcher):
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         with self._state:
-            self._queue.append(_Callback(fn, name or _name(fn)))
+            self._queue.append(self._new(fn, name))
             self._state.notify_all()
 
     def process_events(self, timeout: float = 0.0) -> int:
@@ -268,7 +277,7 @@ class ExecutorDispatcher(Dispatcher):
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         with self._state:
-            self._queue.append(_Callback(fn, name or _name(fn)))
+            self._queue.append(self._new(fn, name))
             if self._has_job:
                 return
             self._has_job = True

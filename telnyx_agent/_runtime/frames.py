@@ -7,13 +7,14 @@ collects a payload of any length.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 
 import attrs
 
 from .outbox import Opcode
 
-__all__ = ["BadFrameError", "ControlFrame", "FrameDecoder"]
+__all__ = ["MOST_DECLARED", "BadFrameError", "ControlFrame", "FrameDecoder", "TooLong"]
 
 _FINAL = 0x80
 _WHOLE_TEXT = _FINAL | Opcode.TEXT  # the first byte of nearly all frames
@@ -21,6 +22,11 @@ _RESERVED = 0x70
 _MASKED = 0x80
 _OPCODES = frozenset(Opcode)
 _LONGEST_CONTROL = 125
+_OBJECT = sys.getsizeof("ä") + 1  # what a text takes beside its characters
+
+MOST_DECLARED = 64 * 2**20
+"""Bytes that one frame may say it has. What is longer than a message may be is skipped, so that the call goes on; but
+nothing else gets through meanwhile, so what would take seconds on any network ends the connection."""
 
 # What may stand in a close frame (section 7.4), and what has been registered since.
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
@@ -48,11 +54,21 @@ class ControlFrame:
     payload: bytes = attrs.field(repr=False)
 
 
+@attrs.frozen
+class TooLong:
+    """Stands for a message that was skipped: it has more than `limit` bytes, or would take more than twice as many
+    here.
+    """
+
+    limit: int
+
+
 class FrameDecoder:
     """Decodes what a server sends. It is not used again after it has raised.
 
     Args:
-        limit: Bytes of the longest message, be it in one frame or in many.
+        limit: Bytes of the longest message, be it in one frame or in many. A longer one is not collected; `TooLong`
+            comes in its place.
     """
 
     def __init__(self, limit: int) -> None:
@@ -61,13 +77,16 @@ class FrameDecoder:
         # The message whose fragments are coming in; None between two messages.
         self._kind: int | None = None
         self._fragments = bytearray()
+        # Whether that message is longer than the limit, and how many bytes of its present frame are still to come.
+        self._is_too_long = False
+        self._to_skip = 0
 
     @property
     def held(self) -> int:
-        """Bytes that wait for the rest of their frame or message."""
+        """Bytes that are kept until the rest of their frame or message comes."""
         return len(self._buffer) + len(self._fragments)
 
-    def feed(self, data: bytes) -> Iterator[str | bytes | ControlFrame]:
+    def feed(self, data: bytes) -> Iterator[str | bytes | ControlFrame | TooLong]:
         """What is complete with these bytes: texts, binary messages and control frames, in the order of the stream.
 
         To be taken to its end before more is fed.
@@ -75,6 +94,10 @@ class FrameDecoder:
         Raises:
             BadFrameError: After everything that came before the bad frame.
         """
+        if self._to_skip:
+            skipped = min(self._to_skip, len(data))
+            self._to_skip -= skipped
+            data = data[skipped:]
         buffer = self._buffer
         buffer += data
         at, end = 0, len(buffer)
@@ -94,20 +117,39 @@ class FrameDecoder:
                     if begin > end:
                         return
                     length = int.from_bytes(buffer[at + 2 : begin], "big")
-                # Before the payload is there: what is not allowed is not collected.
+                # Before the payload is there: a frame that is refused is not collected.
                 if first != _WHOLE_TEXT or self._kind is not None:
                     self._check(first, length)
-                if length > self._limit:
-                    raise self._too_long()
+                if length > MOST_DECLARED:
+                    raise BadFrameError(1009, f"a frame of more than {MOST_DECLARED} bytes")
+                if self._exceeds(first, length):
+                    at = min(begin + length, end)
+                    self._to_skip = begin + length - at
+                    if self._skip(first):
+                        yield TooLong(self._limit)
+                    continue
                 if begin + length > end:
                     return
                 at = begin + length
                 if first == _WHOLE_TEXT:
-                    yield _text(buffer[begin:at])
+                    yield self._text(buffer[begin:at])
                 else:
                     yield from self._other(first, bytes(buffer[begin:at]))
         finally:
             del buffer[:at]
+
+    def _exceeds(self, first: int, length: int) -> bool:
+        """Whether the message that this frame is of is longer than a message may be."""
+        if first & 0x0F >= Opcode.CLOSE:
+            return False
+        return self._is_too_long or len(self._fragments) + length > self._limit
+
+    def _skip(self, first: int) -> bool:
+        """Forget the message that this frame is of; whether it was its last frame."""
+        self._fragments = bytearray()
+        self._is_too_long = not first & _FINAL
+        self._kind = first & 0x0F if self._is_too_long else None
+        return not self._is_too_long
 
     def _check(self, first: int, length: int) -> None:
         """What only rare frames can break: whole texts with no message open come past this."""
@@ -121,13 +163,8 @@ class FrameDecoder:
                 raise BadFrameError(1002, "a control frame in fragments")
         elif (self._kind is None) == (opcode == Opcode.CONTINUATION):
             raise BadFrameError(1002, "a fragment without its message, or a message inside another")
-        elif len(self._fragments) + length > self._limit:
-            raise self._too_long()
 
-    def _too_long(self) -> BadFrameError:
-        return BadFrameError(1009, f"a message of more than {self._limit} bytes")
-
-    def _other(self, first: int, payload: bytes) -> Iterator[str | bytes | ControlFrame]:
+    def _other(self, first: int, payload: bytes) -> Iterator[str | bytes | ControlFrame | TooLong]:
         """A control frame, a binary message, or a fragment."""
         opcode = first & 0x0F
         if opcode >= Opcode.CLOSE:
@@ -139,16 +176,18 @@ class FrameDecoder:
         kind = self._kind = opcode if self._kind is None else self._kind
         if first & _FINAL:
             message, self._kind, self._fragments = self._fragments, None, bytearray()
-            yield _text(message) if kind == Opcode.TEXT else bytes(message)
+            yield self._text(message) if kind == Opcode.TEXT else bytes(message)
 
-
-def _text(data: bytearray) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        pass
-    # Not where the decoder's error, which carries the message, would be its context.
-    raise BadFrameError(1007, "a text that is not UTF-8")
+    def _text(self, data: bytearray) -> str | TooLong:
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = None
+        if text is None:
+            # Not where the decoder's error, which carries the message, would be its context.
+            raise BadFrameError(1007, "a text that is not UTF-8")
+        # One emoji in a long text makes Python keep four bytes for each of its characters.
+        return text if text.isascii() or sys.getsizeof(text) <= 2 * self._limit + _OBJECT else TooLong(self._limit)
 
 
 def _check_close(payload: bytes) -> None:

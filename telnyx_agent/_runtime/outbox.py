@@ -7,7 +7,10 @@ import threading
 import time
 from collections import deque
 
-__all__ = ["Opcode", "Outbox"]
+__all__ = ["TEXT_WEIGHT", "Opcode", "Outbox"]
+
+TEXT_WEIGHT = 64
+"""Bytes that each text counts for beside its own: acknowledgements are short, and a server may want very many."""
 
 
 class Opcode(enum.IntEnum):
@@ -57,7 +60,7 @@ class Outbox:
         with self._state:
             if self._close_frame is None and not self._has_ended:
                 self._texts.append(text)
-                self._backlog += len(text)
+                self._backlog += len(text) + TEXT_WEIGHT
                 self._state.notify_all()
             return self._backlog <= self._limit
 
@@ -104,7 +107,7 @@ class Outbox:
                     return Opcode.PING, b""
                 if self._texts:
                     payload = self._texts.popleft()
-                    self._backlog -= len(payload)
+                    self._backlog -= len(payload) + TEXT_WEIGHT
                     return Opcode.TEXT, payload
                 if self._close_frame is not None:
                     return Opcode.CLOSE, self._close_frame

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from telnyx_agent import CallState, SocketConnectionError, TxClient, TxClientDelegate
+from telnyx_agent import CallState, SocketConnectionError, TranscriptionItem, TxClient, TxClientDelegate, _audience
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
@@ -279,3 +280,112 @@ def test_the_list_of_callbacks_is_complete() -> None:
     lost = {"on_reconnecting", "on_reconnected"}  # tests/client/test_reconnect.py
     never |= {"on_socket_message"}  # tests/client/test_state.py
     assert set(CALLBACK_NAMES) - never - lost - OF_THE_VOICE - OF_QUALITY == set(HAPPEN)
+
+
+class Slow(TxClientDelegate):
+    """Waits in its first callback about the transcript; then keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.items: list[str] = []
+        self.updates: list[int] = []
+
+    def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
+        self.free.wait(30)
+        self.items.append(item.content)
+
+    def on_transcription_updated(self, transcriptions: Sequence[TranscriptionItem]) -> None:
+        self.updates.append(len(transcriptions))
+
+
+def _items(numbers: Iterable[int]) -> str:
+    """A batch of short items of the user's."""
+    frames = [
+        {
+            "id": f"f{number}",
+            "method": "ai_conversation",
+            "params": {
+                "type": "conversation.item.created",
+                "item": {"id": f"i{number}", "type": "message", "role": "user", "content": str(number)},
+            },
+        }
+        for number in numbers
+    ]
+    return json.dumps(frames)
+
+
+def test_long_transcripts_for_a_slow_delegate_come_together(agent: LocalAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every item comes; of the whole transcripts as many as fit into the bound, in order, and the newest at last."""
+    monkeypatch.setattr(_audience, "MOST_SNAPSHOT_ITEMS", 3_000)
+    delegate, observed, count = Slow(), list[int](), 300
+    with TxClient(delegate, audio=NullAudio()) as client:
+        client.ai_assistant_manager.subscribe_to_transcript_updates(lambda items: observed.append(len(items)))
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        client.new_call().wait_until_active(10)
+        for begin in range(0, count, 50):
+            agent.send(_items(range(begin, begin + 50)))
+        end = time.monotonic() + 10
+        while len(client.transcript) < count:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert not delegate.updates
+        delegate.free.set()
+        client.disconnect().result(10)
+    spoken = [text for text in delegate.items if text.isdigit()]
+    assert spoken == [str(number) for number in range(count)]
+    assert delegate.updates == sorted(delegate.updates)
+    assert delegate.updates[-1] == len(client.transcript)
+    assert len(delegate.updates) < 100
+    assert observed == delegate.updates
+
+
+def test_a_callback_that_blocks_holds_the_server_back(agent: LocalAgent) -> None:
+    """What waits for the program is bounded; call and connection live, and everything can be ended."""
+    delegate = Slow()
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(TxClient(delegate, audio=NullAudio()))
+        stack.callback(delegate.free.set)
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        call = client.new_call()
+        call.wait_until_active(10)
+        link = client._link
+        assert link is not None
+        pressure = link.dispatcher.pressure
+        pressure._limit = 200_000
+        for begin in range(0, 4000, 50):
+            agent.send(_items(range(begin, begin + 50)))
+        end = time.monotonic() + 10
+        while not pressure.is_full:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        time.sleep(0.2)  # time enough for much more
+        assert pressure.waiting < 400_000
+        assert call.state == CallState.ACTIVE
+        call.hangup().result(5)
+        client.disconnect().result(5)
+        assert pressure._messages == 0
+
+
+def test_what_a_callback_held_back_comes_when_it_returns(agent: LocalAgent) -> None:
+    """The messages that waited behind the bound are all handled then, in order."""
+    delegate = Slow()
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(TxClient(delegate, audio=NullAudio()))
+        stack.callback(delegate.free.set)
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        client.new_call().wait_until_active(10)
+        link = client._link
+        assert link is not None
+        link.dispatcher.pressure._limit = 100_000
+        for begin in range(0, 2000, 50):
+            agent.send(_items(range(begin, begin + 50)))
+        end = time.monotonic() + 10
+        while not link.dispatcher.pressure.has_too_many_callbacks:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert len(client.transcript) < 2000
+        delegate.free.set()
+        while len(client.transcript) < 2000:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert [text for text in delegate.items if text.isdigit()] == [str(number) for number in range(2000)]

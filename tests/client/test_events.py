@@ -13,7 +13,7 @@ import pytest
 
 from telnyx_agent import AgentState, CallState, ClientConfigurationError, TxClient, TxClientDelegate, TxTimeoutError
 from telnyx_agent import events as ev
-from telnyx_agent._event_stream import EventStream
+from telnyx_agent._event_stream import DEFAULT_SIZE, EventStream
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
@@ -130,6 +130,26 @@ def test_a_full_buffer_drops_the_oldest() -> None:
     stream.end()
     stream.put(ev.ClientReady())
     assert list(stream) == [ev.ClientReady()]
+
+
+def test_a_full_stream_drops_by_number_and_by_bytes() -> None:
+    """Events that keep much alive are fewer; the newest one always stays."""
+    stream = EventStream(timeout=0)
+    for number in range(DEFAULT_SIZE + 10):
+        stream.put(ev.SessionUpdated(str(number)))
+    assert next(stream) == ev.EventsDropped(10)
+    stream.close()
+    stream = EventStream(timeout=0)
+    for number in range(100):
+        stream.put(ev.SessionUpdated(str(number)), 2**20)
+    assert next(stream) == ev.EventsDropped(93)
+    assert next(stream) == ev.SessionUpdated("93")
+    stream.put(ev.ClientReady(), 100 * 2**20)
+    assert next(stream) == ev.EventsDropped(6)
+    assert next(stream) == ev.ClientReady()
+    for number in range(8 * 2**20 // 2**20 - 1):
+        stream.put(ev.SessionUpdated(str(number)), 2**20)
+    assert next(stream) == ev.SessionUpdated("0")
 
 
 def test_two_streams_and_one_that_is_left(client: TxClient, agent: LocalAgent) -> None:

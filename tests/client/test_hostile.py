@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import ssl
+import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from telnyx_agent import ClientConfigurationError, TxClient
+from telnyx_agent import CallState, ClientConfigurationError, SocketConnectionError, TxClient, TxServerConfiguration
+from telnyx_agent._drivers import session as session_driver
+from telnyx_agent._hub import Hub
 from telnyx_agent._protocol import items
 from telnyx_agent._protocol.budget import Budget
+from telnyx_agent._runtime.backpressure import Inflow
+from telnyx_agent._signaling import SignalingConnection
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.errors import RemoteProtocolError
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate
@@ -62,7 +71,73 @@ def test_a_frame_of_100_megabytes(
     ready.wait_until_ready(10)
     (told,) = [error for _, _, error in delegate.calls_of("on_reconnecting")]
     assert isinstance(told, RemoteProtocolError)
-    assert "more than 5242880 bytes" in str(told)
+    assert "more than 67108864 bytes" in str(told)
+
+
+def test_a_message_that_is_too_long_costs_nothing_but_itself(
+    client: TxClient, agent: LocalAgent, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a call: one line in the log; call, connection and transcript go on."""
+    client.anonymous_login("assistant-1", server_configuration=proxy.configuration).result(10)
+    call = client.new_call(audio=NullAudio())
+    call.wait_until_active(10)
+    for _ in range(2):
+        proxy.inject(b"\x81\x7f" + (6 * 2**20).to_bytes(8, "big") + b"x" * (6 * 2**20))
+    echo_of_a_ping(client, agent, 1)
+    assert call.state == CallState.ACTIVE
+    assert proxy.accepted == 1
+    lines = [record.getMessage() for record in caplog.records if "more than 5242880 bytes" in record.getMessage()]
+    assert lines == ["ignored a frame from the server: a message of more than 5242880 bytes"]
+
+
+A3 = {"id": 7000, "method": "telnyx_rtc.attach", "params": {"callID": "not-a-uuid", "sdp": "v=0"}}
+
+
+def test_frames_about_what_is_no_call(client: TxClient, agent: LocalAgent, proxy: FaultProxy) -> None:
+    """They end nothing: the connection is made again afterwards, the call goes on, and all of it can be ended."""
+    client.anonymous_login("assistant-1", server_configuration=proxy.configuration).result(10)
+    call = client.new_call(audio=NullAudio())
+    call.wait_until_active(10)
+    agent.send(json.dumps([A3] * 50))
+    proxy.close(1011)
+    proxy.wait_for_connections(2, 10)
+    call.wait_for_state(CallState.ACTIVE, 10)
+    client.disconnect().result(5)
+    assert call.state == CallState.DONE
+
+
+class Odd(Exception):
+    """What nobody expects."""
+
+
+@pytest.mark.parametrize("callback", ["transcript_changed", "call_state_changed", "ai_message", "socket_metrics"])
+def test_an_event_that_cannot_be_handled_ends_nothing(
+    client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, callback: str
+) -> None:
+    """Whatever raises on the way of an event: the next ones are handled, timers go on, everything ends in order."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    original = getattr(Hub, callback)
+    raised: list[Any] = []
+
+    def fail(hub: Hub, *args: Any) -> None:
+        if not raised:
+            raised.append(args)
+            raise Odd
+        original(hub, *args)
+
+    monkeypatch.setattr(Hub, callback, fail)
+    call = client.new_call(audio=NullAudio())
+    agent.ping()
+    call.wait_until_active(10)
+    agent.say("Hello.")
+    end = time.monotonic() + 10
+    while not raised:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    echo_of_a_ping(client, agent, 1)
+    call.hangup().result(5)
+    client.disconnect().result(5)
+    assert call.state == CallState.DONE
 
 
 def test_a_transcript_without_end(
@@ -89,3 +164,54 @@ def test_more_than_a_server_takes(ready: TxClient) -> None:
     ready.new_call(audio=NullAudio()).wait_until_active(10)
     with pytest.raises(ClientConfigurationError, match=r"limit of 4,194,304"):
         ready.send_ai_assistant_message("x" * 5_000_000)
+
+
+def test_what_never_ends_is_left_behind(
+    client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection whose end nobody tells: `disconnect()` settles, the log says what happened, the next login works."""
+    monkeypatch.setattr(session_driver, "END_LIMIT", 0.3)
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    with monkeypatch.context() as patch:
+        patch.setattr(Inflow, "finish", lambda inflow, at_end: None)
+        client.disconnect().result(5)
+        assert "a connection did not end within 0.3 s and was left behind" in caplog.text
+        link_ends = time.monotonic() + 5
+        while any(thread.name == "telnyx-agent-reader" for thread in threading.enumerate()):
+            assert time.monotonic() < link_ends
+            time.sleep(0.01)
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    client.disconnect().result(5)
+
+
+def test_a_connection_that_cannot_be_made(client: TxClient, agent: LocalAgent) -> None:
+    """The context was good when the configuration was made, and is changed before it is used: that is the login's
+    end.
+    """
+    context = ssl.create_default_context()
+    configuration = TxServerConfiguration("wss://127.0.0.1:9", ssl_context=context)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    login = client.anonymous_login("assistant-1", server_configuration=configuration)
+    with pytest.raises(ClientConfigurationError, match="does not verify"):
+        login.result(5)
+    client.disconnect().result(5)
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+
+
+@pytest.mark.parametrize("odd", [RuntimeError("odd"), MemoryError(), KeyError("odd"), OSError(24, "too many files")])
+def test_whatever_keeps_a_connection_from_being_made(
+    client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, odd: Exception
+) -> None:
+    """It is the error of the login, in words."""
+
+    def fail(connection: SignalingConnection, *args: object, **kwargs: object) -> None:
+        raise odd
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SignalingConnection, "__init__", fail)
+        login = client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+        with pytest.raises(SocketConnectionError, match=f"could not be made: {type(odd).__name__}"):
+            login.result(5)
+        client.disconnect().result(5)
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)

@@ -37,7 +37,8 @@ class Row:
 def _rows() -> Iterator[Row]:
     for line in PAGE.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if line.startswith("|") and cells[0] != "what" and not set(line) <= set("|- "):
+        is_row = line.startswith("|") and len(cells) == len(attrs.fields(Row))
+        if is_row and cells[0] != "what" and not set(line) <= set("|- "):
             yield Row(*cells)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from telnyx_agent._protocol import outcomes
+from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.outcomes import CallStateChanged, CallUpdated, RemoteDescription, RingingReceived
 from telnyx_agent._protocol.requests import CallOptions
 from telnyx_agent._protocol.session import SessionSettings
@@ -92,16 +93,12 @@ def test_a_call_waits_for_the_login(when: str, offer_first: bool) -> None:
 
 
 def test_the_clock_of_a_waiting_call_does_not_run() -> None:
-    """A call is not timed out for what the login takes, nor for what its offer takes."""
+    """A call is not timed out for what the login takes."""
     script = Script.logged_in()
     script.place_call()
     script.wait(14)
     script.gateway("REGED")
     script.wait(29)
-    assert script.states() == ["NEW", "CONNECTING"]
-    script = Script.ready()
-    script.session.create_call(CallOptions(CALL_ID), script.now)
-    script.wait(3600)
     assert script.states() == ["NEW", "CONNECTING"]
 
 
@@ -198,10 +195,59 @@ def test_an_answered_call_is_not_active_before_its_sdp_is_applied() -> None:
     """The media takes a moment."""
     script = Script.calling()
     script.say("telnyx_rtc.answer", callID=CALL_ID, sdp=ANSWER)
-    script.wait(60)
+    script.wait(29)
     assert script.states() == []
     script.apply_sdp()
     assert script.states() == ["ACTIVE"]
+    script.wait(3600)
+    assert script.states() == []
+
+
+def _wants_offer() -> Script:
+    script = Script.ready()
+    script.session.create_call(CallOptions(CALL_ID), script.now)
+    return script
+
+
+def _has_early_media() -> Script:
+    script = Script.calling()
+    script.say("telnyx_rtc.media", callID=CALL_ID, sdp=ANSWER)
+    return script
+
+
+def _is_answered() -> Script:
+    script = Script.calling()
+    script.say("telnyx_rtc.answer", callID=CALL_ID, sdp=ANSWER)
+    return script
+
+
+def _is_offered_media_anew() -> Script:
+    script = Script.talking()
+    script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=ANSWER)
+    return script
+
+
+def _is_taken() -> Script:
+    script = Script.ready(credentials=CredentialLogin(sip_user="alice", password="secret"))
+    script.say("telnyx_rtc.invite", callID=CALL_ID, sdp=OFFER)
+    script.session.answer_call(CALL_ID, (), script.now)
+    return script
+
+
+@pytest.mark.parametrize("start", [_wants_offer, _has_early_media, _is_answered, _is_offered_media_anew, _is_taken])
+def test_media_that_say_nothing_end_the_call(start: Callable[[], Script]) -> None:
+    """Whatever they are to do: a thread that cannot be started or a library that hangs must not keep a call for
+    ever.
+    """
+    script = start()
+    script.forget()
+    script.wait(29)
+    assert not [state for state in script.states() if state == "DONE"]
+    script.wait(1)
+    error = reason(script).error
+    assert isinstance(error, MediaError)
+    assert str(error) == "the call's media could not be set up within 30 s"
+    script.wait(3600)
 
 
 def test_the_first_sdp_wins() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.credentials import CredentialLogin
+from telnyx_agent._protocol.incoming import MOST_RINGING, RINGING_PERIOD
 from telnyx_agent._protocol.outcomes import CallUpdated, IncomingCall, Malformed, MediaOffered
 from telnyx_agent._protocol.states import CallDirection, CallState, CallTerminationReason
 from telnyx_agent.errors import CallError, LocalProtocolError, NetworkError, TxError
@@ -161,7 +162,23 @@ def test_too_many_callers() -> None:
     bye = script.expect("telnyx_rtc.bye")["params"]
     assert (bye["cause"], bye["dialogParams"]["callID"]) == ("USER_BUSY", ids[20])
     script.session.hangup(ids[0], script.now)
+    script.wait(10)
     ring(script, ids[21])
+    assert len(script.events(IncomingCall)) == 1
+
+
+def test_callers_that_give_up_at_once() -> None:
+    """Each call costs its audio path until its callback has run: twenty in ten seconds, however short they are."""
+    script = idle()
+    for number in range(1000):
+        call_id = f"00000000-0000-4000-9000-{number:012}"
+        ring(script, call_id)
+        script.say("telnyx_rtc.bye", callID=call_id)
+    assert len(script.events(IncomingCall)) == MOST_RINGING
+    assert len([frame for frame in script.sent() if frame.get("method") == "telnyx_rtc.bye"]) == 1000 - MOST_RINGING
+    assert not script.session._channel._pending  # nobody waits for the answers
+    script.wait(RINGING_PERIOD)
+    ring(script, CALL_ID)
     assert len(script.events(IncomingCall)) == 1
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from telnyx_agent._protocol.jsonrpc import (
     MAX_DEPTH,
     MAX_SIZE,
+    MOST_VOICE_SDK_ID_CHARACTERS,
     ErrorReply,
     Request,
     Result,
@@ -55,6 +56,14 @@ def test_voice_sdk_id_is_a_text_or_nothing(value: Any) -> None:
     """A value of another type is as good as none."""
     message = classify({"method": "x", "voice_sdk_id": value})
     assert message.voice_sdk_id == ("VSDK1" if value == "VSDK1" else None)
+
+
+def test_a_voice_sdk_id_has_a_length() -> None:
+    """It is kept and sent back; a long one counts as none."""
+    most = "x" * MOST_VOICE_SDK_ID_CHARACTERS
+    assert classify({"method": "x", "voice_sdk_id": most}).voice_sdk_id == most
+    for bad in (most + "x", "VSDK\n", "\ud83d", "schlüssel"):
+        assert classify({"method": "x", "voice_sdk_id": bad}).voice_sdk_id is None
 
 
 def test_params_may_be_missing() -> None:

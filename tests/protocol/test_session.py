@@ -10,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.outcomes import Malformed, MessageReceived, TranscriptChanged
+from telnyx_agent._protocol.channel import MOST_REQUESTS, Pending, RequestKind
+from telnyx_agent._protocol.events import MOST_HEADER_CHARACTERS, MOST_HEADERS
+from telnyx_agent._protocol.jsonrpc import MOST_FRAMES
+from telnyx_agent._protocol.outcomes import CallUpdated, LoginFailed, Malformed, MessageReceived, TranscriptChanged
 from telnyx_agent._protocol.session import Session, SessionSettings
+from telnyx_agent.errors import AuthenticationError, GatewayError, RemoteProtocolError
 from tests.protocol.malformed import CALL_ID, ENVELOPES, MALFORMED
 from tests.protocol.script import ANSWER, VECTORS, Script, ack, vector
 
@@ -286,3 +290,185 @@ def test_whatever_arrives_the_call_can_be_ended(frames: list[Any]) -> None:
     script.session.disconnect(script.now)
     assert all(change.item is None or change.item.content is not None for change in script.events(TranscriptChanged))
     script.end()
+
+
+# -- bounds against what comes from outside ----------------------------------------------------------------------------
+
+
+def _pings(count: int) -> str:
+    return json.dumps([{"id": 1, "method": "telnyx_rtc.ping"}] * count)
+
+
+def test_pings_without_end() -> None:
+    """Each is answered, but one answer to ours is waited for, so that neither requests nor timers pile up."""
+    script = Script.talking()
+    for _ in range(500):
+        script.text(_pings(MOST_FRAMES))
+    assert len(script.sent_methods()) == 500 * MOST_FRAMES
+    assert len(script.session._channel._pending) == 1
+    assert len(script.session._timers) < 10
+    assert len(script.session._timers._heap) < 100
+    script.wait(60)
+    script.session.disconnect(script.now)
+    assert script.states()[-1] == "DONE"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (_pings(MOST_FRAMES + 1), "a batch of more than 100 frames"),
+        (_pings(20_000), "a message of more than 32768 values"),
+        ("[" + "{}," * 1_700_000 + "{}]", "a message of more than 32768 values"),
+        ('{"a":' + "[" * 40_000, "a message of more than 32768 values"),
+        (
+            '{"id":1,"params":{' + ",".join(f'"{n}":1' for n in range(20_000)) + "}}",
+            "a message of more than 32768 values",
+        ),
+        ('{"id":' + "1" * 1_000_000 + "}", "a frame that is not JSON"),
+        ('{"id":0.' + "1" * 1_000_000 + "}", "a frame that is not JSON"),
+        ('{"id":"' + "x" * 129 + '","method":"telnyx_rtc.ping"}', "a frame whose id has more than 128 characters"),
+        (
+            '{"id":"1","method":"telnyx_rtc.bye","params":{"callID":"' + "x" * 5000 + '"}}',
+            "telnyx_rtc.bye whose callID has more than 4096 characters",
+        ),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_what_would_take_too_long_or_too_much(text: str, complaint: str) -> None:
+    """Discarded with one complaint; the session goes on."""
+    script = Script.talking()
+    script.text(text)
+    script.text(text)
+    assert [event.error.message for event in script.events(Malformed)] == [complaint]
+    script.say("telnyx_rtc.ping")
+    assert script.sent_methods() == ["telnyx_rtc.ping"]
+
+
+def test_as_much_as_is_allowed() -> None:
+    """A batch of a hundred, and a long text with all kinds of characters."""
+    script = Script.talking()
+    script.text(_pings(MOST_FRAMES))
+    assert script.sent_methods() == ["telnyx_rtc.ping"] * MOST_FRAMES
+    text = "Well, {this} is [long]: " * 8_000
+    script.ai("conversation.item.created", item={"id": "i", "type": "message", "role": "user", "content": text})
+    assert script.session.transcript[-1].content == text
+    assert script.events(Malformed) == []
+
+
+def test_a_batch_is_worked_on_frame_by_frame() -> None:
+    """Other things may be done with the session in between, such as to end it."""
+    script = Script.ready()
+    frames = iter(script.session.frames_of(_pings(10), script.now))
+    script.session.receive(next(frames), script.now)
+    assert script.sent_methods() == ["telnyx_rtc.ping"]
+    script.session.disconnect(script.now)
+    for frame in frames:
+        script.session.receive(frame, script.now)
+    assert script.sent_methods() == []
+
+
+def test_a_message_that_was_skipped() -> None:
+    """It is a sign of life, and a complaint, once."""
+    script = Script.talking()
+    script.wait(19)
+    for _ in range(3):
+        script.session.message_skipped(RemoteProtocolError("a message of more than 5 bytes"), script.now)
+    assert [event.error.message for event in script.events(Malformed)] == ["a message of more than 5 bytes"]
+    script.wait(19)
+    assert script.sent_methods() == []
+
+
+def test_a_connection_that_is_not_read_is_not_dead() -> None:
+    """Where our own program is too slow, what the server says waits: no reason for another connection."""
+    script = Script.talking()
+    for _ in range(100):
+        script.session.not_read(script.now)
+        script.wait(5, answer_probes=False)
+    assert script.sent_methods() == []
+    script.wait(60, answer_probes=False)
+    assert "DROPPED" in script.states()
+
+
+def test_requests_that_are_never_answered() -> None:
+    """A program that asks faster than it is answered: the oldest fail, and there are never more than the bound."""
+    script = Script.talking()
+    channel = script.session._channel
+    for _ in range(3 * MOST_REQUESTS):
+        channel.expect(Pending(RequestKind.BYE, CALL_ID), script.now + 10)
+        script.session.handle_timer(script.now)
+        assert len(channel._pending) <= MOST_REQUESTS + 1
+    script.wait(11)
+    assert not channel._pending
+
+
+@pytest.mark.parametrize("state", ["opened", "logged_in", "ready", "calling", "talking"])
+def test_an_error_without_an_id(state: str) -> None:
+    """JSON-RPC 2.0, section 5: the request could not be read. It belongs to the login, or to the only request there
+    is.
+    """
+    script: Script = getattr(Script, state)()
+    script.frame({"id": None, "error": {"code": -32001, "message": "Login Incorrect"}})
+    if state == "opened":
+        error = script.event(LoginFailed).error
+        assert isinstance(error, AuthenticationError)
+        assert "Login Incorrect" in str(error)
+    elif state == "logged_in":
+        assert isinstance(script.event(LoginFailed).error, GatewayError)
+    elif state == "calling":
+        assert script.states() == ["DONE"]
+    else:
+        (complaint,) = script.events(Malformed)
+        assert complaint.error.message == "an error reply (-32001) that answers no request"
+
+
+def test_an_error_without_an_id_among_several_requests() -> None:
+    """Nobody knows which one is meant."""
+    script = Script.calling()
+    script.place_call("11111111-2222-4333-8444-555555555555")
+    script.forget()
+    script.frame({"error": {"code": -32600, "message": "Invalid Request"}})
+    assert [type(event) for event in script.events()] == [Malformed]
+
+
+def test_ids_of_calls_are_uuids() -> None:
+    """What is about anything else is acknowledged, as for calls that we do not know (R27), and that is all."""
+    for method in ("ringing", "media", "answer", "bye", "attach"):
+        script = Script.talking()
+        script.say(f"telnyx_rtc.{method}", callID="not-a-uuid", sdp="v=0")
+        assert script.sent_methods() == [f"ack telnyx_rtc.{method}"]
+        assert script.events() == []
+
+
+def test_headers_without_end() -> None:
+    """A hundred are kept, and 32 KiB of them."""
+    script = Script.talking()
+    many = [{"name": f"X-{n}", "value": "x"} for n in range(1000)]
+    script.say("telnyx_rtc.bye", callID=CALL_ID, dialogParams={"custom_headers": many})
+    (updated,) = script.events(CallUpdated)
+    assert len(updated.details.bye_custom_headers) == MOST_HEADERS
+    script = Script.talking()
+    long = [{"name": f"X-{n}", "value": "x" * 4000} for n in range(100)]
+    script.say("telnyx_rtc.bye", callID=CALL_ID, dialogParams={"custom_headers": long})
+    (updated,) = script.events(CallUpdated)
+    kept = updated.details.bye_custom_headers
+    assert len(kept) > 5
+    assert sum(len(name) + len(value) for name, value in kept) <= MOST_HEADER_CHARACTERS
+
+
+def test_half_a_character() -> None:
+    """JSON can write half of a UTF-16 pair: in ids and reasons it is replaced, so that all of them can be printed."""
+    script = Script.talking()
+    script.text(
+        json.dumps(
+            {
+                "id": "\ud83d",
+                "method": "telnyx_rtc.bye",
+                "voice_sdk_id": "\ud83d",
+                "params": {"callID": CALL_ID, "cause": "\ud83d", "sipReason": "\ude00", "telnyx_leg_id": "\udfff"},
+            }
+        )
+    )
+    ended = script.events()[-1].state.termination_reason
+    assert (ended.cause, ended.sip_reason) == ("\ufffd", "\ufffd")
+    str(ended).encode()
+    assert script.session.voice_sdk_id is None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from telnyx_agent._protocol.backoff import MAX_DELAY, reconnect_delay
 from telnyx_agent._protocol.timers import Timer, TimerKind, Timers
@@ -49,3 +53,43 @@ def test_timers_can_be_moved_and_taken_back() -> None:
     assert (LOGIN in timers, READY in timers, timers.next_deadline) == (True, False, 20.0)
     timers.clear()
     assert timers.next_deadline is None
+
+
+@given(st.lists(st.tuples(st.sampled_from(["set", "cancel", "due", "clear"]), st.integers(0, 8), st.integers(0, 50))))
+def test_timers_are_what_a_dictionary_would_be(steps: list[tuple[str, int, int]]) -> None:
+    """Whatever is set, moved, cancelled and taken: the earliest comes, and what was replaced does not pile up."""
+    timers, model = Timers(), dict[Timer, float]()
+    for action, number, deadline in steps * 3:
+        timer = Timer(TimerKind.REQUEST, str(number))
+        if action == "set":
+            timers.set(timer, deadline)
+            model[timer] = deadline
+        elif action == "cancel":
+            timers.cancel(timer)
+            model.pop(timer, None)
+        elif action == "clear" and deadline == 0:
+            timers.clear()
+            model.clear()
+        elif action == "due":
+            due = timers.pop_due(deadline)
+            earliest = min(model.values(), default=None)
+            assert (due is None) == (earliest is None or earliest > deadline)
+            if due is not None:
+                assert model.pop(due) == earliest
+        assert timers.next_deadline == min(model.values(), default=None)
+        assert len(timers) == len(model)
+        assert len(timers._heap) <= 2 * len(model) + 65
+
+
+def test_twenty_thousand_timers_take_no_time() -> None:
+    """Each costs O(log n): a scan for each would be a quarter of a billion steps."""
+    timers = Timers()
+    for number in range(20_000):
+        timers.set(Timer(TimerKind.REQUEST, str(number)), number % 977)
+    begin, last = time.process_time(), -1.0
+    while timers.next_deadline is not None:
+        deadline = timers.next_deadline
+        assert deadline >= last
+        last = deadline
+        assert timers.pop_due(1000) is not None
+    assert time.process_time() - begin < 5

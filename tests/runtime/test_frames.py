@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telnyx_agent._runtime.frames import BadFrameError, ControlFrame, FrameDecoder
+from telnyx_agent._runtime.frames import MOST_DECLARED, BadFrameError, ControlFrame, FrameDecoder, TooLong
 from telnyx_agent._runtime.outbox import Opcode
 from tests.runtime.sockets import frame
 
 
-def decode(*pieces: bytes, limit: int = 1 << 20) -> list[str | bytes | ControlFrame]:
+def decode(*pieces: bytes, limit: int = 1 << 20) -> list[str | bytes | ControlFrame | TooLong]:
     decoder = FrameDecoder(limit)
     return [item for piece in pieces for item in decoder.feed(piece)]
 
@@ -101,20 +101,46 @@ def test_close_codes(code: int) -> None:
     assert decode(frame(8, payload), frame(8, b"")) == [ControlFrame(8, payload), ControlFrame(8, b"")]
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        frame(1, b"", length=1001),
-        frame(2, b"", length=2**40),
-        frame(1, b"", length=2**63),
-        frame(1, b"x" * 600, fin=False) + frame(0, b"", length=401),
-    ],
-)
-def test_too_long_is_refused_by_its_length(start: bytes) -> None:
+TOO_LONG = {
+    "one frame": frame(1, b"x" * 1001),
+    "binary": frame(2, b"x" * 5000),
+    "two frames": frame(1, b"x" * 600, fin=False) + frame(0, b"x" * 401),
+    "many frames": frame(1, b"x" * 600, fin=False) + frame(0, b"x" * 5000, fin=False) * 3 + frame(0, b""),
+    "a ping in between": frame(1, b"x" * 2000, fin=False) + frame(9, b"?") + frame(0, b"x"),
+}
+
+
+@pytest.mark.parametrize("name", TOO_LONG)
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+def test_what_is_too_long_is_skipped(name: str, piece: int) -> None:
+    """Something stands in its place, what comes behind it is read, and none of it is kept."""
+    data = frame(1, b"before") + TOO_LONG[name] + frame(1, b"behind")
+    decoder = FrameDecoder(1000)
+    items: list[object] = []
+    for at in range(0, len(data), piece):
+        items += decoder.feed(data[at : at + piece])
+        assert decoder.held <= 1000 + 14
+    pings = [ControlFrame(Opcode.PING, b"?")] if "ping" in name else []
+    assert items == ["before", *pings, TooLong(1000), "behind"]
+    assert decoder.held == 0
+
+
+@pytest.mark.parametrize("length", [MOST_DECLARED + 1, 2**40, 2**63])
+def test_what_would_take_for_ever_is_refused_by_its_length(length: int) -> None:
     """Not a byte of the payload is waited for."""
     with pytest.raises(BadFrameError) as caught:
-        decode(start, limit=1000)
+        decode(frame(1, b"", length=length), limit=1000)
     assert caught.value.code == 1009
+
+
+def test_a_text_that_would_take_four_times_as_much_here() -> None:
+    """One emoji among many letters: Python keeps four bytes for each character."""
+    text = "x" * 100_000
+    limit = 150_000
+    assert decode(frame(1, text.encode()), limit=limit) == [text]
+    assert decode(frame(1, (text + "ä").encode()), limit=limit) == [text + "ä"]
+    assert decode(frame(1, ("x" * 70_000 + "😀").encode()), limit=limit) == ["x" * 70_000 + "😀"]
+    assert decode(frame(1, (text + "😀").encode()), frame(1, b"behind"), limit=limit) == [TooLong(limit), "behind"]
 
 
 def test_exactly_the_limit() -> None:

@@ -1,0 +1,299 @@
+"""`Backpressure`: how much of one login waits in this process, and `Inflow`: the way of its messages to the loop.
+
+A server may send faster than the loop can work, and the loop may work faster than the program's callbacks run. Both
+would fill the memory. So what waits is counted, messages and callbacks together, and above a limit the reader thread
+stops receiving: the server's data stays in the socket's buffers, and then the server has to wait as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+__all__ = ["ITEM_WEIGHT", "MOST_WAITING", "SLICE", "TOGETHER", "Backpressure", "Inflow"]
+
+M = TypeVar("M")
+
+MOST_WAITING = 8 * 2**20
+"""Bytes that may wait before the reader thread stops receiving. Beyond it come the chunk that it has just received and
+one message of 5 MiB at most, so that all of it together stays far below 64 MiB."""
+
+ITEM_WEIGHT = 512
+"""Bytes that each message and each callback counts for beside its text: the objects that it is made of."""
+
+TOGETHER = 16
+"""How many messages to deliver at once, if so many are there: to wake the loop for each costs as much as to decode
+it."""
+
+SLICE = 0.005
+"""Seconds that the loop works on messages before it looks after everything else: a quarter of a frame of audio."""
+
+_log = logging.getLogger("telnyx_agent")
+
+
+class Backpressure:
+    """Bytes of one login that wait for the loop or for the program. Any thread, unless it says otherwise.
+
+    Args:
+        limit: Bytes above which the reader thread waits for room. The loop works on no further messages while the
+            callbacks alone have more: a message may cause many of them.
+    """
+
+    def __init__(self, limit: int = MOST_WAITING) -> None:
+        self._limit = limit
+        # Guards all below. Re-entrant, because a signal handler or a finaliser may give a command while its own thread
+        # is in here.
+        self._room = threading.Condition(threading.RLock())
+        self._messages = 0
+        self._callbacks = 0
+        self._blocked = 0
+        self._paused: list[Callable[[], None]] = []
+        self.message_weight = 0
+        """What the message that the loop is working on weighs: each callback that it causes may keep it alive."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait now."""
+        return self._messages + self._callbacks
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is received."""
+        return self._messages + self._callbacks > self._limit
+
+    @property
+    def has_too_many_callbacks(self) -> bool:
+        """Whether the loop works on no further messages."""
+        return self._callbacks > self._limit
+
+    def add_messages(self, weight: int) -> None:
+        """Messages wait for the loop from now on. Never blocks."""
+        with self._room:
+            self._messages += weight
+
+    def take_messages(self, weight: int) -> None:
+        """They do not wait any more."""
+        with self._room:
+            self._messages -= weight
+            if self._blocked:
+                self._room.notify_all()
+
+    def add_callback(self) -> int:
+        """A callback waits for the program from now on; its weight. Never blocks."""
+        weight = ITEM_WEIGHT + self.message_weight
+        with self._room:
+            self._callbacks += weight
+        return weight
+
+    def take_callback(self, weight: int) -> None:
+        """It does not wait any more."""
+        paused: list[Callable[[], None]] = []
+        with self._room:
+            self._callbacks -= weight
+            if self._blocked:
+                self._room.notify_all()
+            if self._paused and self._callbacks <= self._limit:
+                paused, self._paused = self._paused, paused
+        for go_on in paused:
+            go_on()
+
+    def wait_for_room(self, is_stopped: Callable[[], bool]) -> None:
+        """Block until less than the limit waits, or `is_stopped`. For the reader thread."""
+        with self._room:
+            self._blocked += 1
+            try:
+                while self.is_full and not is_stopped():
+                    self._room.wait()
+            finally:
+                self._blocked -= 1
+
+    def pause(self, go_on: Callable[[], None]) -> bool:
+        """Where the callbacks have too much, call `go_on` when they have not, on any thread; whether that is so.
+        Loop.
+        """
+        if not self.has_too_many_callbacks:
+            return False
+        with self._room:
+            is_paused = self.has_too_many_callbacks
+            if is_paused:
+                self._paused.append(go_on)
+            return is_paused
+
+    def end_pause(self, go_on: Callable[[], None]) -> bool:
+        """Do not call this one later; whether it would have been called."""
+        with self._room:
+            was_paused = go_on in self._paused
+            if was_paused:
+                self._paused.remove(go_on)
+            return was_paused
+
+    def wake(self) -> None:
+        """Let everybody in `wait_for_room` look again."""
+        with self._room:
+            self._room.notify_all()
+
+
+class Inflow(Generic[M]):
+    """The messages of one connection, from the reader thread to the loop, in order.
+
+    Args:
+        post: Runs a function on the loop; `LoopThread.post`.
+        handler: Takes each message, on the loop. Where that may take long, it returns an iterator, each step of which
+            is a part of the work; other work of the loop may come in between. What it raises is logged.
+        pressure: Counts what waits.
+    """
+
+    def __init__(
+        self,
+        post: Callable[..., None],
+        handler: Callable[[M], Iterator[object] | None],
+        pressure: Backpressure,
+    ) -> None:
+        self._post = post
+        self._handler = handler
+        self._pressure = pressure
+        # Guards all below between the reader, the loop, and whoever closes. Re-entrant, because a signal handler may
+        # close the connection while its own thread is in here.
+        self._lock = threading.RLock()
+        self._messages: deque[M] = deque()
+        # Of the message that the loop has begun: the steps that are left, and its weight. Loop thread only.
+        self._steps: Iterator[object] | None = None
+        self._weight = 0
+        self._is_posted = False
+        self._is_patient = True
+        self._drops = False
+        self._at_end: Callable[[], object] | None = None
+
+    # -- the reader thread ---------------------------------------------------------------------------------------------
+
+    def deliver(self, messages: Sequence[M]) -> None:
+        """Hand over some messages. Blocks while too much waits; after `stop` they are dropped where it would block.
+
+        Raises:
+            RuntimeError: The loop has ended.
+        """
+        if self._pressure.is_full:
+            self._pressure.wait_for_room(lambda: not self._is_patient)
+            if self._pressure.is_full:
+                return
+        weight = sum(map(_weight, messages))
+        with self._lock:
+            if self._drops:
+                return
+            self._pressure.add_messages(weight)
+            self._messages.extend(messages)
+        self._wake()
+
+    def finish(self, at_end: Callable[[], object]) -> None:
+        """No more messages come: call `at_end` on the loop after the last one.
+
+        Raises:
+            RuntimeError: The loop has ended.
+        """
+        with self._lock:
+            self._at_end = at_end
+        self._wake()
+
+    # -- any thread ----------------------------------------------------------------------------------------------------
+
+    def stop(self, *, drop: bool) -> None:
+        """Never block again; with `drop`, forget what waits and what still comes."""
+        with self._lock:
+            self._is_patient = False
+            if drop:
+                self._drops = True
+                self._pressure.take_messages(sum(map(_weight, self._messages)))
+                self._messages.clear()
+        self._pressure.wake()
+        if drop and self._pressure.end_pause(self._post_work):
+            self._post_work()
+
+    def _wake(self) -> None:
+        with self._lock:
+            if self._is_posted:
+                return
+            self._is_posted = True
+        self._post(self._work)
+
+    def _post_work(self) -> None:
+        try:
+            self._post(self._work)
+        except RuntimeError:  # the loop has ended: nobody is there any more for what waits
+            return
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Handle what waits, until all is done or the slice is over."""
+        end = time.monotonic() + SLICE
+        done = 0
+        while True:
+            if not self._drops and self._pressure.pause(self._post_work):
+                self._end_of_slice(done)
+                return
+            if self._steps is not None:
+                done += self._go_on(end)
+            elif self._messages:
+                done += self._begin()
+            elif self._rest():
+                self._end_of_slice(done)
+                return
+            if time.monotonic() >= end:
+                break
+        self._end_of_slice(done)
+        self._post_work()
+
+    def _begin(self) -> int:
+        """Hand over the next message; its weight, if it is done."""
+        try:
+            message = self._messages.popleft()
+        except IndexError:  # `stop` came in between
+            return 0
+        self._weight = self._pressure.message_weight = _weight(message)
+        try:
+            self._steps = self._handler(message)
+        except Exception:  # noqa: BLE001 - one message, whatever is in it, must not cost the others
+            _log.exception("a message of the server could not be handled")
+        return self._weight if self._steps is None else 0
+
+    def _go_on(self, end: float) -> int:
+        """Do further steps of the message that was begun; its weight, if it is done."""
+        assert self._steps is not None
+        self._pressure.message_weight = self._weight
+        try:
+            for _ in self._steps:
+                if self._drops:
+                    break
+                if time.monotonic() >= end or self._pressure.has_too_many_callbacks:
+                    return 0
+        except Exception:  # noqa: BLE001 - as in `_begin`
+            _log.exception("a message of the server could not be handled")
+        self._steps = None
+        return self._weight
+
+    def _rest(self) -> bool:
+        """Whether nothing waits any more; then the next `_wake` posts again."""
+        with self._lock:
+            if self._messages:
+                return False
+            self._is_posted = False
+            return True
+
+    def _end_of_slice(self, done: int) -> None:
+        self._pressure.message_weight = 0
+        self._pressure.take_messages(done)
+        with self._lock:
+            at_end = None
+            if not self._is_posted:
+                at_end, self._at_end = self._at_end, None
+        if at_end is not None:
+            at_end()
+
+
+def _weight(message: object) -> int:
+    return sys.getsizeof(message) + ITEM_WEIGHT
