@@ -11,8 +11,7 @@ import json
 import random
 import struct
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -57,9 +56,11 @@ class Family:
         send: Gives the bytes for the connection's socket. Ends, or goes on until the time is over.
         answer: Changes the answer of the call, which is placed when the attack begins.
         datagrams: Gives what is sent to the client's media ports.
-        srtp: Gives RTP packets that the agent itself sends, encrypted as they should be.
+        srtp: Gives RTP and RTCP packets that the agent itself sends, encrypted as they should be.
         login: `"anonymous"` or `"credentials"`; there is no call with the latter, and with `"late"`, which never comes.
-        replies: Whether the client's pings are answered.
+        replies: What the client's pings are answered with: `"result"`, `"nothing"`, or `"login required"`, as is every
+            other request but the login.
+        cuts: Whether the server cuts each connection as soon as the login is answered, once the attack has begun.
         delegate: `"quick"`, `"slow"` (5 ms a callback), `"blocked"`, `"pump"` (that nobody pumps), `"stream"` (that
             nobody reads), `"answering"` (takes each call that comes in).
         busy: Threads of the program that compute.
@@ -72,9 +73,10 @@ class Family:
     send: Callable[[World], Iterator[bytes]] | None = None
     answer: Callable[[str], str] | None = None
     datagrams: Callable[[random.Random], Iterator[bytes]] | None = None
-    srtp: Callable[[random.Random], Iterator[Mapping[str, Any]]] | None = None
+    srtp: Callable[[random.Random], Iterator[bytes]] | None = None
     login: str = "anonymous"
-    replies: bool = True
+    replies: str = "result"
+    cuts: bool = False
     delegate: str = "quick"
     busy: int = 0
     seconds: float = 6.0
@@ -217,6 +219,11 @@ def _of_call(method: str, *, sdp: bool = False, known: bool = True) -> Callable[
     return make
 
 
+def _gateway(number: int, world: World) -> str:
+    states = ("REGED", "UNREGED", "NOREG", "FAILED", "FAIL_WAIT", "EXPIRED", "TRYING", "REGISTER", "x")
+    return request("telnyx_rtc.gatewayState", number, state=states[number % len(states)])
+
+
 def _attach(call_id: str | None, sdp: str | None) -> Callable[[int, World], str]:
     def make(number: int, world: World) -> str:
         which = world.call_id if call_id is None else call_id or _uuid(number)
@@ -327,23 +334,29 @@ def _dtls(dice: random.Random) -> Iterator[bytes]:
         )
 
 
-def _speech(dice: random.Random) -> Iterator[Mapping[str, Any]]:
+def _packet(sequence: int, timestamp: int, ssrc: int, payload: bytes, payload_type: int = 111) -> bytes:
+    head = struct.pack("!BBHII", 0x80, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+    return head + payload
+
+
+def _speech(dice: random.Random) -> Iterator[bytes]:
     """Packets of one stream, as fast as possible."""
-    for number in itertools.count():
-        yield {
-            "sequence": number & 0xFFFF,
-            "timestamp": number * 960 & 0xFFFFFFFF,
-            "ssrc": 1,
-            "payload": b"\xf8\xff\xfe",
-        }
+    return (_packet(number, number * 960, 1, b"\xf8\xff\xfe") for number in itertools.count())
 
 
-def _streams(dice: random.Random) -> Iterator[Mapping[str, Any]]:
+def _streams(dice: random.Random) -> Iterator[bytes]:
     """Each packet begins a stream of its own."""
     while True:
         payload = dice.randbytes(dice.choice((0, 1, 100, 1000)))
-        ids = {"sequence": dice.randrange(1 << 16), "timestamp": dice.randrange(1 << 32)}
-        yield {**ids, "ssrc": dice.randrange(1 << 32), "payload": payload}
+        yield _packet(dice.getrandbits(16), dice.getrandbits(32), dice.getrandbits(32), payload, dice.getrandbits(7))
+
+
+def _reports(dice: random.Random) -> Iterator[bytes]:
+    """RTCP of all kinds, with as many blocks as a packet may have."""
+    while True:
+        kind, count = dice.choice((200, 201, 202, 203, 205, 206)), dice.choice((0, 1, 31))
+        body = dice.randbytes(dice.choice((4, 24, 24 * count + 4)))
+        yield struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
 
 
 # -- all ---------------------------------------------------------------------------------------------------------------
@@ -379,15 +392,23 @@ FAMILIES: tuple[Family, ...] = (
     Family("honest use", _honest, interval=0.02),
     # pings
     Family(
-        "pings, one by one, not answered", _flood(lambda n, w: request("telnyx_rtc.ping", n)), replies=False, seconds=14
+        "pings, one by one, not answered",
+        _flood(lambda n, w: request("telnyx_rtc.ping", n)),
+        replies="nothing",
+        seconds=14,
     ),
-    Family("20,000 pings in one array, not answered", _once(_array(_PING, 20_000)), replies=False, seconds=14),
+    Family("20,000 pings in one array, not answered", _once(_array(_PING, 20_000)), replies="nothing", seconds=14),
     Family("140,000 pings in one array, answered", _once(_array(_PING, 140_000)), seconds=14),
-    Family("arrays of 100 pings, not answered", _same(_array(_PING, 100)), replies=False, seconds=14),
+    Family("arrays of 100 pings, not answered", _same(_array(_PING, 100)), replies="nothing", seconds=14),
     # descriptions
     *(
         Family(f"an answer with {count:,} candidates", answer=candidates(count), seconds=10)
         for count in (2_000, 5_000, 10_000)
+    ),
+    Family(
+        "an answer with 200 candidates by name",
+        answer=_lines("a=candidate:%d 1 udp 2130706431 nowhere.local 9 typ host", 200),
+        seconds=10,
     ),
     Family("an answer with 2,000 media sections", answer=_sections(2_000), seconds=8),
     Family("an answer with 100,000 lines", answer=_lines("a=x-line:%d", 100_000)),
@@ -470,6 +491,15 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "results with unknown ids", _flood(lambda n, w: json.dumps({"id": _uuid(n), "result": {"sessid": f"s{n}"}}))
     ),
+    Family("gatewayState, each another", _flood(_gateway)),
+    Family(
+        "pings, and the login is required for everything",
+        _flood(lambda n, w: request("telnyx_rtc.ping", n)),
+        replies="login required",
+    ),
+    Family(
+        "connections that are cut after the login", lambda w: iter([control(8, struct.pack("!H", 1011))]), cuts=True
+    ),
     Family("punt", _once(request("telnyx_rtc.punt", 1))),
     Family("pings before the login is answered", _flood(lambda n, w: request("telnyx_rtc.ping", n)), login="late"),
     Family("empty texts before the login is answered", _same(b""), login="late"),
@@ -498,6 +528,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("datagrams: DTLS", datagrams=_dtls),
     Family("the agent's own RTP, one stream", srtp=_speech),
     Family("the agent's own RTP, a stream each", srtp=_streams),
+    Family("the agent's own RTCP", srtp=_reports),
 )
 
 

@@ -59,6 +59,11 @@ class HostileServer:
         return self._family
 
     @property
+    def is_attacking(self) -> bool:
+        """Whether `attack` was called since `arm`."""
+        return self._attack is not None
+
+    @property
     def url(self) -> str:
         """For `TxServerConfiguration`."""
         return f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -67,6 +72,7 @@ class HostileServer:
         """What `attack` will do, and what is answered from now on."""
         self._family = family
         self._is_stopped.clear()
+        self._attack = None
         self._sent = 0
 
     def attack(self) -> None:
@@ -259,11 +265,16 @@ class _Link:
             if self._owner.family.login != "late":
                 self._reply(frame, message="logged in")
                 self._say("telnyx_rtc.clientReady", reattached_sessions=[])
+                if self._owner.family.cuts and self._owner.is_attacking:
+                    self.cut()
         elif method == "telnyx_rtc.gatewayState":
             self._reply(frame, params={"state": "REGED"})
         elif method == "telnyx_rtc.invite":
             self._called(frame)
-        elif method != "telnyx_rtc.ping" or self._owner.family.replies:
+        elif self._owner.family.replies == "login required" and self._owner.is_attacking:
+            error = {"code": -32000, "message": "Authentication Required"}
+            self.send(message(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "error": error})))
+        elif method != "telnyx_rtc.ping" or self._owner.family.replies != "nothing":
             self._reply(frame)
 
     def _called(self, frame: dict[str, Any]) -> None:
@@ -289,7 +300,7 @@ class _Media:
     def answer(self, offer: str) -> str:
         return str(self._do(self._answer, offer))
 
-    def send(self, packets: Iterator[Any], is_stopped: threading.Event) -> int:
+    def send(self, packets: Iterator[bytes], is_stopped: threading.Event) -> int:
         """Send packets over the newest call until told to stop. How many bytes."""
         return int(self._do(self._send, packets, is_stopped, patience=None))
 
@@ -313,14 +324,10 @@ class _Media:
         self._peers.append((peer, self._loop.create_task(Mouth(peer.play).run())))
         return answer
 
-    async def _send(self, packets: Iterator[Any], is_stopped: threading.Event) -> int:
-        from aiortc.rtp import RtpPacket
-
+    async def _send(self, packets: Iterator[bytes], is_stopped: threading.Event) -> int:
         transport = self._peers[-1][0]._pc.getSenders()[0].transport
         sent = 0
-        for number, one in enumerate(packets):
-            packet = RtpPacket(111, 0, one["sequence"], one["timestamp"], one["ssrc"], one["payload"])
-            data = packet.serialize()
+        for number, data in enumerate(packets):
             await transport._send_rtp(data)
             sent += len(data)
             if number % 50 == 0:
