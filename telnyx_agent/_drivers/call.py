@@ -323,7 +323,8 @@ class CallDriver:
         if number == self._peer_number and number != self._lost_number and not self._closing:
             self._lost_number = number
             was_up = self._connected.is_set()
-            error = _media_lost(self._call_id) if was_up else _no_media_path(self._call_id)
+            failure = None if self._peer is None else self._peer.failure
+            error = _media_lost(self._call_id) if was_up else _not_connected(self._call_id, failure)
             self._reports.media_lost(self._call_id, error, was_up)
 
     def _fail(self, error: TxError) -> None:
@@ -356,13 +357,42 @@ class CallDriver:
             self.closed.set_result(None)
 
 
-def _no_media_path(call_id: str) -> CallError:
-    return CallError(
-        "no audio path to the other side could be found; a firewall may block UDP: "
-        "allow it or give a TURN server that uses TCP or TLS in webrtc_ice_servers",
-        code=33004,
-        call_id=call_id,
-    )
+_HANDSHAKE = "the other side was reached, and the audio could not be encrypted (DTLS): "
+_NOT_CONNECTED: dict[str, tuple[type[TxError], int, str]] = {
+    "path": (
+        CallError,
+        33004,
+        (
+            "no audio path to the other side could be found; a firewall may block UDP: "
+            "allow it or give a TURN server that uses TCP or TLS in webrtc_ice_servers"
+        ),
+    ),
+    "silence": (
+        MediaError,
+        33004,
+        _HANDSHAKE + "it did not answer in time; place the call again, and report it if that happens every time",
+    ),
+    "handshake": (
+        MediaError,
+        33004,
+        _HANDSHAKE + "the handshake was refused, so the two sides have no version, cipher or certificate in common",
+    ),
+    "encryption": (MediaError, 33004, _HANDSHAKE + "the two sides have no SRTP profile in common"),
+    "fingerprint": (
+        MediaError,
+        40004,
+        (
+            "the other side's certificate does not have the fingerprint that its description names, so somebody else "
+            "may be listening: the call was ended before any audio was sent"
+        ),
+    ),
+}
+"""By `MediaPeer.failure`: what a call ends with whose media never were up."""
+
+
+def _not_connected(call_id: str, failure: str | None) -> TxError:
+    kind, code, text = _NOT_CONNECTED[failure or "path"]
+    return kind(text, code=code, call_id=call_id)
 
 
 def _media_lost(call_id: str) -> CallError:

@@ -165,6 +165,10 @@ class AudioBridge:
             if recorder is not None:
                 recorder.capture(samples)
             self._capture.push(samples)
+        except MediaError as error:  # what came is no sound
+            if not self._complained:
+                self._complained = True
+                self.device_failed(error)
         except Exception:  # noqa: BLE001 - the sound card's thread must survive our bugs
             self._complain("what was captured could not be taken")
 

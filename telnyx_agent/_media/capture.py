@@ -7,29 +7,51 @@ sender looks at this buffer when it expects a frame to be complete (`sender.py`)
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MediaError
+
 __all__ = ["CaptureBuffer", "as_samples"]
 
 _EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
+_FORMATS = frozenset("Bbch") | {"@h", "=h", "<h" if sys.byteorder == "little" else ">h"}  # of a memoryview
 
 
 def as_samples(pcm: bytes | bytearray | memoryview | NDArray[np.int16]) -> NDArray[np.int16]:
     """A device's block as one-dimensional int16 samples of our own: devices may reuse their buffer when we return.
 
     An odd last byte is left out.
+
+    Raises:
+        MediaError: Not mono 16-bit samples; whatever it is, it would be heard as noise.
     """
     # Copied by bytearray: for more than 500 samples numpy gives up the GIL, and waits for it in a busy process.
     if isinstance(pcm, np.ndarray):
-        if pcm.dtype == np.int16 and pcm.flags.c_contiguous:
+        if pcm.dtype != np.int16 or pcm.size != max(pcm.shape, default=0):
+            raise _unusable(f"an array of shape {pcm.shape} of {pcm.dtype}")
+        if pcm.flags.c_contiguous:
             return np.frombuffer(bytearray(pcm), np.int16)
         return np.array(pcm, np.int16).reshape(-1)
-    view = memoryview(pcm).cast("B")
+    try:
+        view = memoryview(pcm)
+        if view.format not in _FORMATS:
+            raise _unusable(f"a {type(pcm).__name__} with items of format {view.format!r}")
+        view = view.cast("B")
+    except TypeError:  # no bytes, or not in one piece
+        raise _unusable(f"a {type(pcm).__name__}") from None
     return np.frombuffer(bytearray(view[: len(view) & ~1]), np.int16)
+
+
+def _unusable(what: str) -> MediaError:
+    return MediaError(
+        f"the audio device gave {what} to push_capture(), and nothing of it is sent: give mono 16-bit samples, as "
+        "bytes or as a numpy array of int16 with one dimension"
+    )
 
 
 class CaptureBuffer:

@@ -1,12 +1,12 @@
 """What we take from inside aiortc and aioice. The only module that touches names they do not promise to keep.
 
-- Packets: an object with `add(packet)` in place of the audio receiver's jitter buffer sees every RTP packet in order of
-  arrival and gives aiortc nothing to decode. aiortc's decoder thread, which then has nothing to do, is sent home.
+- Packets: `rtp.py` takes them where they are read. aiortc's decoder thread, which then has nothing to do, is sent home.
 - Candidates: an instance attribute in place of the ICE connection's `get_component_candidates`, so that gathering ends
   in time whatever the servers do, and finds loopback where there is nothing else.
 - The negotiated codecs, the checks that still go on when a call ends, the sockets when closing takes too long, and the
   tasks that would be started after it.
-- Each packet's way through aiortc, which `rtp.py` shortens.
+- Why a connection has failed, which aiortc knows and does not say.
+- aioice's parser of STUN messages, out of which only a `ValueError` may come, as its callers expect.
 
 `check()` compares all of it with the installed versions before the first call.
 """
@@ -18,24 +18,26 @@ import functools
 import inspect
 import logging
 import re
+import struct
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import aioice
 import aioice.ice
+import aioice.stun
 import aiortc
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RtpPacket
 
 from ..errors import MediaError
 from . import rtp
 from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, turn_tls_context
+from .rtp import MOST_PAIRS
 
 __all__ = [
-    *("abort", "bound_gathering", "check", "described_candidates", "intercept", "negotiated_codecs", "path_answers"),
-    *("release_decoder", "start_no_more", "stop_checks"),
+    *("abort", "bound_gathering", "check", "described_candidates", "most_candidates", "negotiated_codecs"),
+    *("path_answers", "release_decoder", "start_no_more", "stop_checks", "why_not_connected"),
 ]
 
 _log = logging.getLogger("telnyx_agent.media")
@@ -43,7 +45,9 @@ _log = logging.getLogger("telnyx_agent.media")
 AIORTC_RANGE = ((1, 14), (1, 17))
 AIOICE_RANGE = ((0, 10), (0, 14))
 
-_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+MOST_ADDRESSES = 20
+"""Addresses of this machine that are offered, the one that the system would send from first."""
+
 _THREAD = "_RTCRtpReceiver__decoder_thread"
 _QUEUE = "_RTCRtpReceiver__decoder_queue"
 _RELAY = {
@@ -66,8 +70,7 @@ def _differences() -> list[str]:
     ice, module = aioice.Connection, aioice.ice
     handle = RTCRtpReceiver._handle_rtp_packet
     wanted = (
-        ("RTCRtpReceiver has no private jitter buffer", {_BUFFER, _THREAD, _QUEUE} <= _names(RTCRtpReceiver.__init__)),
-        ("RTCRtpReceiver does not give packets to its jitter buffer", {_BUFFER, "add"} <= _names(handle)),
+        ("RTCRtpReceiver has no decoder thread", {_THREAD, _QUEUE} <= _names(RTCRtpReceiver.__init__)),
         ("RTCRtpReceiver does not guard its decoder thread", _THREAD in _names(handle)),
         ("RTCRtpTransceiver has no _codecs", "_codecs" in _names(RTCRtpTransceiver.__init__)),
         ("RTCIceGatherer has no _connection", "_connection" in _names(RTCIceGatherer.__init__)),
@@ -89,6 +92,8 @@ def _differences() -> list[str]:
             {"start", "send", "receive"} <= _names(_connect_of(RTCPeerConnection)),
         ),
         ("aioice.Connection keeps consent otherwise", "query_consent" in _names(ice.connect)),
+        ("aioice has no parse_message", "parse_message" in _names(module.StunProtocol.datagram_received)),
+        ("RTCDtlsTransport keeps its handshake otherwise", {"_ssl", "encrypted"} <= _names(RTCDtlsTransport.__init__)),
         ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )
     return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
@@ -142,31 +147,6 @@ def _text(versions: tuple[tuple[int, int], tuple[int, int]]) -> str:
     return f"{low[0]}.{low[1]} to before {high[0]}.{high[1]}"
 
 
-class _Sink:
-    """Stands where aiortc's jitter buffer was."""
-
-    def __init__(self, on_packet: Callable[[RtpPacket], None]) -> None:
-        self._on_packet = on_packet
-
-    capacity = 0
-
-    def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        """Pass the packet on; (no picture is lost, no frame is complete) for aiortc."""
-        try:
-            self._on_packet(packet)
-        except Exception:  # noqa: BLE001 - aiortc would take it for a broken connection and end the call
-            _log.exception("a received packet could not be taken")
-        return False, None
-
-
-def intercept(receiver: RTCRtpReceiver, on_packet: Callable[[RtpPacket], None]) -> None:
-    """Give all RTP packets of an audio receiver to `on_packet`, on the loop, in order of arrival."""
-    check()
-    if not hasattr(receiver, _BUFFER):
-        raise MediaError(f"aiortc {aiortc.__version__} has no {_BUFFER}; install a version from {_text(AIORTC_RANGE)}")
-    setattr(receiver, _BUFFER, _Sink(on_packet))
-
-
 def release_decoder(receiver: RTCRtpReceiver) -> bool:
     """Tell aiortc's decoder thread to end, for nothing will ever be decoded there.
 
@@ -218,6 +198,7 @@ def bound_gathering(
     bind_hosts = connection.get_component_candidates
 
     async def get_component_candidates(component: int, addresses: list[str], **_: object) -> list[aioice.Candidate]:
+        addresses = _preferred(addresses, min(MOST_ADDRESSES, MOST_PAIRS // max(1, _remote_count(connection))))
         local = [_LOOPBACK] if (loopback or not addresses) and _has_loopback() else []
         if relay_only:
             addresses, local = [], []
@@ -235,6 +216,31 @@ def bound_gathering(
         return found + await _answers(first_answer(stun), first_answer(turn), timeout, on_late)
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign, assignment]
+
+
+def _preferred(addresses: list[str], most: int) -> list[str]:
+    """So many of them, those that the system itself would send from first."""
+    if len(addresses) <= most:
+        return addresses
+    first: list[str] = []
+    for somewhere in ("192.0.2.1", "2001:db8::1"):  # RFC 5737 and RFC 3849: nobody has them
+        try:
+            first.append(address_towards((somewhere, 9)))
+        except OSError:
+            continue  # this machine has no way to anywhere by that version of IP
+    _log.debug("only %d of this machine's %d addresses are offered", most, len(addresses))
+    return sorted(addresses, key=lambda address: address not in first)[:most]
+
+
+def _remote_count(connection: aioice.Connection) -> int:
+    """How many candidates of the other side one of ours may be paired with."""
+    versions = [":" in candidate.host for candidate in connection.remote_candidates]
+    return max(versions.count(True), versions.count(False))
+
+
+def most_candidates(receiver: RTCRtpReceiver) -> int:
+    """How many of the other side's candidates of each version of IP can be used with as many as we have ourselves."""
+    return max(1, MOST_PAIRS // max(1, len(receiver.transport.transport.iceGatherer._connection._protocols)))
 
 
 async def _answers(
@@ -409,6 +415,22 @@ async def path_answers(sender: RTCRtpSender, timeout: float) -> bool:
     return any(_is_answer(task.exception()) for task in done)
 
 
+def why_not_connected(sender: RTCRtpSender) -> str:
+    """What a connection that has failed, or takes too long, has got stuck in.
+
+    Returns:
+        `"path"`: no pair of addresses works; `"silence"`: one does, and the other end does not answer the DTLS
+        handshake; `"handshake"`: it has been refused; `"fingerprint"`: the certificate is not the one that the
+        description names; `"encryption"`: no SRTP profile in common.
+    """
+    dtls: Any = sender.transport
+    if dtls.transport.state not in ("connected", "completed") or dtls._ssl is None:
+        return "path"
+    if not dtls.encrypted:
+        return "handshake" if dtls.state == "failed" else "silence"
+    return "fingerprint" if dtls._ssl.get_selected_srtp_profile() else "encryption"
+
+
 def described_candidates(sender: RTCRtpSender) -> tuple[dict[str, str], ...]:
     """The candidates of both sides without addresses: `side`, `type`, `protocol`, and `selected` of those in use."""
     ice: Any = sender.transport.transport._connection
@@ -425,6 +447,23 @@ def described_candidates(sender: RTCRtpSender) -> tuple[dict[str, str], ...]:
         for side, candidates in (("local", ice.local_candidates), ("remote", ice.remote_candidates))
         for candidate in candidates
     )
+
+
+def _strict(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """A parser that fails with `ValueError` only."""
+
+    @functools.wraps(parse)
+    def parse_message(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except struct.error as exc:
+            raise ValueError(f"an attribute of a STUN message has the wrong length: {exc}") from exc
+
+    return parse_message
+
+
+# For everybody in the process, because a TURN client reads what comes before there is an object to reach it by.
+aioice.stun.parse_message = _strict(aioice.stun.parse_message)  # type: ignore[assignment]
 
 
 def _is_answer(error: BaseException | None) -> bool:

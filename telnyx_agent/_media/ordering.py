@@ -98,6 +98,23 @@ class PacketOrder:
             self._remember(packet, number, start, duration)
         return Place(number, start, False, jumped)
 
+    def number(self, packet: ReceivedPacket) -> int | None:
+        """The number of a packet whose timestamp says nothing about the audio; `None` where it belongs to none.
+
+        RFC 4733 gives all packets of a telephone's key one timestamp, and comfort noise (RFC 3389) has another clock
+        than Opus.
+        """
+        if self.newest is None or packet.ssrc != self._ssrc:
+            return None
+        step = distance(packet.sequence_number, self._sequence, 16)
+        if step >= _MAX_DROPOUT or step <= -_MAX_MISORDER:
+            return None
+        if step > 0:
+            self.newest += step
+            self._sequence = packet.sequence_number
+            return self.newest
+        return self.newest + step
+
     def _has_jumped(self, packet: ReceivedPacket, start: int, limit: int | None) -> bool:
         """Whether the sender's clock went back or far ahead, or ticks otherwise now (another codec)."""
         if start < self.end or packet.payload_type != self._payload_type:

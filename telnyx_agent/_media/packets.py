@@ -14,7 +14,7 @@ from .ordering import PacketOrder, ReceivedPacket
 
 __all__ = ["PacketBuffer", "WaitingPacket"]
 
-_REMEMBERED = 200  # numbers of lost packets, to tell a late packet from a duplicate
+_REMEMBERED = 200  # numbers of lost packets, to tell a late packet from a duplicate, and of packets without audio
 
 
 @attrs.define(slots=True)
@@ -50,6 +50,7 @@ class PacketBuffer:
         self._order = PacketOrder()
         self._waiting: dict[int, WaitingPacket] = {}
         self._missing: set[int] = set()
+        self._silent: set[int] = set()  # numbers from `next` on of packets that have come and are no audio
         self.started = False
         """Whether anything was ever played or thrown away; before, `next` means nothing."""
         self.next = 0
@@ -67,10 +68,13 @@ class PacketBuffer:
     def insert(
         self, packet: ReceivedPacket, decoders: Mapping[int, Decoder], default: Decoder | None, asked: int
     ) -> WaitingPacket | None:
-        """Take a packet that has come; returns it if it is new, whether it still waits or has come too late."""
+        """Take a packet that has come; returns it if it is new, whether it still waits or has come too late.
+
+        One without a decoder, such as comfort noise or a key of the telephone, has a number and no place in time.
+        """
         decoder = decoders.get(packet.payload_type, default)
         if decoder is None:
-            self.discarded += 1
+            self._pass_over(self._order.number(packet))
             return None
         try:
             # A packet of nothing but padding takes a number and no time.
@@ -101,6 +105,27 @@ class PacketBuffer:
             return None
         return new
 
+    def _pass_over(self, number: int | None) -> None:
+        """That number is not lost."""
+        if number is None:
+            return
+        if number in self._missing:
+            self._missing.discard(number)
+            self.lost -= 1
+        elif number not in self._waiting and (not self.started or number >= self.next):
+            self._silent.add(number)
+            if len(self._silent) > _REMEMBERED:
+                self._silent.discard(min(self._silent))
+            self._go_to(self.next)
+
+    def _go_to(self, number: int) -> None:
+        """Its turn is next, or that of the first behind it that is audio."""
+        silent = self._silent
+        while number in silent:
+            silent.discard(number)
+            number += 1
+        self.next = number
+
     def current(self) -> WaitingPacket | None:
         """The packet whose turn it is, if it is here."""
         return self._waiting.get(self.next)
@@ -122,7 +147,7 @@ class PacketBuffer:
     def take(self) -> WaitingPacket:
         """Remove the packet whose turn it is, which must be here."""
         packet = self._waiting.pop(self.next)
-        self.next += 1
+        self._go_to(self.next + 1)
         return packet
 
     def skip_to(self, number: int) -> int:
@@ -133,11 +158,12 @@ class PacketBuffer:
         """
         lost = 0
         for gone in range(max(self.next, number - _REMEMBERED), number):
-            if gone not in self._waiting:
+            if gone not in self._waiting and gone not in self._silent:
                 lost += 1
                 self._missing.add(gone)
         self.lost += lost
-        self.next = number
+        self._silent = {silent for silent in self._silent if silent > number}
+        self._go_to(number)
         if len(self._missing) > 2 * _REMEMBERED:
             self._missing = {gone for gone in self._missing if gone > number - _REMEMBERED}
         return lost
@@ -154,6 +180,7 @@ class PacketBuffer:
         self.discarded += len(self._waiting)
         self._waiting.clear()
         if self._order.newest is not None:
+            self._silent.clear()
             self.next = max(self.next, self._order.newest + 1)
             self.started = True
 

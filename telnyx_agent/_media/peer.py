@@ -6,6 +6,7 @@ Importing this module imports aiortc (a quarter of a second); `telnyx_agent._med
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -20,18 +21,24 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtp import RtpPacket
 
 from ..config import IceServer
 from ..errors import MediaError
 from . import graft, rtp
 from .bridge import AudioBridge
 from .codecs import SUPPORTED, create_decoder, create_encoder
-from .description import UNUSABLE, OpusWishes, only_host_candidates, opus_wishes, prepare_local, prepare_remote
+from .description import (
+    MOST_REMOTE_CANDIDATES,
+    UNUSABLE,
+    only_host_candidates,
+    opus_wishes,
+    payload_types,
+    prepare_local,
+    prepare_remote,
+)
 from .ice_servers import usable_servers
 from .loss import LossAdvisor, Protection
 from .opus import OpusEncoder, library
-from .ordering import ReceivedPacket
 from .sender import FrameSender
 from .settings import OpusSettings
 from .stats import MediaStats, mean_opinion_score
@@ -121,6 +128,7 @@ class MediaPeer:
         self._state = "new"
         self._reported: set[str] = set()
         self._codec: str | None = None
+        self._failure: str | None = None
         self._only_host = False
         self._gathering_timed_out = False
         self._closing: asyncio.Task[None] | None = None
@@ -132,14 +140,13 @@ class MediaPeer:
         self._pc.on("connectionstatechange", self._connection_state_changed)
         self._pc.on("iceconnectionstatechange", self._ice_state_changed)
         self._sender = FrameSender(bridge)
-        self._payload_types: set[int] = set()
+        self._clock_rates: dict[int, int] = {}
         self._advisor: LossAdvisor | None = None
         self._protection: Protection | None = None
         self._track = _NoTrack()
         self._transceiver = self._pc.addTransceiver(self._track, direction="sendrecv")
         if preferred_codecs:
             self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
-        graft.intercept(self._transceiver.receiver, self._first_packet_received)
         rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
         graft.bound_gathering(
             self._transceiver.receiver,
@@ -158,6 +165,11 @@ class MediaPeer:
     def state(self) -> str:
         """`"new"`, `"connecting"`, `"connected"`, `"failed"` or `"closed"`."""
         return self._state
+
+    @property
+    def failure(self) -> str | None:
+        """In the state `"failed"`, what it has failed at: see `graft.why_not_connected`."""
+        return self._failure
 
     @property
     def codec(self) -> str | None:
@@ -185,7 +197,9 @@ class MediaPeer:
         """
         if self._pc.signalingState != "have-local-offer":
             raise MediaError(f"no answer is expected now ({self._pc.signalingState})", code=UNUSABLE)
-        await self._apply(prepare_remote(sdp, kind="answer", mid=self._transceiver.mid), "answer")
+        most = min(MOST_REMOTE_CANDIDATES, graft.most_candidates(self._transceiver.receiver))
+        mid = self._transceiver.mid
+        await self._apply(prepare_remote(sdp, kind="answer", mid=mid, most_candidates=most), "answer")
         self._start_watchdog()
 
     async def create_answer(self, sdp: str) -> str:
@@ -216,7 +230,7 @@ class MediaPeer:
                 remote = report
             elif report.type == "remote-outbound-rtp":
                 remote_outbound = report
-        rtt = None if remote is None else remote.roundTripTime
+        rtt = None if remote is None or remote.roundTripTime is None else max(0.0, remote.roundTripTime)
         encoder = self._sender.encoder
         return MediaStats(
             state=self._state,
@@ -267,7 +281,12 @@ class MediaPeer:
             raise
         except (ValueError, RuntimeError, OSError) as exc:
             raise MediaError(f"the call's media could not be described: {exc}", code=UNUSABLE) from exc
-        rtp.attach_receiver(self._transceiver.receiver, self._bridge.playout.put, self._payload_types)
+        rtp.attach_receiver(
+            self._transceiver.receiver,
+            self._bridge.playout.put,
+            self._clock_rates,
+            functools.partial(self._on_step, "first_packet"),
+        )
         sdp = self._pc.localDescription.sdp
         if "a=candidate:" not in sdp and self._relay_only:
             raise MediaError(
@@ -285,15 +304,23 @@ class MediaPeer:
     async def _apply(self, sdp: str, kind: str) -> None:
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
-            self._choose_codecs(opus_wishes(sdp))
+            self._choose_codecs(sdp)
         except Exception as exc:
             reason = str(exc) or type(exc).__name__
             raise MediaError(f"the other side's {kind} cannot be used: {reason}", code=UNUSABLE) from exc
 
-    def _choose_codecs(self, wishes: OpusWishes) -> None:
+    def _choose_codecs(self, sdp: str) -> None:
         """aiortc sends with the first common codec and lets all common ones in."""
+        theirs = payload_types(sdp)
         codecs = graft.negotiated_codecs(self._transceiver)
+        free = list(theirs)
+        for codec in codecs:  # aiortc takes over only numbers from 96 on
+            number = next((number for number in free if theirs[number].lower() == codec.name.lower()), None)
+            if number is not None:
+                free.remove(number)
+                codec.payloadType = number
         self._codec = codecs[0].name
+        wishes = opus_wishes(sdp)
         settings = wishes.applied_to(self._opus)
         encoder = create_encoder(codecs[0].name, settings)
         if isinstance(encoder, OpusEncoder):
@@ -301,8 +328,14 @@ class MediaPeer:
             self._advisor = LossAdvisor(settings, usable=wishes.fec)
             self._protect(encoder, self._advisor.initially())
         self._sender.encoder = encoder
-        self._bridge.playout.set_decoders({c.payloadType or 0: create_decoder(c.name) for c in codecs})
-        self._payload_types.update(c.payloadType or 0 for c in codecs)
+        # Packets may come with the numbers of either description. The other side should use those of our offer (RFC
+        # 3264 section 6.1), so where both give a meaning to a number, ours is it.
+        local: Any = self._pc.localDescription  # None while an offer is being applied
+        ours = {} if local is None else payload_types(local.sdp)
+        names = {**theirs, **ours}
+        decoders = {name: create_decoder(name) for name in set(names.values())}
+        self._bridge.playout.set_decoders({number: decoders[name] for number, name in names.items()})
+        self._clock_rates.update((number, decoders[name].clock_rate) for number, name in names.items())
 
     def _loss_reported(self, report: rtp.LossReport) -> None:
         encoder = self._sender.encoder
@@ -314,20 +347,6 @@ class MediaPeer:
             self._protection = protection
             encoder.protect(fec=protection.fec, expected_loss=protection.expected_loss)
             _log.debug("Opus is sent for %d %% loss, FEC %s", protection.expected_loss, protection.fec)
-
-    def _first_packet_received(self, packet: RtpPacket) -> None:
-        """Of a stream; those after it do not pass through aiortc (`rtp.py`)."""
-        self._on_step("first_packet")
-        self._bridge.playout.put(
-            ReceivedPacket(
-                packet.sequence_number,
-                packet.timestamp,
-                packet.payload,
-                self._loop.time(),
-                packet.ssrc,
-                packet.payload_type,
-            )
-        )
 
     def _ice_state_changed(self) -> None:
         if self._pc.iceConnectionState in ("connected", "completed"):
@@ -360,6 +379,8 @@ class MediaPeer:
             self._watchdog = None
         if state in ("failed", "closed"):
             self._sender.stop()  # nobody hears it any more
+        if state == "failed":
+            self._failure = graft.why_not_connected(self._transceiver.sender)
         self._reported.add(state)
         self._state = state
         try:

@@ -91,9 +91,10 @@ class Playout:
         self._received += 1
         self._bytes += len(packet.payload)
         rate = self._clock_rates.get(packet.payload_type)
-        if rate is None:
-            rate = RATE if self._default is None else self._default.clock_rate
-        self._jitter.arrived(packet, rate)
+        if rate is None and self._default is not None:
+            rate = self._default.clock_rate
+        if rate is not None:  # or else it is no audio, and its timestamp may count anything
+            self._jitter.arrived(packet, rate)
         self._inbox.append(packet)
         if len(self._inbox) > _INBOX:
             self._make_room()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import array
 import logging
+import re
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,15 +111,40 @@ def test_flush_drops_what_was_not_heard() -> None:
 
 
 def test_nothing_raises_on_the_sound_cards_thread(caplog: pytest.LogCaptureFixture) -> None:
-    """Nonsense from a device is logged once, not raised, and the call goes on."""
+    """Nonsense from a device is told once, in words, not raised, and the call goes on."""
     bridge = AudioBridge()
-    with caplog.at_level(logging.ERROR, "telnyx_agent.media"):
+    with caplog.at_level(logging.WARNING, "telnyx_agent.media"):
         for _ in range(3):
             bridge.push_capture("not sound")  # type: ignore[arg-type]
             assert bridge.pull_render(-5).size == 0
-    assert len(caplog.records) == 1
+    assert [record.exc_info for record in caplog.records] == [None]
+    assert "the audio device gave a str to push_capture()" in caplog.text
     bridge.push_capture(bytes(960))
     assert bridge.capture.available == 480
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        (np.full(480, 0.5, np.float32), "an array of shape .480,. of float32"),
+        (np.zeros((480, 2), np.int16), "an array of shape .480, 2. of int16"),
+        (np.zeros(480, np.int32), "of int32"),
+        (np.zeros(480, np.uint16), "of uint16"),
+        (memoryview(array.array("f", [0.5] * 480)), "a memoryview with items of format 'f'"),
+        (memoryview(array.array("h", [1] * 960))[::2], "a memoryview"),
+        ([0] * 480, "a list"),
+        (None, "a NoneType"),
+    ],
+)
+def test_a_block_that_is_no_mono_16_bit_sound_is_not_sent(block: Any, words: str) -> None:
+    """It would be heard as noise; the program is told once what came and what to give."""
+    told: list[MediaError] = []
+    bridge = AudioBridge(on_device_failed=told.append)
+    for _ in range(3):
+        bridge.push_capture(block)
+    assert bridge.capture.available == 0
+    assert len(told) == 1
+    assert re.search(words + r".*give mono 16-bit samples", told[0].message)
 
 
 def test_a_failed_device_is_reported_on_its_thread() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSe
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpreceiver import StreamStatistics
 
-from telnyx_agent._media import graft
+from telnyx_agent._media import graft, ice_servers
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.peer import MediaPeer
 from telnyx_agent.errors import MediaError
 from tests.media.harness import run, until
+from tests.media.test_description import candidate, with_lines
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +48,13 @@ def _changed(*args: Any, **kwargs: Any) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "words"),
     [
-        (RTCRtpReceiver, "__init__", "no private jitter buffer"),
-        (RTCRtpReceiver, "_handle_rtp_packet", "does not give packets to its jitter buffer"),
+        (RTCRtpReceiver, "__init__", "RTCRtpReceiver has no decoder thread"),
+        (RTCRtpReceiver, "_handle_rtp_packet", "does not guard its decoder thread"),
+        (RTCDtlsTransport, "__init__", "RTCDtlsTransport keeps its handshake otherwise"),
+        (RTCDtlsTransport, "_recv_next", "RTCDtlsTransport does not handle RTCP by itself"),
+        (RTCDtlsTransport, "_handle_rtcp_data", "RTCDtlsTransport routes RTCP otherwise"),
+        (aioice.Connection, "__init__", "keeps other books about the other side"),
+        (aioice.ice.StunProtocol, "datagram_received", "aioice has no parse_message"),
         (RTCIceGatherer, "__init__", "no _connection"),
         (aioice.Connection, "get_component_candidates", "get_component_candidates has changed"),
         (aioice.Connection, "gather_candidates", "does not call it"),
@@ -187,3 +194,30 @@ def test_nothing_begins_after_the_close(monkeypatch: pytest.MonkeyPatch, datagra
 
     for turns in range(4):
         run(functools.partial(main, turns))
+
+
+@pytest.mark.parametrize("we_offer", [True, False])
+def test_only_so_many_pairs_of_addresses_are_tried(we_offer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with 60 addresses and an other side with 60 candidates; the system's own address is among them."""
+    addresses = [f"127.2.0.{n}" for n in range(1, 60)]
+    own = ice_servers.address_towards(("127.0.0.1", 9))
+    monkeypatch.setattr(graft, "address_towards", lambda _: own)
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [*addresses, own])
+    sdp = with_lines(*(candidate(n) for n in range(1, 61)))
+
+    async def main() -> None:
+        peer = MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=lambda _: None)
+        if we_offer:
+            description = await peer.create_offer()
+            await peer.accept_answer(sdp)
+        else:
+            description = await peer.create_answer(sdp.replace("setup:active", "setup:actpass"))
+        offered = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+)", description)
+        assert own in offered
+        assert len(offered) == (graft.MOST_ADDRESSES if we_offer else 5)
+        ice: Any = peer._transceiver.receiver.transport.transport.iceGatherer._connection
+        await until(lambda: ice._early_checks_done)
+        assert len(ice._check_list) == 100
+        await peer.close()
+
+    run(main)

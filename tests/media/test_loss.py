@@ -54,6 +54,13 @@ def test_steady_loss_is_one_level() -> None:
     assert changes <= 2
 
 
+def test_between_two_reports_old_loss_fades_towards_the_new() -> None:
+    """A time constant of 8 s: 30 % and then 10 % is 17 % after it, in steps of 5."""
+    advisor = LossAdvisor(OpusSettings())
+    assert advisor.report(0.3, 50.0).expected_loss == 30
+    assert advisor.report(0.1, 58.0).expected_loss == 20
+
+
 def test_what_is_expected_has_limits() -> None:
     """Speech itself needs most of the bits; and what the program expects is the least."""
     assert reports(LossAdvisor(OpusSettings()), [1.0])[0] == Protection(fec=True, expected_loss=30)

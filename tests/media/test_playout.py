@@ -386,16 +386,79 @@ def test_garbage_and_padding_do_no_harm() -> None:
     assert playout.stats().packets_lost == 1
 
 
-def test_unknown_payload_types_are_discarded() -> None:
-    """Telephone events and comfort noise have no decoder."""
+def with_events(numbers: dict[int, int], count: int = 20) -> list[ReceivedPacket]:
+    """Audio, among which the packets with these numbers are of other payload types, with timestamps of their own."""
+    found = []
+    audio = 0
+    for n in range(count):
+        number = 65530 + n & 0xFFFF
+        if n in numbers:
+            found.append(ReceivedPacket(number, 77 * n, b"\x01\x80\0\xa0", 0.0, 1, numbers[n]))
+        else:
+            payload = np.full(FRAME, 1000 + n, np.int16).tobytes()
+            found.append(ReceivedPacket(number, 5000 + audio * FRAME, payload, audio * 0.02, 1, 96))
+            audio += 1
+    return found
+
+
+@pytest.mark.parametrize("order", ["as sent", "events late", "events early"])
+@pytest.mark.parametrize(
+    "numbers",
+    [{4: 13}, {4: 101, 5: 101, 6: 101}, {0: 13}, {19: 13}, {4: 13, 8: 126, 12: 13}, dict.fromkeys(range(1, 19), 13)],
+)
+def test_packets_that_are_no_audio_are_not_lost(numbers: dict[int, int], order: str) -> None:
+    """Comfort noise and telephone events take numbers; the audio goes on as if there were none."""
     playout = Playout()
     playout.set_decoders({96: RawDecoder()})
-    for n, packet in enumerate(packets(10)):
-        payload_type = 101 if n == 4 else 96
-        playout.put(ReceivedPacket(packet.sequence_number, packet.timestamp, packet.payload, 0.0, 1, payload_type))
-    heard = play(playout, [], extra=12)
-    assert playout.stats().packets_discarded == 1
-    assert 1005 in values(heard)
+    sent = with_events(numbers)
+    arrivals = [[packet] for packet in sent]
+    if order != "as sent":  # by one place in the network
+        for n in numbers:
+            other = n + 1 if order == "events late" else n - 1
+            if 0 < other < 20 and other not in numbers:
+                arrivals[n], arrivals[other] = arrivals[other], arrivals[n]
+    audio = [1000 + n for n in range(20) if n not in numbers]
+    heard = values(play(playout, arrivals, extra=6))
+    assert [value for value in heard if value in audio] == audio
+    stats = playout.stats()
+    assert (stats.packets_lost, stats.packets_discarded, stats.packets_duplicated) == (0, 0, 0)
+    assert stats.packets_received == 20
+    assert stats.jitter == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_loss_beside_comfort_noise_is_one_loss() -> None:
+    """It is concealed and counted; the other number is not."""
+    playout = Playout()
+    playout.set_decoders({96: RawDecoder()})
+    sent = with_events({8: 13})
+    heard = values(play(playout, [[] if n == 7 else [packet] for n, packet in enumerate(sent)], extra=6))
+    assert CONCEALED in heard
+    assert playout.stats().packets_lost == 1
+    assert 1009 in heard
+
+
+def test_an_event_that_comes_when_it_was_thought_to_be_lost() -> None:
+    """Then it was not."""
+    playout = Playout()
+    playout.set_decoders({96: RawDecoder()})
+    sent = with_events({8: 101}, 30)
+    late = sent.pop(8)
+    play(playout, one_each(sent[:20]))
+    assert playout.stats().packets_lost == 1
+    playout.put(late)
+    play(playout, one_each(sent[20:]), extra=6)
+    assert playout.stats().packets_lost == 0
+
+
+def test_endless_events_are_not_remembered() -> None:
+    """Only so many numbers are kept, whoever sends them."""
+    playout = Playout()
+    playout.set_decoders({96: RawDecoder()})
+    playout.put(ReceivedPacket(0, 0, np.full(FRAME, 1, np.int16).tobytes(), 0.0, 1, 96))
+    for n in range(2, 3000):
+        playout.put(ReceivedPacket(n, 0, b"", 0.0, 1, 13))
+        playout.get(48)
+    assert len(playout._packets._silent) <= 200
 
 
 def test_another_codec_in_mid_stream() -> None:
@@ -421,6 +484,15 @@ def test_jitter_is_rfc_3550s() -> None:
     for n, p in enumerate(packets(300)):
         playout.put(ReceivedPacket(p.sequence_number, p.timestamp, p.payload, p.arrival + (n % 2) * 0.01, 1))
     assert playout.stats().jitter == pytest.approx(0.01, rel=0.01)
+
+
+def test_another_stream_is_not_jitter() -> None:
+    """Two senders whose clocks have nothing to do with each other, in turns: each is as steady as it is."""
+    playout = steady()
+    for p in packets(60):
+        playout.put(ReceivedPacket(p.sequence_number, p.timestamp, p.payload, p.arrival, 1))
+        playout.put(ReceivedPacket(p.sequence_number, p.timestamp, p.payload, p.arrival + 0.3, 2))
+    assert playout.stats().jitter == 0.0
 
 
 def test_two_threads_without_a_lock() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
+import logging
 import os
+import random
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aioice
 import numpy as np
 import pylibsrtp
 import pytest
@@ -20,7 +24,7 @@ from telnyx_agent._media import srtp
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.loss import Protection
 from telnyx_agent._media.peer import MediaPeer
-from telnyx_agent._media.rtp import _parse
+from telnyx_agent._media.rtp import MOST_PAIRS, MOST_QUEUED, MOST_STREAMS, _parse
 from telnyx_agent._media.settings import OpusSettings
 from tests.media.harness import Device, patient, run, until
 from tests.media.test_codecs import speechlike
@@ -181,7 +185,7 @@ def test_reported_loss_turns_error_correction_on() -> None:
             agent.lose(8)
             await until(lambda: agent.bridge.playout.stats().fec_packets_recovered > 3)
             stats = await caller.peer.stats()
-            while stats.rtt is None:
+            while stats.rtt is None or (stats.remote_packets_lost or 0) < 3:
                 await asyncio.sleep(0.1)
                 stats = await caller.peer.stats()
             other = await agent.peer.stats()
@@ -219,23 +223,198 @@ def test_with_fec_forbidden_loss_changes_nothing() -> None:
     run(main)
 
 
+STRANGER = ("127.0.0.9", 4444)
+
+
+def stun(kind: int, attributes: bytes, transaction: bytes = bytes(12)) -> bytes:
+    return struct.pack("!HHI", kind, len(attributes), 0x2112A442) + transaction + attributes
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
+
+
+def garbage(user: str) -> list[bytes]:
+    """Datagrams of every kind and shape, from the empty one to the largest."""
+    dice = random.Random(5)
+    found = [b"", bytes(65507), b"\x80" * 65507, b"\x16" * 65507]
+    for first in (0, 1, 2, 3, 4, 19, 20, 22, 25, 63, 64, 79, 80, 127, 128, 144, 160, 176, 191, 192, 255):
+        for size in (1, 2, 7, 8, 11, 12, 13, 19, 20, 21, 60, 1499, 1501):
+            for second in (0, 13, 96, 200, 203, 208, 215, 223):
+                found.append((bytes([first, second]) + dice.randbytes(size))[:size])
+    name = attribute(6, f"{user}:x".encode())
+    for kind in (0x0001, 0x0101, 0x0111, 0x0011, 0x0003, 0x3FFF):
+        found += [stun(kind, b""), stun(kind, name), stun(kind, b"")[:-1], stun(kind, b"") + b"x"]
+        for number in aioice.stun.ATTRIBUTES_BY_TYPE:
+            for size in (0, 1, 3, 4, 5, 8, 20):
+                found.append(stun(kind, name + attribute(number, dice.randbytes(size))))
+                found.append(stun(kind, name + struct.pack("!HH", number, 65535) + bytes(size)))
+        found.append(stun(kind, name + attribute(0x24, b"") * 300))
+        found.append(stun(kind, name + attribute(0x8028, bytes(4))))
+    return found
+
+
+class Trouble:
+    """What nobody may cause: log records from WARNING on, tracebacks, and errors that only the loop hears of."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        self._caplog = caplog
+        self.unheard: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.unheard.append(context))
+
+    def check(self, most_lines: int = 50) -> None:
+        gc.collect()
+        assert not self.unheard
+        ours = [r for r in self._caplog.records if r.name.startswith(("telnyx_agent", "aioice", "aiortc", "asyncio"))]
+        assert [r.getMessage() for r in ours if r.levelno >= logging.WARNING or r.exc_info] == []
+        assert sum("dropped" in r.getMessage() for r in ours) <= most_lines
+
+
+def sockets(party: Party) -> list[Any]:
+    connection = party.peer._transceiver.receiver.transport.transport.iceGatherer._connection
+    return list(connection._protocols)
+
+
+def known_address(party: Party) -> tuple[str, int]:
+    """Where the other side is, as this one knows it."""
+    connection: Any = party.peer._transceiver.receiver.transport.transport.iceGatherer._connection
+    address: tuple[str, int] = next(iter(connection._nominated.values())).remote_addr
+    return address
+
+
 @patient
-def test_datagrams_that_are_not_of_this_call_do_nothing() -> None:
-    """Noise at the socket, forged packets of a known stream, truncated ones: the call goes on."""
+def test_garbage_at_the_sockets_at_any_time(caplog: pytest.LogCaptureFixture) -> None:
+    """Before the answer, during the set-up and in the call, from anybody and from the other side's address."""
 
     async def main() -> None:
+        trouble = Trouble(caplog)
         caller, agent = Party(), Party()
-        async with call(caller, agent):
-            receiver = caller.peer._transceiver.receiver
-            (ssrc,) = vars(receiver)["_RTCRtpReceiver__remote_streams"]
-            known = struct.pack("!BBHLL", 0x80, 96, 1, 1, ssrc)
-            connection = receiver.transport.transport.iceGatherer._connection
-            for protocol in connection._protocols:
-                for data in (b"", b"\x80", known, known + bytes(50), bytes([0x80, 200]) + bytes(30), os.urandom(60)):
-                    protocol.datagram_received(data, ("127.0.0.1", 9))
-            before = caller.bridge.playout.stats().packets_received
-            await until(lambda: caller.bridge.playout.stats().packets_received > before + 20)
+        offer = await caller.peer.create_offer()
+        user: str = sockets(caller)[0].receiver.local_username
+
+        def throw(*addresses: tuple[str, int]) -> None:
+            for protocol in sockets(caller):
+                for data in garbage(user):
+                    for address in addresses:
+                        protocol.datagram_received(data, address)
+
+        throw(STRANGER)
+        assert sockets(caller)[0].receiver._queue.qsize() == 0
+        await caller.peer.accept_answer(await agent.peer.create_answer(offer))
+        throw(STRANGER, ("127.0.0.1", 1))
+        try:
+            await until(lambda: "connected" in caller.states and "connected" in agent.states)
+            with Device(caller.bridge, speechlike(2.0)), Device(agent.bridge, speechlike(2.0)):
+                await until(lambda: caller.bridge.playout.stats().packets_received > 10)
+                throw(STRANGER, known_address(caller))
+                assert sockets(caller)[0].receiver._queue.qsize() <= MOST_QUEUED
+                before = caller.bridge.playout.stats()
+                await until(lambda: caller.bridge.playout.stats().packets_received > before.packets_received + 20)
             stats = await caller.peer.stats()
+        finally:
+            await asyncio.gather(caller.peer.close(), agent.peer.close())
         assert stats.state == "connected"
+        assert stats.packets_lost == 0
+        trouble.check()
+
+    run(main)
+
+
+def odd_extensions() -> Iterator[bytes]:
+    """Of one-byte and two-byte form with all numbers and sizes, cut off, of other forms, and not text."""
+    for number in range(16):
+        for size in range(16):
+            yield struct.pack("!HHB", 0xBEDE, 1, number << 4 | size) + bytes(3)
+        for size in (0, 1, 2, 3, 255):
+            yield struct.pack("!HHBB", 0x1000, 1, number, size) + bytes(2)
+    for profile in (0, 0xBEDE, 0x1000, 0x100F, 0xFFFF):
+        for length in (0, 1, 65535):
+            yield struct.pack("!HH", profile, length)
+    yield struct.pack("!HH", 0xBEDE, 1) + b"\x10\xff\0\0"
+
+
+def odd_reports(dice: random.Random, ssrc: int) -> Iterator[bytes]:
+    """Each type with counts that do not fit; estimates, requests and reports with extreme numbers; random ones."""
+    for kind in range(192, 209):
+        for count in (0, 1, 31):
+            yield struct.pack("!BBHL", 0x80 | count, kind, 1, dice.getrandbits(32))
+    for count in (0, 1, 255):
+        yield struct.pack("!BBHLL4sBBH", 0x8F, 206, 4, 1, 0, b"REMB", count, 255, 65535)
+    yield struct.pack("!BBHLLHH", 0x81, 205, 3, 1, ssrc, 65535, 65535)
+    for n in range(40):
+        yield struct.pack("!BBHLQLLL", 0x80, 200, 6, n, 2**64 - 1, n, 2**32 - 1, 2**32 - 1)
+    yield struct.pack("!BBHLLLLLLL", 0x81, 201, 7, 1, ssrc, *[2**32 - 1] * 5)
+    for _ in range(300):
+        beginning = bytes([0x80 | dice.randrange(64), dice.randrange(192, 209)])
+        yield beginning + dice.randbytes(4 * dice.randrange(1, 30) + 2)
+
+
+@patient
+def test_whatever_the_other_side_sends_with_its_keys(caplog: pytest.LogCaptureFixture) -> None:
+    """Header extensions, sources and padding of any length in the first packet of a stream and later; odd reports."""
+
+    async def main() -> None:
+        trouble = Trouble(caplog)
+        caller, agent = Party(), Party()
+        dice = random.Random(6)
+        async with call(caller, agent):
+            address = known_address(caller)
+            protocol = sockets(caller)[0]
+            keys = agent.peer._transceiver.sender.transport._tx_srtp
+            for number, extension in enumerate(odd_extensions()):
+                for first in (0x90, 0xB0, 0x9F):
+                    header = struct.pack("!BBHLL", first, 96, number, number * 960, dice.getrandbits(32))
+                    try:
+                        sealed = keys.protect(header + extension + bytes(first & 1 and 60) + b"\xf8\xff\xfe")
+                    except pylibsrtp.Error:
+                        continue  # libsrtp cannot even send that
+                    protocol.datagram_received(sealed, address)
+            for report in odd_reports(dice, caller.peer._transceiver.sender._ssrc):
+                protocol.datagram_received(keys.protect_rtcp(report), address)
+                await asyncio.sleep(0)
+            receiver: Any = caller.peer._transceiver.receiver
+            assert len(vars(receiver)["_RTCRtpReceiver__remote_streams"]) <= MOST_STREAMS
+            assert len(receiver.transport._rtp_router.ssrc_table) <= MOST_STREAMS
+            assert len(vars(receiver)["_RTCRtpReceiver__lsr"]) <= MOST_STREAMS
+            before = caller.bridge.playout.stats().packets_received
+            await until(lambda: caller.bridge.playout.stats().packets_received > before + 30)
+            stats = await caller.peer.stats()
+            assert stats.state == "connected"
+            assert stats.rtt is None or stats.rtt >= 0.0
+        trouble.check()
+
+    run(main)
+
+
+@patient
+def test_checks_from_many_addresses_make_only_so_many_pairs(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has ICE's password could send them from thousands of ports; and without a priority."""
+
+    async def main() -> None:
+        trouble = Trouble(caplog)
+        caller, agent = Party(), Party()
+        await caller.peer.create_offer()
+        protocol = sockets(caller)[0]
+        connection = protocol.receiver
+
+        def throw(ports: range) -> None:
+            for port in ports:
+                request = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+                request.attributes["USERNAME"] = f"{connection.local_username}:{connection.remote_username or 'x'}"
+                if port % 10:
+                    request.attributes["PRIORITY"] = port
+                request.attributes["ICE-CONTROLLED"] = 1
+                request.add_message_integrity(connection.local_password.encode())
+                protocol.datagram_received(bytes(request), ("127.0.0.1", port))
+
+        throw(range(10000, 10300))
+        assert len(connection._early_checks) <= MOST_PAIRS
+        await caller.peer.accept_answer(await agent.peer.create_answer(caller.peer._pc.localDescription.sdp))
+        await until(lambda: "connected" in caller.states)
+        throw(range(20000, 20500))
+        assert len(connection._check_list) <= MOST_PAIRS + 20
+        await asyncio.gather(caller.peer.close(), agent.peer.close())
+        trouble.check()
 
     run(main)

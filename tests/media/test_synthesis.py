@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from telnyx_agent._media.codecs import create_decoder
 from telnyx_agent._media.opus import OpusEncoder, library
 from telnyx_agent._media.settings import OpusSettings
 from telnyx_agent._media.synthesis import Synthesis
-from tests.media.harness import FRAME, RATE, Samples
+from tests.media.harness import CONCEALED, FRAME, RATE, RawDecoder, Samples
 
 LOST = 40
 
@@ -77,3 +78,16 @@ def test_made_up_sound_goes_on_where_it_was_after_a_look_at_the_past() -> None:
     mended.mend(stream[LOST + 1], 0, FRAME)
     assert mended.mended
     assert (mended.make_up(500) == plain.make_up(500)).all()
+
+
+@pytest.mark.parametrize("comfort", [False, True])
+def test_made_up_sound_fades_unless_the_sender_is_silent(comfort: bool) -> None:
+    """Full for 120 ms, then down to nothing at 240 ms; comfort noise goes on."""
+    synthesis = Synthesis(RawDecoder())
+    synthesis.made_up = 0
+    synthesis.comfort = comfort
+    made = np.concatenate([synthesis.make_up(480) for _ in range(30)])
+    assert (made[:5760] == CONCEALED).all()
+    n = np.arange(14400 - 5760)
+    expected = np.full(n.size, CONCEALED) if comfort else CONCEALED * np.clip(1.0 - n / 5760, 0.0, 1.0)
+    assert np.abs(made[5760:] - expected).max() <= 1
