@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
@@ -38,6 +38,32 @@ BYE_GRACE = 2.0
 
 LEVEL_INTERVAL = 0.05
 """Seconds between two reports of the audio levels."""
+
+IMPORT_LIMIT = 60.0
+"""Seconds for the media libraries to be imported, once in a process. From a cold network drive it takes 10."""
+
+DESCRIBE_LIMIT = 10.0
+"""Seconds for our description to be made; STUN and TURN servers have 5 of them to answer (`MediaPeer`)."""
+
+APPLY_LIMIT = 5.0
+"""Seconds for the other side's description to be applied; nothing is waited for in it."""
+
+DEVICE_LIMIT = 10.0
+"""Seconds for the audio device to open, or to be exchanged. Bluetooth headsets take up to 4."""
+
+DEVICE_CLOSE_LIMIT = 2.0
+"""Seconds for it to close; then its thread is left behind."""
+
+FINISH_LIMIT = 12.0
+"""Seconds for a recording to be written out; it gives up by itself after 10 (`StereoRecorder.close`)."""
+
+OFFER_INTERVAL = 1.0
+"""Seconds between two answers to the other side's offers; each takes a peer connection with its sockets."""
+
+ANSWER_LIMIT = 30.0
+"""Seconds in which an offer has to stay the latest long enough to be answered."""
+
+_T = TypeVar("_T")
 
 
 class CallReports(Protocol):
@@ -125,6 +151,8 @@ class CallDriver:
         self._lost_number = 0
         self._watch: MediaWatch | None = None
         self._answering: asyncio.Task[None] | None = None
+        self._waiting_offer: str | None = None
+        self._answer_again = 0.0  # when the next answer may be made, by the loop's clock
         self._retiring: set[asyncio.Task[None]] = set()
         self._remote_sdp: asyncio.Future[str] = self._loop.create_future()
         self._connected = asyncio.Event()
@@ -144,12 +172,16 @@ class CallDriver:
             self._remote_sdp.set_result(sdp)
 
     def take_offer(self, sdp: str) -> None:
-        """Make new media for the other side's offer, in place of those that there are. The latest offer counts."""
+        """Make new media for the other side's offer, in place of those that there are.
+
+        One answer is made at a time, at most one a second; of the offers that come meanwhile only the latest counts.
+        """
         if not self._closing:
             # What the present peer connection still says is old news already.
             self._lost_number = self._peer_number
-            before, self._answering = self._answering, None
-            self._answering = self._loop.create_task(self._answer(sdp, before))
+            self._waiting_offer = sdp
+            if self._answering is None or self._answering.done():
+                self._answering = self._loop.create_task(self._answer())
 
     async def stats(self) -> MediaStats | None:
         """The media statistics so far; None while there is no peer connection."""
@@ -160,18 +192,17 @@ class CallDriver:
         self._media.bridge.flush()
 
     def ring(self, on: bool) -> None:
-        """Whether the call rings now. Silence is immediate; the ringing device is opened and closed on a worker."""
+        """Whether the call rings now. Silence is immediate; the device is opened and closed on a thread of its own."""
         tone = self._media.tone
         if tone is None or tone.is_over or on is self._rings:
             return
-        if not on:
-            tone.hush()
-        elif self._closing or self._connected.is_set():
+        if on and (self._closing or self._connected.is_set()):
             return  # early media is there already: it is heard in place of the tone
         self._rings = on
-        running = self._loop.run_in_executor(None, tone.begin if on else tone.end)
+        running = asyncio.wrap_future(tone.start_ringing() if on else tone.stop_ringing(), loop=self._loop)
         self._ringing.add(running)
         running.add_done_callback(self._ringing.discard)
+        running.add_done_callback(_look_at)
 
     def watch_levels(self) -> None:
         """Report the levels from now on, until nobody wants them any more or the call is over."""
@@ -179,9 +210,12 @@ class CallDriver:
             self._levels = self._loop.call_later(LEVEL_INTERVAL, self._report_levels)
 
     async def with_sound(self, job: Callable[[CallSound], None], done: CommandFuture[None]) -> None:
-        """Do something with the device on a worker thread, because it may block. `done` settles with the outcome."""
+        """Do something with the device, which may block. `done` settles with the outcome."""
         try:
-            await self._loop.run_in_executor(None, job, self._media.sound)
+            if self._closing:
+                raise CallError("this call has no audio device any more: it is over", call_id=self._call_id)
+            if not await self._with_device(DEVICE_LIMIT, job):
+                raise self._device_hangs()
         except TxError as error:
             done.settle(error=error)
         except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
@@ -208,7 +242,8 @@ class CallDriver:
             self._hold_interval()
             self._reports.media_connected(self._call_id)
             self.watch_levels()
-            await self._loop.run_in_executor(None, self._media.sound.start)
+            if not await self._with_device(DEVICE_LIMIT, CallSound.start):
+                raise self._device_hangs()
             self._mark("device_started")
         except asyncio.CancelledError:
             raise
@@ -220,17 +255,19 @@ class CallDriver:
 
     async def _negotiate(self) -> None:
         # aiortc takes a quarter of a second to import; the loop must go on serving other calls meanwhile.
-        await _media.load()
+        await self._in_time(IMPORT_LIMIT, "the media library", _media.load())
         from .._media.peer import MediaPeer
 
         self._mark("media_started")
         peer = self._new_peer(MediaPeer)
-        description = await (peer.create_offer() if self._offer is None else peer.create_answer(self._offer))
+        describing = peer.create_offer() if self._offer is None else peer.create_answer(self._offer)
+        description = await self._in_time(DESCRIBE_LIMIT, "the description of the call's media", describing)
         self._described = True
         self._mark("offer_created" if self._offer is None else "answer_created")
         self._reports.local_description(self._call_id, description)
         if self._offer is None:
-            await peer.accept_answer(await self._remote_sdp)
+            accepting = peer.accept_answer(await self._remote_sdp)
+            await self._in_time(APPLY_LIMIT, "the media of the other side's answer", accepting)
             self._mark("remote_description_applied")
             self._reports.remote_description_applied(self._call_id)
 
@@ -260,15 +297,26 @@ class CallDriver:
             await watch.stop()
         await peer.close()
 
-    async def _answer(self, sdp: str, before: asyncio.Task[None] | None) -> None:
-        try:
-            if before is not None:
-                before.cancel()
-                await asyncio.wait([before])
-            from .._media.peer import MediaPeer
+    async def _answer(self) -> None:
+        """Until the latest offer is answered."""
+        from .._media.peer import MediaPeer
 
-            answer = await self._new_peer(MediaPeer).create_answer(sdp)
-            self._reports.media_answer(self._call_id, answer)
+        clock = self._loop.time
+        began = clock()
+        try:
+            while self._waiting_offer is not None:
+                if clock() - began > ANSWER_LIMIT:
+                    raise MediaError(
+                        "the other side goes on offering new media faster than they can be made", call_id=self._call_id
+                    )
+                await asyncio.sleep(self._answer_again - clock())
+                self._answer_again = clock() + OFFER_INTERVAL
+                sdp, self._waiting_offer = self._waiting_offer, None
+                answer = await self._in_time(
+                    DESCRIBE_LIMIT, "the answer to the new offer", self._new_peer(MediaPeer).create_answer(sdp)
+                )
+                if self._waiting_offer is None:  # or else it would be taken for the answer to the next one
+                    self._reports.media_answer(self._call_id, answer)
         except asyncio.CancelledError:
             raise
         except TxError as error:
@@ -276,6 +324,28 @@ class CallDriver:
         except Exception as exc:  # noqa: BLE001 - as in `_run`
             self._log.error("call %s: the media could not be made anew", self._call_id, exc_info=exc)
             self._fail(_unexpected(self._call_id, exc))
+
+    async def _in_time(self, limit: float, what: str, step: Awaitable[_T]) -> _T:
+        """A step of the set-up, none of which may take for ever."""
+        # Not asyncio.wait_for: before Python 3.12 it forgets that it was cancelled when the step ends just then.
+        running = asyncio.ensure_future(step)
+        running.add_done_callback(_look_at)
+        try:
+            done, _ = await asyncio.wait([running], timeout=limit)
+        finally:
+            running.cancel()
+        if not done:
+            raise MediaError(f"{what} was not ready within {limit:g} s", call_id=self._call_id)
+        return running.result()
+
+    async def _with_device(self, limit: float, job: Callable[[CallSound], None]) -> bool:
+        """Do something with the device on the call's own thread. Whether it was done in time; if not, it goes on."""
+        running = asyncio.wrap_future(self._media.sound.run(job), loop=self._loop)
+        running.add_done_callback(_look_at)
+        done, _ = await asyncio.wait([running], timeout=limit)
+        if done:
+            running.result()
+        return bool(done)
 
     def _report_levels(self) -> None:
         outbound, inbound = self._media.bridge.take_levels()
@@ -339,22 +409,54 @@ class CallDriver:
             if self._peer is not None and not self._described:
                 # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
                 await self._peer.close()
-            tasks = [task for task in (self._task, self._answering) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            await self._loop.run_in_executor(None, self._media.sound.stop)
+            tasks = {task for task in (self._task, self._answering) if task is not None}
+            while tasks:
+                for task in tasks:
+                    task.cancel()
+                # What a task awaits may be somebody else's, and forget that it was cancelled.
+                _, tasks = await asyncio.wait(tasks, timeout=1.0)
+            await self._stop_sound()
             if self._peer is not None:
                 await self._retire(self._peer, self._watch)
             if self._retiring:
                 await asyncio.wait(tuple(self._retiring))
-            if self._ringing:
-                await asyncio.wait(tuple(self._ringing))
+            if self._ringing and (await asyncio.wait(tuple(self._ringing), timeout=DEVICE_CLOSE_LIMIT))[1]:
+                self._log.warning("call %s: the device that rings does not close; its thread is left", self._call_id)
         except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do
             self._log.error("call %s: closing the media failed", self._call_id, exc_info=exc)
         finally:
             self._release_interval()
+            self._media.sound.retire()
             self.closed.set_result(None)
+
+    async def _stop_sound(self) -> None:
+        """The device, and then what is written of it, which must not wait for a driver that hangs."""
+        try:
+            if not await self._with_device(DEVICE_CLOSE_LIMIT, CallSound.stop_device):
+                self._log.warning("call %s: the audio device does not close; its thread is left", self._call_id)
+        except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
+            self._log.error("call %s: closing the audio device failed", self._call_id, exc_info=exc)
+        try:
+            finishing = self._loop.run_in_executor(None, self._media.sound.finish)
+            finishing.add_done_callback(_look_at)
+            if (await asyncio.wait([finishing], timeout=FINISH_LIMIT))[0]:
+                finishing.result()
+        except Exception as exc:  # noqa: BLE001 - what else the call holds has to be let go of
+            self._log.error("call %s: the recording could not be ended", self._call_id, exc_info=exc)
+
+    def _device_hangs(self) -> MediaError:
+        return MediaError(
+            f"the audio device did not answer within {DEVICE_LIMIT:g} s, so its driver hangs: unplug it, choose "
+            "another one of telnyx-agent devices, or restart the system's sound service",
+            code=42003,
+            call_id=self._call_id,
+        )
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """What it fails with when nobody waits any more is nobody's."""
+    if not future.cancelled():
+        future.exception()
 
 
 _HANDSHAKE = "the other side was reached, and the audio could not be encrypted (DTLS): "

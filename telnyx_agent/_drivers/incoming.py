@@ -102,19 +102,16 @@ class IncomingDriver:
         media = self._listener.incoming_call(event.options, event.details)
         self._ringing[event.options.call_id] = media
         if media.tone is not None:
-            self._run_tone(media.tone.begin)
-
-    def _run_tone(self, job: Callable[[], None]) -> None:
-        """On a worker, because devices block. The session is not over before it is done."""
-        running = asyncio.ensure_future(self._loop.run_in_executor(None, job))
-        self._closing_media.add(running)
-        running.add_done_callback(self._media_closed)
+            media.tone.start_ringing()
 
     def _end_tone(self, media: CallMedia | None) -> None:
         """Silence is immediate."""
         if media is not None and media.tone is not None:
-            media.tone.hush()
-            self._run_tone(media.tone.end)
+            # The session is not over before it is closed, unless its driver hangs.
+            ending = asyncio.wrap_future(media.tone.stop_ringing(), loop=self._loop)
+            waiting = asyncio.ensure_future(asyncio.wait([ending], timeout=DEVICE_CLOSE_LIMIT))
+            self._closing_media.add(waiting)
+            waiting.add_done_callback(self._media_closed)
 
     async def _load_and_go_on(self, event: outcomes.IncomingCall) -> None:
         try:

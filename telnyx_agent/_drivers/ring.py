@@ -1,11 +1,16 @@
-"""`Ring`: the tone that the user hears while a call rings, on a device of its own. It is not part of the call."""
+"""`Ring`: the tone that the user hears while a call rings, on a device of its own. It is not part of the call.
+
+A driver may hang, so what opens and closes that device runs on a thread of its own.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from .._runtime.workers import DaemonPool
 from ..errors import MediaError
 
 if TYPE_CHECKING:
@@ -39,6 +44,18 @@ class Ring:
         self._device: AudioDevice | None = None
         self._stream: _RingStream | None = None
         self._hushed = False
+        self._thread = DaemonPool(1, "telnyx-agent-ring")
+
+    def start_ringing(self) -> Future[None]:
+        """`begin` on a thread of its own. Does not block. To be called once at most."""
+        return self._thread.submit(self.begin)
+
+    def stop_ringing(self) -> Future[None]:
+        """Be silent at once, and `end` after `begin` has come to its end. Does not block. To be called once at most."""
+        self.hush()
+        ending = self._thread.submit(self.end)
+        self._thread.shutdown(wait=False)
+        return ending
 
     @property
     def is_over(self) -> bool:

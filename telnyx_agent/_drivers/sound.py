@@ -1,15 +1,17 @@
 """`CallSound`: the audio device of one call and what cleans its sound - opened, exchanged and closed.
 
-Opening hardware blocks, so everything here runs on worker threads, one job of a call at a time; nothing of it touches
-the loop.
+Opening hardware blocks, and a driver may never return. So a call's jobs run on a thread of its own, in order: one that
+hangs takes a worker from nobody. Nothing of it touches the loop.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from .._runtime.workers import DaemonPool
 from ..errors import CallError, MediaError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ __all__ = ["CallSound"]
 
 
 class CallSound:
-    """One call's device. Every method blocks and may be called on any worker thread.
+    """One call's device. Every method but `run` and `retire` blocks and may be called on any worker thread.
 
     Args:
         bridge: What the device is started with.
@@ -42,6 +44,19 @@ class CallSound:
         self._device: AudioDevice | None = None
         self._processor: AudioProcessor | None = None
         self._stopped = False
+        self._thread = DaemonPool(1, "telnyx-agent-device")
+
+    def run(self, job: Callable[[CallSound], None]) -> Future[None]:
+        """Do something with the device on the call's own thread, after what was asked for before. Does not block.
+
+        Raises:
+            RuntimeError: After `retire`, or there can be no more threads.
+        """
+        return self._thread.submit(job, self)
+
+    def retire(self) -> None:
+        """Nothing is asked for any more: the thread ends after the last job, or stays behind with one that hangs."""
+        self._thread.shutdown(wait=False)
 
     @property
     def device(self) -> AudioDevice | None:
@@ -105,12 +120,20 @@ class CallSound:
 
     def stop(self) -> None:
         """Stop the device, the processing and the recording. Idempotent; afterwards nothing can be started."""
+        self.stop_device()
+        self.finish()
+
+    def stop_device(self) -> None:
+        """Stop the device and the processing. Idempotent; afterwards no device can be started."""
         with self._lock:
             self._stopped = True
             device, self._device = self._device, None
             if device is not None:
                 device.stop()
             self._drop_processing()
+
+    def finish(self) -> None:
+        """End what is being played and recorded. Blocks for the disk, and not for the device. Idempotent."""
         self._bridge.player.stop()
         recorder = self._bridge.recorder
         if recorder is not None:

@@ -50,6 +50,9 @@ _log = logging.getLogger("telnyx_agent.media")
 NO_CANDIDATES = 33003
 """Official warning code: not one ICE candidate was gathered."""
 
+CONNECT_LIMIT = 15.0
+"""Seconds from the answer to an open path with keys. aioice's own checks of one pair of addresses take 30."""
+
 _CLOSE_TIMEOUT, _ABORT_TIMEOUT = 1.5, 0.5
 _DEFAULT_OPUS = OpusSettings()
 
@@ -109,7 +112,7 @@ class MediaPeer:
         bridge: AudioBridge,
         on_state: Callable[[str], None],
         gather_timeout: float = 5.0,
-        connect_timeout: float = 15.0,
+        connect_timeout: float = CONNECT_LIMIT,
         loopback: bool = False,
         preferred_codecs: Sequence[Mapping[str, Any]] = (),
         relay_only: bool = False,

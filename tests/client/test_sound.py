@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from telnyx_agent import CallError, CallState, ClientConfigurationError, MediaError, TxClient, TxClientDelegate
+from telnyx_agent._drivers import call as call_module
 from telnyx_agent.audio import AudioConstraints, AudioStream, NullAudio, PcmAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
 
@@ -53,6 +55,22 @@ class Broken:
 
     def stop(self) -> None:
         """Nothing to stop."""
+
+
+class Stuck:
+    """A device whose driver does not return before it is let go."""
+
+    name = "stuck"
+
+    def __init__(self) -> None:
+        self.reached, self.release, self.stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def start(self, stream: AudioStream) -> None:
+        self.reached.set()
+        assert self.release.wait(30)
+
+    def stop(self) -> None:
+        self.stopped.set()
 
 
 @pytest.fixture
@@ -234,3 +252,43 @@ def test_unusable_settings_are_refused_at_once() -> None:
     with pytest.raises(ClientConfigurationError, match="audio_constraints"):
         TxClient(audio_constraints={"echo_cancellation": True})  # type: ignore[arg-type]
     TxClient(audio_constraints=AudioConstraints.disabled(), switch_interval=None)
+
+
+def test_a_device_that_hangs_holds_up_neither_hang_up_nor_disconnect(
+    client: TxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both settle soon after the limit for closing, other calls work, and the device is stopped when it comes back."""
+    monkeypatch.setattr(call_module, "DEVICE_CLOSE_LIMIT", 0.3)
+    stuck = [Stuck(), Stuck()]
+    calls = [client.new_call(audio=device) for device in stuck]
+    for device in stuck:
+        assert device.reached.wait(15)
+    other = client.new_call(audio=NullAudio())
+    other.wait_until_active(10)
+    begin = time.monotonic()
+    calls[0].hangup().result(10)
+    assert calls[0].call_state == CallState.DONE
+    client.disconnect().result(10)
+    assert time.monotonic() - begin < 5.0
+    assert {one.call_state for one in (*calls, other)} == {CallState.DONE}
+    for device in stuck:
+        device.release.set()
+        assert device.stopped.wait(10)
+
+
+def test_a_device_that_never_opens_ends_the_call(
+    client: TxClient, delegate: RecordingDelegate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the limit, with an error that says what hangs."""
+    monkeypatch.setattr(call_module, "DEVICE_LIMIT", 0.3)
+    monkeypatch.setattr(call_module, "DEVICE_CLOSE_LIMIT", 0.3)
+    stuck = Stuck()
+    call = client.new_call(audio=stuck)
+    call.wait_until_ended(15)
+    reason = call.call_state.termination_reason
+    assert reason is not None
+    assert isinstance(reason.error, MediaError)
+    assert reason.error.code == 42003
+    assert "its driver hangs" in reason.error.message
+    stuck.release.set()
+    assert stuck.stopped.wait(10)

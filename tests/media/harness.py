@@ -21,6 +21,7 @@ __all__ = [
     "FRAME",
     "RATE",
     "Device",
+    "Pulse",
     "RawDecoder",
     "Samples",
     "energies",
@@ -227,6 +228,30 @@ async def until(condition: Callable[[], bool], timeout: float = 15.0) -> None:
         if time.monotonic() > deadline:
             raise AssertionError("did not happen in time")
         await asyncio.sleep(0.01)
+
+
+class Pulse:
+    """How long the loop was busy at a time, at most, in CPU seconds of its thread; the machine may be busy, too."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    async def __aenter__(self) -> Pulse:
+        self._task = asyncio.ensure_future(self._beat())
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _beat(self) -> None:
+        last = time.thread_time()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.thread_time()
+            self.longest = max(self.longest, now - last)
+            last = now
 
 
 class Device:
