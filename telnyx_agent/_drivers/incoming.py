@@ -6,7 +6,6 @@ Part of `SessionDriver`. Loop thread only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _media
@@ -14,6 +13,7 @@ from .._protocol import outcomes
 from .._protocol.states import CallState, CallTerminationReason
 from .._protocol.warnings import WarningCode
 from ..errors import CallError, MediaError, TxError
+from .call import DEVICE_CLOSE_LIMIT
 
 if TYPE_CHECKING:
     from .._protocol.credentials import CredentialLogin
@@ -108,10 +108,9 @@ class IncomingDriver:
         """Silence is immediate."""
         if media is not None and media.tone is not None:
             # The session is not over before it is closed, unless its driver hangs.
-            ending = asyncio.wrap_future(media.tone.stop_ringing(), loop=self._loop)
-            waiting = asyncio.ensure_future(asyncio.wait([ending], timeout=DEVICE_CLOSE_LIMIT))
-            self._closing_media.add(waiting)
-            waiting.add_done_callback(self._media_closed)
+            ending = asyncio.ensure_future(_wait_for(asyncio.wrap_future(media.tone.stop_ringing(), loop=self._loop)))
+            self._closing_media.add(ending)
+            ending.add_done_callback(self._media_closed)
 
     async def _load_and_go_on(self, event: outcomes.IncomingCall) -> None:
         try:
@@ -166,6 +165,10 @@ class IncomingDriver:
         for future in self._credentials_futures:
             future.settle_after_callbacks(error=error)
         self._credentials_futures.clear()
+
+
+async def _wait_for(closing: asyncio.Future[None]) -> None:
+    await asyncio.wait([closing], timeout=DEVICE_CLOSE_LIMIT)
 
 
 def _not_answered(call_id: str, reason: CallTerminationReason | None) -> TxError:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from .._runtime.threads import NoThreadError
 from .._runtime.workers import DaemonPool
 from ..errors import MediaError
 
@@ -48,14 +49,21 @@ class Ring:
 
     def start_ringing(self) -> Future[None]:
         """`begin` on a thread of its own. Does not block. To be called once at most."""
-        return self._thread.submit(self.begin)
+        try:
+            return self._thread.submit(self.begin)
+        except NoThreadError as exc:
+            self._on_failed(_failed("cannot be played", exc))
+            return _done()
 
     def stop_ringing(self) -> Future[None]:
         """Be silent at once, and `end` after `begin` has come to its end. Does not block. To be called once at most."""
         self.hush()
-        ending = self._thread.submit(self.end)
-        self._thread.shutdown(wait=False)
-        return ending
+        try:
+            return self._thread.submit(self.end)
+        except NoThreadError:
+            return _done()  # then there was none for `begin` either
+        finally:
+            self._thread.shutdown(wait=False)
 
     @property
     def is_over(self) -> bool:
@@ -98,6 +106,12 @@ class Ring:
                 device.stop()
             except Exception as exc:  # noqa: BLE001 - as in `begin`
                 self._on_failed(_failed("could not be ended", exc))
+
+
+def _done() -> Future[None]:
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future
 
 
 def _failed(what: str, exc: Exception) -> MediaError:

@@ -463,7 +463,8 @@ def _strict(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 # For everybody in the process, because a TURN client reads what comes before there is an object to reach it by.
-aioice.stun.parse_message = _strict(aioice.stun.parse_message)  # type: ignore[assignment]
+if not hasattr(aioice.stun.parse_message, "__wrapped__"):  # or this module was imported before
+    aioice.stun.parse_message = _strict(aioice.stun.parse_message)  # type: ignore[assignment]
 
 
 def _is_answer(error: BaseException | None) -> bool:
