@@ -83,6 +83,9 @@ class FlightRecorder:
         look_at_media: Callable[[], bool],
         on_error: Callable[[TxError], object],
     ) -> None:
+        given: object = path
+        if not isinstance(given, (str, os.PathLike)):
+            raise ClientConfigurationError(f"path must be the path of a file, such as 'bug.jsonl'; got {given!r}")
         self.path = os.fspath(path)
         self._file = _File(self.path)
         self._parameters = functools.cache(parameters)

@@ -9,18 +9,18 @@ import contextlib
 import errno
 import logging
 import os
-import stat
 import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
+from ..audio._wavefile import checked_path, open_for_writing
 from ..errors import MediaError
 from .alignment import StereoTimeline
 from .codecs import RATE
@@ -186,12 +186,14 @@ class _WavFile:
 
     def __init__(self, target: str | os.PathLike[str] | BinaryIO) -> None:
         self.frames = 0
-        self._owned = isinstance(target, (str, os.PathLike))
-        name = os.fspath(target) if isinstance(target, (str, os.PathLike)) else repr(target)
-        try:
-            self._file: BinaryIO = _open(target) if isinstance(target, (str, os.PathLike)) else target
-        except (OSError, ValueError) as exc:  # ValueError: a null character in the name
-            raise MediaError(f"cannot record to {name}: {exc}; choose another file for the recording") from exc
+        self._owned = not hasattr(target, "write")
+        if self._owned:
+            name = checked_path("path", target)
+            self._file = open_for_writing(
+                name, "cannot record to", "choose another file; a pipe you open yourself and record to the file object"
+            )
+        else:
+            name, self._file = repr(target), cast("BinaryIO", target)
         try:
             if "a" in str(getattr(self._file, "mode", "")):
                 raise ValueError("it is open for appending, so its header could not be completed")
@@ -253,13 +255,6 @@ class _WavFile:
             if written is None:
                 raise BlockingIOError(errno.EAGAIN, "it is set to non-blocking and takes no data now")
             rest = rest[written:]
-
-
-def _open(path: str | os.PathLike[str]) -> BinaryIO:
-    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
-        # To open it would wait for a reader, and with it whoever called.
-        raise OSError(errno.EINVAL, "it is a named pipe; open it yourself and record to the file object")
-    return open(path, "wb")
 
 
 def _advice(exc: Exception) -> str:

@@ -10,6 +10,7 @@ when the sound server ends both at once, PortAudio 19.6 may hang for ever.)
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +18,10 @@ from typing import Any, Literal
 
 from .._runtime.threads import NoThreadError, SdkThread
 from ..errors import MediaError
-from . import _portaudio
+from . import _portaudio, _stderr
 from ._portaudio import DeviceInfo, Direction
 from ._ports import Callbacks, CapturePort, RenderPort
+from ._resample import MAX_RATE, MIN_RATE
 from ._samples import BLOCK, SAMPLE_RATE, SILENCE
 from ._stall import Backlog, Progress
 from .device import AudioStream
@@ -32,6 +34,9 @@ Latency = Literal["low", "high"] | float
 
 _END_SECONDS = 0.1
 _CLOSE_SECONDS = 0.5
+
+_USUAL_CHANNELS = (4, 6, 8)
+"""Drivers that tell of more than the device has (ALSA's plug-ins say 32 or 128) take these."""
 
 
 class Line:
@@ -52,7 +57,9 @@ class Line:
         """Whether PortAudio has ended the stream by itself."""
         self._wake = wake
         self._stream: Any = None
+        self._rate = 0
         self._closing = False
+        self._is_quiet = False
         self._over = threading.Event()
 
     @property
@@ -67,8 +74,8 @@ class Line:
 
     @property
     def rate(self) -> int:
-        """Samples per second of the card."""
-        return 0 if self._stream is None else int(self._stream.samplerate)
+        """Samples per second of the card; 0 before it is open."""
+        return self._rate
 
     @property
     def blocks(self) -> int:
@@ -79,23 +86,28 @@ class Line:
         """Open the stream.
 
         Raises:
-            PortAudioError: It cannot be opened; nothing stays open.
+            MediaError: It cannot be opened; nothing stays open. Its cause is what `sounddevice` raised.
         """
         indexes = [info.index for info in self.devices.values()]
         duplex = len(indexes) > 1
         direction: Direction = "input" if "input" in self.devices else "output"
-        self._stream = opened = kind(
-            samplerate=rate,
-            blocksize=rate // 100,
-            device=tuple(indexes) if duplex else indexes[0],
-            channels=channels,
-            dtype="int16",
-            latency=latency,
-            callback=self.callbacks.duplex if duplex else getattr(self.callbacks, direction),
-            finished_callback=self._finished,
-        )
-        told = opened.latency
+        with _portaudio.in_words(f"open {self.name}"):
+            self._stream = opened = kind(
+                samplerate=rate,
+                blocksize=rate // 100,
+                device=tuple(indexes) if duplex else indexes[0],
+                channels=channels,
+                dtype="int16",
+                latency=latency,
+                callback=self.callbacks.duplex if duplex else getattr(self.callbacks, direction),
+                finished_callback=self._finished,
+            )
+            told = opened.latency
+            self._rate = int(opened.samplerate)
         self.latency = {"input": told[0], "output": told[1]} if duplex else {direction: told}
+        # Its callbacks print, too, when the device is taken away.
+        self._is_quiet = True
+        _stderr.take()
 
     def start(self) -> None:
         """Let the stream run, silent.
@@ -103,10 +115,8 @@ class Line:
         Raises:
             MediaError: It cannot be started.
         """
-        try:
+        with _portaudio.in_words(f"open {self.name}"):
             self._stream.start()
-        except _portaudio.load().PortAudioError as exc:
-            raise _portaudio.translate(exc, self.name) from exc
 
     def connect(self) -> None:
         """Let sound through."""
@@ -125,9 +135,9 @@ class Line:
             # it is aborted; that must not take the sound of the whole process with it.
             self.callbacks.ending = _portaudio.load().CallbackAbort
             if self._over.wait(_END_SECONDS):
-                _dispose(opened)
+                self._dispose(opened)
                 return
-            closer = SdkThread(_dispose, "telnyx-agent-audio-close", opened)
+            closer = SdkThread(self._dispose, "telnyx-agent-audio-close", opened)
             try:
                 closer.start()
             except NoThreadError as exc:
@@ -135,7 +145,19 @@ class Line:
                 return
             closer.join(_CLOSE_SECONDS)
             if closer.is_alive():
+                _portaudio.let_exit_go()
                 logger.warning("the sound device %s does not close, its driver hangs; it is left behind", self.name)
+
+    def _dispose(self, opened: Any) -> None:
+        try:
+            with _portaudio.in_words(f"close {self.name}"):
+                opened.abort()  # without it, closing can hang in some versions of PortAudio
+                opened.close()
+        except MediaError as exc:
+            logger.info("%s", exc)
+        finally:
+            if self._is_quiet:
+                _stderr.release()
 
     def _finished(self) -> None:
         """PortAudio's thread: the stream has ended, by our will or not."""
@@ -143,11 +165,6 @@ class Line:
         if not self._closing:
             self.ended = True
             self._wake()
-
-
-def _dispose(opened: Any) -> None:
-    opened.abort()  # without it, closing can hang in some versions of PortAudio
-    opened.close()
 
 
 def open_lines(
@@ -200,8 +217,8 @@ def _open_duplex(
     line = Line(callbacks, {"input": devices["input"], "output": devices["output"]}, wake)
     try:
         line.open(sounddevice.RawStream, SAMPLE_RATE, 1, latency)
-    except sounddevice.PortAudioError as exc:
-        logger.info("%s cannot be opened as one stream (%s); opening one each way", line.name, exc)
+    except MediaError as exc:
+        logger.info("%s as one stream; opening one each way", exc.message)
         return None
     return line
 
@@ -211,7 +228,7 @@ def _open_one_way(
 ) -> Line:
     sounddevice = _portaudio.load()
     kind = sounddevice.RawInputStream if direction == "input" else sounddevice.RawOutputStream
-    problem: Exception | None = None
+    problem: MediaError | None = None
     for rate, channels in _formats(info, direction):
         callbacks = Callbacks(wake)
         if direction == "input":
@@ -221,20 +238,22 @@ def _open_one_way(
         line = Line(callbacks, {direction: info}, wake)
         try:
             line.open(kind, rate, channels, latency)
-        except sounddevice.PortAudioError as exc:
+        except MediaError as exc:
             problem = exc
-            if _portaudio.error_code(exc) == _portaudio.UNAVAILABLE:
+            if _portaudio.error_code(exc.__cause__) == _portaudio.UNAVAILABLE:
                 break  # busy, whatever the format; and every attempt may take a second
             continue
         return line
     if problem is None:
         raise MediaError(f"the device {info.name} has no {direction}", code=_portaudio.NOT_FOUND)
-    raise _portaudio.translate(problem, f"the {direction} device {info.name}") from problem
+    raise problem
 
 
 def _formats(info: DeviceInfo, direction: Direction) -> Iterator[tuple[int, int]]:
-    """Rates and channels to try, the best first. Many cards know only their own rate, or only stereo."""
-    for rate in dict.fromkeys((SAMPLE_RATE, info.default_sample_rate)):
-        yield rate, 1
-        if info.channels(direction) >= 2:
-            yield rate, 2
+    """Rates and channels to try, the best first. Many cards know only their own rate, only stereo, or only all of their
+    channels.
+    """
+    most = info.channels(direction)
+    counts = [count for count in dict.fromkeys((1, 2, most, *_USUAL_CHANNELS)) if 0 < count <= most]
+    rates = [rate for rate in dict.fromkeys((SAMPLE_RATE, info.default_sample_rate)) if MIN_RATE <= rate <= MAX_RATE]
+    yield from itertools.product(rates, counts)

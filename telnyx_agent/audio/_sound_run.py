@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from .._runtime.threads import SdkThread
 from ..errors import MediaError
-from . import _portaudio
+from . import _portaudio, _stderr
 from ._complaints import Complaints
 from ._lines import Latency, Line, complete, open_lines
 from ._null import SilentRun
@@ -271,10 +271,12 @@ class SoundRun:
     # -- watching ------------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        _portaudio.waits_here()
         try:
             while not self.stopping:
                 self._wake.wait(CHECK_SECONDS)
                 self._wake.clear()
+                _stderr.drain()
                 self._complaints.look(tuple(self._lines))
                 self._look()
         except Exception as exc:
@@ -283,8 +285,11 @@ class SoundRun:
         finally:
             self.stopping = True
             with self._hands:
-                with _portaudio.lock:
-                    self._close(self._lines)
+                try:
+                    with _portaudio.lock:
+                        self._close(self._lines)
+                except MediaError as exc:
+                    logger.warning("the sound device %s stays open: %s", self.name, exc)
                 self._end_silence()
 
     def _look(self) -> None:

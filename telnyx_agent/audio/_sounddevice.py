@@ -7,6 +7,7 @@ import threading
 from typing import Final
 
 from ..errors import ClientConfigurationError, MediaError
+from . import _portaudio
 from ._lines import Latency
 from ._portaudio import Direction
 from ._sound_run import SoundRun
@@ -63,7 +64,9 @@ class SoundDeviceAudio:
         with self._lock:
             if self._run is not None and not (self._run.stopping and self._run.stop()):
                 raise MediaError("these sound devices already serve a call; give each simultaneous call its own object")
-            self._run = SoundRun(stream, self._wanted, self._latency)
+            self._run = _portaudio.bounded(
+                f"open {self.name}", lambda: SoundRun(stream, self._wanted, self._latency), undo=SoundRun.stop
+            )
             self.name = self._run.name
             # Before sounddevice's own handler, which has registered earlier and ends PortAudio.
             atexit.register(self.stop)
@@ -103,7 +106,7 @@ class SoundDeviceAudio:
         with self._lock:
             run = self._run
             if changes and run is not None and not run.stopping:
-                run.switch(changes)
+                _portaudio.bounded("switch to other sound devices", lambda: run.switch(changes))
                 self.name = run.name
             self._wanted = {**self._wanted, **changes}
         if changes and run is not None:

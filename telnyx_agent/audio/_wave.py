@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from ._paced import PacedDevice
 from ._pacing import PERIOD
 from ._samples import FRAME, SILENCE
 from ._waits import wait_for
-from ._wavefile import PathLike, WavReader, WavWriter
+from ._wavefile import PathLike, WavReader, WavWriter, check_writable, checked_path
 from .device import AudioStream
 
 __all__ = ["WaveAudio"]
@@ -34,30 +35,40 @@ class WaveAudio(PacedDevice):
         lead_in: Seconds of silence before the input, for example to let the agent greet first.
 
     Raises:
-        MediaError: The input is not there or cannot be used, or the output's folder does not exist.
-        ClientConfigurationError: `lead_in` is negative.
+        MediaError: The input is not there or cannot be used, or the output cannot be written. Files only: no pipes.
+        ClientConfigurationError: Another argument cannot be used.
     """
 
     def __init__(
         self, input: PathLike | None = None, output: PathLike | None = None, *, loop: bool = False, lead_in: float = 0.0
     ) -> None:
-        files = [os.fspath(path) for path in (input, output) if path is not None]
-        super().__init__(" -> ".join(files) or "no files")
-        if lead_in < 0:
-            raise ClientConfigurationError(f"lead_in is {lead_in}; it is the seconds of silence before the input")
-        self._input = input
-        self._output = output
+        self._input = None if input is None else checked_path("input", input)
+        self._output = None if output is None else checked_path("output", output)
+        super().__init__(" -> ".join(path for path in (self._input, self._output) if path is not None) or "no files")
+        if isinstance(lead_in, bool) or not isinstance(lead_in, (int, float)) or not 0 <= lead_in < math.inf:
+            raise ClientConfigurationError(f"lead_in is {lead_in!r}; it is the seconds of silence before the input")
         self._loop = loop
         self._lead_in = round(lead_in / PERIOD)
-        if input is not None:
-            WavReader(input).close()  # a bad file is better known now than in the middle of a call
-        if output is not None and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
-            raise MediaError(f"cannot write the output file {os.fspath(output)}: its folder does not exist; create it")
+        self.check()
         self.finished = threading.Event()
         """Set when the whole input was sent; never with `loop`. Cleared when the next call starts the device."""
         self._over = threading.Event()  # the input was sent, or the call ended before that
         self.error: MediaError | None = None
         """Why the input or output of the present or last call is incomplete, if it is. A full disk ends no call."""
+
+    def check(self) -> None:
+        """Whether the files can be used, as far as that can be known now: better than in the middle of a call.
+
+        Raises:
+            MediaError: The input is not there or cannot be used, or the output cannot be written.
+            ClientConfigurationError: The output would replace the input.
+        """
+        if self._input is not None:
+            WavReader(self._input).close()
+        if self._output is not None:
+            check_writable(self._output)
+            if self._input is not None and os.path.exists(self._output) and os.path.samefile(self._input, self._output):
+                raise ClientConfigurationError(f"input and output are the same file, {self._output}; give two")
 
     def wait_played(self, timeout: float | None = None) -> bool:
         """Wait until the whole input was sent. Waits for the call's media to start, too.

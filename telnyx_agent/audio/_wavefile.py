@@ -7,7 +7,9 @@ editors write, and its writer leaves a wrong header behind if it is not closed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import struct
 from types import TracebackType
 from typing import Any, BinaryIO, Union
@@ -15,21 +17,132 @@ from typing import Any, BinaryIO, Union
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import MediaError
+from ..errors import ClientConfigurationError, MediaError
 from ._resample import Resampler, check_rate
 from ._samples import BLOCK, SAMPLE_RATE, Float32, Int16, to_int16
 
-__all__ = ["PathLike", "WavReader", "WavWriter"]
+__all__ = ["PathLike", "WavReader", "WavWriter", "check_writable", "checked_path", "open_for_writing"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _UNKNOWN_SIZE = 0xFFFFFFFF  # what streaming writers leave in place of a size
-_READ_FRAMES = 4096
+_READ_BYTES = 2**14
+"""Read at once: 0.1 to 0.2 s of a usual file."""
+
+MOST_CHANNELS = 64
+"""Channels of a file: with more of them a disk has to deliver more than 10 MB/s to keep the pace of a call."""
+
+MOST_CHUNKS = 1000
+"""Parts of a file before its sound. Editors write a handful; a file may have millions of empty ones."""
+
+_LOUDEST = 1e3  # of a float, whose full scale is 1.0
+_FORMAT_BYTES = 40  # what is read of the format's description: the longest kind, "extensible"
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
-def _advice(path: PathLike) -> str:
-    return f"convert it with: ffmpeg -i {os.fspath(path)} -ac 1 -ar 48000 -c:a pcm_s16le converted.wav"
+def checked_path(name: str, path: object) -> str:
+    """A path that a user has given as the argument `name`.
+
+    Raises:
+        ClientConfigurationError: It is none.
+    """
+    text = path if isinstance(path, (str, bytes)) else None
+    if isinstance(path, os.PathLike):
+        text = os.fspath(path)
+    if not text:
+        raise ClientConfigurationError(f"{name} must be the path of a file, such as 'call.wav'; got {path!r}")
+    return os.fsdecode(text)
+
+
+def open_for_reading(path: str) -> BinaryIO:
+    """Open a regular file. Does not wait for a pipe, and consumes nothing of one.
+
+    Raises:
+        MediaError: It cannot be opened, or is something else than a file.
+    """
+    # A pipe is refused, and not read: its writer may stop at any time, and the thread that keeps the call's pace would
+    # stop with it.
+    try:
+        _require_kind(os.stat(path), (stat.S_IFREG,), _INSTEAD)
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
+        try:
+            _require_kind(os.fstat(descriptor), (stat.S_IFREG,), _INSTEAD)
+            return open(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except (OSError, ValueError) as exc:  # ValueError: a null character in the name
+        raise MediaError(f"cannot read the input file {path}: {_reason(exc)}; check the path") from exc
+
+
+def open_for_writing(
+    path: str, problem: str = "cannot write the output file", advice: str = "check the folder and its permissions"
+) -> BinaryIO:
+    """Create or replace a file, or open a device such as /dev/null. Does not wait for a pipe's reader.
+
+    Raises:
+        MediaError: It cannot be opened, or is something else.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            _require_kind(os.stat(path), (stat.S_IFREG, stat.S_IFCHR))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_WAIT, 0o666)
+        try:
+            _require_kind(os.fstat(descriptor), (stat.S_IFREG, stat.S_IFCHR))
+            return open(descriptor, "wb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except (OSError, ValueError) as exc:
+        raise MediaError(f"{problem} {path}: {_reason(exc)}; {advice}") from exc
+
+
+def check_writable(path: str) -> None:
+    """Whether `open_for_writing` is going to work, as far as that can be known without touching the file.
+
+    Raises:
+        MediaError: It is not.
+    """
+    advice = "choose another file, or another folder"
+    try:
+        try:
+            _require_kind(os.stat(path), (stat.S_IFREG, stat.S_IFCHR))
+            is_writable = os.access(path, os.W_OK)
+        except FileNotFoundError:
+            folder = os.path.dirname(os.path.abspath(path))
+            if not os.path.isdir(folder):
+                raise MediaError(f"cannot write the output file {path}: its folder does not exist; create it") from None
+            is_writable = os.access(folder, os.W_OK | os.X_OK)
+    except (OSError, ValueError) as exc:
+        raise MediaError(f"cannot write the output file {path}: {_reason(exc)}; {advice}") from exc
+    if not is_writable:
+        raise MediaError(f"cannot write the output file {path}: it may not be written; {advice}")
+
+
+_INSTEAD = " (save it to one first, or give the samples to PcmAudio(source=...) or Call.play(...) as they come)"
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+
+
+def _require_kind(found: os.stat_result, kinds: tuple[int, ...], instead: str = "") -> None:
+    kind = stat.S_IFMT(found.st_mode)
+    if kind not in kinds:
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something special')}, not a file{instead}")
+
+
+def _reason(exc: Exception) -> str:
+    return getattr(exc, "strerror", None) or str(exc)
+
+
+def _advice(path: str) -> str:
+    return f"convert it with: ffmpeg -i {path} -ac 1 -ar 48000 -c:a pcm_s16le converted.wav"
 
 
 class WavReader:
@@ -47,15 +160,15 @@ class WavReader:
     """
 
     def __init__(self, path: PathLike, *, loop: bool = False) -> None:
-        self._path = os.fspath(path)
+        self._path = checked_path("path", path)
         self._loop = loop
-        try:
-            self._file: BinaryIO = open(self._path, "rb")  # noqa: SIM115 - close() is public
-        except OSError as exc:
-            raise MediaError(f"cannot read the input file {self._path}: {exc.strerror or exc}; check the path") from exc
+        self._file = open_for_reading(self._path)
         try:
             self._parse_header()
-            self._resampler = Resampler(check_rate(self.source_rate), SAMPLE_RATE)
+            self._resampler = Resampler(self.source_rate, SAMPLE_RATE)
+        except OSError as exc:
+            self._file.close()
+            raise MediaError(f"cannot read the input file {self._path}: {_reason(exc)}; check the disk") from exc
         except BaseException:
             self._file.close()
             raise
@@ -122,9 +235,9 @@ class WavReader:
     def _read_source(self) -> Float32 | None:
         """Some frames at the file's own rate, mixed to mono; None at the end."""
         try:
-            data = self._file.read(min(_READ_FRAMES * self._frame_size, self._left))
+            data = self._file.read(min(max(1, _READ_BYTES // self._frame_size) * self._frame_size, self._left))
         except OSError as exc:
-            raise MediaError(f"cannot read the input file {self._path} any further: {exc.strerror or exc}") from exc
+            raise MediaError(f"cannot read the input file {self._path} any further: {_reason(exc)}") from exc
         frames = len(data) // self._frame_size
         if not frames:
             return None
@@ -140,19 +253,23 @@ class WavReader:
         if start[:4] not in (b"RIFF", b"RF64") or start[8:12] != b"WAVE":
             raise MediaError(f"{self._path} is not a WAV file; {_advice(self._path)}")
         described = False
-        while True:
+        for _ in range(MOST_CHUNKS):
             head = self._file.read(8)
             if len(head) < 8:
-                raise MediaError(f"{self._path} is damaged or empty: it has no audio data; {_advice(self._path)}")
+                break
             kind, size = struct.unpack("<4sI", head)
             if kind == b"data" and described:
                 self._locate_data(size)
                 return
             if kind == b"fmt ":
-                self._parse_format(self._file.read(size + size % 2))
+                start = self._file.read(min(size, _FORMAT_BYTES))
+                self._parse_format(start)
                 described = True
+                size -= len(start)
+                self._file.seek(size + (size + len(start)) % 2, os.SEEK_CUR)
             else:
                 self._file.seek(size + size % 2, os.SEEK_CUR)
+        raise MediaError(f"{self._path} is damaged or empty: it has no audio data; {_advice(self._path)}")
 
     def _locate_data(self, size: int) -> None:
         self._data_start = self._file.tell()
@@ -178,12 +295,23 @@ class WavReader:
                 f"{self._path} has an encoding that is not read here (format {tag:#06x}, {bits} bits, {self.channels} "
                 f"channels); {_advice(self._path)}"
             )
+        if self.channels > MOST_CHANNELS:
+            raise MediaError(
+                f"{self._path} has {self.channels} channels, more than {MOST_CHANNELS}; {_advice(self._path)}"
+            )
+        try:
+            check_rate(self.source_rate)
+        except MediaError as exc:
+            raise MediaError(f"{self._path} cannot be used: {exc.message}; {_advice(self._path)}") from None
 
 
 def _to_float(data: bytes, is_float: bool, width: int) -> Float32:
     """Little-endian samples of any supported kind as -1.0 .. 1.0."""
     if is_float:
-        return np.frombuffer(data, "<f4" if width == 4 else "<f8").astype(np.float32)
+        # What is no number, or would be none at half the precision, would stay in the converter's memory.
+        limited = np.clip(np.frombuffer(data, "<f4" if width == 4 else "<f8"), -_LOUDEST, _LOUDEST)
+        floats: Float32 = np.nan_to_num(limited).astype(np.float32)
+        return floats
     numbers: npt.NDArray[np.integer[Any]]
     if width == 1:  # the only unsigned one
         numbers = np.frombuffer(data, np.uint8).astype(np.int16) - np.int16(128)
@@ -213,15 +341,12 @@ class WavWriter:
     _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
     def __init__(self, path: PathLike, *, channels: int = 1) -> None:
-        self._path = os.fspath(path)
+        self._path = checked_path("path", path)
         self._channels = channels
         self._bytes = 0
         self._unsynced = 0
         self._sync_every = SAMPLE_RATE // 4 // BLOCK * BLOCK * 2 * channels
-        try:
-            self._file: BinaryIO = open(self._path, "wb")  # noqa: SIM115 - close() is public
-        except OSError as exc:
-            raise self._unwritable(exc) from exc
+        self._file = open_for_writing(self._path)
         try:
             self._sync()
         except OSError as exc:
@@ -262,7 +387,7 @@ class WavWriter:
 
     def _unwritable(self, exc: OSError) -> MediaError:
         advice = "what it holds so far can be played" if self._bytes else "check the folder and its permissions"
-        return MediaError(f"cannot write the output file {self._path}: {exc.strerror or exc}; {advice}")
+        return MediaError(f"cannot write the output file {self._path}: {_reason(exc)}; {advice}")
 
     def _abandon(self) -> None:
         with contextlib.suppress(OSError):  # closing writes once more, and fails in the same way

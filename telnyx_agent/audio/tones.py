@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ClientConfigurationError, MediaError
 from ._samples import SAMPLE_RATE, Int16
-from ._wavefile import WavReader
+from ._wavefile import WavReader, checked_path
 
 __all__ = ["RingSource", "Tone", "ToneSource", "check_ring_source", "open_ring_source"]
 
@@ -101,8 +101,8 @@ def check_ring_source(name: str, source: RingSource | None) -> None:
         MediaError: The file cannot be read or is no WAV.
     """
     given: object = source
-    if isinstance(given, (str, os.PathLike)):
-        WavReader(given).close()
+    if isinstance(given, (str, bytes, os.PathLike)):
+        WavReader(checked_path(name, given)).close()
     elif given is not None and not isinstance(given, Tone):
         raise ClientConfigurationError(f"{name} must be a Tone or the path of a WAV file; got {type(given).__name__}")
 

@@ -117,15 +117,15 @@ def test_a_device_reads_like_a_line_of_a_list() -> None:
         (-9993, "sound system does not answer"),
         (-9996, "not there any more"),
         (-9997, "its own default rate"),
-        (-9998, "one channel nor two"),
+        (-9998, "nor as many as it has"),
         (-9999, "choose another one"),
     ],
 )
 def test_every_error_of_portaudio_has_its_own_advice(code: int, advice: str) -> None:
     """Busy is not the same as missing."""
-    assert advice in translate(Exception("Error opening", code), "the input device headset").message
+    assert advice in translate(Exception("Error opening", code), "open the input device headset").message
 
 
 def test_an_error_without_a_number_has_advice_too() -> None:
     """`query_devices` raises such."""
-    assert "choose another one" in translate(Exception("Error querying device -1"), "it").message
+    assert "choose another one" in translate(Exception("Error querying device -1"), "open it").message

@@ -160,10 +160,15 @@ def test_a_bad_input_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_bad_output_is_refused_at_once(tmp_path: Path, speech: Path) -> None:
-    """A missing folder when the device is made; anything else when the call starts, and the input is closed again."""
+    """When the device is made; what changes afterwards when the call starts, and the input is closed again."""
     with pytest.raises(MediaError, match="folder does not exist; create it"):
         WaveAudio(output=tmp_path / "nowhere" / "out.wav")
-    device = WaveAudio(speech, output=tmp_path)
+    with pytest.raises(MediaError, match=r"cannot write the output file .*a directory"):
+        WaveAudio(speech, output=tmp_path)
+    with pytest.raises(ClientConfigurationError, match="same file"):
+        WaveAudio(speech, output=speech)
+    device = WaveAudio(speech, output=tmp_path / "out.wav")
+    (tmp_path / "out.wav").mkdir()
     with pytest.raises(MediaError, match="cannot write the output file"):
         device.start(MemoryStream())
     device.stop()
