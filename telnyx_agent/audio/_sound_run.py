@@ -125,6 +125,7 @@ class SoundRun:
             return not self._lines and self._silence is None
         self._watcher.join(_JOIN_TIMEOUT)
         if self._watcher.is_alive():
+            _portaudio.let_exit_go()
             logger.warning(
                 "the sound device %s did not close within %.0f s; its driver hangs", self.name, _JOIN_TIMEOUT
             )
