@@ -8,6 +8,7 @@ Driven by `benchmarks._child.Child`.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import threading
@@ -100,6 +101,21 @@ class Heartbeat:
             return True
         self.pause = max(self.pause, time.perf_counter() - self._last.clock)
         return False
+
+
+class Collections:
+    """Notes how long the longest garbage collection took, on whatever thread: all others wait for it."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._began = 0.0
+        gc.callbacks.append(self._note)
+
+    def _note(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.perf_counter()
+        else:
+            self.longest = max(self.longest, time.perf_counter() - self._began)
 
 
 class Listener(TxClientDelegate):
@@ -206,6 +222,7 @@ class Victim:
         for _ in range(self._family.busy):
             threading.Thread(target=self._compute, daemon=True).start()
         self._before = self._heard()
+        self._collections = Collections()
         self._heart = Heartbeat(self._loop)
         if self._family.answer is not None:
             self._place()
@@ -239,7 +256,8 @@ class Victim:
         self._busy.set()
         time.sleep(0.3)  # what is under way to the honest call still comes
         after = self._heard()
-        counted = self._family.delegate not in ("blocked", "pump")
+        # Where callbacks wait, the last of them may come later than `disconnect()` waits for them.
+        counted = self._family.delegate not in ("slow", "blocked", "pump")
         wrong = own_ends(self._calls, self._listener.ends, counted=counted)
         if not self._login.done():
             wrong = "the login has no outcome"
@@ -247,6 +265,7 @@ class Victim:
             "pause": self._heart.pause,
             "waited": self._heart.waited,
             "work": self._heart.work,
+            "collection": self._collections.longest,
             "answers": answers,
             **{name: after[name] - self._before[name] for name in after},
             "honest": self._honest_call.state.kind.value.lower(),

@@ -33,9 +33,9 @@ WANTED = (
 HOW = (
     "*pause*: the longest time in which the SDK's loop did not come round; *of it machine*: what its thread waited for"
     " a processor meanwhile, which is not the program's doing and is taken off; *work*: the most that it computed at a"
-    " stretch; the rest of a pause it waited for other threads of the program. *packets* and *frames* are those of an"
-    " honest call of another client in the same process. `disconnect()` is the attacked client's, while the attack goes"
-    " on."
+    " stretch; *collection*: the longest garbage collection of any thread; the rest of a pause it waited for other"
+    " threads of the program. *packets* and *frames* are those of an honest call of another client in the same process."
+    " `disconnect()` is the attacked client's, while the attack goes on."
 )
 WANTED_MEMORY = 64 * 2**20
 WANTED_DISCONNECT = 2.0
@@ -52,6 +52,7 @@ class Measured:
         pause: Seconds that the loop stood still, by the clock.
         waited: Of these, what it waited for a processor: the machine was busy.
         work: The most that the loop's thread computed without looking up.
+        collection: Seconds that the longest garbage collection took.
         memory: Bytes.
         disconnect: Seconds, None if it did not settle.
         received: Packets of the honest call that came.
@@ -67,6 +68,7 @@ class Measured:
     pause: float
     waited: float
     work: float
+    collection: float
     memory: int
     disconnect: float | None
     received: int
@@ -194,6 +196,7 @@ def _row(one: Measured) -> tuple[object, ...]:
         round(one.pause * 1000),
         round(one.waited * 1000),
         round(one.work * 1000),
+        round(one.collection * 1000),
         round(one.memory / 2**20),
         "never" if one.disconnect is None else f"{one.disconnect:.2f}",
         one.lost,
@@ -213,7 +216,7 @@ def report(found: Sequence[Measured]) -> Report:
         name="hostile",
         title="What a hostile server can do to the process",
         columns=(
-            *("family", "pause ms", "of it machine ms", "work ms", "memory MiB", "disconnect s"),
+            *("family", "pause ms", "of it machine ms", "work ms", "collection ms", "memory MiB", "disconnect s"),
             *("packets lost", "late", "frames made up", "packets received", "sent MiB", "verdict"),
         ),
         rows=[_row(one) for one in found],

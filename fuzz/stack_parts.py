@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import selectors
 import time
 import traceback
@@ -238,14 +239,7 @@ class MemoryConnection(SignalingConnection):
         """It is gone."""
         if not self.has_ended:
             self.has_ended = True
-            self._tell_end(closed)
-
-    def _tell_end(self, closed: Closed) -> None:
-        finish = getattr(self._inflow, "finish", None)
-        if finish is None:
-            self._post(self._on_closed, closed)
-        else:
-            finish(lambda: self._on_closed(closed))
+            self._inflow.finish(functools.partial(self._on_closed, closed))
 
 
 class _Eof(_Bytes):

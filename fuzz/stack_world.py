@@ -260,7 +260,7 @@ class StackWorld:
 
     def _make_room(self, connection: MemoryConnection) -> None:
         """Where the reader's thread would wait for the program, the program has to go on first: this is one thread."""
-        if getattr(connection, "is_held_back", False):
+        if connection.is_held_back:
             self._pump()
 
     # -- what happens by chance ----------------------------------------------------------------------------------------

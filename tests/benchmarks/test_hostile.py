@@ -49,8 +49,8 @@ def test_an_answer_with_candidates() -> None:
 
 def test_the_verdict_names_who_missed() -> None:
     """The note below the table is what one reads."""
-    good = Measured("honest use", 0.01, 0.0, 0.0, 1, 0.1, 100, 0, 0, 0, 0, "", True)
-    bad = Measured("pings", 9.0, 0.0, 0.0, 1, None, 100, 0, 0, 0, 0, "a call with 0 ends", False)
+    good = Measured("honest use", 0.01, 0.0, 0.0, 0.0, 1, 0.1, 100, 0, 0, 0, 0, "", True)
+    bad = Measured("pings", 9.0, 0.0, 0.0, 0.0, 1, None, 100, 0, 0, 0, 0, "a call with 0 ends", False)
     page = report([good, bad]).markdown()
     assert "missed by 1 of 2: pings" in page
     assert "| never |" in page
