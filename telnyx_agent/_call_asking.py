@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._call_base import CallBase
-from ._checks import check_message
+from ._checks import check_message, check_timeout
 from ._runtime.futures import CommandFuture
 from ._tools import check_not_inside_tool
 from .errors import LocalProtocolError, TxTimeoutError
@@ -14,19 +14,25 @@ __all__ = ["CallAsking"]
 class CallAsking(CallBase):
     """See `Call`."""
 
-    def ask(self, text: str, timeout: float | None = 30.0) -> str:
+    def ask(self, text: str, timeout: float | None = 30.0, *, barge_in: bool = False) -> str:
         """Send a typed question and wait for the agent's complete answer. One Ctrl-C interrupts the wait.
+
+        The question is sent when the agent listens: when the call is up, its greeting is over, and it has finished what
+        it says. An agent that does not begin to greet within 1.5 s of the answer to the call is not waited for, one
+        that begins to answer something else for 5 s, and one that goes on speaking for 20 s.
 
         The answer is everything that the agent says after the question, until it has finished; where it asks for a
         client-side tool, what it says to the result belongs to it. It is what was sent as text, which may be complete
-        before its sound is. An agent that greets its caller does so first: wait for its greeting, or the greeting is
-        taken for the answer. While the call is being set up, or its connection is lost, the question waits. Several
-        threads may ask at once: the questions are asked one after the other.
+        before its sound is. While the call is being set up, or its connection is lost, the question waits. Several
+        threads may ask at once: the questions are asked one after the other, those of a client's other calls too. (No
+        message says which call it is for: with several calls at once, the server decides who answers.)
 
         Args:
             text: The question.
             timeout: Seconds, those spent in waiting for other questions included; None waits for as long as the call
                 lasts.
+            barge_in: Ask at once, whatever the agent is saying: it is interrupted. An agent that has not begun to greet
+                may then do so after the question, and its greeting is taken for the answer.
 
         Raises:
             AnswerInterruptedError: Somebody spoke or wrote before the answer was complete; `text` is what there was.
@@ -41,7 +47,8 @@ class CallAsking(CallBase):
                 "ask() inside a callback would hold up all callbacks until the agent has answered; "
                 "ask on another thread, or use send_ai_assistant_message()"
             )
-        question = self._ask(text)
+        check_timeout("timeout", timeout)
+        question = self._ask(text, barge_in)
         try:
             return question.result(timeout)
         except TxTimeoutError as exc:
@@ -53,10 +60,10 @@ class CallAsking(CallBase):
         finally:
             self._port.forget_question(question)
 
-    def _ask(self, text: str) -> CommandFuture[str]:
+    def _ask(self, text: str, barge_in: bool = False) -> CommandFuture[str]:
         """Send the question; the future gets the answer."""
         check_not_inside_tool()
         check_message(text, ())
         if self.state.is_terminal:
             return CommandFuture.settled(error=self._over())
-        return self._port.ask(text)
+        return self._port.ask(text, self.call_id, bool(barge_in))

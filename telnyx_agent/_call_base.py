@@ -59,7 +59,7 @@ class CallPort:
     request: Callable[[Callable[[Session, float], str]], CommandFuture[None]]
     on_delegate_thread: Callable[[], bool]
     answer: Callable[[Any, tuple[tuple[str, str], ...], bool | None, tuple[Any, ...]], CommandFuture[None]]
-    ask: Callable[[str], CommandFuture[str]]
+    ask: Callable[[str, UUID, bool], CommandFuture[str]]
     forget_question: Callable[[CommandFuture[str]], None]
     session_id: Callable[[], str]
     warn: Callable[[WarningCode, str], CommandFuture[None]]
@@ -159,8 +159,16 @@ class CallBase:
 
     @property
     def transcript(self) -> tuple[TranscriptionItem, ...]:
-        """The transcript of this call, in order. Stays after the call, and after the next one."""
-        return self._transcript
+        """The transcript of this call, in order. Stays after the call, and after the next one.
+
+        The server does not say which call its words belong to. With several calls of a client at once, an item is given
+        to the call whose id or conversation the server names, if it does; else to the call in which was asked, typed or
+        heard something last. `TxClient.transcript` has the items of all of them.
+        """
+        items = self._transcript
+        if all(item.call_id == self.call_id for item in items):
+            return items
+        return tuple(item for item in items if item.call_id == self.call_id)
 
     @property
     def setup_time(self) -> float | None:
@@ -268,7 +276,10 @@ class CallBase:
         self._turns = (*self._turns, turn)
 
     def _apply_transcript(self, items: Sequence[TranscriptionItem]) -> None:
-        self._transcript = tuple(items)
+        # Those of all calls that overlap with this one: to sort them out with each word would cost the loop more than
+        # it costs whoever reads them. What comes after the call is not its.
+        if not self.state.is_terminal:
+            self._transcript = tuple(items)
 
 
 def _uuid(text: str | None) -> UUID | None:

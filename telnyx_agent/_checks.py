@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ._protocol.requests import AnonymousLogin, CallOptions
 
 __all__ = [
+    "MESSAGE_LIMIT",
     "check_message",
+    "check_timeout",
     "checked_answer_timeout",
     "checked_call",
     "checked_call_id",
@@ -145,6 +147,12 @@ def encoded_client_state(client_state: str | bytes | None) -> str | None:
         return None
     data = client_state.encode() if isinstance(client_state, str) else client_state
     return base64.b64encode(data).decode("ascii")
+
+
+def check_timeout(name: str, seconds: float | None) -> None:
+    """Refuse what is no time to wait: 0 or more seconds, infinite too, or None for as long as it takes."""
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0):
+        raise ClientConfigurationError(f"{name} must be 0 or more seconds, or None, not {seconds!r}")
 
 
 def check_message(text: str, image_urls: Sequence[str]) -> None:

@@ -250,14 +250,14 @@ class ClientBase:
     def _connection_info(self) -> dict[str, Any]:
         raise NotImplementedError  # in `ClientLogin`
 
-    def _ask(self, text: str) -> CommandFuture[str]:
-        """Ask the agent; the future gets the answer (see `Call.ask`)."""
+    def _ask(self, text: str, call_id: uuid.UUID, barge_in: bool) -> CommandFuture[str]:
+        """Ask the agent in a call; the future gets the answer (see `Call.ask`)."""
         link = self._link
         if link is None:
             return CommandFuture.settled(error=not_connected())
         future: CommandFuture[str] = CommandFuture(link.dispatcher, link.loop)
         self._assistant._questions[future] = future
-        sent = self._perform(lambda session, now: session.ask(future, text, now))
+        sent = self._perform(lambda session, now: session.ask(future, text, now, call_id=call_id, barge_in=barge_in))
         if sent.done() and isinstance(error := sent.exception(0), TxError):
             from ._protocol.outcomes import QuestionSettled
 

@@ -330,7 +330,7 @@ class Hub:
             self._emit("on_socket_metrics_changed", metrics)
 
     def ringing(self, call_id: str) -> None:
-        self._emit("on_ringing_ack_received", call_id)
+        self._emit("on_ringing_ack_received", UUID(call_id))
 
     # -- the assistant -----------------------------------------------------------------------------------------------
 

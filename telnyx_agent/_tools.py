@@ -2,7 +2,8 @@
 
 The agent asks with a function call; the function runs on a worker thread of its own, and what it returns goes back as
 the output (protocol.md 5.1, R49, R51; JavaScript's `registerClientTool`). Whatever happens - an unknown tool, arguments
-that do not fit, an exception, a time-out - the agent gets an answer and never waits in vain.
+that do not fit, an exception, a time-out, no thread, too many requests, a result that is too large - the agent gets an
+answer and never waits in vain.
 """
 
 from __future__ import annotations
@@ -15,18 +16,21 @@ import inspect
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ._checks import MESSAGE_LIMIT
 from ._runtime.dispatch import report
 from ._runtime.threads import NoThreadError
 from ._runtime.workers import DaemonPool
 from .errors import ClientConfigurationError, LocalProtocolError, TxError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ._protocol.ai_events import FunctionCall
     from ._runtime.futures import CommandFuture
     from ._tool_arguments import Signature
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AT_ONCE",
     "DEFAULT_TIMEOUT",
+    "MAX_ERROR",
+    "MAX_OPEN",
     "Tool",
     "ToolRunner",
     "check_not_inside_tool",
@@ -43,6 +49,12 @@ __all__ = [
 
 AT_ONCE = 16
 """Tools that run at the same time, per client; further requests wait for one to end."""
+
+MAX_OPEN = 64
+"""Requests that run or wait, per client; one more is answered with an error at once. Agents ask for one or a few."""
+
+MAX_ERROR = 10_000
+"""Characters of an error that the agent is told; the rest of a longer one is cut off."""
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a tool may take, from the agent's request."""
@@ -103,12 +115,17 @@ def make_tool(
     )
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _Request:
-    """One request of the agent's that has no answer yet."""
+    """One request of the agent's that has no answer yet.
+
+    Attributes:
+        answers: How often it was made, word for word: each time is answered, and the tool runs once.
+    """
 
     call: FunctionCall
     tool: Tool
+    answers: int = 1
 
 
 class ToolRunner:
@@ -125,7 +142,7 @@ class ToolRunner:
         self._lock = threading.Lock()
         self._tools: Mapping[str, Tool] = MappingProxyType({})
         # Whoever takes a request out, under the lock, answers it: the worker or the timer.
-        self._requests: dict[str, _Request] = {}
+        self._requests: set[_Request] = set()
         self._pool: DaemonPool | None = None
 
     @property
@@ -148,26 +165,59 @@ class ToolRunner:
     # -- one request -------------------------------------------------------------------------------------------------
 
     def requested(self, call: FunctionCall) -> None:
-        """The agent asks for a tool (loop thread)."""
+        """The agent asks for a tool (loop thread). It gets an answer, whatever it has asked for."""
         tool = self._tools.get(call.name)
-        if tool is None:
+        if not call.name:
+            _logger.warning("the agent asked for a tool without saying which")
+            self._send(call, "unknown", _error("the function call has no usable name"))
+        elif tool is None:
             if self.answers_unknown:
                 # Not its name: what comes from the server is no text for a log.
                 _logger.warning("the agent asked for a tool that this program does not have")
                 self._send(call, "unknown", _error(f"there is no tool named {call.name}"))
+        elif not self._is_asked_again(call):
+            self._begin(_Request(call, tool))
+
+    def _is_asked_again(self, call: FunctionCall) -> bool:
+        """Whether the same request is open already; then it is answered as often, but the tool does not run twice."""
+        with self._lock:
+            same_id = [one for one in self._requests if one.call.call_id == call.call_id]
+            same = next((one for one in same_id if one.call == call and one.answers < MAX_OPEN), None)
+            if same is not None:
+                same.answers += 1
+        if same_id:
+            what = "the same request; it runs once" if same is not None else "another request"
+            _logger.warning("the agent used the id of a function call again, for %s; each is answered", what)
+        return same is not None
+
+    def _begin(self, request: _Request) -> None:
+        call, tool = request.call, request.tool
+        if len(self._requests) >= MAX_OPEN:
+            _logger.warning("tool %s: not run, because %d requests are open already", tool.name, MAX_OPEN)
+            self._send(call, tool.name, _error(f"{MAX_OPEN} function calls are open already; ask again later"))
             return
-        request = _Request(call, tool)
-        self._requests[call.call_id] = request
-        if tool.timeout is not None:
-            asyncio.get_running_loop().call_later(tool.timeout, self._expired, request)
+        with self._lock:
+            self._requests.add(request)
         if self._pool is None:
             self._pool = DaemonPool(AT_ONCE, "telnyx-agent-tool")
         try:
-            self._pool.submit(self._run, request)
+            job = self._pool.submit(self._run, request)
         except NoThreadError as exc:
-            _logger.error("tool %s: not run: %s", tool.name, exc)
-            if self._claim(request):
-                self._send(call, tool.name, _error(f"the tool {tool.name} cannot be run now"))
+            self._not_run(request, exc)
+            return
+        job.add_done_callback(functools.partial(self._job_done, request))
+        if tool.timeout is not None:
+            asyncio.get_running_loop().call_later(tool.timeout, self._expired, request)
+
+    def _job_done(self, request: _Request, job: Future[None]) -> None:
+        """A job that no worker was found for, because all of them hang, ends with an error."""
+        if not job.cancelled() and (error := job.exception()) is not None:
+            self._not_run(request, error)
+
+    def _not_run(self, request: _Request, why: BaseException) -> None:
+        tool = request.tool
+        if self._answer_with(request, _error(f"the tool {tool.name} cannot be run now")):
+            _logger.error("tool %s: not run: %s", tool.name, why)
 
     def call_over(self) -> None:
         """Nobody waits for answers any more (loop thread). Tools that run go on; their results are dropped."""
@@ -183,32 +233,31 @@ class ToolRunner:
 
     def _run(self, request: _Request) -> None:
         """Worker thread."""
-        call, tool = request.call, request.tool
-        if self._requests.get(call.call_id) is not request:
+        tool = request.tool
+        if request not in self._requests:
             _logger.info("tool %s: not run, because the call was over", tool.name)
             return
         with inside_tool():
-            output = _output_of(tool, call.arguments)
-        if self._claim(request):
-            self._send(call, tool.name, output)
-        else:
+            output = _output_of(tool, request.call.arguments)
+        if not self._answer_with(request, output):
             _logger.info("tool %s: the result came too late and was dropped", tool.name)
 
     def _expired(self, request: _Request) -> None:
         """Loop thread."""
         tool = request.tool
-        if self._claim(request):
+        if self._answer_with(request, _error(f"the tool {tool.name} did not answer within {tool.timeout:g} seconds")):
             _logger.warning("tool %s did not answer within %g s; the agent was told so", tool.name, tool.timeout)
-            error = _error(f"the tool {tool.name} did not answer within {tool.timeout:g} seconds")
-            self._send(request.call, tool.name, error)
 
-    def _claim(self, request: _Request) -> bool:
-        """Whether the caller is the one to answer."""
+    def _answer_with(self, request: _Request, output: str) -> bool:
+        """Send the answer, as often as there was asked; False if somebody else has, or the call is over."""
         with self._lock:
-            if self._requests.get(request.call.call_id) is not request:
+            if request not in self._requests:
                 return False
-            del self._requests[request.call.call_id]
-            return True
+            self._requests.discard(request)
+            answers = request.answers
+        for _ in range(answers):
+            self._send(request.call, request.tool.name, output)
+        return True
 
     def _send(self, call: FunctionCall, name: str, output: str) -> None:
         self._answer(call.call_id, output).add_done_callback(functools.partial(_look_at, name))
@@ -252,17 +301,34 @@ def _output_of(tool: Tool, arguments: str) -> str:
         return _error(str(exc))
     try:
         result = tool.function(**values)
-        if inspect.iscoroutine(result):
-            result = asyncio.run(result)
+        if inspect.isawaitable(result):
+            result = asyncio.run(_awaited(result))
     except BaseException as exc:  # noqa: BLE001 - whatever it is, the agent waits for an answer
         report(_logger, f"tool {tool.name} raised {type(exc).__name__}; the agent was told so", exc)
-        return _error(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__)
+        return _error(_described(exc))
     try:
-        return to_output(result)
-    except (TypeError, ValueError, RecursionError) as exc:
-        _logger.error("tool %s returned what JSON cannot express: %s", tool.name, exc)
+        output = to_output(result)
+    except Exception as exc:  # noqa: BLE001 - the result's own code runs in it
+        _logger.error("tool %s returned what JSON cannot express: %s", tool.name, _described(exc))
         return _error(f"the tool {tool.name} returned something that cannot be expressed as JSON")
+    if len(output) > MESSAGE_LIMIT:
+        _logger.error("tool %s returned %d characters, more than %d", tool.name, len(output), MESSAGE_LIMIT)
+        return _error(f"the tool {tool.name} returned more than {MESSAGE_LIMIT} characters")
+    return output
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
+
+
+def _described(exc: BaseException) -> str:
+    """An exception in words, also one whose own words raise."""
+    try:
+        text = str(exc)
+    except Exception:  # noqa: BLE001 - it is the program's
+        text = ""
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
 def _error(text: str) -> str:
-    return json.dumps({"error": text}, ensure_ascii=False)
+    return json.dumps({"error": text if len(text) <= MAX_ERROR else text[:MAX_ERROR] + "..."}, ensure_ascii=False)

@@ -100,15 +100,17 @@ class TranscriptEdits:
         return self._port.connected_target_id()
 
     def add_transcription(self, item: TranscriptionItem) -> CommandFuture[None]:
-        """Put an item of your own into the transcript, or in the place of the one with its id. iOS: `addTranscription`.
+        """Put an item of your own into the transcript, or in the place of the one with its role and id.
+
+        iOS: `addTranscription`.
 
         Observers and delegate are told as of any change. Without a connection, only the snapshot changes, at once.
         """
 
         def with_item(items: Items) -> Items:
-            known = [other.id for other in items]
-            if item.id in known:
-                place = known.index(item.id)
+            known = [(other.role, other.id) for other in items]
+            if (item.role, item.id) in known:
+                place = known.index((item.role, item.id))
                 return (*items[:place], item, *items[place + 1 :])
             return (*items, item)
 

@@ -20,6 +20,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ._checks import check_timeout
 from ._event_stream import DEFAULT_SIZE, EventStream
 from ._protocol.states import CallState, CallStateKind, CallTerminationReason
 from ._tools import DEFAULT_TIMEOUT, inside_tool
@@ -113,9 +114,10 @@ class AsyncCall:
         """See `Call.transcript`."""
         return self.sync.transcript
 
-    async def ask(self, text: str, timeout: float | None = 30.0) -> str:
+    async def ask(self, text: str, timeout: float | None = 30.0, *, barge_in: bool = False) -> str:
         """See `Call.ask`. Raises the same; cancelling it stops the wait for the answer, the question stays asked."""
-        question = self.sync._ask(text)
+        check_timeout("timeout", timeout)
+        question = self.sync._ask(text, barge_in)
         try:
             return await _within(timeout, _outcome(question), "the agent did not answer completely")
         finally:

@@ -279,11 +279,11 @@ class TxClientDelegate:
                 `AIAssistantManager.answers_unknown_tools` to False.
         """
 
-    def on_ringing_ack_received(self, call_id: str) -> None:
+    def on_ringing_ack_received(self, call_id: UUID) -> None:
         """The server reports that the assistant's side rings. iOS's name for the `telnyx_rtc.ringing` frame.
 
         Args:
-            call_id: The call's id as text.
+            call_id: Which call.
         """
 
     # -- push notifications: iOS's names, for delegates that are ported as they are ----------------------------------

@@ -30,7 +30,9 @@ from __future__ import annotations
 import enum
 import re
 from typing import Any, ClassVar, TypeVar
+from uuid import UUID
 
+from ._call_ids import call_uuid
 from ._protocol.error_codes import ErrorCode
 
 __all__ = [
@@ -81,7 +83,8 @@ class TxError(Exception):
         message: One readable sentence that says what to do.
         code: The official SDKs' error number (40001 to 49001, see `docs/errors.md`); what the server sent is in
             `ServerError.server_code`.
-        call_id: The call the error belongs to, if any.
+        call_id: The call the error belongs to, if any: a UUID or its text. The attribute is a UUID, as `Call.call_id`
+            is; what is no UUID names no call.
     """
 
     keyword: ClassVar[str | None] = None
@@ -107,10 +110,10 @@ class TxError(Exception):
     ServerError: ClassVar[type[TxError]]
     SignalingServerError: ClassVar[type[TxError]]
 
-    def __init__(self, message: str, *, code: int | str | None = None, call_id: str | None = None) -> None:
+    def __init__(self, message: str, *, code: int | str | None = None, call_id: UUID | str | None = None) -> None:
         self.message: str = self._with_keyword(message)
         self.code: int | str | None = self.default_code if code is None else code
-        self.call_id: str | None = call_id
+        self.call_id: UUID | None = call_uuid(call_id)
         super().__init__(self.message)
 
     @property
@@ -220,7 +223,12 @@ class CallError(TxError):
     default_code = 44002
 
     def __init__(
-        self, message: str, *, code: int | str | None = None, call_id: str | None = None, cause: str | None = None
+        self,
+        message: str,
+        *,
+        code: int | str | None = None,
+        call_id: UUID | str | None = None,
+        cause: str | None = None,
     ) -> None:
         super().__init__(message, code=code, call_id=call_id)
         self.cause: str | None = cause
@@ -233,7 +241,7 @@ class AnswerInterruptedError(CallError):
         text: What it had said by then and was heard; never part of the message.
     """
 
-    def __init__(self, message: str, *, text: str = "", call_id: str | None = None) -> None:
+    def __init__(self, message: str, *, text: str = "", call_id: UUID | str | None = None) -> None:
         super().__init__(message, call_id=call_id)
         self.text: str = text
 
@@ -255,7 +263,7 @@ class ServerError(TxError):
         message: str,
         *,
         code: int | str | None = None,
-        call_id: str | None = None,
+        call_id: UUID | str | None = None,
         server_message: str | None = None,
         server_code: int | str | None = None,
         data: dict[str, Any] | None = None,

@@ -177,7 +177,7 @@ class IncomingCall:
 class RingingAckReceived:
     """`on_ringing_ack_received`"""
 
-    call_id: str
+    call_id: UUID
 
 
 # -- the voice ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from uuid import UUID
 
 import pytest
 
@@ -53,7 +54,11 @@ def test_the_ios_page_names_are_real_classes(cls: type[TxError]) -> None:
 def test_the_data_is_on_the_exception() -> None:
     """The server's code and text survive unchanged beside the readable message."""
     error = ServerError(
-        "refused", server_code=-32002, server_message="network CALL ERROR", data={"cause": "GATEWAY_DOWN"}, call_id="c"
+        "refused",
+        server_code=-32002,
+        server_message="network CALL ERROR",
+        data={"cause": "GATEWAY_DOWN"},
+        call_id="074e7e59-6859-4b8b-8743-83df82e7f776",
     )
 
     assert (error.server_code, error.server_message, error.data["cause"]) == (
@@ -63,7 +68,7 @@ def test_the_data_is_on_the_exception() -> None:
     )
     assert (error.code, error.call_id, error.message, error.localized_description) == (
         49001,
-        "c",
+        UUID("074e7e59-6859-4b8b-8743-83df82e7f776"),
         "refused",
         "refused",
     )

@@ -71,7 +71,7 @@ class Encoder:
 
     def __init__(self, *, with_texts: bool) -> None:
         self._with_texts = with_texts
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         self._items: dict[int, TranscriptionItem] = {}
         self._texts: dict[int, str] = {}
         self._transcript: Sequence[TranscriptionItem] = ()
@@ -178,7 +178,7 @@ class Encoder:
         return {"$": "transcript", "keep": keep, "then": [self._item(item) for item in items[keep:]]}
 
     def _item(self, item: TranscriptionItem) -> dict[str, Any]:
-        number = self._numbers.setdefault(item.id, len(self._numbers))
+        number = self._numbers.setdefault((item.role, item.id), len(self._numbers))
         if self._items.get(number) is item:
             return {"$": "item", "number": number}
         self._items[number] = item

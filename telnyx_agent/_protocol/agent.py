@@ -58,6 +58,8 @@ class Agent:
     ) -> None:
         self.state = AgentState.IDLE
         self.hearing = Hearing()
+        # When the user has said something last.
+        self.turn_since = 0.0
         self._timers = timers
         self._report = report
         self._on_quiet = on_quiet
@@ -79,6 +81,11 @@ class Agent:
     def is_responding(self) -> bool:
         """Whether text is to be expected."""
         return self._is_responding or self._is_expected
+
+    @property
+    def awaits_voice(self) -> bool:
+        """Whether its text is complete, and its voice is still to come."""
+        return self._voice_due is not None
 
     # -- the call ------------------------------------------------------------------------------------------------------
 
@@ -136,6 +143,7 @@ class Agent:
     def user_turn(self, turn: AgentState, now: float) -> None:
         """The user has said or typed something: it is to listen or to think."""
         self._turn = turn
+        self.turn_since = now
         self._is_responding = self._is_expected = False
         self._voice_due = self._silent_until = self._quiet_at = None
         if self.hearing.is_audible:

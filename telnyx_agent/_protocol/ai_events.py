@@ -14,11 +14,13 @@ import attrs
 
 from ..errors import RemoteProtocolError
 from .fields import ANY_LENGTH, Fields
-from .transcription import whole
+from .transcription import MAX_TEXT, whole
 from .values import frozen
 from .widget import WidgetSettings
 
 __all__ = [
+    "MAX_ID",
+    "MAX_ITEMS_IN_FRAME",
     "AiConversation",
     "AiEvent",
     "ContentPartAdded",
@@ -35,6 +37,13 @@ __all__ = [
     "parse_ai_conversation",
     "parse_transcription",
 ]
+
+
+MAX_ID = 256
+"""Characters of an id, a role or a name in a frame. Those that were captured have 40 at most."""
+
+MAX_ITEMS_IN_FRAME = 100
+"""Transcript items that one frame may bring. Those that were captured bring one."""
 
 
 @attrs.frozen
@@ -63,7 +72,8 @@ class FunctionCall:
     Attributes:
         call_id: The id of this request (not of the voice call): what the output must carry.
         name: Which tool.
-        arguments: JSON as text, exactly as the server sent it (R51).
+        arguments: JSON as text, exactly as the server sent it (R51); empty where it sent none. An object in its place
+            is written as JSON.
     """
 
     call_id: str
@@ -177,12 +187,14 @@ class AiConversation:
         content: What they mean.
         widget_settings: May come with any type (R39).
         conversation_id: The id of the conversation, if the frame tells it.
+        call_id: The id of the voice call, if the frame tells it; none that was captured does.
     """
 
     params: Mapping[str, Any] = attrs.field(repr=False)
     content: AiEvent
     widget_settings: WidgetSettings | None = None
     conversation_id: str | None = None
+    call_id: str | None = None
 
 
 def parse_ai_conversation(fields: Fields) -> AiConversation:
@@ -198,7 +210,8 @@ def parse_ai_conversation(fields: Fields) -> AiConversation:
         fields.values,
         _other(kind, fields) if parser is None else parser(fields),
         None if settings is None else WidgetSettings.from_wire(settings.values),
-        fields.loose_text("conversation_id") or _conversation_id(fields),
+        _short(fields.loose_text("conversation_id") or _conversation_id(fields)),
+        _short(fields.loose_text("callID", "callId", "call_id")),
     )
 
 
@@ -209,6 +222,26 @@ def _widget_settings(fields: Fields) -> Fields | None:
         others = (fields.loose_object("ui_config"), fields.loose_object("assistant_config").loose_object("widget"))
         settings = next((one for one in others if one.values), None)
     return settings
+
+
+def _short(text: str | None) -> str | None:
+    """An id; one that is too long counts as missing."""
+    return None if text is None or len(text) > MAX_ID else text
+
+
+def _id(fields: Fields, name: str = "id") -> str | None:
+    """The id of something that is kept under it; what has one that is too long is not understood."""
+    found = fields.loose_text(name)
+    if found is not None and len(found) > MAX_ID:
+        raise RemoteProtocolError(f"an {name} of {len(found)} characters, more than {MAX_ID}")
+    return found
+
+
+def _text(text: str) -> str:
+    """A text for the transcript."""
+    if len(text) > MAX_TEXT:
+        raise RemoteProtocolError(f"a text of {len(text)} characters, more than {MAX_TEXT}")
+    return whole(text)
 
 
 def _conversation_id(fields: Fields) -> str | None:
@@ -233,7 +266,9 @@ def _other(kind: str, fields: Fields) -> AiEvent:
     found += [*conversation.loose_objects("events"), *conversation.loose_objects("messages")]
     items = [item for one in found if (item := _transcript(one)) is not None]
     if (text := fields.loose_text("transcription", most=ANY_LENGTH)) is not None:
-        items.append(MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), text))
+        items.append(MessageItem(_id(fields), _role(fields), _is_partial(fields), _text(text)))
+    if len(items) > MAX_ITEMS_IN_FRAME:
+        raise RemoteProtocolError(f"a frame with {len(items)} transcript items, more than {MAX_ITEMS_IN_FRAME}")
     return Transcripts(tuple(items)) if items else OtherAi(kind)
 
 
@@ -241,11 +276,11 @@ def _transcript(fields: Fields) -> MessageItem | None:
     text = fields.loose_text("content", "text", most=ANY_LENGTH)
     if text is None:
         return None
-    return MessageItem(fields.loose_text("id"), _role(fields), _is_partial(fields), whole(text))
+    return MessageItem(_id(fields), _role(fields), _is_partial(fields), _text(text))
 
 
 def _role(fields: Fields) -> str:
-    return (fields.loose_text("role", "speaker") or "user").lower()
+    return (_short(fields.loose_text("role", "speaker")) or "user").lower()
 
 
 def _is_partial(fields: Fields) -> bool:
@@ -258,27 +293,43 @@ def _item_created(fields: Fields) -> AiEvent:
         raise RemoteProtocolError("conversation.item.created without item")
     kind = item.text("type") or "message"
     if kind == "function_call":
-        return FunctionCall(
-            item.required("call_id"), item.required("name"), item.required("arguments", most=ANY_LENGTH)
-        )
+        return _function_call(item)
     if kind == "function_call_output":
         return FunctionCallOutput(item.required("call_id"), item.text("output", most=ANY_LENGTH) or "")
     if kind != "message":
         return OtherAi(f"conversation.item.created {kind}")
     text, image_urls = _content(item.raw("content"))
     return MessageItem(
-        item.loose_text("id"),
-        item.required("role").lower(),
+        _id(item),
+        (_id(item, "role") or item.required("role")).lower(),
         item.loose_text("status") == "in_progress",
         text,
         image_urls,
     )
 
 
+def _function_call(item: Fields) -> FunctionCall:
+    """Whatever has an id gets an answer, so nothing but the id is needed: the tool's runner says what is wrong."""
+    call_id = item.raw("call_id")
+    if isinstance(call_id, int) and not isinstance(call_id, bool) and abs(call_id) < 2**63:
+        call_id = str(call_id)
+    if not isinstance(call_id, str) or not call_id:
+        raise RemoteProtocolError("a function_call without call_id")
+    if len(call_id) > MAX_ID:
+        raise RemoteProtocolError(f"a call_id of {len(call_id)} characters, more than {MAX_ID}")
+    arguments = item.raw("arguments")
+    if arguments is None:
+        arguments = ""
+    elif not isinstance(arguments, str):
+        arguments = json.dumps(arguments)
+    name = item.loose_text("name") or ""
+    return FunctionCall(whole(call_id), name if len(name) <= MAX_ID else "", arguments)
+
+
 def _content(content: object) -> tuple[str, tuple[str, ...]]:
     """Text and images of an item's content, which is a text or a list of parts (both were captured)."""
     if content is None or isinstance(content, str):
-        return whole(content or ""), ()
+        return _text(content or ""), ()
     if not isinstance(content, list):
         raise RemoteProtocolError("conversation.item.created whose content is neither a text nor a list")
     texts: list[str | None] = []
@@ -291,15 +342,15 @@ def _content(content: object) -> tuple[str, tuple[str, ...]]:
             texts.append(fields.loose_text("transcript", "text", most=ANY_LENGTH))
             url = fields.loose_object("image_url").loose_text("url", most=ANY_LENGTH)
             image_urls.append(url or fields.loose_text("image_url", most=ANY_LENGTH))
-    return whole(" ".join(filter(None, texts))), tuple(filter(None, image_urls))
+    return _text(" ".join(filter(None, texts))), tuple(filter(None, image_urls))
 
 
 def _output_item_added(fields: Fields) -> OutputItemAdded:
-    return OutputItemAdded(fields.loose_object("item").loose_text("id"), _response_id(fields))
+    return OutputItemAdded(_id(fields.loose_object("item")), _response_id(fields))
 
 
 def _content_part_added(fields: Fields) -> ContentPartAdded:
-    return ContentPartAdded(fields.loose_text("item_id"), _response_id(fields))
+    return ContentPartAdded(_id(fields, "item_id"), _response_id(fields))
 
 
 def _response_created(fields: Fields) -> ResponseCreated:
@@ -310,16 +361,18 @@ def _text_delta(fields: Fields) -> TextDelta:
     delta = fields.text("delta", most=ANY_LENGTH)
     if delta is None:
         raise RemoteProtocolError("response.text.delta without delta")
-    return TextDelta(fields.loose_text("item_id"), _response_id(fields), delta)
+    if len(delta) > MAX_TEXT:
+        raise RemoteProtocolError(f"a delta of {len(delta)} characters, more than {MAX_TEXT}")
+    return TextDelta(_id(fields, "item_id"), _response_id(fields), delta)
 
 
 def _text_done(fields: Fields) -> TextDone:
     text = fields.loose_text("text", most=ANY_LENGTH)
-    return TextDone(fields.loose_text("item_id"), _response_id(fields), None if text is None else whole(text))
+    return TextDone(_id(fields, "item_id"), _response_id(fields), None if text is None else _text(text))
 
 
 def _output_item_done(fields: Fields) -> TextDone:
-    return TextDone(fields.loose_object("item").loose_text("id"), _response_id(fields))
+    return TextDone(_id(fields.loose_object("item")), _response_id(fields))
 
 
 def _response_done(fields: Fields) -> ResponseDone:
@@ -328,7 +381,7 @@ def _response_done(fields: Fields) -> ResponseDone:
 
 
 def _response_id(fields: Fields) -> str | None:
-    return fields.loose_text("response_id") or fields.loose_object("response").loose_text("id")
+    return _id(fields, "response_id") or _id(fields.loose_object("response"))
 
 
 _PARSERS: Mapping[str, Callable[[Fields], AiEvent]] = {

@@ -3,17 +3,22 @@
 Rules of this file:
 
 1. One question at a time: the next is sent when the one before has its answer, in the order in which they were asked.
-2. The answer is everything that the assistant says after the question, in responses that it began after it, until it
-   has finished: no item grows, it responds to nothing, no tool is asked for, and for `SETTLE` seconds none of this
-   changes, so that a tool that it asks for behind its words counts as going on.
-3. An answer that is interrupted is none: the question fails with what there was of it.
-4. A question fails when its message cannot be sent or was refused, and with the call.
+2. A question is sent when the agent listens: when the call is up, its greeting is over, and it neither speaks nor is
+   about to answer something else. `Conversation.busy_until` says how long that may take. With `barge_in` it is sent at
+   once.
+3. The answer is everything that the assistant says in its call after the question, in responses that it began after it,
+   until it has finished: no item grows, it responds to nothing, no tool is asked for, and for `SETTLE` seconds none of
+   this changes, so that a tool that it asks for behind its words counts as going on.
+4. An answer that is interrupted is none: the question fails with what there was of it.
+5. A question fails when its message cannot be sent or was refused, and with its call.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
+from uuid import UUID
 
 import attrs
 
@@ -23,18 +28,26 @@ from .outcomes import QuestionSettled, SessionEvent
 from .timers import Timer, TimerKind, Timers
 from .transcription import TranscriptionItem
 
-__all__ = ["Asks"]
+__all__ = ["MAX_QUESTIONS", "Asks"]
 
 SETTLE = 0.3
 """Seconds after which an answer that is complete is taken for all of it."""
 
+MAX_QUESTIONS = 100
+"""Questions that may wait for the one before. Each is a thread, or a task, of the program's."""
+
 _TIMER = Timer(TimerKind.ANSWER)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Question:
     key: object
     text: str
+    call_id: UUID | None = None
+    barge_in: bool = False
+    # When it came to its turn.
+    since: float = 0.0
+    is_sent: bool = False
     item_id: str = ""
     # Responses that were under way when it was asked.
     earlier: frozenset[str] = frozenset()
@@ -46,8 +59,8 @@ class Asks:
 
     Args:
         conversation: Where the answers are.
-        timers: For `SETTLE`.
-        send: Sends a text, or keeps it until there is a call; gives the id of its item, or raises a `TxError`.
+        timers: For `SETTLE`, and for agents that do not come to an end.
+        send: Sends a text in a call, or keeps it until that is up; gives the id of its item, or raises a `TxError`.
         is_waiting: Whether a message is being kept.
         report: Takes `QuestionSettled`.
     """
@@ -56,7 +69,7 @@ class Asks:
         self,
         conversation: Conversation,
         timers: Timers,
-        send: Callable[[str, float], str],
+        send: Callable[[str, UUID | None, float], str],
         is_waiting: Callable[[str], bool],
         report: Callable[[SessionEvent], None],
     ) -> None:
@@ -68,10 +81,23 @@ class Asks:
         self._current: _Question | None = None
         self._queue: deque[_Question] = deque()
         conversation.observer = self._look
+        conversation.call_over = self._call_over
 
-    def ask(self, key: object, text: str, now: float) -> None:
-        """Ask as soon as the questions before are answered. `QuestionSettled` follows."""
-        self._queue.append(_Question(key, text))
+    def ask(self, key: object, text: str, now: float, *, call_id: UUID | None = None, barge_in: bool = False) -> None:
+        """Ask as soon as the questions before are answered, and the agent listens. `QuestionSettled` follows.
+
+        Args:
+            key: Says in `QuestionSettled` which question it is.
+            text: The question.
+            now: The time.
+            call_id: The call in which it is asked; None where there is one only.
+            barge_in: Whether to ask although the agent speaks.
+        """
+        question = _Question(key, text, call_id, barge_in)
+        if len(self._queue) >= MAX_QUESTIONS:
+            self._settle(question, error=CallError(f"{MAX_QUESTIONS} questions wait for their answers already"))
+            return
+        self._queue.append(question)
         self._go_on(now)
 
     def forget(self, key: object, now: float) -> None:
@@ -79,12 +105,17 @@ class Asks:
         self._queue = deque(one for one in self._queue if one.key is not key)
         if self._current is not None and self._current.key is key:
             self._current = None
+            self._conversation.calls.asked = None
             self._timers.cancel(_TIMER)
             self._go_on(now)
 
     def timer_due(self, now: float) -> None:
-        """The answer has settled."""
+        """The answer has settled, or the agent has been waited for long enough."""
         question = self._current
+        if question is not None and not question.is_sent:
+            self._try(question, now)
+            self._go_on(now)
+            return
         if question is None or not self._is_complete(question):
             return
         self._settle(question, " ".join(item.content.strip() for item in self._answers(question)))
@@ -96,25 +127,48 @@ class Asks:
         """Ask the next question."""
         while self._current is None and self._queue:
             question = self._current = self._queue.popleft()
-            question.earlier = self._conversation.response_ids
-            try:
-                question.item_id = self._send(question.text, now)
-                question.is_typed = self._conversation.find(question.item_id) is not None
-            except TxError as error:
-                self._settle(question, error=error)
+            question.since = now
+            self._try(question, now)
 
-    def _look(self, now: float | None) -> None:
-        """Something has changed in the conversation; without a time, the call is over."""
+    def _try(self, question: _Question, now: float) -> None:
+        """Send the question if the agent listens, or has been waited for long enough."""
+        deadline = None if question.barge_in else self._conversation.busy_until(question.call_id, question.since)
+        if deadline is not None and now < deadline:
+            if deadline < math.inf:
+                self._timers.set(_TIMER, deadline)
+            return
+        self._timers.cancel(_TIMER)
+        question.is_sent = True
+        question.earlier = self._conversation.response_ids
+        self._conversation.calls.asked = question.call_id
+        try:
+            question.item_id = self._send(question.text, question.call_id, now)
+            question.is_typed = self._conversation.find_typed(question.item_id) is not None
+        except TxError as error:
+            self._settle(question, error=error)
+
+    def _call_over(self, call_id: UUID | None, now: float) -> None:
+        """A call is over: what was asked in it has no answer."""
+        is_last = not self._conversation.calls.has_any
+        waiting = [*([] if self._current is None else [self._current]), *self._queue]
+        over = [one for one in waiting if is_last or one.call_id == call_id]
+        self._queue = deque(one for one in self._queue if one not in over)
+        for one in over:
+            self._settle(one, error=CallError("the call ended before the agent had answered", call_id=one.call_id))
+        self._go_on(now)
+
+    def _look(self, now: float) -> None:
+        """Something has changed in the conversation."""
         question = self._current
-        if now is None:
-            waiting = [*([] if question is None else [question]), *self._queue]
-            self._queue.clear()
-            for one in waiting:
-                self._settle(one, error=CallError("the call ended before the agent had answered"))
+        if question is None:
             return
-        if question is None or not question.item_id:
+        if not question.is_sent:
+            self._try(question, now)
+            self._go_on(now)
             return
-        is_typed = self._conversation.find(question.item_id) is not None
+        if not question.item_id:
+            return
+        is_typed = self._conversation.find_typed(question.item_id) is not None
         if is_typed and not question.is_typed:
             # It may have waited for the call, and what the agent was saying then is no answer either.
             question.is_typed = True
@@ -137,7 +191,9 @@ class Asks:
         return [
             item
             for item in self._conversation.items_after(question.item_id)
-            if item.role == TranscriptionItem.ROLE_ASSISTANT and item.response_id not in question.earlier
+            if item.role == TranscriptionItem.ROLE_ASSISTANT
+            and item.response_id not in question.earlier
+            and (question.call_id is None or item.call_id in (question.call_id, None))
         ]
 
     def _is_complete(self, question: _Question) -> bool:
@@ -147,5 +203,6 @@ class Asks:
     def _settle(self, question: _Question, text: str = "", *, error: TxError | None = None) -> None:
         if question is self._current:
             self._current = None
+            self._conversation.calls.asked = None
             self._timers.cancel(_TIMER)
         self._report(QuestionSettled(question.key, text, error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from ..errors import CallError, ClientConfigurationError, SocketConnectionError
 from . import requests
@@ -32,14 +33,23 @@ class SessionAssistant(SessionView):
         self._asks = Asks(
             self._conversation,
             self._timers,
-            lambda text, now: self.send_message(text, (), now, may_wait=True),
+            lambda text, call_id, now: self.send_message(text, (), now, may_wait=True, call_id=call_id),
             self.is_waiting,
             self._events.append,
         )
+        self._conversation.calls.joined = conversation_of(login)
 
     # -- the assistant -------------------------------------------------------------------------------------------------
 
-    def send_message(self, text: str, image_urls: Sequence[str], now: float, *, may_wait: bool = False) -> str:
+    def send_message(
+        self,
+        text: str,
+        image_urls: Sequence[str],
+        now: float,
+        *,
+        may_wait: bool = False,
+        call_id: UUID | None = None,
+    ) -> str:
         """Send typed text, images (`data:` or `https:` URLs) or both; the transcript has it at once (R45, R48).
 
         Args:
@@ -48,6 +58,8 @@ class SessionAssistant(SessionView):
             now: The time.
             may_wait: Whether to keep the message while a call is being set up or taken up again. What became of it is
                 then told by `MessageSent` or `MessageFailed`.
+            call_id: The call whose transcript it belongs to; None leaves that to `Attribution`. On the wire no message
+                says so.
 
         Returns:
             The id of the transcript item.
@@ -60,9 +72,9 @@ class SessionAssistant(SessionView):
         if not text.strip() and not image_urls:
             raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
         if self.is_ready and self._calls.has_active:
-            return self._messages.send(text, tuple(image_urls), now, may_wait=may_wait)
+            return self._messages.send(text, tuple(image_urls), now, may_wait=may_wait, call_id=call_id)
         if may_wait and self._calls.has_any:
-            return self._messages.keep(text, tuple(image_urls))
+            return self._messages.keep(text, tuple(image_urls), call_id=call_id)
         if self._calls.has_lost or self._calls.has_active:
             raise SocketConnectionError(
                 "the connection is lost at the moment and being made again; the message was not sent"
@@ -85,25 +97,21 @@ class SessionAssistant(SessionView):
         """Forget the items of one role."""
         self._conversation.clear(role)
 
-    def ask(self, key: object, text: str, now: float) -> None:
+    def ask(self, key: object, text: str, now: float, *, call_id: UUID | None = None, barge_in: bool = False) -> None:
         """Send a typed question and wait for the answer: `QuestionSettled` follows, also if it cannot be sent.
 
-        Questions are asked one after the other. While a call is being set up or taken up again, they wait.
-
-        Args:
-            key: Says in `QuestionSettled` which question it is.
-            text: The question.
-            now: The time.
+        Questions are asked one after the other, when the agent listens. While a call is being set up or taken up again,
+        they wait. See `Asks.ask`.
         """
-        self._asks.ask(key, text, now)
+        self._asks.ask(key, text, now, call_id=call_id, barge_in=barge_in)
 
     def forget_question(self, key: object, now: float) -> None:
         """Nobody waits for the answer any more."""
         self._asks.forget(key, now)
 
-    def agent_voice(self, audible: bool, at: float, now: float) -> None:
-        """The agent's voice begins, or has ended, to be heard; `at` is when that was, on the same clock."""
-        self._conversation.voice(audible, at, now)
+    def agent_voice(self, audible: bool, at: float, now: float, call_id: str | None = None) -> None:
+        """The agent's voice begins, or has ended, to be heard in a call; `at` is when that was, on the same clock."""
+        self._conversation.voice(audible, at, now, call_id)
 
     def conversation_timer_due(self, kind: TimerKind, now: float) -> None:
         """One of the conversation's timers is due."""

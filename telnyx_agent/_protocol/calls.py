@@ -80,8 +80,7 @@ class Calls:
         """A call is wanted; its media make an offer meanwhile."""
         if options.call_id in self._dialogs:
             raise LocalProtocolError(f"there is a call {options.call_id} already", call_id=options.call_id)
-        if not self._dialogs:
-            self._conversation.start_call(options.call_id)
+        self._conversation.start_call(options.call_id)
         self._dialogs[options.call_id] = dialog = Dialog(options, self._report)
         self._expect_media(options.call_id, now)
         dialog.place()
@@ -418,7 +417,7 @@ class Calls:
         if dialog.has_remote_description:
             self._timers.cancel(Timer(TimerKind.ANSWER_SDP, dialog.call_id))
         if dialog.state.is_considered_active:
-            self._conversation.call_established()
+            self._conversation.call_established(dialog.call_id, now)
             self._send_waiting_messages(now)
 
     def _end(
@@ -439,7 +438,7 @@ class Calls:
         self._controls.end(dialog.call_id)
         if not self._dialogs:
             self._messages.fail_waiting(reason.error)
-            self._conversation.end_call()
+        self._conversation.end_call(dialog.call_id, now)
         dialog.end(reason)
 
     def _keep_farewell(self, call_id: str, cause: tuple[str | None, int | None, Headers]) -> None:

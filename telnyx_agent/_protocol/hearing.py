@@ -6,6 +6,7 @@ speaks in a second, which are learned from its complete responses.
 
 from __future__ import annotations
 
+import math
 import re
 
 __all__ = ["Hearing", "beginning"]
@@ -16,7 +17,7 @@ USUAL_PACE = 15.0
 _SLOWEST, _FASTEST = 6.0, 40.0
 _AHEAD = 1.5  # seconds that the voice may come before the text that it speaks
 _TELLING = 1.0  # seconds; shorter responses say little about the pace
-_WORD = re.compile(r"\S+\s*")
+_BLANK = re.compile(r"\s")
 
 
 class Hearing:
@@ -66,6 +67,15 @@ class Hearing:
 
 
 def beginning(text: str, share: float) -> str:
-    """The words of a text that make up so much of it; a word that was begun was heard."""
-    limit = share * len(text)
-    return "".join(word[0] for word in _WORD.finditer(text) if word.start() < limit).rstrip() if share > 0 else ""
+    """The words of a text that make up so much of it; a word that was begun was heard.
+
+    Costs what it gives, and not what it leaves out: the text may be long.
+    """
+    limit = math.ceil(share * len(text))
+    if limit <= 0:
+        return ""
+    if not text[limit - 1 : limit].isspace() and (end := _BLANK.search(text, limit)) is not None:
+        limit = end.start()
+    elif not text[limit - 1 : limit].isspace():
+        limit = len(text)
+    return text[:limit].strip()

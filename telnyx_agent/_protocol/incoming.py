@@ -215,8 +215,7 @@ class AllCalls(Calls):
             raise LocalProtocolError("only incoming calls can be answered", call_id=call_id)
         if dialog.is_taken:
             raise LocalProtocolError("the call was answered already", call_id=call_id)
-        if len(self._dialogs) == 1:
-            self._conversation.start_call(call_id)
+        self._conversation.start_call(call_id)
         self._expect_media(call_id, now)
         return dialog.take(headers)
 

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 import attrs
 
@@ -33,6 +34,7 @@ class _Message:
     text: str
     image_urls: tuple[str, ...]
     may_wait: bool
+    call_id: UUID | None = None
     sent_at: float = 0.0
 
 
@@ -53,13 +55,15 @@ class Messages:
         self._waiting: list[_Message] = []
         self._under_way: dict[str, _Message] = {}
 
-    def send(self, text: str, image_urls: tuple[str, ...], now: float, *, may_wait: bool) -> str:
-        """Send a message; its item's id is the result."""
-        message = _Message(self._channel.new_id(), text, image_urls, may_wait)
+    def send(
+        self, text: str, image_urls: tuple[str, ...], now: float, *, may_wait: bool, call_id: UUID | None = None
+    ) -> str:
+        """Send a message; its item's id is the result. `call_id` is the call whose transcript it belongs to."""
+        message = _Message(self._channel.new_id(), text, image_urls, may_wait, call_id)
         self._send(message, now)
         return message.item_id
 
-    def keep(self, text: str, image_urls: tuple[str, ...]) -> str:
+    def keep(self, text: str, image_urls: tuple[str, ...], *, call_id: UUID | None = None) -> str:
         """Keep a message until a call is up again; `MessageSent` or `MessageFailed` follows.
 
         Raises:
@@ -67,7 +71,7 @@ class Messages:
         """
         if len(self._waiting) >= _LIMIT:
             raise CallError(f"{_LIMIT} messages are waiting for the connection already; this one was not kept")
-        message = _Message(self._channel.new_id(), text, image_urls, may_wait=True)
+        message = _Message(self._channel.new_id(), text, image_urls, True, call_id)
         self._waiting.append(message)
         return message.item_id
 
@@ -126,7 +130,7 @@ class Messages:
         self._channel.send(requests.message(request_id, item_id, message.text, message.image_urls))
         self._under_way[item_id] = attrs.evolve(message, sent_at=now)
         self._forget_old(now)
-        self._conversation.typed(item_id, message.text, message.image_urls, now)
+        self._conversation.typed(item_id, message.text, message.image_urls, now, message.call_id)
 
     def _forget_old(self, now: float) -> None:
         for item_id, message in tuple(self._under_way.items()):

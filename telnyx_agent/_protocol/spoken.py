@@ -11,18 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 import attrs
 
+from .._call_ids import call_uuid
 from ..errors import CallError
 from .agent import Agent
-from .items import Items
+from .budget import Key
+from .items import Items, key_of
 from .outcomes import SessionEvent
 from .states import AgentState
 from .timers import Timers
 from .transcription import TranscriptionItem
 
-__all__ = ["Spoken"]
+__all__ = ["MAX_OPEN_TOOL_CALLS", "Spoken"]
+
+MAX_OPEN_TOOL_CALLS = 64
+"""Requests for tools that are remembered until they are answered. An agent asks for one or a few at a time."""
 
 _GIVES_WAY = 1.5
 """Seconds after the user began in which a voice that ends was interrupted; as `TurnLatency.interrupted` has it."""
@@ -40,7 +46,8 @@ class Spoken(Items):
         timers: For what the agent does when nothing comes.
 
     Attributes:
-        observer: Called with the time when something has changed; with None when the call is over.
+        observer: Called with the time when something has changed.
+        call_over: Called with the id of a call that is over, and the time.
         agent: What the agent does.
     """
 
@@ -48,14 +55,17 @@ class Spoken(Items):
         self, wall_clock: Callable[[], datetime], report: Callable[[SessionEvent], None], timers: Timers
     ) -> None:
         super().__init__(wall_clock, report)
-        self.observer: Callable[[float | None], None] = lambda now: None
+        self.observer: Callable[[float], None] = lambda now: None
+        self.call_over: Callable[[UUID | None, float], None] = lambda call_id, now: None
         self.agent = Agent(timers, report, self._fell_silent)
-        # The response that the assistant speaks at present.
+        # The response that the assistant speaks at present, and the call that it is in.
         self._response_id: str | None = None
+        self._response_call: UUID | None = None
         # An item that is complete but was still being heard when the user began, and when that was.
-        self._suspect: tuple[str, float] | None = None
-        # Tools that were asked for and are not answered; those of the last call, which nobody waits for any more.
-        self._tool_calls: set[str] = set()
+        self._suspect: tuple[Key, float] | None = None
+        # Tools that were asked for and are not answered, with how many times; those of the last call, which nobody
+        # waits for any more.
+        self._tool_calls: dict[str, int] = {}
         self._late_tool_calls: frozenset[str] = frozenset()
 
     @property
@@ -79,8 +89,10 @@ class Spoken(Items):
         """
         if call_id in self._late_tool_calls:
             raise CallError("the call is over; nobody waits for the tool's result any more")
-        if call_id in self._tool_calls:
-            self._tool_calls.discard(call_id)
+        open_requests = self._tool_calls.pop(call_id, 0)
+        if open_requests > 1:
+            self._tool_calls[call_id] = open_requests - 1
+        elif open_requests == 1:
             self.agent.tool_answered(now)
             self.observer(now)
 
@@ -91,16 +103,18 @@ class Spoken(Items):
 
     # -- the voice -----------------------------------------------------------------------------------------------------
 
-    def voice(self, audible: bool, at: float, now: float) -> None:
-        """The agent's voice begins, or has ended, to be heard; `at` is when that was."""
-        if self._call_id is None or self._call_is_over:
+    def voice(self, audible: bool, at: float, now: float, call_id: str | None = None) -> None:
+        """The agent's voice begins, or has ended, to be heard in a call; `at` is when that was."""
+        if not self.calls.has_any:
             return
+        self.calls.voice(self.calls.of(None) if call_id is None else call_uuid(call_id), audible)
+        audible = self.calls.is_audible
         self.agent.voice(audible, at, now)
         last = self._last_of_assistant()
         if not audible and last is not None and last.response_id == self._response_id:
             suspect, self._suspect = self._suspect, None
             share = self._share(last, now)
-            yielded = suspect is not None and suspect[0] == last.id and at - suspect[1] <= _GIVES_WAY
+            yielded = suspect is not None and suspect[0] == key_of(last) and at - suspect[1] <= _GIVES_WAY
             is_interrupted = last.interrupted or (yielded and share is not None and share < _ALL)
             if is_interrupted and (share != last.heard_share or not last.interrupted):
                 self._put(attrs.evolve(last, interrupted=True, heard_share=share))
@@ -115,12 +129,14 @@ class Spoken(Items):
         """The user begins. If the voice ends soon, although its text is complete, it was interrupted."""
         last = self._last_of_assistant()
         if last is not None and last.is_final and self.agent.hearing.is_audible and not last.interrupted:
-            self._suspect = (last.id, now)
+            self._suspect = (key_of(last), now)
 
-    def _response_begins(self, response_id: str | None, now: float) -> None:
-        """What is heard from now on is this response's."""
+    def _response_begins(self, response_id: str | None, now: float, named: UUID | None) -> None:
+        """What is heard from now on is this response's. `named` is the call that the frame names."""
         if response_id is not None and response_id == self._response_id:
             return
+        self._response_call = self.calls.of(TranscriptionItem.ROLE_ASSISTANT) if named is None else named
+        self.calls.said(self._response_call, by_assistant=True)
         last = self._last_of_assistant()
         hearing = self.agent.hearing
         if last is not None and last.is_final and not last.interrupted and last.response_id == self._response_id:
@@ -136,7 +152,7 @@ class Spoken(Items):
         heard = self.agent.hearing.characters(now)
         if heard is None or item.response_id != self._response_id:
             return None
-        before = self._items[: self._places.get(item.id, len(self._items))]
+        before = self._items[: self._places.get(key_of(item), len(self._items))]
         heard -= sum(len(other.content) for other in before if other.response_id == item.response_id)
         return min(1.0, max(0.0, heard / max(1, len(item.content))))
 

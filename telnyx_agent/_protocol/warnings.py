@@ -6,8 +6,11 @@ protocol.md 8.1 has the numbers; the texts are our own.
 from __future__ import annotations
 
 import enum
+from uuid import UUID
 
 import attrs
+
+from .._call_ids import call_uuid
 
 __all__ = ["TxWarning", "WarningCode"]
 
@@ -59,7 +62,7 @@ class TxWarning:
 
     Attributes:
         code: Which; an integer as in the JavaScript SDK.
-        call_id: The call that it is about; None: the connection.
+        call_id: The call that it is about, as `Call.call_id`; None: the connection.
         is_cleared: Whether this says that it is over. Each warning is raised once and cleared once.
         value: What was measured, in the unit of `CallQualityMetrics` (seconds, a fraction, a MOS, a level), where
             something was.
@@ -67,7 +70,7 @@ class TxWarning:
     """
 
     code: WarningCode = attrs.field(converter=WarningCode)
-    call_id: str | None = None
+    call_id: UUID | None = attrs.field(default=None, converter=call_uuid)
     is_cleared: bool = False
     value: float | None = None
     detail: str = ""

@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["AudioVisualizerConfig", "WidgetSettings"]
+__all__ = ["MAX_SETTING", "MAX_SETTINGS", "AudioVisualizerConfig", "WidgetSettings"]
+
+MAX_SETTING = 4096
+"""Characters of one text. URLs are the longest of them."""
+
+MAX_SETTINGS = 65536
+"""Characters of all settings together, the keys included: what is kept of them beside the fields below."""
 
 _T = TypeVar("_T")
 
@@ -25,7 +31,7 @@ class WidgetSettings:
     """Texts, theme and URLs for a widget. iOS: `WidgetSettings`; defaults are iOS's.
 
     Attributes:
-        raw: The settings as the server sent them, with whatever this class does not know.
+        raw: The settings as the server sent them, with whatever this class does not know; empty if too many.
     """
 
     agent_thinking_text: str | None = None
@@ -47,7 +53,9 @@ class WidgetSettings:
 
     @classmethod
     def from_wire(cls, raw: Mapping[str, Any]) -> WidgetSettings:
-        """Settings from the wire. A member of a wrong type counts as missing: a colour must not cost the rest."""
+        """Settings from the wire. A member of a wrong type, or one that is too long, counts as missing: a colour must
+        not cost the rest.
+        """
 
         def text(*names: str) -> str | None:
             return _first(raw, names, str)
@@ -56,6 +64,7 @@ class WidgetSettings:
             found = _first(raw, names, bool)
             return default if found is None else found
 
+        styles: Mapping[str, Any] | None = _first(raw, ("custom_styles", "styles"), dict)
         visualizer: Mapping[str, Any] | None = _first(raw, ("audio_visualizer_config",), dict)
         return cls(
             agent_thinking_text=text("agent_thinking_text"),
@@ -72,17 +81,34 @@ class WidgetSettings:
             language=text("language", "lang"),
             auto_start=flag(False, "auto_start", "autoStart"),
             show_transcript=flag(True, "show_transcript", "showTranscript"),
-            custom_styles=_first(raw, ("custom_styles", "styles"), dict),
-            raw=raw,
+            custom_styles=styles if styles is not None and _is_small(styles) else None,
+            raw=raw if _is_small(raw) else {},
         )
 
 
 def _first(raw: Mapping[str, Any], names: tuple[str, ...], kind: type[_T]) -> _T | None:
     for name in names:
         value = raw.get(name)
-        if isinstance(value, kind):
+        if isinstance(value, kind) and not (isinstance(value, str) and len(value) > MAX_SETTING):
             return value
     return None
+
+
+def _is_small(settings: Mapping[str, Any]) -> bool:
+    """Whether settings are no more than `MAX_SETTINGS`; looks no further than that."""
+    left = MAX_SETTINGS
+    waiting: list[Any] = [settings]
+    while waiting:
+        one = waiting.pop()
+        left -= len(one) if isinstance(one, str) else 8
+        if left < 0:
+            return False
+        if isinstance(one, Mapping):
+            waiting += one.keys()
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return True
 
 
 def _visualizer(raw: Mapping[str, Any]) -> AudioVisualizerConfig:

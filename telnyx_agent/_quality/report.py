@@ -13,9 +13,11 @@ from array import array
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import attrs
 
+from .._call_ids import call_uuid
 from .._media.stats import MediaStats
 from .metrics import CallQualityMetrics, get_quality
 
@@ -42,7 +44,7 @@ class CallReport:
     """What one call was like. `Call.report` makes one at any time, also after the call.
 
     Attributes:
-        call_id: Which call.
+        call_id: Which call, as `Call.call_id`; a text in `to_dict` and JSON.
         direction: `"outbound"` or `"inbound"`.
         state: The call's state, in iOS's word.
         started_at: When the call was begun, UTC.
@@ -63,7 +65,7 @@ class CallReport:
         telnyx_leg_id: For Telnyx's support.
     """
 
-    call_id: str
+    call_id: UUID
     direction: str
     state: str
     started_at: datetime
@@ -80,14 +82,16 @@ class CallReport:
     stats: tuple[Mapping[str, Any], ...] = attrs.field(default=(), repr=False)
     events: tuple[Mapping[str, Any], ...] = attrs.field(default=(), repr=False)
     warnings: Mapping[str, int] = attrs.field(factory=dict)
-    telnyx_session_id: str | None = None
-    telnyx_leg_id: str | None = None
+    telnyx_session_id: UUID | None = attrs.field(default=None, converter=call_uuid)
+    telnyx_leg_id: UUID | None = attrs.field(default=None, converter=call_uuid)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values only, with the attributes' names."""
+        """Plain values only, with the attributes' names; ids are texts."""
         values = {
             name: value for name, value in attrs.asdict(self, recurse=True).items() if not isinstance(value, tuple)
         }
+        for name in ("call_id", "telnyx_session_id", "telnyx_leg_id"):
+            values[name] = None if values[name] is None else str(values[name])
         values["started_at"] = utc_text(self.started_at)
         for name in ("candidates", "stats", "events"):
             values[name] = [dict(entry) for entry in getattr(self, name)]
@@ -264,7 +268,7 @@ class ReportLog:
         metrics = self._metrics.to_dict()
         totals = {name: metrics[name] for name in _TOTALS if metrics[name] is not None}
         return CallReport(
-            call_id=self._call_id,
+            call_id=UUID(self._call_id),
             direction=self._direction,
             state=state,
             started_at=self._started_at,

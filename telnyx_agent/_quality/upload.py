@@ -73,14 +73,14 @@ def upload_payload(report: CallReport, identity: UploadIdentity, host: str) -> d
     login = {"targetType": "ai_assistant", "targetId": identity.target_id}
     return {
         "summary": {
-            "callId": report.call_id,
+            "callId": str(report.call_id),
             "destinationNumber": identity.destination_number,
             "callerNumber": identity.caller_number,
             "direction": report.direction,
             "state": report.state.lower(),
             "durationSeconds": report.duration,
-            "telnyxSessionId": report.telnyx_session_id or "",
-            "telnyxLegId": report.telnyx_leg_id or "",
+            "telnyxSessionId": str(report.telnyx_session_id or ""),
+            "telnyxLegId": str(report.telnyx_leg_id or ""),
             "voiceSdkSessionId": identity.session_id,
             "sdkVersion": identity.sdk_version,
             "startTimestamp": utc_text(report.started_at),

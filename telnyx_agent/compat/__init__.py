@@ -401,11 +401,11 @@ def _invite(client: TelnyxClient, call: Call) -> list[SocketResponse]:
     return [_message(SocketMethod.INVITE, invite)]
 
 
-def _ringing(client: TelnyxClient, call_id: str) -> list[SocketResponse]:
+def _ringing(client: TelnyxClient, call_id: UUID) -> list[SocketResponse]:
     call = client.get_call(call_id)
     info = None if call is None else call.call_info
     name, number = ("", "") if info is None else (info.caller_name, info.caller_number)
-    return [_message(SocketMethod.RINGING, RingingResponse(UUID(call_id), name, number, client.session_id))]
+    return [_message(SocketMethod.RINGING, RingingResponse(call_id, name, number, client.session_id))]
 
 
 def _bye(client: TelnyxClient, call_id: UUID, reason: CallTerminationReason | None) -> list[SocketResponse]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import attrs
 
@@ -110,7 +111,7 @@ class RtcErrorEvent:
 
     error: TxError
     session_id: str
-    call_id: str | None = None
+    call_id: UUID | None = None
     recoverable: bool = False
     """Always false: JavaScript's recovery of a browser's microphone permission has no counterpart."""
 
@@ -143,7 +144,7 @@ class RtcWarningEvent:
 
     warning: TxWarning
     session_id: str
-    call_id: str | None = None
+    call_id: UUID | None = None
 
     @property
     def name(self) -> str:

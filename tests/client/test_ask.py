@@ -55,6 +55,50 @@ def test_question_and_answer(client: TxClient, agent: LocalAgent) -> None:
     assert [item.role for item in call.transcript] == ["user", "assistant", "user", "assistant"]
 
 
+def test_the_greeting_is_no_answer(client: TxClient) -> None:
+    """As the guide has it (docs/tools.md): a question right behind `ACTIVE`, to an agent that greets its caller."""
+    with LocalAgent(voice="silent", ears="deaf", scenario=Scenario.fast(), media=False) as agent:
+        call = begin(client, agent)
+        assert call.ask("Repeat after me: nine to five", PATIENCE) == "nine to five"
+        greeting, question, answer = call.transcript
+        assert [item.role for item in call.transcript] == ["assistant", "user", "assistant"]
+        assert greeting.is_final
+        assert (question.content, answer.content) == ("Repeat after me: nine to five", "nine to five")
+        client.disconnect().result(PATIENCE)
+
+
+def test_a_greeting_that_is_heard_is_over_first(client: TxClient) -> None:
+    """With media and a device that hears it: not a word of it is cut off."""
+    with LocalAgent(voice="tones", ears="deaf", greeting="Welcome to the shop.") as agent:
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+        call = client.new_call(audio=NullAudio())
+        call.wait_until_active(PATIENCE)
+        assert call.ask("Repeat after me: nine to five", PATIENCE) == "nine to five"
+        assert not call.transcript[0].interrupted
+        client.disconnect().result(PATIENCE)
+
+
+def test_three_calls_at_once(client: TxClient, agent: LocalAgent) -> None:
+    """A question in each, from three threads: each call has its own question and answer, with its own id."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration)
+    calls = [client.new_call() for _ in range(3)]
+    for call in calls:
+        call.wait_until_active(PATIENCE)
+    with ThreadPoolExecutor(3) as pool:
+        words = ["one", "two", "three"]
+        answers = list(
+            pool.map(lambda one: one[0].ask(f"Repeat after me: {one[1]}", PATIENCE), zip(calls, words, strict=True))
+        )
+    assert answers == words
+    for call, word in zip(calls, words, strict=True):
+        assert [item.content for item in call.transcript] == [f"Repeat after me: {word}", word]
+        assert {item.call_id for item in call.transcript} == {call.call_id}
+    assert len(client.transcript) == 6
+    calls[0].hangup().result(PATIENCE)
+    assert calls[1].ask("Repeat after me: four", PATIENCE) == "four"
+    assert [len(call.transcript) for call in calls] == [2, 4, 2]
+
+
 def test_the_question_may_come_before_the_call_is_up(client: TxClient, agent: LocalAgent) -> None:
     """It waits for the answer to the invite."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration)

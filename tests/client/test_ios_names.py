@@ -22,7 +22,7 @@ def test_what_a_delegate_of_the_assistant_is_told(delegate: RecordingDelegate) -
             delegate.wait_for("on_ai_conversation_message", PATIENCE, predicate=is_done)
             client.disconnect().result(PATIENCE)
     assert settings.theme == "light"
-    assert delegate.calls_of("on_ringing_ack_received") == [(str(call.call_id),)]
+    assert delegate.calls_of("on_ringing_ack_received") == [(call.call_id,)]
     assert delegate.calls_of("on_ai_assistant_connection_state_changed") == [(True, "assistant-1"), (False, None)]
     assert delegate.calls_of("on_session_updated") == [(client.session_id,)]
     ((items,), *_) = reversed(delegate.calls_of("on_transcription_updated"))

@@ -131,7 +131,7 @@ class Conversation(AIAssistantManagerDelegate):
     def on_ai_assistant_connection_state_changed(self, is_connected: bool, target_id: str | None) -> None:
         self.seen.append(("connection", (is_connected, target_id)))
 
-    def on_ringing_ack_received(self, call_id: str) -> None:
+    def on_ringing_ack_received(self, call_id: UUID) -> None:
         self.seen.append(("ringing", call_id))
 
 
@@ -145,7 +145,7 @@ def test_the_delegate_of_the_assistant(agent: LocalAgent, client: TxClient, dele
     assert view.heard.wait(PATIENCE)
     names = [name for name, _ in view.seen]
     assert view.seen[0] == ("connection", (True, "assistant-1"))
-    assert ("ringing", str(call.call_id)) in view.seen
+    assert ("ringing", call.call_id) in view.seen
     assert {"transcription", "message"} <= set(names)
     delegate.wait_for("on_transcription_updated", PATIENCE)
     settings = WidgetSettings(theme="dark", language="en", auto_start=True, show_transcript=False)
@@ -180,7 +180,7 @@ def test_a_delegate_with_less(agent: LocalAgent, client: TxClient) -> None:
     told = threading.Event()
 
     class Little:
-        def on_ringing_ack_received(self, call_id: str) -> None:
+        def on_ringing_ack_received(self, call_id: UUID) -> None:
             told.set()
 
     client.ai_assistant_manager.delegate = Little()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 import pytest
 
 from telnyx_agent import Call, CallError, CallState, FunctionCall, LocalProtocolError, SocketConnectionError, TxClient
+from telnyx_agent._runtime.threads import NoThreadError
+from telnyx_agent._runtime.workers import DaemonPool
+from telnyx_agent._tools import MAX_ERROR, MAX_OPEN
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from telnyx_agent.testing.scenario import FunctionCall as ToolRequest
@@ -180,7 +184,7 @@ def test_a_tool_that_takes_too_long(client: TxClient, agent: LocalAgent, caplog:
     go = threading.Event()
     done = threading.Event()
 
-    @client.tool(timeout=0.05)
+    @client.tool(timeout=1.0)
     def slow() -> str:
         go.wait(PATIENCE)
         done.set()
@@ -193,7 +197,7 @@ def test_a_tool_that_takes_too_long(client: TxClient, agent: LocalAgent, caplog:
     begin(client, agent)
     with caplog.at_level(logging.INFO, "telnyx_agent.tools"):
         asked = agent.call_function("slow")
-        assert error(agent, asked) == "the tool slow did not answer within 0.05 seconds"
+        assert error(agent, asked) == "the tool slow did not answer within 1 seconds"
         go.set()
         assert done.wait(PATIENCE)
         assert output(agent, agent.call_function("quick")) == "in time"
@@ -278,8 +282,17 @@ def test_the_call_ends_meanwhile(client: TxClient, agent: LocalAgent, caplog: py
     assert "nobody waits" not in json.dumps([frame.message for frame in agent.frames])
 
 
-def test_a_request_that_comes_twice_is_one(client: TxClient, agent: LocalAgent) -> None:
-    """While it is not answered."""
+def outputs(agent: LocalAgent, call_id: str) -> list[str]:
+    """All that was answered to a request."""
+    frames = [one.message for one in agent.frames if one.direction == "received"]
+    items = [frame.get("params", {}).get("item", {}) for frame in frames if frame.get("method") == "ai_conversation"]
+    return [item["output"] for item in items if item.get("call_id") == call_id]
+
+
+def test_a_request_that_comes_twice_runs_once(
+    client: TxClient, agent: LocalAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While it is not answered; both are answered, and the log says so."""
     go = threading.Event()
     calls: list[int] = []
 
@@ -300,6 +313,154 @@ def test_a_request_that_comes_twice_is_one(client: TxClient, agent: LocalAgent) 
     assert output(agent, asked) == "1"
     assert output(agent, agent.call_function("once")) == "2"
     assert calls == [1, 1]
+    client.disconnect().result(PATIENCE)
+    assert outputs(agent, asked) == ["1", "1"]
+    assert "used the id of a function call again, for the same request" in caplog.text
+
+
+def test_two_requests_under_one_id(client: TxClient, agent: LocalAgent, caplog: pytest.LogCaptureFixture) -> None:
+    """Both run, both are answered, and the log says so."""
+    go = threading.Event()
+
+    @client.tool
+    def double(number: int) -> int:
+        go.wait(PATIENCE)
+        return 2 * number
+
+    begin(client, agent)
+    for number in (1, 2):
+        item = {
+            "type": "function_call",
+            "call_id": "one",
+            "name": "double",
+            "arguments": json.dumps({"number": number}),
+        }
+        agent.send(created(item))
+    error(agent, agent.call_function("unknown_marker"))
+    go.set()
+    output(agent, "one")
+    output(agent, agent.call_function("double", {"number": 3}))
+    client.disconnect().result(PATIENCE)
+    assert sorted(outputs(agent, "one")) == ["2", "4"]
+    assert "used the id of a function call again, for another request" in caplog.text
+
+
+def created(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The frame that asks for a tool."""
+    params = {"type": "conversation.item.created", "item": item}
+    return {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": "ai_conversation", "params": params}
+
+
+ODD_REQUESTS: list[tuple[dict[str, Any], str]] = [
+    ({"arguments": ""}, "{}"),
+    ({}, "{}"),
+    ({"arguments": None}, "{}"),
+    ({"arguments": "  "}, "{}"),
+    ({"arguments": {"a": 1}}, '{"a": 1}'),
+    ({"arguments": "{"}, "not valid JSON"),
+    ({"arguments": "[]"}, "must be a JSON object"),
+    ({"arguments": [1]}, "must be a JSON object"),
+    ({"arguments": 5}, "must be a JSON object"),
+    ({"arguments": True}, "must be a JSON object"),
+    ({"arguments": "[" * 20_000}, "not valid JSON"),
+    ({"name": ""}, "no usable name"),
+    ({"name": None}, "no usable name"),
+    ({"name": 7}, "no usable name"),
+    ({"name": ["echo"]}, "no usable name"),
+    ({"name": "x" * 1000}, "no usable name"),
+    ({"name": "other"}, "no tool named other"),
+]
+"""What a function call has beside its id, and what its answer has in it."""
+
+
+def test_whatever_has_an_id_is_answered(client: TxClient, agent: LocalAgent) -> None:
+    """With an error, if need be: an agent without an answer waits for ever."""
+
+    @client.tool
+    def echo(**arguments: Any) -> Any:
+        return arguments
+
+    begin(client, agent)
+    for number, (members, answer) in enumerate(ODD_REQUESTS):
+        agent.send(created({"type": "function_call", "call_id": f"id-{number}", "name": "echo", **members}))
+        assert answer in output(agent, f"id-{number}")
+
+
+def test_an_id_that_is_a_number(client: TxClient, agent: LocalAgent) -> None:
+    """Is answered as a text."""
+    begin(client, agent)
+    agent.send(created({"type": "function_call", "call_id": 12, "name": "echo"}))
+    assert "no tool named" in output(agent, "12")
+
+
+def test_results_that_cannot_be_sent(client: TxClient, agent: LocalAgent, capsys: pytest.CaptureFixture[str]) -> None:
+    """Too large, not to be written as JSON, an error without words or with too many: the agent is told."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    class Odd(dict[str, Any]):
+        def items(self) -> Any:
+            raise LookupError("no items")
+
+    @client.tool
+    def huge() -> str:
+        return "x" * (4 * 2**20 + 1)
+
+    @client.tool
+    def odd() -> Any:
+        return Odd(a=1)
+
+    @client.tool
+    def mute() -> None:
+        raise Mute
+
+    @client.tool
+    def talkative() -> None:
+        raise LookupError("x" * 1_000_000)
+
+    begin(client, agent)
+    assert "returned more than 4194304 characters" in error(agent, agent.call_function("huge"))
+    assert "cannot be expressed as JSON" in error(agent, agent.call_function("odd"))
+    assert error(agent, agent.call_function("mute")) == "Mute"
+    assert len(error(agent, agent.call_function("talkative"))) == MAX_ERROR + 3
+
+
+def test_no_thread_for_a_tool(client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent is told at once, and the next request is served."""
+
+    @client.tool
+    def hello() -> str:
+        return "hello"
+
+    def refuse(self: DaemonPool, *args: Any) -> None:
+        raise NoThreadError("telnyx-agent-tool", RuntimeError("can't start new thread"))
+
+    begin(client, agent)
+    with monkeypatch.context() as patch:
+        patch.setattr(DaemonPool, "submit", refuse)
+        assert error(agent, agent.call_function("hello")) == "the tool hello cannot be run now"
+    assert output(agent, agent.call_function("hello")) == "hello"
+
+
+def test_more_requests_than_can_be_served(client: TxClient, agent: LocalAgent) -> None:
+    """Those beyond the bound are refused at once; those that wait are served when the others are through."""
+    go = threading.Event()
+
+    @client.tool(timeout=None)
+    def wait() -> str:
+        go.wait(PATIENCE)
+        return "done"
+
+    begin(client, agent)
+    ids = [f"id-{number}" for number in range(MAX_OPEN + 5)]
+    for call_id in ids:
+        agent.send(created({"type": "function_call", "call_id": call_id, "name": "wait", "arguments": "{}"}))
+    for call_id in ids[MAX_OPEN:]:
+        assert "64 function calls are open already" in error(agent, call_id)
+    go.set()
+    assert [output(agent, call_id) for call_id in ids[:MAX_OPEN]] == ["done"] * MAX_OPEN
 
 
 def test_answering_by_hand(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:

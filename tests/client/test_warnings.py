@@ -34,7 +34,7 @@ def test_a_second_call(agent: LocalAgent, client: TxClient, delegate: RecordingD
     assert warnings(delegate) == []
     second = client.new_call(destination_number="2", audio=NullAudio())
     second.wait_until_active(20)
-    assert wait(delegate, WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED).call_id == str(second.call_id)
+    assert wait(delegate, WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED).call_id == second.call_id
     assert second.report.warnings["MULTIPLE_ACTIVE_CALLS_DETECTED"] == 1
     for call in (first, second):
         call.hangup().result(10)
@@ -49,7 +49,7 @@ def test_a_call_that_comes_in_beside_another(agent: LocalAgent, client: TxClient
     client.new_call(destination_number="1").wait_until_active(20)
     agent.call_client("Bob", "+15550122")
     (call,) = delegate.wait_for("on_incoming_call", 10)
-    assert wait(delegate, WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED).call_id == str(call.call_id)
+    assert wait(delegate, WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED).call_id == call.call_id
 
 
 def test_a_call_that_is_answered_twice(agent: LocalAgent, client: TxClient, delegate: RecordingDelegate) -> None:
@@ -60,7 +60,7 @@ def test_a_call_that_is_answered_twice(agent: LocalAgent, client: TxClient, dele
     call.answer().result(20)
     with pytest.raises(LocalProtocolError):
         call.answer().result(10)
-    assert wait(delegate, WarningCode.ANSWER_WHILE_PEER_ACTIVE).call_id == str(call.call_id)
+    assert wait(delegate, WarningCode.ANSWER_WHILE_PEER_ACTIVE).call_id == call.call_id
     assert call.state.is_considered_active
 
 
@@ -71,7 +71,7 @@ def test_a_microphone_that_cannot_be_changed(agent: LocalAgent, client: TxClient
     (call,) = delegate.wait_for("on_incoming_call", 10)
     with pytest.raises(CallError):
         call.set_audio_in_device("headset").result(10)
-    assert wait(delegate, WarningCode.AUDIO_INPUT_DEVICE_CHANGE_SKIPPED).call_id == str(call.call_id)
+    assert wait(delegate, WarningCode.AUDIO_INPUT_DEVICE_CHANGE_SKIPPED).call_id == call.call_id
     delegate.clear()
     with pytest.raises(CallError):
         call.set_audio_out_device("headset").result(10)
@@ -85,7 +85,7 @@ def test_no_candidate_at_all(client: TxClient, agent: LocalAgent, delegate: Reco
     reason = call.wait_until_ended(20)
     assert reason.error is not None
     assert reason.error.code == WarningCode.ICE_GATHERING_EMPTY
-    assert wait(delegate, WarningCode.ICE_GATHERING_EMPTY).call_id == str(call.call_id)
+    assert wait(delegate, WarningCode.ICE_GATHERING_EMPTY).call_id == call.call_id
 
 
 def test_a_token_that_is_about_to_expire(agent: LocalAgent, client: TxClient, delegate: RecordingDelegate) -> None:

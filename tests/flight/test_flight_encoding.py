@@ -36,7 +36,10 @@ def changed(items: tuple[TranscriptionItem, ...], what: str, text: str, number: 
     if what == "clear":
         return ()
     if what == "new" or not items:
-        return (*items, TranscriptionItem(f"id-{number}", "user", text, is_partial=True, call_id="c", at=1.5))
+        return (
+            *items,
+            TranscriptionItem(f"id-{number}", "user", text, is_partial=True, call_id=UUID(int=7), at=1.5),
+        )
     if what == "grow":
         return (*items[:-1], attrs.evolve(items[-1], content=items[-1].content + text))
     if what == "replace":

@@ -8,8 +8,9 @@ import pytest
 
 from telnyx_agent import AnswerInterruptedError, CallError, TxError
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.agent import QUIET, TOOL_REPLY
-from telnyx_agent._protocol.asks import SETTLE
+from telnyx_agent._protocol.agent import PAUSE, QUIET, TOOL_REPLY
+from telnyx_agent._protocol.asks import MAX_QUESTIONS, SETTLE
+from telnyx_agent._protocol.conversation import GREETING_WAIT, SPEAKING_WAIT, THINKING_WAIT
 from tests.protocol.script import Script
 
 
@@ -42,8 +43,10 @@ class Quiz(Script):
 
 @pytest.fixture
 def quiz() -> Quiz:
-    """An active call."""
-    return cast(Quiz, Quiz.talking())
+    """An active call whose agent listens: it did not greet."""
+    quiz = cast(Quiz, Quiz.talking())
+    quiz.wait(GREETING_WAIT)
+    return quiz
 
 
 def test_the_answer_is_what_comes_after_the_question(quiz: Quiz) -> None:
@@ -147,7 +150,9 @@ def test_an_interrupted_answer_is_an_error(quiz: Quiz) -> None:
     assert first.error.text == "Once upon a"
     assert "Once" not in str(first.error)
     assert "Once" not in repr(first)
-    assert quiz.asked() == ["Tell me a story", "Who are you?"]
+    assert quiz.asked() == ["Tell me a story"]
+    quiz.wait(THINKING_WAIT)  # what it says to "Stop" would be no answer to the next question
+    assert quiz.asked() == ["Who are you?"]
 
 
 def test_words_of_the_user_before_the_answer(quiz: Quiz) -> None:
@@ -192,31 +197,115 @@ def test_a_cleared_transcript(quiz: Quiz) -> None:
 
 
 def test_a_question_waits_for_the_call() -> None:
-    """And what the agent was saying when it went out is no answer."""
+    """And for the greeting, which is no answer."""
     quiz = cast(Quiz, Quiz.calling())
     quiz.ask("Who are you?")
     assert "ai_conversation" not in quiz.sent_methods()
     quiz.ai("response.created", response={"id": "r0"})
     quiz.say("telnyx_rtc.answer", callID="074e7e59-6859-4b8b-8743-83df82e7f776", sdp="v=0\r\n")
     quiz.apply_sdp()
-    assert quiz.asked() == ["Who are you?"]
     quiz.ai("response.text.delta", delta="Welcome!", item_id="r0", response_id="r0")
+    assert quiz.asked() == []
     quiz.ai("response.done", response={"id": "r0"})
+    assert quiz.asked() == ["Who are you?"]
     quiz.says("I am Ann.")
     quiz.wait(SETTLE)
     assert quiz.settled() == [("k", "I am Ann.")]
 
 
 def test_a_question_that_nobody_waits_for(quiz: Quiz) -> None:
-    """Its answer is not told, and the next question goes out at once."""
+    """Its answer is not told, and the next question goes out when the agent has had time to begin with it."""
     quiz.ask("One?", 1)
     quiz.ask("Two?", 2)
     quiz.ask("Three?", 3)
     quiz.session.forget_question(1, quiz.now)
     quiz.session.forget_question(3, quiz.now)
     quiz.session.forget_question(4, quiz.now)
-    assert quiz.asked() == ["One?", "Two?"]
+    assert quiz.asked() == ["One?"]
+    quiz.wait(THINKING_WAIT)
+    assert quiz.asked() == ["Two?"]
     quiz.says("Second.")
     quiz.wait(SETTLE)
     assert quiz.settled() == [(2, "Second.")]
     assert quiz.asked() == []
+
+
+def active() -> Quiz:
+    """A call that has just become active."""
+    return cast(Quiz, Quiz.talking())
+
+
+def test_the_greeting_is_no_answer() -> None:
+    """A question right behind ACTIVE is asked when the greeting is over; in a call without sound, at its last word."""
+    quiz = active()
+    quiz.ask("What are your opening hours?")
+    assert quiz.asked() == []
+    quiz.wait(GREETING_WAIT / 2)
+    quiz.says("Welcome! What can", "r0", done=False)
+    quiz.wait(GREETING_WAIT)
+    assert quiz.asked() == []
+    quiz.ai("response.text.delta", delta=" I do?", item_id="r0", response_id="r0")
+    quiz.ai("response.done", response={"id": "r0"})
+    assert quiz.asked() == ["What are your opening hours?"]
+    quiz.says("Nine to five.")
+    quiz.wait(SETTLE)
+    assert quiz.settled() == [("k", "Nine to five.")]
+
+
+def test_the_voice_of_the_greeting_is_waited_for() -> None:
+    """Where the agent is heard, it listens when it has finished speaking, and not when its text is complete."""
+    quiz = active()
+    quiz.session.agent_voice(True, quiz.now, quiz.now)
+    quiz.ask("What are your opening hours?")
+    quiz.says("Welcome!", "r0")
+    quiz.wait(3.0)
+    assert quiz.asked() == []
+    quiz.session.agent_voice(False, quiz.now, quiz.now)
+    quiz.wait(PAUSE)
+    assert quiz.asked() == ["What are your opening hours?"]
+
+
+def test_an_agent_that_does_not_greet_is_not_waited_for_long() -> None:
+    """And only in the beginning of a call."""
+    quiz = active()
+    quiz.ask("Who are you?")
+    quiz.wait(GREETING_WAIT - 0.01)
+    assert quiz.asked() == []
+    quiz.wait(0.01)
+    assert quiz.asked() == ["Who are you?"]
+    quiz.says("I am Ann.")
+    quiz.wait(SETTLE)
+    quiz.ask("And who am I?")
+    assert quiz.asked() == ["And who am I?"]
+
+
+def test_an_agent_that_does_not_stop_speaking_is_asked_all_the_same() -> None:
+    """A sound without an end is no reason to wait for ever."""
+    quiz = active()
+    quiz.session.agent_voice(True, quiz.now, quiz.now)
+    quiz.ask("Who are you?")
+    quiz.wait(SPEAKING_WAIT - 0.01)
+    assert quiz.asked() == []
+    quiz.wait(0.01)
+    assert quiz.asked() == ["Who are you?"]
+
+
+def test_barge_in() -> None:
+    """Asked at once, whatever the agent says; what it said before is no answer all the same."""
+    quiz = active()
+    quiz.says("Welcome! What", "r0", done=False)
+    quiz.session.ask("k", "Who are you?", quiz.now, barge_in=True)
+    assert quiz.asked() == ["Who are you?"]
+    quiz.ai("response.done", response={"id": "r0", "status": "cancelled"})
+    quiz.says("I am Ann.")
+    quiz.wait(SETTLE)
+    assert quiz.settled() == [("k", "I am Ann.")]
+
+
+def test_too_many_questions(quiz: Quiz) -> None:
+    """The one that is one too many fails at once."""
+    for number in range(MAX_QUESTIONS + 1):
+        quiz.ask("?", number)
+    assert quiz.settled() == []
+    quiz.ask("?", "last")
+    assert quiz.settled() == [("last", CallError)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -377,7 +378,7 @@ def test_a_refused_invite_ends_the_call() -> None:
     why = reason(script)
     assert (why.cause, why.cause_code, why.is_local) == ("GATEWAY_DOWN", 809, False)
     assert isinstance(why.error, CallError)
-    assert (why.error.code, why.error.cause, why.error.call_id) == (40005, "GATEWAY_DOWN", CALL_ID)
+    assert (why.error.code, why.error.cause, why.error.call_id) == (40005, "GATEWAY_DOWN", UUID(CALL_ID))
     assert "CALL ERROR" in str(why.error)
     answer = why.error.__cause__
     assert isinstance(answer, ServerError)

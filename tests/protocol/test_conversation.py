@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,7 +21,7 @@ from telnyx_agent._protocol.states import AgentState
 from telnyx_agent._protocol.transcription import TranscriptionItem
 from telnyx_agent._protocol.widget import AudioVisualizerConfig, WidgetSettings
 from telnyx_agent.errors import CallError, ClientConfigurationError, ServerError
-from tests.protocol.script import CALL_ID, NOW, Script
+from tests.protocol.script import ANSWER, CALL_ID, NOW, Script
 
 URL = "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD"
 
@@ -526,7 +527,7 @@ def test_items_of_the_application(talk: Talk) -> None:
     talk.session.add_transcription(TranscriptionItem("n1", "user", "better note", metadata={"a": 1}), talk.now)
     assert talk.transcript() == ["user: better note", "user: hello"]
     item = talk.session.transcript[0]
-    assert (item.timestamp, item.call_id, item.at, item.metadata) == (NOW, CALL_ID, talk.now, {"a": 1})
+    assert (item.timestamp, item.call_id, item.at, item.metadata) == (NOW, UUID(CALL_ID), talk.now, {"a": 1})
 
 
 def test_items_know_when_and_where(talk: Talk) -> None:
@@ -536,7 +537,7 @@ def test_items_know_when_and_where(talk: Talk) -> None:
     talk.wait(5)
     talk.delta(" two", "i1", response_id="r1")
     (item,) = talk.session.transcript
-    assert (item.timestamp, item.at, item.call_id, item.response_id) == (NOW, start, CALL_ID, "r1")
+    assert (item.timestamp, item.at, item.call_id, item.response_id) == (NOW, start, UUID(CALL_ID), "r1")
     assert item.item_type == "response_delta"
 
 
@@ -678,3 +679,118 @@ def test_an_unknown_kind_of_item_is_no_mistake(talk: Talk) -> None:
     talk.ai("conversation.item.created", item={"type": "reasoning", "id": "x"})
     assert talk.events(outcomes.Malformed) == []
     assert talk.transcript() == []
+
+
+# -- who said it, and in which call ------------------------------------------------------------------------------------
+
+
+def test_role_and_id_are_the_identity(talk: Talk) -> None:
+    """A server gives both sides of a turn the same id, in every order and form."""
+    talk.delta("I am", "x", response_id="r")
+    talk.user("x", "I am the user.")
+    talk.delta(" the agent.", "x", response_id="r")
+    done(talk, "r")
+    assert [(item.role, item.id, item.content) for item in talk.session.transcript] == [
+        ("assistant", "x", "I am the agent."),
+        ("user", "x", "I am the user."),
+    ]
+    talk.user("y", "Hello")
+    talk.delta("Hi", "y", response_id="r2")
+    done(talk, "r2")
+    talk.user("y", "Hello!")
+    assert talk.transcript()[2:] == ["user: Hello!", "assistant: Hi"]
+
+
+def test_one_id_for_two_roles_in_all_that_can_be_done_with_items(talk: Talk) -> None:
+    """Add, find, clear, refuse: the other one is not touched."""
+    item_id = talk.session.send_message("Question", (), talk.now)
+    talk.delta("Answer", item_id, response_id="r")
+    done(talk, "r")
+    talk.session.add_transcription(TranscriptionItem(item_id, "system", "Note"), talk.now)
+    assert talk.transcript() == ["user: Question", "assistant: Answer", "system: Note"]
+    talk.session.add_transcription(TranscriptionItem(item_id, "system", "Better note"), talk.now)
+    talk.refuse("ai_conversation", -32000, "no")
+    assert talk.transcript() == ["assistant: Answer", "system: Better note"]
+    talk.session.clear_role("system", talk.now)
+    talk.user(item_id, "Another")
+    assert talk.transcript() == ["assistant: Answer", "user: Another"]
+    talk.ai("response.text.done", item_id=item_id, text="Whole answer")
+    assert talk.transcript() == ["assistant: Whole answer", "user: Another"]
+
+
+def done(talk: Talk, response_id: str) -> None:
+    """A response is complete."""
+    talk.ai("response.done", response={"id": response_id})
+
+
+SECOND = "11111111-2222-4333-8444-555555555555"
+
+
+def both(talk: Talk) -> None:
+    """Another call is up as well."""
+    talk.place_call(SECOND)
+    talk.say("telnyx_rtc.answer", callID=SECOND, sdp=ANSWER)
+    talk.apply_sdp(SECOND)
+
+
+def owners(talk: Talk) -> list[tuple[str, int]]:
+    """Each item's text with the number of its call."""
+    number = {UUID(CALL_ID): 1, UUID(SECOND): 2}
+    return [(item.content, number[item.call_id]) for item in talk.session.transcript if item.call_id is not None]
+
+
+def test_a_second_call_adds_to_the_transcript(talk: Talk) -> None:
+    """Each agent greets its caller; what is typed is said in the call that it is typed in, the answer too."""
+    talk.delta("Welcome", "a", response_id="a")
+    done(talk, "a")
+    both(talk)
+    talk.delta("Hello", "b", response_id="b")
+    done(talk, "b")
+    talk.session.ask("k", "Question", talk.now, call_id=UUID(CALL_ID))
+    talk.delta("Answer", "c", response_id="c")
+    done(talk, "c")
+    talk.wait(1)
+    talk.user("u", "Words")
+    assert owners(talk) == [("Welcome", 1), ("Hello", 2), ("Question", 1), ("Answer", 1), ("Words", 1)]
+
+
+def test_the_voice_tells_whose_words_they_are(talk: Talk) -> None:
+    """Of two calls, the one in which the agent is heard."""
+    both(talk)
+    talk.delta("One", "a", response_id="a")
+    done(talk, "a")
+    talk.delta("Two", "b", response_id="b")
+    done(talk, "b")
+    for call_id in (SECOND, CALL_ID):
+        talk.session.agent_voice(True, talk.now, talk.now, call_id)
+        talk.delta(f"In {call_id[:1]}", call_id, response_id=call_id)
+        done(talk, call_id)
+        talk.session.agent_voice(False, talk.now, talk.now, call_id)
+    assert owners(talk)[2:] == [("In 1", 2), ("In 0", 1)]
+
+
+def test_the_frame_tells_whose_words_they_are(talk: Talk) -> None:
+    """By the call's id, or by that of a conversation that is known to be the call's."""
+    both(talk)
+    for name, call_id, number in (("x", SECOND, 2), ("y", CALL_ID, 1)):
+        item = {"id": f"{name}1", "role": "user", "content": f"{name} by call"}
+        talk.ai("conversation.item.created", item=item, callID=call_id, conversation_id=name)
+        item = {"id": f"{name}2", "role": "user", "content": f"{name} by conversation"}
+        talk.ai("conversation.item.created", item=item, conversation_id=name)
+        assert owners(talk)[-2:] == [(f"{name} by call", number), (f"{name} by conversation", number)]
+    talk.ai("response.text.delta", delta="Hi", item_id="z", response_id="z", conversation_id="x")
+    assert owners(talk)[-1] == ("Hi", 2)
+
+
+def test_the_end_of_one_of_two_calls(talk: Talk) -> None:
+    """Its items are complete, those of the other go on; what was asked in it has no answer."""
+    both(talk)
+    talk.ai("response.text.delta", delta="Goodbye", item_id="a", response_id="a", callID=SECOND)
+    talk.session.ask("k", "Question", talk.now, call_id=UUID(SECOND))
+    talk.events()
+    talk.session.hangup(SECOND, talk.now)
+    assert [type(event).__name__ for event in talk.events(outcomes.QuestionSettled)] == ["QuestionSettled"]
+    assert talk.transcript() == ["assistant: Goodbye"]
+    talk.delta("Still here", "b", response_id="b")
+    assert talk.transcript()[1:] == ["assistant: Still here..."]
+    assert owners(talk) == [("Goodbye", 2), ("Still here", 1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from telnyx_agent._protocol.hold import HOLD_FAILED, HoldWish
@@ -87,7 +89,7 @@ def test_a_refusal_leaves_the_call_as_it_was() -> None:
     script.refuse(MODIFY, -32002, "CALL ERROR", callID=CALL_ID, action="hold")
     error = outcome(script).error
     assert isinstance(error, CallError)
-    assert (error.code, error.call_id) == (HOLD_FAILED, CALL_ID)
+    assert (error.code, error.call_id) == (HOLD_FAILED, UUID(CALL_ID))
     assert "CALL ERROR" in str(error)
     assert script.states() == []
 

@@ -54,7 +54,7 @@ def test_an_item_is_a_value() -> None:
             ("https://a",),
             "response_delta",
             {"a": [1, None]},
-            call_id="c",
+            call_id="074e7e59-6859-4b8b-8743-83df82e7f776",
             response_id="r",
             interrupted=True,
         ),
