@@ -127,8 +127,9 @@ def check_methods(
     # Classes in C have a `__getattribute__` of their own that finds what is there; one in Python may find anything.
     is_dynamic = hasattr(type(value), "__getattr__") or inspect.isfunction(type(value).__getattribute__)
     has_any = any(one is not _MISSING for one in found.values())
-    # Attributes may be put into most objects later, but not into a number, a text, a tuple.
-    can_grow = hasattr(value, "__dict__") and not inspect.isroutine(value)
+    # Attributes may be put into most objects later, but not into a number, a text, a tuple. `object()` stands for
+    # somebody who wants nothing.
+    can_grow = type(value) is object or (hasattr(value, "__dict__") and not inspect.isroutine(value))
     if not has_any and not is_dynamic and not can_grow:
         raise ClientConfigurationError(
             f"{name} must be an object with methods such as {next(iter(methods))}, not {_named(value)}"

@@ -152,7 +152,7 @@ def test_a_delegate_that_is_no_object_is_refused() -> None:
         (7, "not int"),
         ([], "not list"),
         (b"", "not bytes"),
-        (object(), "not object"),
+        (TxConfig(), "not TxConfig"),
         (print, "the function print"),
         (lambda: None, "the function"),
     ):
@@ -201,6 +201,7 @@ def test_delegates_of_any_class_are_taken() -> None:
         TxClient().ai_assistant_manager.delegate = delegate
     TxClient(mock.create_autospec(TxClientDelegate, instance=True))
     TxClient(AIAssistantManagerDelegate())
+    TxClient(object())
 
 
 def test_other_objects_may_not_be_classes() -> None:
