@@ -225,7 +225,7 @@ def test_settings_of_a_widget_have_an_end() -> None:
     settings = script.session.widget_settings
     assert settings is not None
     assert (settings.theme, settings.language, settings.custom_styles) == ("dark", "de", {"a": {}})
-    many: dict[str, Any] = {str(number): [{}] for number in range(MAX_SETTINGS // 8)}
+    many: dict[str, Any] = {str(number): [{}, "x" * MAX_SETTING] for number in range(MAX_SETTINGS // MAX_SETTING)}
     script.ai("x", widget_settings={"language": "en", "styles": many})
     settings = script.session.widget_settings
     assert settings is not None
