@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from ._bounds import TRANSCRIPT_BYTES, Kept, size_of
 from ._endpoint import Endpointer, Samples, SpeechEnded, SpeechGoesOn, SpeechStarted
 from ._images import describe_images
 from ._mouth import Mouth, Utterance
@@ -67,7 +68,7 @@ class Dialogue:
     """
 
     def __init__(self, faculties: Faculties, mouth: Mouth, wire: Wire, *, reply_delay: float) -> None:
-        self.lines: list[Line] = []
+        self.lines: Kept[Line] = Kept(TRANSCRIPT_BYTES)
         self.is_listening = False
         self._faculties = faculties
         self._mouth = mouth
@@ -122,9 +123,9 @@ class Dialogue:
             return
         if text:
             self._user_item = ""
-            self.lines.append(Line("user", text))
+            self.lines.add(Line("user", text), size_of(text))
             self._wire.user_item(item_id, text, completed=True)
-            self._think(lambda: self._faculties.brain(text))
+            self._think(lambda: self._faculties.brain(text), size=size_of(text))
         else:
             # Only a noise: what was ready to be said still is.
             if self._partial:
@@ -137,7 +138,7 @@ class Dialogue:
         """The client sent text or images; the agent stops talking and answers them."""
         if self._ended:
             return
-        self.lines.append(Line("user", text))
+        self.lines.add(Line("user", text), size_of(text))
         self._mouth.stop()
         brain: Any = self._faculties.brain
 
@@ -147,7 +148,7 @@ class Dialogue:
             see = getattr(brain, "see", None)
             return see(text, images) if callable(see) else _see(brain, text, images)
 
-        self._think(answer)
+        self._think(answer, size=size_of(text) + sum(map(size_of, images)))
 
     def function_output(self, name: str | None, output: str) -> None:
         """A client-side tool answered."""
@@ -160,7 +161,7 @@ class Dialogue:
             return take(tool, output) if callable(take) else f"The {tool.replace('_', ' ')} says: {output}"
 
         # Of several tools that were asked for together, each result gets its answer.
-        self._think(answer, goes_on=True)
+        self._think(answer, size=size_of(output), goes_on=True)
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
@@ -173,7 +174,7 @@ class Dialogue:
 
         self._faculties.mind.submit(job)
 
-    def _think(self, answer: Callable[[], Any], *, goes_on: bool = False) -> None:
+    def _think(self, answer: Callable[[], Any], *, size: int, goes_on: bool = False) -> None:
         if not goes_on:
             self._turn += 1
         turn = self._turn
@@ -188,7 +189,7 @@ class Dialogue:
             speech = self._speak(reply.text)
             self._post(lambda: self._answered(turn, asked, reply, speech))
 
-        self._faculties.mind.submit(job)
+        self._faculties.mind.submit(job, size=size)
 
     def _speak(self, text: str) -> Speech | None:
         """On the brain's thread: sound for a text, None if there is nothing to say."""
@@ -226,16 +227,18 @@ class Dialogue:
             after()
             return
         response_id = self._wire.new_id()
-        line = len(self.lines)
+        line, spoken = 0, ""
 
         def start() -> None:
             nonlocal line
-            line = len(self.lines)
-            self.lines.append(Line("assistant", ""))
+            line = self.lines.forgotten + len(self.lines)
+            self.lines.add(Line("assistant", ""), 0)
             self._wire.response_created(response_id)
 
         def words(delta: str) -> None:
-            self.lines[line] = Line("assistant", self.lines[line].text + delta)
+            nonlocal spoken
+            spoken += delta
+            self.lines.replace(line, Line("assistant", spoken), size_of(spoken))
             self._wire.response_delta(response_id, delta)
 
         def done() -> None:

@@ -7,16 +7,15 @@ import json
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
+from ._bounds import FRAME_BYTES, Kept, size_of
+
 # Methods only, never content: what people say and who they are is not for logs.
 logger = logging.getLogger("telnyx_agent.testing.frames")
-
-LIMIT = 100_000
 
 
 @attrs.frozen
@@ -63,20 +62,18 @@ class FrameRecord:
 
 
 class FrameLog:
-    """All frames, oldest first. Of more than 100,000 the oldest are forgotten."""
+    """All frames, oldest first, as many of the newest as `FRAME_BYTES` has room for."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
-        self._frames: deque[FrameRecord] = deque(maxlen=LIMIT)
-        self._total = 0
+        self._frames: Kept[FrameRecord] = Kept(FRAME_BYTES)
         self._changed = threading.Condition()
 
     def add(self, direction: str, connection: int, data: str | bytes) -> None:
         """Record a frame."""
         record = FrameRecord(direction, connection, time.monotonic() - self._start, data)
         with self._changed:
-            self._frames.append(record)
-            self._total += 1
+            self._frames.add(record, size_of(data))
             self._changed.notify_all()
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%d %s %s", connection, "<" if direction == "received" else ">", record.method)
@@ -110,12 +107,13 @@ class FrameLog:
         found = seen = 0
         with self._changed:
             while True:
-                new = min(self._total - seen, len(self._frames))
+                total = self._frames.forgotten + len(self._frames)
+                new = min(total - seen, len(self._frames))
                 for frame in itertools.islice(self._frames, len(self._frames) - new, None):
                     found += matches(frame)
                     if found == count:
                         return frame
-                seen = self._total
+                seen = total
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     listed = ", ".join(f"{'<' if f.direction == 'received' else '>'}{f.method}" for f in self._frames)

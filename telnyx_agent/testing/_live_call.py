@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from ..audio.tones import Tone
+from ._bounds import ITEM_OVERHEAD, size_of
 from ._canned import canned_answer
 from ._dialogue import Dialogue, Faculties, Line
 from ._endpoint import level_db
@@ -72,6 +73,14 @@ class CallRecord:
     transcript: tuple[Line, ...]
     to_client: bool = False
     answer_custom_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes, about, of all that somebody else has put in."""
+        texts = [self.caller_name, self.caller_number, self.destination_number, self.client_state or "", self.digits]
+        pairs = (*self.custom_headers, *self.answer_custom_headers)
+        said = sum(size_of(line.text) + ITEM_OVERHEAD for line in self.transcript)
+        return sum(map(size_of, texts)) + sum(size_of(name) + size_of(value) + 64 for name, value in pairs) + said
 
 
 class LiveCall:

@@ -81,7 +81,7 @@ class Outbox:
         told = {} if self.conversation_id is None else {"conversation_id": self.conversation_id}
         frame = {"id": self.new_id(), "jsonrpc": "2.0", "method": "ai_conversation", "params": {**params, **told}}
         if keep and self._deliveries is not None:
-            self._deliveries.add(frame)
+            self._deliveries.add(_text(frame))
             self.catch_up()
         else:
             self._frame(frame)
@@ -90,8 +90,9 @@ class Outbox:
         """Send what is kept and was not written to this connection, unless nobody listens."""
         if self._deliveries is None or self._holds or self.muted:
             return
-        for number, frame in self._deliveries.after(self._written):
-            self._frame(frame)
+        for number, text in self._deliveries.after(self._written):
+            # The same frame, with the id of the connection that it goes over now.
+            self.raw(f'{text[:-1]},"voice_sdk_id":{json.dumps(self.voice_sdk_id)}}}')
             self._written = number
 
     def keep_conversation(self, deliveries: Deliveries, *, hold: bool) -> None:
@@ -129,9 +130,7 @@ class Outbox:
             self._texts.append(text)
 
     def _frame(self, frame: Mapping[str, Any]) -> None:
-        text = json.dumps({**frame, "voice_sdk_id": self.voice_sdk_id}, ensure_ascii=False, separators=(",", ":"))
-        # A client may have sent half of a surrogate pair, which is repeated to it and has no UTF-8.
-        self.raw(text.encode("utf-8", "replace").decode())
+        self.raw(_text({**frame, "voice_sdk_id": self.voice_sdk_id}))
 
     def texts_to_send(self) -> list[str | bytes]:
         """What goes to the client now, in order; each once."""
@@ -186,3 +185,8 @@ class Outbox:
                     self.at(now + injection.delay, lambda _now, text=text: self.raw(text))  # type: ignore[misc]
                 else:
                     self.raw(text)
+
+
+def _text(frame: Mapping[str, Any]) -> str:
+    """A frame as JSON. A client may have sent half of a surrogate pair, which is repeated to it and has no UTF-8."""
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()

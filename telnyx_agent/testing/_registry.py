@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from ._bounds import CALLS_AT_ONCE, SESSIONS_AT_ONCE, Recent
 from ._deliveries import Deliveries
 from ._events import CallEnded
 
@@ -120,8 +121,8 @@ class Registry:
 
     def __init__(self, *, first_request_id: int) -> None:
         self.sessions: dict[str, ServerSession] = {}
-        self.voice_sdk_ids: set[str] = set()
-        self.report_ids: set[str] = set()
+        self.voice_sdk_ids = Recent()
+        self.report_ids = Recent()
         """Keys of call reports, as given out with `REGED`."""
         self._request_id = first_request_id
         self._events: deque[CallEnded] = deque()
@@ -134,6 +135,21 @@ class Registry:
     def call_exists(self, call_id: str) -> bool:
         """Whether any session has a live call with this id."""
         return any(call_id.lower() in session.calls for session in self.sessions.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many calls as this server takes."""
+        return sum(len(session.calls) for session in self.sessions.values()) >= CALLS_AT_ONCE
+
+    def make_room(self) -> bool:
+        """Forget the session that has waited longest for its client if there are too many; false if none waits."""
+        if len(self.sessions) < SESSIONS_AT_ONCE:
+            return True
+        waiting = [session for session in self.sessions.values() if session.connection is None]
+        if not waiting:
+            return False
+        self.forget(min(waiting, key=lambda session: session.expires_at or 0.0))
+        return True
 
     def detach(self, session: ServerSession, now: float, timeout: float) -> list[ServerCall]:
         """The session's socket is gone. Returns the calls that end with it, already removed."""

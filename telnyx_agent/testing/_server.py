@@ -8,7 +8,6 @@ import logging
 import random
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -22,6 +21,7 @@ from websockets.http11 import Request, Response
 from ..errors import ClientConfigurationError
 from . import _events as ev
 from . import _ice
+from ._bounds import ITEM_OVERHEAD, MESSAGE_LIMIT, OUTGOING_BYTES, RECORD_BYTES, Kept, size_of
 from ._credentials import Credentials
 from ._dialogue import Faculties
 from ._frames import FrameLog
@@ -39,11 +39,9 @@ logger = logging.getLogger("telnyx_agent.testing")
 _sockets_logger = logging.getLogger("telnyx_agent.testing.websockets")
 _sockets_logger.setLevel(logging.WARNING)
 
-MAX_FRAME = 32 * 2**20
-# A client that reads nothing is cut off when so many frames wait for it.
-MAX_WAITING = 20_000
 CLOSE_TIMEOUT = 1.0
-RECORDS_KEPT = 1000
+DIGITS_KEPT = 10_000
+"""Of one call; the newest."""
 
 
 @attrs.frozen
@@ -74,7 +72,8 @@ class Link:
     core: ServerConnection
     outgoing: asyncio.Queue[str | bytes | ev.CloseSocket | Probe]
     timer: asyncio.TimerHandle | None = None
-    closing: bool = False
+    waiting: int = 0
+    """Bytes in `outgoing`."""
 
 
 class AgentServer:
@@ -96,7 +95,7 @@ class AgentServer:
         self._registry = Registry(first_request_id=self._random.randrange(10_000, 100_000))
         self._links: dict[int, Link] = {}
         self._calls: dict[str, LiveCall] = {}
-        self._records: deque[CallRecord] = deque(maxlen=RECORDS_KEPT)
+        self._records: Kept[CallRecord] = Kept(RECORD_BYTES)
         self._accepted = 0
         self._sockets = Sockets()
         self._server: Server | None = None
@@ -111,7 +110,8 @@ class AgentServer:
             self._serve,
             self._settings.host,
             self._settings.port,
-            max_size=MAX_FRAME,
+            max_size=MESSAGE_LIMIT,
+            max_queue=2,  # messages that wait to be read, for each connection
             ping_interval=None,
             compression=None,
             close_timeout=CLOSE_TIMEOUT,
@@ -135,7 +135,7 @@ class AgentServer:
         if self._server is not None:
             await self._server.wait_closed()
         for call in self._calls.values():
-            self._records.append(call.record())
+            self._keep(call)
         self._calls.clear()
 
     # -- sockets -------------------------------------------------------------------------------------------------------
@@ -188,6 +188,7 @@ class AgentServer:
                     pong = await link.socket.ping()
                     asyncio.ensure_future(pong).add_done_callback(functools.partial(self._arrived, link, item))
                 elif not isinstance(item, ev.CloseSocket):
+                    link.waiting -= size_of(item) + ITEM_OVERHEAD
                     self._frames.add("sent", link.core.number, item)
                     await link.socket.send(item)
                 elif item.code is None:
@@ -221,7 +222,8 @@ class AgentServer:
         for text in core.texts_to_send():
             if link is None:
                 continue
-            if link.outgoing.qsize() >= MAX_WAITING:
+            link.waiting += size_of(text) + ITEM_OVERHEAD
+            if link.waiting > OUTGOING_BYTES:  # the client reads nothing
                 link.socket.transport.abort()
                 return
             link.outgoing.put_nowait(text)
@@ -251,9 +253,12 @@ class AgentServer:
 
     def _sessions_expired(self, due: float) -> None:
         self._registry.handle_timer(max(self._loop.time(), due))
+        self._end_forgotten()
+        self._watch_registry()
+
+    def _end_forgotten(self) -> None:
         while (ended := self._registry.next_event()) is not None:
             self._call_ended(ended)
-        self._watch_registry()
 
     # -- what the core announces ---------------------------------------------------------------------------------------
 
@@ -271,7 +276,9 @@ class AgentServer:
             self._live_call(core, event.call_id)
         elif isinstance(event, ev.CallEnded):
             self._call_ended(event)
-        elif isinstance(event, (ev.LoggedIn, ev.Registered, ev.Malformed)):
+        elif isinstance(event, ev.LoggedIn):
+            self._end_forgotten()  # there may have been too many sessions
+        elif isinstance(event, (ev.Registered, ev.Malformed)):
             logger.debug("connection %d: %s", core.number, type(event).__name__)
         else:
             self._handle_in_call(core, event)
@@ -304,7 +311,7 @@ class AgentServer:
         elif isinstance(event, ev.EarlyMediaBegun):
             call.ring()
         elif isinstance(event, ev.DigitsReceived):
-            call.digits += event.digits
+            call.digits = (call.digits + event.digits)[-DIGITS_KEPT:]
         elif isinstance(event, ev.MessageTyped):
             call.typed(event.text, event.image_urls)
         elif isinstance(event, ev.FunctionOutput):
@@ -365,11 +372,15 @@ class AgentServer:
         async def retire(key: str, call: LiveCall) -> None:
             await call.close()
             if self._calls.pop(key, None) is not None:
-                self._records.append(call.record())
+                self._keep(call)
 
         task = asyncio.create_task(retire(event.call_id.lower(), call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _keep(self, call: LiveCall) -> None:
+        record = call.record()
+        self._records.add(record, record.size)
 
     # -- for the facade ------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,9 @@ class CallDesk:
             outbox.after(
                 scenario.invite_delay, now, lambda _: outbox.error(request_id, SESSION_ERROR, "CALL ERROR", **cause)
             )
+        elif self._registry.is_full:
+            busy = {"cause": "SWITCH_CONGESTION", "causeCode": 42}
+            outbox.error(request_id, SESSION_ERROR, "CALL ERROR", callID=call_id, **busy)
         elif self._registry.call_exists(call_id):
             outbox.error(request_id, SESSION_ERROR, "CALL ERROR", callID=call_id)
         elif (problem := offer_problem(params.get("sdp"), trickle=trickle)) is not None:

@@ -102,6 +102,7 @@ class LoginDesk:
         session_id = self._outbox.session_id
         session = self._registry.sessions.get(session_id)
         if session is None:
+            self._registry.make_room()
             session = self._registry.sessions[session_id] = ServerSession(session_id)
         elif session.connection is not None and session.connection is not connection:
             # S15: the old socket is still alive from the server's point of view.

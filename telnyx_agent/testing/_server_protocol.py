@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._bounds import CONTROL_LIMIT
 from ._credentials import Credentials
 from ._events import CallDetached, CallEnded, CloseSocket, Malformed, ServerEvent
 from ._outbox import NO_ID, Outbox
@@ -143,6 +144,9 @@ class ServerConnection:
             return
         if isinstance(text, bytes):
             self._outbox.emit(Malformed("binary frame"))
+            return
+        if len(text) > CONTROL_LIMIT and '"ai_conversation"' not in text:
+            self._outbox.emit(Malformed("too large for what it is"))
             return
         try:
             message = json.loads(text)

@@ -10,6 +10,7 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.protocol import State
 
+from ._bounds import CONNECTIONS_AT_ONCE, POSTING_BYTES
 from ._posts import PostReader
 
 
@@ -23,6 +24,8 @@ class Sockets:
         self._connections: set[ServerConnection] = set()
         self._none_left = asyncio.Event()
         self._none_left.set()
+        self.posting = 0
+        """Bytes of posts that are not complete."""
 
     @property
     def connection_class(self) -> Any:
@@ -30,9 +33,11 @@ class Sockets:
         return functools.partial(CountedConnection, self)
 
     def opened(self, connection: ServerConnection) -> None:
-        """A TCP connection came."""
+        """A TCP connection came; one too many is cut at once."""
         self._connections.add(connection)
         self._none_left.clear()
+        if len(self._connections) > CONNECTIONS_AT_ONCE:
+            connection.transport.abort()
 
     def lost(self, connection: ServerConnection) -> None:
         """A TCP connection is gone."""
@@ -80,9 +85,16 @@ class CountedConnection(ServerConnection):
         self._sockets.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        if seen := self.post.feed(data):
+        before = self.post.size
+        seen = self.post.feed(data)
+        self._sockets.posting += self.post.size - before
+        if self._sockets.posting > POSTING_BYTES:
+            self.transport.abort()
+        elif seen:
             super().data_received(seen)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._sockets.posting -= self.post.size
+        self.post.forget()
         super().connection_lost(exc)
         self._sockets.lost(self)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import queue
+import threading
 from collections.abc import Callable
 
 from .._runtime.threads import SdkThread
+from ._bounds import WORK_BYTES
 
 logger = logging.getLogger("telnyx_agent.testing")
 
@@ -23,6 +25,8 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(CAPACITY)
         self._closed = False
+        self._lock = threading.Lock()
+        self._waiting = 0
         self._thread = SdkThread(self._run, name, runs_program=True)
         self._thread.start()
 
@@ -31,13 +35,28 @@ class Worker:
         """Whether nothing waits."""
         return self._queue.empty()
 
-    def submit(self, job: Callable[[], None]) -> bool:
-        """Do something later; False if too much is waiting already, or after `close`."""
+    def submit(self, job: Callable[[], None], *, size: int = 0) -> bool:
+        """Do something later, for which so many bytes are kept; False if too much waits already, or after `close`."""
         if self._closed:
             return False
+
+        def begin() -> None:
+            with self._lock:
+                self._waiting -= size
+            job()
+
+        with self._lock:
+            is_full = self._waiting + size > WORK_BYTES
+            if not is_full:
+                self._waiting += size
         try:
-            self._queue.put_nowait(job)
+            if is_full:
+                raise queue.Full
+            self._queue.put_nowait(begin)
         except queue.Full:
+            if not is_full:
+                with self._lock:
+                    self._waiting -= size
             logger.warning("%s is too busy; something is left out", self._thread.name)
             return False
         return True

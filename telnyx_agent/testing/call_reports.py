@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -9,9 +10,9 @@ from typing import Any
 
 import attrs
 
-__all__ = ["PostLog", "PostedReport", "TakesReports"]
+from ._bounds import POST_BYTES, Kept
 
-REPORTS_KEPT = 1000
+__all__ = ["PostLog", "PostedReport", "TakesReports"]
 
 
 @attrs.frozen
@@ -24,28 +25,34 @@ class PostedReport:
         voice_sdk_id: Of `x-voice-sdk-id`.
         status: What the client was answered: 200, 400 (a header is missing, or the body is no JSON object), 401 (no
             session has this key) or 413 (more than 2 MB).
-        body: The report: `summary`, `stats`, `logs`; empty when it was not taken.
+        data: What was posted; empty when it was not taken.
     """
 
     call_id: str
     report_id: str = attrs.field(repr=False)
     voice_sdk_id: str = attrs.field(repr=False)
     status: int
-    body: dict[str, Any] = attrs.field(repr=False)
+    data: bytes = attrs.field(repr=False)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The report: `summary`, `stats`, `logs`; a fresh copy, empty when it was not taken."""
+        body: dict[str, Any] = json.loads(self.data) if self.data else {}
+        return body
 
 
 class PostLog:
-    """All reports, oldest first. Any thread."""
+    """All reports, oldest first, as many of the newest as `POST_BYTES` has room for. Any thread."""
 
     def __init__(self) -> None:
-        self._reports: list[PostedReport] = []
+        self._reports: Kept[PostedReport] = Kept(POST_BYTES)
         self._changed = threading.Condition()
 
     def add(self, report: PostedReport) -> None:
         """Record one."""
         with self._changed:
-            self._reports.append(report)
-            del self._reports[:-REPORTS_KEPT]
+            # Its headers have 16 KB at most.
+            self._reports.add(report, len(report.data) + len(report.call_id) + len(report.report_id))
             self._changed.notify_all()
 
     def snapshot(self) -> tuple[PostedReport, ...]:
