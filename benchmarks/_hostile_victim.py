@@ -104,7 +104,7 @@ class Heartbeat:
 
 
 class Collections:
-    """Notes how long the longest garbage collection took, on whatever thread: all others wait for it."""
+    """Notes how long the longest garbage collection worked, on whatever thread: all others wait for it."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -113,9 +113,9 @@ class Collections:
 
     def _note(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
-            self._began = time.perf_counter()
+            self._began = time.thread_time()
         else:
-            self.longest = max(self.longest, time.perf_counter() - self._began)
+            self.longest = max(self.longest, time.thread_time() - self._began)
 
 
 class Listener(TxClientDelegate):

@@ -52,7 +52,7 @@ class Measured:
         pause: Seconds that the loop stood still, by the clock.
         waited: Of these, what it waited for a processor: the machine was busy.
         work: The most that the loop's thread computed without looking up.
-        collection: Seconds that the longest garbage collection took.
+        collection: Seconds of work of the longest garbage collection.
         memory: Bytes.
         disconnect: Seconds, None if it did not settle.
         received: Packets of the honest call that came.
@@ -133,15 +133,8 @@ def measure(family: Family, honest: str, hostile: Child, seconds: float) -> Meas
         except TimeoutError:
             sent = hostile.ask("sent")
             hostile.ask("stop")
-            outcome = {
-                "pause": _HANGS,
-                "work": _HANGS,
-                "received": 0,
-                "lost": 0,
-                "late": 0,
-                "made_up": 0,
-                "wrong": "it hangs",
-            }
+            nothing = dict.fromkeys(("waited", "collection", "received", "lost", "late", "made_up"), 0)
+            outcome = {**nothing, "pause": _HANGS, "work": _HANGS, "wrong": "it hangs"}
             victim.kill()
         finally:
             memory = watch.stop()
@@ -163,18 +156,15 @@ def _judged(family: Family, outcome: dict[str, Any], memory: int, disconnect: fl
         and outcome["lost"] == 0
         and not text
     )
-    counts = (outcome["received"], outcome["lost"], outcome["late"], outcome["made_up"])
+    names = ("pause", "waited", "work", "collection", "received", "lost", "late", "made_up")
     return Measured(
-        family.name,
-        outcome["pause"],
-        outcome["waited"],
-        outcome["work"],
-        memory,
-        disconnect,
-        *counts,
-        sent,
-        text,
-        is_met,
+        family=family.name,
+        memory=memory,
+        disconnect=disconnect,
+        sent=sent,
+        wrong=text,
+        is_met=is_met,
+        **{name: outcome[name] for name in names},
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from benchmarks._hostile_families import FAMILIES, MOST, Family, World, candidates
-from benchmarks.hostile import Measured, report
+from benchmarks.hostile import Measured, report, run
 from telnyx_agent._runtime.frames import FrameDecoder
 from telnyx_agent.testing._canned import canned_answer
 
@@ -49,9 +50,23 @@ def test_an_answer_with_candidates() -> None:
 
 def test_the_verdict_names_who_missed() -> None:
     """The note below the table is what one reads."""
-    good = Measured("honest use", 0.01, 0.0, 0.0, 0.0, 1, 0.1, 100, 0, 0, 0, 0, "", True)
-    bad = Measured("pings", 9.0, 0.0, 0.0, 0.0, 1, None, 100, 0, 0, 0, 0, "a call with 0 ends", False)
+    zeros = dict.fromkeys(("pause", "waited", "work", "collection", "memory", "received", "lost", "late", "made_up"), 0)
+    good = Measured(family="honest use", disconnect=0.1, sent=0, wrong="", is_met=True, **zeros)
+    bad = attrs.evolve(good, family="pings", disconnect=None, wrong="a call with 0 ends", is_met=False)
     page = report([good, bad]).markdown()
     assert "missed by 1 of 2: pings" in page
     assert "| never |" in page
     assert "| a call with 0 ends |" in page
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_program_is_attacked() -> None:
+    """Shortly, with all four processes: what is measured was measured."""
+    chosen = [family for family in FAMILIES if family.name in ("honest use", "empty texts")]
+    honest, flood = (raw for raw in run(True, chosen).raw.values())
+    assert honest["received"] > 40
+    assert flood["received"] > 40
+    assert flood["sent"] > 2**16
+    assert honest["wrong"] == flood["wrong"] == ""
+    assert honest["disconnect"] is not None
