@@ -11,8 +11,8 @@ import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import parity_table, watch
@@ -39,6 +39,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in a shell's background. The programs that tests interrupt would inherit it, and never end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Many tests start programs, each of which would compile the whole package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# A busy machine is no failure. The usual run always tries the same examples, a run of everything new ones.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.register_profile("same", hypothesis.settings.get_profile("tests"), derandomize=True, database=None)
+
 PATIENCE = 2.0
 """Seconds that threads have to end after a test."""
 
@@ -47,16 +57,18 @@ GRACE = 60.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--all`: the tests that are marked `slow` as well."""
+    """`--all`: the tests that are marked `slow` as well. `--parity`: see `ParityGate`."""
     parser.addoption("--all", action="store_true", dest="all_tests", help="run the tests that are marked slow as well")
+    parser.addoption("--parity", action="store_true", help="fail for rows of docs/parity.tsv that no test proves")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave slow tests out. A run of everything (`.ci/run`) fails for rows of docs/parity.tsv that no test proved."""
+    """Take in what decides which tests are run, and what else fails a run."""
     config.pluginmanager.register(SlowTests(config), "slow-tests")
+    hypothesis.settings.load_profile("tests" if config.getoption("all_tests") else "same")
     # Where pytest-xdist shares the tests out, reports of all workers come to the process that has no `workerinput`.
-    if not hasattr(config, "workerinput") and (memory := os.environ.get("TELNYX_AGENT_PARITY")):
-        config.pluginmanager.register(ParityGate(parity_table.read(), Path(memory)), "parity-gate")
+    if config.getoption("parity") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ParityGate(parity_table.read()), "parity-gate")
 
 
 def pytest_collection_finish() -> None:

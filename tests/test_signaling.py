@@ -334,6 +334,7 @@ def test_close_when_the_server_is_silent(loop: LoopThread) -> None:
         gone.set()
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_close_when_the_server_does_not_read(loop: LoopThread, authority: Authority, scheme: str) -> None:
     """With the send buffer full and 20 MB waiting: within two seconds."""
@@ -1018,6 +1019,7 @@ def test_raising_handlers_do_not_end_the_connection(loop: LoopThread, caplog: py
     assert caplog.text.count("ValueError: a bug") == 2
 
 
+@pytest.mark.slow
 def test_two_hundred_connections_leave_nothing(loop: LoopThread, authority: Authority) -> None:
     """Opened and closed, lost, refused, given up: no thread and no descriptor is left."""
     descriptors = Path("/proc/self/fd")

@@ -315,6 +315,7 @@ def test_a_driver_that_hangs_does_not_hold_up_the_program_for_ever(
     assert not stream.touched_after_seal
 
 
+@pytest.mark.slow
 def test_a_device_that_does_not_move_is_reported(
     pulse: PulseServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -362,6 +363,7 @@ def test_half_a_sound_system_is_used(
     assert captures or not stream.captured.any()
 
 
+@pytest.mark.slow
 def test_a_microphone_of_zeros_is_warned_about_once(
     sound: PulseServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -375,6 +377,7 @@ def test_a_microphone_of_zeros_is_warned_about_once(
     assert caplog.text.count("nothing but zeros") == 1
 
 
+@pytest.mark.slow
 def test_a_pause_of_the_speaker_is_no_silent_microphone(
     sound: PulseServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -510,6 +513,7 @@ def test_what_has_piled_up_in_the_driver_is_left_behind(sound: PulseServer, capl
     assert stream.error is None
 
 
+@pytest.mark.slow
 def test_a_call_outlives_the_sound_system(pulse: PulseServer) -> None:
     """In silence, at its pace, until there are devices again."""
     with pulse.environment():

@@ -38,6 +38,7 @@ def test_all_is_well_with_a_local_agent(agent: LocalAgent, tmp_path: Path) -> No
     assert lines[-1] == "all is well"
 
 
+@pytest.mark.slow
 def test_a_test_call_belongs_to_it_when_wanted(agent: LocalAgent, tmp_path: Path) -> None:
     """As JSON, for programs."""
     arguments = ["--server", agent.url, "--no-microphone", "--call", "assistant-1", "--duration", "2", "--json"]
@@ -105,6 +106,7 @@ def test_without_portaudio_the_microphone_is_blocked(agent: LocalAgent, tmp_path
     assert "install" in found["microphone"]["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.sound
 def test_the_microphone_is_listened_to(agent: LocalAgent, tmp_path: Path) -> None:
     """A sound server whose microphone gives zeros: said so, and exit code 1."""

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.command import Command
 
 
+@pytest.mark.slow
 def test_talk_calls_the_emulated_assistant(tmp_path: Path) -> None:
     """Two processes, a real connection between them; Ctrl-C is how the server ends."""
     options = ("--port", "0", "--scenario", "fast", "--text-only")

@@ -15,6 +15,7 @@ from tests.support.requirements import require
 LOST = r"^connection lost, reconnecting \(attempt 1 in \d+\.\d s\)$"
 
 
+@pytest.mark.slow
 def test_talk_says_that_it_reconnects(agent: LocalAgent, tmp_path: Path) -> None:
     """A line when the connection is lost, one when it is back, and the conversation goes on."""
     with FaultProxy(agent) as proxy:
@@ -36,6 +37,7 @@ def test_talk_says_that_it_reconnects(agent: LocalAgent, tmp_path: Path) -> None
     assert "error" not in command.err.text
 
 
+@pytest.mark.slow
 def test_a_line_that_is_typed_meanwhile_is_sent_afterwards(agent: LocalAgent, tmp_path: Path) -> None:
     """Nobody has to type it again; each attempt is told."""
     with FaultProxy(agent) as proxy:
@@ -56,6 +58,7 @@ def test_a_line_that_is_typed_meanwhile_is_sent_afterwards(agent: LocalAgent, tm
     assert command.out.text.count("you:   What is your name?") == 1
 
 
+@pytest.mark.slow
 def test_json_has_both_events(agent: LocalAgent, tmp_path: Path) -> None:
     """With attempt, delay and reason, between `ready` and `ended`."""
     with FaultProxy(agent) as proxy:

@@ -169,6 +169,7 @@ def test_speed(recorded: dict[bool, Path], tmp_path: Path) -> None:
             assert command.wait() == 2
 
 
+@pytest.mark.slow
 def test_talk_records_for_a_bug_report(tmp_path: Path) -> None:
     """`--record-session`: what happened is in the file, what was said is not; it can be replayed."""
     with LocalAgent(voice="silent", ears="deaf", scenario=Scenario.fast()) as agent:

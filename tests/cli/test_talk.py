@@ -98,6 +98,7 @@ def test_a_full_disk_is_a_failure(agent: LocalAgent, tmp_path: Path) -> None:
 # -- text --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_lines_of_stdin_are_sent_and_answered_in_turn(agent: LocalAgent, tmp_path: Path) -> None:
     """Each line waits for the answer to the one before it; the end of stdin hangs up after the last answer."""
     lines = "What is your name?\n\nWhat are your opening hours?\n"
@@ -112,6 +113,7 @@ def test_lines_of_stdin_are_sent_and_answered_in_turn(agent: LocalAgent, tmp_pat
     ]
 
 
+@pytest.mark.slow
 def test_a_line_is_sent_while_stdin_stays_open(agent: LocalAgent, tmp_path: Path) -> None:
     """A program that talks over a pipe gets its answer before it says the next thing."""
     with Command("talk", "a", "--server", agent.url, "--text-only", cwd=tmp_path, keeps_stdin=True) as command:
@@ -123,6 +125,7 @@ def test_a_line_is_sent_while_stdin_stays_open(agent: LocalAgent, tmp_path: Path
         assert command.wait() == 0
 
 
+@pytest.mark.slow
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
     """What an assistant sends cannot steer the user's terminal."""
     brain = lambda text: "red \x1b[31malert\x07\nand\rmore"  # noqa: E731

@@ -125,6 +125,7 @@ def test_a_tool_belongs_to_the_answer(client: TxClient, agent: LocalAgent) -> No
         assert answer.result(PATIENCE) == "One moment, I will look that up. I looked it up: state shipped."
 
 
+@pytest.mark.slow
 def test_an_agent_that_never_says_that_it_is_done(client: TxClient) -> None:
     """After a while without a word its answer is complete."""
     with make_agent(response_done=False) as agent:

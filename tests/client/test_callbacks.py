@@ -69,6 +69,7 @@ class Bomb(RecordingDelegate):
         self.__dict__[name] = explode
 
 
+@pytest.mark.slow_except(2)
 @pytest.mark.parametrize("name", HAPPEN)
 def test_a_raising_callback_costs_nothing_but_itself(
     name: str, talking_agent: LocalAgent, caplog: pytest.LogCaptureFixture

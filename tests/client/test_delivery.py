@@ -47,6 +47,7 @@ def check(client: TxClient, delegate: RecordingDelegate, *texts: str) -> None:
     assert finals(delegate) == list(texts)
 
 
+@pytest.mark.slow_except(3)
 @pytest.mark.parametrize("kind", _FRAMES)
 @pytest.mark.parametrize("action", ["reset", "cut", "close", "tear"])
 def test_a_frame_that_dies_with_its_connection_comes_again(
@@ -62,6 +63,7 @@ def test_a_frame_that_dies_with_its_connection_comes_again(
         client.disconnect().result(5)
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("kind", _FRAMES)
 def test_what_has_come_although_the_server_does_not_know_is_taken_once(
     client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, kind: str

@@ -378,6 +378,7 @@ def test_a_microphone_that_cannot_be_opened_blocks() -> None:
     assert device.stopped
 
 
+@pytest.mark.slow
 def test_a_microphone_that_gives_nothing_blocks() -> None:
     """After the duration and three seconds of patience."""
     device = Broken("mute")
@@ -397,6 +398,7 @@ def test_the_client_s_own_device_is_listened_to() -> None:
 # -- the test call -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_test_call_says_how_good_it_was(talking_agent: LocalAgent, client: TxClient) -> None:
     """MOS, loss, candidates; the call is hung up afterwards."""
     client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(10)

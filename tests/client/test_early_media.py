@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from telnyx_agent import CallState, TxClient
 from telnyx_agent.audio import Tone
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
@@ -11,6 +13,7 @@ from tests.client.test_tones import Closing, last_is_loud
 SLOW = Scenario(media_delay=0.1, answer_delay=8.0, early_media=True)
 
 
+@pytest.mark.slow
 def test_early_media_is_heard_before_the_answer(client: TxClient, delegate: RecordingDelegate) -> None:
     """The SDP of the media frame is applied at once; the call is RINGING, and becomes ACTIVE with the answer."""
     device = Duplex(lambda step: None)

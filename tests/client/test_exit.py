@@ -59,6 +59,7 @@ def run(agent: LocalAgent, end: str, *arguments: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("end", ENDS)
 def test_however_a_program_ends_it_says_goodbye(agent: LocalAgent, end: str) -> None:
     """The agent gets a bye and the process is gone soon, with its own exit code."""
@@ -73,6 +74,7 @@ def test_however_a_program_ends_it_says_goodbye(agent: LocalAgent, end: str) -> 
     assert "Fatal" not in errors
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize(
     "wait",
     [

@@ -125,6 +125,7 @@ def test_a_slow_callback_gets_the_latest_metrics(talking_agent: LocalAgent) -> N
     assert seen[1] >= first + 50
 
 
+@pytest.mark.slow
 def test_a_bad_network_is_warned_of_once_and_cleared(talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """Real loss on the path of the media."""
     with (

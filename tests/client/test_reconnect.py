@@ -110,6 +110,7 @@ def test_the_conversation_goes_on(client: TxClient, talking_agent: LocalAgent, d
     assert call.transcript == client.transcript
 
 
+@pytest.mark.slow
 def test_both_are_heard_again(client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """The agent hears the user and the user the agent, on the device that was open all the time."""
     card = SoundCard()
@@ -130,6 +131,7 @@ def test_both_are_heard_again(client: TxClient, talking_agent: LocalAgent, deleg
     delegate.wait_for("on_transcript_item_updated", 15, predicate=lambda item: item.role == "user" and item.is_final)
 
 
+@pytest.mark.slow
 def test_what_is_said_while_the_client_is_away_is_not_lost(
     client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate
 ) -> None:
@@ -145,6 +147,7 @@ def test_what_is_said_while_the_client_is_away_is_not_lost(
     assert [i.content.strip() for i in client.transcript].count(item.content.strip()) == 1
 
 
+@pytest.mark.slow
 def test_two_drops_in_a_row(client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """The second one comes before the call is back."""
     call = talk(client, talking_agent)
@@ -158,6 +161,7 @@ def test_two_drops_in_a_row(client: TxClient, talking_agent: LocalAgent, delegat
     until(lambda: packets(call) > before + 50)
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("code", [1000, 1012, 4014])
 def test_the_server_closes(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, code: int) -> None:
     """Whatever the code: a close that we did not ask for is followed by a new connection (R52)."""
@@ -193,6 +197,7 @@ def test_a_half_dead_connection_is_replaced(
         client.disconnect().result(5)
 
 
+@pytest.mark.slow
 def test_lost_media_are_noticed_and_made_again(
     client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate
 ) -> None:
@@ -292,6 +297,7 @@ def test_a_call_that_is_placed_meanwhile_waits(
 # -- the call does not go on -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_giving_up(delegate: RecordingDelegate) -> None:
     """After `reconnect_timeout` there is one error and one end, and a new login is possible."""
     with TxClient(delegate, audio=NullAudio(), reconnect_timeout=3.0) as client:
@@ -386,6 +392,7 @@ def test_a_punt_is_final(client: TxClient, agent: LocalAgent, delegate: Recordin
 # -- callbacks ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("name", ["on_reconnecting", "on_reconnected", "on_socket_disconnected"])
 def test_a_raising_callback_does_not_stop_the_recovery(
     agent: LocalAgent, name: str, caplog: pytest.LogCaptureFixture

@@ -78,6 +78,7 @@ def assert_recorded(left: Samples, right: Samples, device: Duplex, steps: slice)
     return at
 
 
+@pytest.mark.slow
 def test_both_sides_of_a_call_are_aligned_through_everything(
     client: TxClient, tmp_path: Path, talking_agent: LocalAgent
 ) -> None:

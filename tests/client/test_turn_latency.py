@@ -35,6 +35,7 @@ def words(seconds: float) -> Samples:
     return (9000 * swell * np.sin(2 * np.pi * 220 * t)).astype(np.int16)
 
 
+@pytest.mark.slow
 def test_a_turn_is_what_was_at_the_device(agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """To 30 ms: from the last block that was spoken to the first that was heard; told to the delegate, and kept."""
 
@@ -64,6 +65,7 @@ def test_a_turn_is_what_was_at_the_device(agent: LocalAgent, delegate: Recording
     patient(scenario)()
 
 
+@pytest.mark.slow
 def test_each_question_that_is_played_into_the_call_is_a_turn(agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """A program without a microphone measures an assistant: the call's list has them all, in order."""
     with TxClient(delegate, audio=NullAudio()) as client:

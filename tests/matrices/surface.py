@@ -159,7 +159,7 @@ RECIPES: Mapping[str, Recipe] = {
     "Call.set_audio_out_device": args(None),
     "Call.set_mute": args(False),
     "Call.wait_for_state": args(CallState.HELD, SHORT),
-    "AIAssistantManager.delegate=": args(object()),
+    "AIAssistantManager.delegate=": lambda bench: ((bench.client.ai_assistant_manager.delegate,), {}),
     "AIAssistantManager.add_transcription": lambda bench: ((_item(),), {}),
     "AIAssistantManager.answers_unknown_tools=": args(True),
     "AIAssistantManager.clear_transcriptions_by_role": args("user"),

@@ -129,12 +129,14 @@ def test_every_public_method_has_a_recipe() -> None:
 # -- the matrix --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except(2)
 @every_moment
 def test_every_method_inside(moment: Moment, tmp_path: Path, reports: list[Report]) -> None:
     """Every method returns, every future settles, nothing but the SDK's errors is raised; the story goes on."""
     play(moment, tmp_path, lambda bench: reports.extend(surface.use_all(bench)))
 
 
+@pytest.mark.slow_except(2)
 @every_moment
 @pytest.mark.parametrize("method", ENDING)
 def test_ending_inside(moment: Moment, method: str, tmp_path: Path, reports: list[Report]) -> None:
@@ -142,6 +144,7 @@ def test_ending_inside(moment: Moment, method: str, tmp_path: Path, reports: lis
     play(moment, tmp_path, lambda bench: reports.extend(surface.use_one(method, bench)), may_end=True)
 
 
+@pytest.mark.slow_except(2)
 @every_moment
 @pytest.mark.parametrize("exception", [RuntimeError, SystemExit], ids=["raises", "exits"])
 def test_every_method_and_then_an_exception(
@@ -169,6 +172,7 @@ def test_every_method_and_then_an_exception(
     assert [moment.callback in record.getMessage() for record in raised] == [True]
 
 
+@pytest.mark.slow_except(2)
 @every_moment
 def test_every_method_while_the_callback_blocks(moment: Moment, tmp_path: Path, reports: list[Report]) -> None:
     """Another thread may do everything meanwhile: methods return, futures settle, though no callback comes."""
@@ -189,6 +193,7 @@ def test_every_method_while_the_callback_blocks(moment: Moment, tmp_path: Path, 
     play(moment, tmp_path, code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2.0, 10.0])
 def test_a_callback_that_sleeps(seconds: float, tmp_path: Path) -> None:
     """With the clock: the call comes up and can be hung up meanwhile; what happened is told afterwards, in order."""

@@ -235,6 +235,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow_except(5)
 @pytest.mark.parametrize(("state", "how"), CELLS, ids=[f"{state}-{how}" for state, how in CELLS])
 def test_the_process_is_gone(state: str, how: str, record_property: Callable[[str, object], None]) -> None:
     """Within two seconds, with its exit code; one goodbye if there is a socket, and none from a forked child."""
@@ -253,6 +254,7 @@ def test_the_process_is_gone(state: str, how: str, record_property: Callable[[st
             assert not byes
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("state", ["connecting", "ringing", "active", "dropped"])
 def test_a_forked_child_has_calls_of_its_own(state: str) -> None:
     """The parent's client refuses there; a new one calls and says goodbye; the parent's call goes on."""
@@ -315,6 +317,7 @@ print(call.state.value)
 """
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize(
     ("mode", "code", "status", "output"),
     [

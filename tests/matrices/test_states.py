@@ -330,6 +330,7 @@ def collected(reference: weakref.ref[TxClient]) -> bool:
 every_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 
 
+@pytest.mark.slow_except(7)
 @every_state
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_it_recovers_or_ends(rig: Rig, state: Callable[[Rig], None], fault: Callable[[Rig], None]) -> None:
@@ -357,6 +358,7 @@ def test_it_recovers_or_ends(rig: Rig, state: Callable[[Rig], None], fault: Call
     assert collected(reference), f"held by {[type(holder) for holder in gc.get_referrers(reference())]}"
 
 
+@pytest.mark.slow_except(2)
 @every_state
 def test_the_user_forgets_the_client(rig: Rig, state: Callable[[Rig], None]) -> None:
     """A connection goes on without its client being held, as docs/threads-and-callbacks.md says, and ends as others do;
@@ -396,6 +398,7 @@ def settled(most: tuple[int, int] | None) -> tuple[int, int]:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="counts descriptors")
 def test_two_hundred_starts_and_stops() -> None:
     """Log in, call, disconnect, in one process: not one thread or descriptor more than after the tenth time."""

@@ -154,6 +154,7 @@ def test_relay_only() -> None:
     run(main)
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("what", ["stun", "turn", "turn-tcp", "turns", "all"])
 @patient
 def test_servers_that_never_answer_cost_the_timeout_and_no_more(what: str) -> None:

@@ -152,6 +152,7 @@ def test_checks_of_a_call_that_ends_are_stopped() -> None:
     run(main)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1], ids=["offering", "answering"])
 @pytest.mark.parametrize("datagram", [1, 2, 3, 4, 5, 6])
 def test_nothing_begins_after_the_close(monkeypatch: pytest.MonkeyPatch, datagram: int, victim: int) -> None:

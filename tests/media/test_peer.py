@@ -85,6 +85,7 @@ def only(name: str) -> list[dict[str, object]]:
     return [{"mimeType": f"audio/{name}"}]
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("name", ["opus", "G722", "PCMU", "PCMA"])
 @patient
 def test_two_peers_hear_each_other(name: str) -> None:
@@ -262,6 +263,7 @@ async def listen(track: MediaStreamTrack, seconds: float) -> tuple[Samples, int]
     return np.concatenate(parts), rate
 
 
+@pytest.mark.slow_except(2)
 @pytest.mark.parametrize("name", ["opus", "G722", "PCMU", "PCMA"])
 @pytest.mark.parametrize("we_offer", [True, False])
 @patient

@@ -12,6 +12,7 @@ from tests.media.harness import FRAME, RATE, RawDecoder
 MINUTES = 30
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("ppm", [-1000, -200, 200, 1000])
 def test_the_delay_is_flat_for_half_an_hour(ppm: int) -> None:
     """At 1000 ppm the clocks are 1.8 s apart in the end; the delay of no minute is more than 12 ms off another's."""

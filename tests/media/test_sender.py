@@ -239,6 +239,7 @@ def test_a_frame_goes_out_soon_after_it_is_complete() -> None:
     assert np.median(sent.waiting) <= 480
 
 
+@pytest.mark.slow
 @patient
 def test_a_device_that_comes_and_goes_keeps_in_step_with_real_time() -> None:
     """Six utterances with pauses: timestamps neither lead nor lag, and no utterance is cut."""

@@ -18,6 +18,8 @@ import pytest
 
 from .modules import ROOT, modules
 
+pytestmark = pytest.mark.slow
+
 NOT_COPIED = (".git", ".venv", "venv", "build", "dist", "node_modules", "*.egg-info", ".*_cache", "__pycache__")
 
 
@@ -100,7 +102,7 @@ def test_metadata(distributions: Distributions) -> None:
     requirements = data.get_all("Requires-Dist", [])
     core = {re.split(r"[<>=!~;\[ ]", line)[0] for line in requirements if "extra ==" not in line}
     assert core == {"aiortc", "attrs", "numpy", "sounddevice", "websocket-client"}
-    assert set(data.get_all("Provides-Extra", [])) == {"aec", "all", "benchmarks", "demo", "dev"}
+    assert set(data.get_all("Provides-Extra", [])) == {"aec", "all", "benchmarks", "demo", "dev", "environments"}
 
 
 def test_entry_points(distributions: Distributions) -> None:

@@ -59,6 +59,7 @@ def test_importing_the_package_starts_and_opens_nothing() -> None:
     assert sorted(set(seen["modules"]) & set(NOT_IMPORTED)) == []
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_alone() -> None:
     """First of all modules of the package, with nothing done by `telnyx_agent/__init__.py` before it."""
     failures = in_fresh_interpreter(

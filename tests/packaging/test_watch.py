@@ -131,6 +131,7 @@ def test_a_thread_that_keeps_the_lock_of_python_is_seen() -> None:
     assert "telnyx-agent-reader had " in text
 
 
+@pytest.mark.slow
 def test_what_other_threads_do_is_fine_as_long_as_the_loop_runs() -> None:
     """Work in Python gives way to the loop; a pause without work is a busy machine; the other side may do anything."""
     assert not beside_the_loop(lambda: burn(3 * watch.LONGEST_PAUSE), "telnyx-agent-reader")

@@ -125,6 +125,7 @@ def walk(seed: int) -> PhoneWorld:
     return world
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("part", range(5))
 def test_random_walks(part: int) -> None:
     """Whatever happened, the user can end it; each call has had one end."""
@@ -146,6 +147,7 @@ def test_walks_get_somewhere() -> None:
     assert sum(world.refused for world in worlds) > 20
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("part", range(4))
 def test_a_good_network_heals_everything(part: int) -> None:
     """After any walk: every call is up or over, on both sides alike; nothing rings for ever."""

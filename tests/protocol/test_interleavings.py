@@ -89,6 +89,7 @@ def walk(seed: int) -> World:
     return world
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("part", range(10))
 def test_random_walks(part: int) -> None:
     """Whatever happened, the user can end it, and then it is over."""
@@ -114,6 +115,7 @@ def test_walks_get_somewhere() -> None:
     assert any(isinstance(event, out.Reconnected) for world in worlds for event in world.reconnections)
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("part", range(4))
 def test_a_good_network_heals_everything(part: int) -> None:
     """After any walk: with a good network, every call is up or over, and so is the session."""
@@ -132,6 +134,7 @@ def test_a_good_network_heals_everything(part: int) -> None:
             raise AssertionError(f"walk({seed})") from exc
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("part", range(4))
 def test_without_a_network_everything_ends(part: int) -> None:
     """After any walk: with no network, there is one terminal event in a minute, and every call is over."""
@@ -182,7 +185,7 @@ class Interleavings(RuleBasedStateMachine):
             self.world.finish()
 
 
-TestInterleavings = Interleavings.TestCase
+TestInterleavings = pytest.mark.slow(Interleavings.TestCase)
 TestInterleavings.settings = settings(
     max_examples=max(50, WALKS // 20),
     stateful_step_count=40,

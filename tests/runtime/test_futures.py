@@ -274,6 +274,7 @@ def test_many_threads_wait_and_settle() -> None:
         assert len(set(results)) == 1
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("how", ["result()", "exception()", "wait()", "result(60)"])
 def test_ctrl_c_interrupts(run_program: RunProgram, how: str) -> None:
     """One Ctrl-C ends a wait for a command, with or without time-out."""

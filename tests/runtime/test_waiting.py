@@ -154,6 +154,7 @@ def test_ctrl_c_interrupts(run_program: RunProgram) -> None:
     assert outcome.seconds < 2.0
 
 
+@pytest.mark.slow_except(2)
 @pytest.mark.parametrize(
     "wait",
     [

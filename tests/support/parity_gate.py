@@ -1,15 +1,12 @@
 """A row of `docs/parity.tsv` without a passing test fails the run.
 
-`tests/conftest.py` registers `ParityGate` when `TELNYX_AGENT_PARITY` names a file. Outcomes are kept in that file, so
-that a row counts as proven if its tests passed in any of several runs: `.ci/run` runs flaky tests once more.
+`tests/conftest.py` registers `ParityGate` for a run with `--parity`, which has to be a run of everything (`.ci/run`).
 """
 
 from __future__ import annotations
 
-import json
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -40,9 +37,8 @@ def _why_not(test: str, outcomes: Mapping[str, str]) -> str | None:
 class ParityGate:
     """Collects how each test ended, and fails a session that leaves rows unproven."""
 
-    def __init__(self, rows: Sequence[Row], memory: Path) -> None:
+    def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
-        self._memory = memory
         self._outcomes: dict[str, str] = {}
         self._missing: list[str] = []
 
@@ -66,12 +62,8 @@ class ParityGate:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Keep the outcomes; a run that was fine so far fails if rows are unproven."""
-        earlier = json.loads(self._memory.read_text(encoding="utf-8")) if self._memory.exists() else {}
-        passed = {node: outcome for node, outcome in earlier.items() if outcome == "passed"}
-        outcomes = {**earlier, **self._outcomes, **passed}
-        self._memory.write_text(json.dumps(outcomes, indent=1), encoding="utf-8")
-        self._missing = unproven(self._rows, outcomes)
+        """A run that was fine so far fails if rows are unproven."""
+        self._missing = unproven(self._rows, self._outcomes)
         if self._missing and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -31,6 +31,21 @@ class SlowTests:
         self._took: collections.defaultdict[str, float] = collections.defaultdict(float)
         self._slow: set[str] = set()
 
+    @pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")
+    def pytest_mark_all_but_some(self, items: list[pytest.Item]) -> None:
+        """`@pytest.mark.slow_except(3)`: a test with many parameters is slow, but for three of them."""
+        groups: dict[str, list[pytest.Item]] = collections.defaultdict(list)
+        for item in items:
+            if item.get_closest_marker("slow_except"):
+                groups[item.nodeid.partition("[")[0]].append(item)
+        for group in groups.values():
+            marker = group[0].get_closest_marker("slow_except")
+            assert marker is not None
+            kept = {round((number + 0.5) * len(group) / marker.args[0] - 0.5) for number in range(marker.args[0])}
+            for number, item in enumerate(group):
+                if number not in kept:
+                    item.add_marker("slow")
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Deselect what is slow and was not asked for."""

@@ -174,6 +174,7 @@ def spoken(text: str, voice: str = "en-us+f3") -> np.ndarray:
     return np.concatenate((silence(0.3), synthesize(text, rate=16000, voice=voice), silence(0.5)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voice", ["en-us", "en-us+f3"])
 def test_the_whole_vocabulary_is_understood(ears: PocketsphinxEars, voice: str) -> None:
     """Every phrase of the default brain, in two voices; one in twenty may be misheard."""

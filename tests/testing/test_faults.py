@@ -183,6 +183,7 @@ def test_a_frame_that_stalls_the_connection(agent: LocalAgent, proxy: FaultProxy
     finish(client)
 
 
+@pytest.mark.slow
 def test_a_connection_on_which_nobody_speaks(proxy: FaultProxy) -> None:
     """Accepted and silent: the login ends with a network error when the time-out for connections is up."""
     proxy.accept("silent")

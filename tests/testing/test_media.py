@@ -62,6 +62,7 @@ def test_tones_are_heard() -> None:
         run(scenario())
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("codec", ["opus", "G722", "PCMU", "PCMA"])
 def test_every_codec(codec: str) -> None:
     """The answer can be restricted to one codec, and sound flows both ways with it."""
@@ -103,6 +104,7 @@ def test_the_greeting_is_speech() -> None:
             ears.close()
 
 
+@pytest.mark.slow
 def test_a_spoken_question() -> None:
     """The agent hears what was said, spelt as it should be, and answers it; a partial item may come before."""
     require("voice", "ears")
@@ -126,6 +128,7 @@ def test_a_spoken_question() -> None:
     assert [line.role for line in call.transcript] == ["user", "assistant"] * 3
 
 
+@pytest.mark.slow
 def test_partial_items_have_the_id_of_the_final_one() -> None:
     """A15 with real ears: a long sentence is first seen in parts."""
     require("voice", "ears")
@@ -144,6 +147,7 @@ def test_partial_items_have_the_id_of_the_final_one() -> None:
         run(scenario())
 
 
+@pytest.mark.slow
 def test_barge_in() -> None:
     """Who speaks while the agent does interrupts it: no more deltas, silence soon, and an answer to the new words."""
     require("voice", "ears")
@@ -239,6 +243,7 @@ def test_trickled_candidates() -> None:
         run(scenario())
 
 
+@pytest.mark.slow_except(1)
 def test_hold() -> None:
     """A held agent neither speaks nor listens; afterwards it goes on where it was."""
     with LocalAgent(scenario=Scenario.fast(), voice=ToneVoice(0.2), ears="deaf", greeting="a b c d e f g h") as agent:
@@ -259,6 +264,7 @@ def test_hold() -> None:
         run(scenario())
 
 
+@pytest.mark.slow_except(1)
 def test_reattach_with_media() -> None:
     """Scenario G with sound: the socket is cut, the client comes back and hears the agent again."""
     with LocalAgent(scenario=Scenario.fast(), voice="tones", ears="energy", greeting="") as agent:
@@ -328,6 +334,7 @@ def test_an_offer_that_aiortc_cannot_use() -> None:
         run(scenario())
 
 
+@pytest.mark.slow
 def test_several_calls_at_once() -> None:
     """Four callers speak at the same time; each is heard and answered for itself."""
     require("voice", "ears")

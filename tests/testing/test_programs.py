@@ -81,6 +81,7 @@ WITHOUT_EXTRAS = """
 """
 
 
+@pytest.mark.slow
 def test_without_extras() -> None:
     """Tones in place of speech, lengths in place of words, and one line in the log that says what to install."""
     lines = python(WITHOUT_EXTRAS).splitlines()
@@ -94,6 +95,7 @@ def test_without_extras() -> None:
     assert peak == "peak True"
 
 
+@pytest.mark.slow
 def test_without_websockets() -> None:
     """The error says what to install, and no thread stays."""
     out = python(
@@ -110,6 +112,7 @@ def test_without_websockets() -> None:
     assert 'pip install "telnyx-agent[demo]" 1' in out
 
 
+@pytest.mark.slow
 def test_without_a_network() -> None:
     """A call works on a machine whose only address is 127.0.0.1."""
     require("netns", "ip")
@@ -129,6 +132,7 @@ def start_program(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be handled")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_program(number: signal.Signals) -> None:
@@ -152,6 +156,7 @@ def test_the_program(number: signal.Signals) -> None:
     assert "assistant-1" not in err
 
 
+@pytest.mark.slow
 def test_the_program_cannot_start() -> None:
     """A host that does not exist here: a line on stderr, status 1."""
     process = start_program("--host", "192.0.2.254", "--no-media")
@@ -210,6 +215,7 @@ PLUGIN_TEST = """
 """
 
 
+@pytest.mark.slow
 def test_the_plugin(tmp_path: Path) -> None:
     """The fixtures and the marker, in a project of their own."""
     (tmp_path / "test_app.py").write_text(textwrap.dedent(PLUGIN_TEST))

@@ -53,6 +53,7 @@ def test_media_goes_through_the_proxy(proxy: FaultProxy, call: Call) -> None:
     assert all(counts[side].received == counts[side].sent for side in counts)
 
 
+@pytest.mark.slow
 def test_loss_and_duplicates(proxy: FaultProxy, call: Call) -> None:
     """Some packets go on never and some twice."""
     proxy.set_udp(UdpFaults(loss=0.2, burst=GilbertElliott(), delay=0.01, jitter=0.02, reorder=0.05))
@@ -84,6 +85,7 @@ def test_a_new_port_is_found(proxy: FaultProxy, call: Call) -> None:
     wait_until(lambda: proxy.udp_counts["client"].sent > sent + 25)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux shows them")
 def test_relays_of_calls_that_are_over_are_closed(agent: LocalAgent, proxy: FaultProxy) -> None:
     """Those that were left for another path, too: a proxy may serve thousands of calls."""
