@@ -70,6 +70,8 @@ class Dispatcher:
         # Re-entrant, because a finaliser may submit while its own thread is in here.
         self._state = threading.Condition(threading.RLock())
         self._running_on: int | None = None
+        self._begun: float | None = None
+        self._spent = 0.0
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         """Run `fn` after everything that was submitted before. Never blocks, never raises; also after `close`.
@@ -100,6 +102,13 @@ class Dispatcher:
         """Whether the calling thread is running a callback of this dispatcher."""
         return self._running_on == threading.get_ident()
 
+    def time_in_callbacks(self) -> float:
+        """Seconds that go by while callbacks hold up those behind them; only differences mean something.
+
+        Where nobody knows when the next callback gets its turn, all time counts.
+        """
+        return time.monotonic()
+
     def _new(self, fn: Callable[[], object], name: str) -> _Callback:
         """A callback, which waits from now on."""
         return _Callback(fn, name or _name(fn), self.pressure.add_callback())
@@ -107,7 +116,7 @@ class Dispatcher:
     def _run(self, callback: _Callback, propagate: tuple[type[BaseException], ...] = ()) -> None:
         self.pressure.take_callback(callback.weight)
         outer, self._running_on = self._running_on, threading.get_ident()
-        begin = time.monotonic()
+        begin = self._begun = time.monotonic()
         try:
             callback.fn()
         except propagate:
@@ -116,7 +125,9 @@ class Dispatcher:
             _report(callback.name, exc)
         finally:
             self._running_on = outer
+            self._begun = None
             seconds = time.monotonic() - begin
+            self._spent += seconds
             if seconds > SLOW_CALLBACK:
                 _logger.warning("%s took %.1f s; callbacks behind it were late by as much", callback.name, seconds)
 
@@ -151,6 +162,11 @@ class ThreadDispatcher(Dispatcher):
     @property
     def has_ended(self) -> bool:
         return self._thread is None
+
+    def time_in_callbacks(self) -> float:
+        # Not the time in which the thread waits for its turn on a busy machine.
+        begun = self._begun
+        return self._spent + (0.0 if begun is None else time.monotonic() - begun)
 
     def join(self, timeout: float | None = None) -> bool:
         thread = self._thread

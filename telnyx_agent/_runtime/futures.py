@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
@@ -15,12 +16,15 @@ from .loop import LoopThread
 from .threads import NoThreadError, call_after, check_may_wait, is_internal
 from .waiting import Deadline
 
-__all__ = ["CALLBACK_GRACE", "CommandFuture"]
+__all__ = ["CALLBACK_GRACE", "CALLBACK_LIMIT", "CommandFuture"]
 
 T = TypeVar("T")
 
 CALLBACK_GRACE = 0.25
-"""Seconds that a future waits, at most, for the callbacks that its command caused."""
+"""Seconds that the program's callbacks may take, until a future settles without those that its command caused."""
+
+CALLBACK_LIMIT = 1.0
+"""Seconds that it waits at most where the callbacks do not even get their turn: the machine is busy."""
 
 
 class CommandFuture(Future[T]):
@@ -59,8 +63,16 @@ class CommandFuture(Future[T]):
             return cls.settled()
         future: CommandFuture[Any] = cls(dispatcher)
         dispatcher.submit(future.settle, "settle")
+        grace, over = _Grace(dispatcher), threading.Event()
+        Future.add_done_callback(future, lambda _: over.set())
+
+        def settle_in_the_end() -> None:
+            while not over.is_set() and (left := grace.left) > 0.0:
+                over.wait(left)
+            future.settle()
+
         try:
-            call_after(CALLBACK_GRACE, future.settle)
+            call_after(CALLBACK_GRACE, settle_in_the_end)
         except NoThreadError:
             future.settle()
         return future
@@ -153,9 +165,11 @@ class CommandFuture(Future[T]):
             self.settle(result, error)
             return
         dispatcher.submit(functools.partial(self.settle, result, error), "settle")
-        loop.linger(self._settle_in_the_end(loop, result, error))
+        loop.linger(self._settle_in_the_end(loop, _Grace(dispatcher), result, error))
 
-    async def _settle_in_the_end(self, loop: LoopThread, result: Any, error: BaseException | None) -> None:
+    async def _settle_in_the_end(
+        self, loop: LoopThread, grace: _Grace, result: Any, error: BaseException | None
+    ) -> None:
         settled = loop.loop.create_future()
 
         def wake(_: Future[T]) -> None:
@@ -166,7 +180,8 @@ class CommandFuture(Future[T]):
 
         super().add_done_callback(wake)
         try:
-            await asyncio.wait((settled,), timeout=CALLBACK_GRACE)
+            while not settled.done() and (left := grace.left) > 0.0:
+                await asyncio.wait((settled,), timeout=left)
         finally:
             self.settle(result, error)
 
@@ -187,3 +202,19 @@ class _Waiters(list[Any]):
 def _finish(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+class _Grace:
+    """What is left of the time that callbacks may take before the outcome of a command is told without them."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._begun = dispatcher.time_in_callbacks()
+        self._limit = Deadline(CALLBACK_LIMIT)
+
+    @property
+    def left(self) -> float:
+        """Seconds; none if it is not positive."""
+        if self._limit.is_over:
+            return 0.0
+        return CALLBACK_GRACE - (self._dispatcher.time_in_callbacks() - self._begun)

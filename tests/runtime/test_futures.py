@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from telnyx_agent._runtime.dispatch import PumpDispatcher, ThreadDispatcher
-from telnyx_agent._runtime.futures import CALLBACK_GRACE, CommandFuture
+from telnyx_agent._runtime.futures import CALLBACK_GRACE, CALLBACK_LIMIT, CommandFuture
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.errors import NetworkError, TxTimeoutError
 
@@ -116,6 +116,62 @@ def test_slow_callbacks_delay_it_for_a_quarter_of_a_second(loop: LoopThread, dis
     assert future.result(5) == "ready"
     assert CALLBACK_GRACE <= time.monotonic() - begin < 1.0
     gate.set()
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_busy_machine_does_not_put_it_before_its_callbacks(
+    loop: LoopThread, dispatcher: ThreadDispatcher, monkeypatch: pytest.MonkeyPatch, is_last: bool
+) -> None:
+    """Only the time counts in which callbacks run, not that in which their thread waits for its turn."""
+    monkeypatch.setattr(dispatcher, "time_in_callbacks", lambda: 0.0)
+    told = threading.Event()
+    dispatcher.submit(lambda: time.sleep(2 * CALLBACK_GRACE))
+    dispatcher.submit(told.set)
+    if is_last:
+        future: CommandFuture[str] = CommandFuture.settled_after(dispatcher)
+    else:
+        future = CommandFuture(dispatcher, loop)
+        loop.post(future.settle_after_callbacks, "ready")
+    assert future.wait(5)
+    assert told.is_set()
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_callbacks_that_never_get_their_turn_are_not_waited_for(
+    loop: LoopThread, dispatcher: ThreadDispatcher, monkeypatch: pytest.MonkeyPatch, is_last: bool
+) -> None:
+    """A second is the limit."""
+    monkeypatch.setattr(dispatcher, "time_in_callbacks", lambda: 0.0)
+    gate = threading.Event()
+    dispatcher.submit(lambda: gate.wait(20))
+    begin = time.monotonic()
+    if is_last:
+        future: CommandFuture[str] = CommandFuture.settled_after(dispatcher)
+    else:
+        future = CommandFuture(dispatcher, loop)
+        loop.post(future.settle_after_callbacks, "ready")
+    assert future.wait(15)
+    assert time.monotonic() - begin + 0.01 >= CALLBACK_LIMIT
+    assert not gate.is_set()
+    gate.set()
+
+
+def test_the_time_in_callbacks_is_theirs_alone(dispatcher: ThreadDispatcher) -> None:
+    """It stands still while nothing runs, and goes on in the middle of a callback."""
+    begun, gate, over = threading.Event(), threading.Event(), threading.Event()
+    dispatcher.submit(lambda: begun.set() or gate.wait(5))
+    dispatcher.submit(over.set)
+    assert begun.wait(5)
+    first = dispatcher.time_in_callbacks()
+    time.sleep(0.05)
+    assert dispatcher.time_in_callbacks() >= first + 0.05
+    gate.set()
+    assert over.wait(5)
+    dispatcher.close()
+    assert dispatcher.join(5)
+    last = dispatcher.time_in_callbacks()
+    time.sleep(0.05)
+    assert dispatcher.time_in_callbacks() == last
 
 
 @pytest.mark.parametrize("early", [True, False])
