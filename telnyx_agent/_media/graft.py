@@ -36,7 +36,8 @@ from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, 
 from .rtp import MOST_PAIRS
 
 __all__ = [
-    *("abort", "bound_gathering", "check", "described_candidates", "most_candidates", "negotiated_codecs"),
+    *("abort", "bound_gathering", "check", "described_candidates", "hear_failure", "most_candidates"),
+    *("negotiated_codecs",),
     *("path_answers", "release_decoder", "start_no_more", "stop_checks", "why_not_connected"),
 ]
 
@@ -48,6 +49,7 @@ AIOICE_RANGE = ((0, 10), (0, 14))
 MOST_ADDRESSES = 20
 """Addresses of this machine that are offered, the one that the system would send from first."""
 
+_CONNECT = "_RTCPeerConnection__connect"
 _THREAD = "_RTCRtpReceiver__decoder_thread"
 _QUEUE = "_RTCRtpReceiver__decoder_queue"
 _RELAY = {
@@ -99,9 +101,9 @@ def _differences() -> list[str]:
     return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
 
 
-def _connect_of(connection: type[RTCPeerConnection]) -> Callable[..., Any]:
+def _connect_of(connection: type[RTCPeerConnection] | RTCPeerConnection) -> Callable[..., Any]:
     """What aiortc runs in a task of its own once both descriptions are known."""
-    found: Callable[..., Any] = getattr(connection, "_RTCPeerConnection__connect")  # noqa: B009 - mypy knows no such name
+    found: Callable[..., Any] = getattr(connection, _CONNECT)
     return found
 
 
@@ -176,6 +178,7 @@ def bound_gathering(
     relay_only: bool = False,
     ca_file: str | None = None,
     on_late: Callable[[], None] = lambda: None,
+    on_socket: Callable[[Any], object] = lambda protocol: None,
 ) -> None:
     """Make the receiver's ICE connection gather for at most `timeout` seconds, and stop at once when it is cancelled.
 
@@ -191,6 +194,7 @@ def bound_gathering(
         loopback: Offer 127.0.0.1 too; it is offered anyway where there is no other address.
         ca_file: CA certificates that TURN servers may be verified with beside the system's.
         on_late: Called when the time was up and a server had not answered.
+        on_socket: Called with each of aioice's protocols that has a socket, before anything is sent from it.
         relay_only: Bind no address of this machine: only a TURN server's is offered and used (RFC 8829 4.1.1).
     """
     check()
@@ -209,9 +213,11 @@ def bound_gathering(
             # Only when all are bound does aioice note the sockets, so that closing the connection closes them.
             await binding
             raise
+        for protocol in connection._protocols:
+            on_socket(protocol)
         queries = [] if relay_only else [server for server in servers if not server.is_turn]
         stun = [functools.partial(_ask_stun, connection, server) for server in queries]
-        ask_turn = functools.partial(_ask_turn, connection, component, ca_file, relay_only)
+        ask_turn = functools.partial(_ask_turn, connection, component, ca_file, relay_only, on_socket)
         turn = [functools.partial(ask_turn, server) for server in servers if server.is_turn]
         return found + await _answers(first_answer(stun), first_answer(turn), timeout, on_late)
 
@@ -282,7 +288,12 @@ async def _ask_stun(connection: aioice.Connection, server: Server) -> aioice.Can
 
 
 async def _ask_turn(
-    connection: aioice.Connection, component: int, ca_file: str | None, hidden: bool, server: Server
+    connection: aioice.Connection,
+    component: int,
+    ca_file: str | None,
+    hidden: bool,
+    on_socket: Callable[[Any], object],
+    server: Server,
 ) -> aioice.Candidate:
     """An address at the server that passes everything on."""
     address = await resolve(server.host, ipv6=True)
@@ -305,6 +316,7 @@ async def _ask_turn(
     if hidden and "hide_related_address" not in known:  # as aioice does since (RFC 8839 5.1)
         candidate.related_address, candidate.related_port = "::" if ":" in candidate.host else "0.0.0.0", 9
     _log.debug("the relay is %s", server.url)
+    on_socket(protocol)
     connection._protocols.append(protocol)
     return candidate
 
@@ -358,6 +370,19 @@ def start_no_more(connection: RTCPeerConnection) -> None:
         dtls: Any = receiver.transport
         dtls.start = dtls.transport.start = refuse
         dtls.transport.iceGatherer._connection.query_consent = refuse
+
+
+def hear_failure(connection: RTCPeerConnection, on_failure: Callable[[Exception], None]) -> None:
+    """Tell what aiortc's task that connects ends with, if it fails. Nobody waits for that task."""
+    connect = _connect_of(connection)
+
+    async def guarded() -> None:
+        try:
+            await connect()
+        except Exception as exc:  # noqa: BLE001 - whatever a library raises, the call must know
+            on_failure(exc)
+
+    setattr(connection, _CONNECT, guarded)
 
 
 def abort(connection: RTCPeerConnection) -> None:

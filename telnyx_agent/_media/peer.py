@@ -142,6 +142,7 @@ class MediaPeer:
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pc.on("connectionstatechange", self._connection_state_changed)
         self._pc.on("iceconnectionstatechange", self._ice_state_changed)
+        graft.hear_failure(self._pc, self._connecting_failed)
         self._sender = FrameSender(bridge)
         self._clock_rates: dict[int, int] = {}
         self._advisor: LossAdvisor | None = None
@@ -159,6 +160,12 @@ class MediaPeer:
             relay_only=relay_only,
             ca_file=ca_file,
             on_late=self._gathering_is_late,
+            on_socket=rtp.attach_receiver(
+                self._transceiver.receiver,
+                bridge.playout.put,
+                self._clock_rates,
+                functools.partial(on_step, "first_packet"),
+            ),
         )
 
     def _gathering_is_late(self) -> None:
@@ -284,12 +291,6 @@ class MediaPeer:
             raise
         except (ValueError, RuntimeError, OSError) as exc:
             raise MediaError(f"the call's media could not be described: {exc}", code=UNUSABLE) from exc
-        rtp.attach_receiver(
-            self._transceiver.receiver,
-            self._bridge.playout.put,
-            self._clock_rates,
-            functools.partial(self._on_step, "first_packet"),
-        )
         sdp = self._pc.localDescription.sdp
         if "a=candidate:" not in sdp and self._relay_only:
             raise MediaError(
@@ -368,6 +369,11 @@ class MediaPeer:
             # aiortc starts its receiver in this same turn of the loop.
             self._loop.call_soon(self._release_decoder)
         self._report(state)
+
+    def _connecting_failed(self, error: Exception) -> None:
+        if self._closing is None:
+            _log.error("the connection could not be made", exc_info=error)
+            self._report("failed")
 
     def _release_decoder(self) -> None:
         self._decoder_released |= graft.release_decoder(self._transceiver.receiver)

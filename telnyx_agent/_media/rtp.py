@@ -9,6 +9,7 @@ stays aiortc's: ICE, DTLS, the keys, RTCP. Its books are kept, because the repor
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import struct
@@ -117,25 +118,28 @@ def attach_receiver(
     on_packet: Callable[[ReceivedPacket], None],
     clock_rates: Mapping[int, int],
     on_stream: Callable[[], object],
-) -> None:
+) -> Callable[[Any], None]:
     """Look at each datagram where it is read from the socket: give RTP to `on_packet`, drop what is not of this call.
 
     Args:
-        receiver: Of the peer connection's only transceiver, after gathering.
+        receiver: Of the peer connection's only transceiver.
         on_packet: Called on the loop, in order of arrival. What it raises is logged. It also gets the packets of a
             stream that are no audio, such as comfort noise: they take numbers that are not lost.
         clock_rates: Of the payload types that are audio; looked at for each packet, so it may be filled later.
         on_stream: Called before the first packet of each stream.
+
+    Returns:
+        To be called with each of aioice's protocols as soon as it has its socket.
     """
     inbox = _Inbox(receiver, on_packet, clock_rates, on_stream)
     # aiortc ends the connection when anything but a `ValueError` comes out of this.
     receiver.transport._handle_rtcp_data = inbox.rtcp  # type: ignore[method-assign]
-    for protocol in receiver.transport.transport.iceGatherer._connection._protocols:
-        _divert(protocol, inbox)
+    return functools.partial(_divert, inbox)
 
 
-def _divert(protocol: Any, inbox: _Inbox) -> None:
+def _divert(inbox: _Inbox, protocol: Any) -> None:
     original = protocol.datagram_received
+    inbox.forget_queued()
 
     def datagram_received(data: bytes, address: tuple[Any, ...]) -> None:
         # RFC 7983: 128 to 191 is RTP or RTCP; RFC 5761: RTCP's second byte is 192 to 223.
@@ -178,6 +182,12 @@ class _Inbox:
         self._candidates = 0  # so many of the other side's are in `_addresses`
         self._user = f"{self._connection.local_username}:".encode()
         self._refused = 0
+
+    def forget_queued(self) -> None:
+        """A socket is new, so nobody knows of it: what may have come to it already is nothing of this call."""
+        if self._transport.state == "new":
+            while not self._connection._queue.empty():
+                self._connection._queue.get_nowait()
 
     def rtp(self, data: bytes) -> None:
         """One that looks like RTP."""

@@ -152,6 +152,29 @@ def test_checks_of_a_call_that_ends_are_stopped() -> None:
     run(main)
 
 
+def test_what_goes_wrong_in_aiortcs_task_is_heard(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call fails at once, not when its time is up, and nothing is left for the garbage collector to tell."""
+
+    async def broken(*_: object) -> None:
+        raise KeyError("PRIORITY")
+
+    async def main() -> None:
+        states: list[str] = []
+        ours = MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=states.append)
+        theirs = MediaPeer(ice_servers=[], bridge=AudioBridge(), on_state=lambda _: None)
+        monkeypatch.setattr(ours._transceiver.receiver.transport.transport, "start", broken)
+        await ours.accept_answer(await theirs.create_answer(await ours.create_offer()))
+        await until(lambda: "failed" in states, 3.0)
+        assert ours.failure == "path"
+        await ours.close()
+        await theirs.close()
+
+    run(main)
+    assert "the connection could not be made" in caplog.text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1], ids=["offering", "answering"])
 @pytest.mark.parametrize("datagram", [1, 2, 3, 4, 5, 6])

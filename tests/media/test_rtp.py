@@ -20,7 +20,7 @@ import pytest
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 
-from telnyx_agent._media import srtp
+from telnyx_agent._media import graft, srtp
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.loss import Protection
 from telnyx_agent._media.peer import MediaPeer
@@ -281,6 +281,42 @@ def known_address(party: Party) -> tuple[str, int]:
     connection: Any = party.peer._transceiver.receiver.transport.transport.iceGatherer._connection
     address: tuple[str, int] = next(iter(connection._nominated.values())).remote_addr
     return address
+
+
+def test_garbage_while_candidates_are_gathered(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sockets are open for up to 5 s before there is an offer: nothing of what comes is kept, and the call is made."""
+
+    async def main() -> None:
+        trouble = Trouble(caplog)
+        asked = asyncio.Event()
+        go_on = asyncio.Event()
+
+        async def slow(stun: Any, turn: Any, *_: object) -> list[Any]:
+            stun.close()
+            turn.close()
+            asked.set()
+            await go_on.wait()
+            return []
+
+        with monkeypatch.context() as patch:
+            patch.setattr(graft, "_answers", slow)
+            caller, agent = Party(), Party()
+            offering = asyncio.ensure_future(caller.peer.create_offer())
+            await asked.wait()
+            connection = sockets(caller)[0].receiver
+            for protocol in sockets(caller):
+                for data in garbage(connection.local_username):
+                    protocol.datagram_received(data, STRANGER)
+            assert connection._queue.qsize() == 0
+            go_on.set()
+            await caller.peer.accept_answer(await agent.peer.create_answer(await offering))
+        await until(lambda: "connected" in caller.states)
+        await asyncio.gather(caller.peer.close(), agent.peer.close())
+        trouble.check()
+
+    run(main)
 
 
 @patient
