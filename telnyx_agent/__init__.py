@@ -9,6 +9,10 @@ no thread, opens nothing and needs no sound library.
 
 from __future__ import annotations
 
+# isort: off
+from . import _early  # noqa: F401 - before everything else: see there
+
+# isort: on
 import logging
 import typing
 

@@ -16,6 +16,7 @@ from concurrent.futures import Future, wait
 from types import FrameType
 from typing import TypeVar
 
+from .. import _early
 from .._runtime.workers import DaemonPool
 
 __all__ = ["Terminated", "clean_endings", "raise_at_once", "raise_if_interrupted", "wait_for"]
@@ -53,7 +54,10 @@ def clean_endings(*, until_exit: bool = False) -> Iterator[None]:
         return
     _received.clear()
     before = {number: signal.signal(number, _note) for number in _EXCEPTIONS}
+    _received.extend(_EXCEPTIONS[number] for number in _early.received)
+    _early.received.clear()
     try:
+        raise_if_interrupted()
         yield
         raise_if_interrupted()
     finally:

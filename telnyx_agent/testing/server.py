@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from .. import _early
 from .._runtime.streams import complain, discard, usable_streams
 from ..errors import ClientConfigurationError
 from ._checks import check_port
@@ -96,6 +97,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str | None = None) -> int:
         # Before anything is imported or opened: a signal in the middle of that must leave nothing half done.
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: stop.set())
+        if _early.received:
+            return 0
     with usable_streams(), _logging(arguments.verbose):
         return _serve(arguments, stop)
 

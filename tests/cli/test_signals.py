@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from telnyx_agent.cli import signals
 from telnyx_agent.cli.signals import Terminated, clean_endings, raise_at_once, raise_if_interrupted, wait_for
+from tests.cli.command import ROOT, interpreter
 
 
 def _forget() -> None:
@@ -126,3 +131,36 @@ def test_on_another_thread_nothing_changes() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGINT)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process alone")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4])
+def test_a_signal_at_any_moment_of_the_start(number: signal.Signals, moment: float, tmp_path: Path) -> None:
+    """From the first import of the package on: no traceback, and the usual exit code."""
+    # Says when the package has begun to be imported; what comes before is Python's own.
+    first = "sys.argv[0] = 'telnyx-agent'; sys.addaudithook(lambda event, args: event == 'import' and "
+    first += "args[0] == 'telnyx_agent._lazy' and print('begun', flush=True))"
+    arguments = ("talk", "a", "--server", "ws://127.0.0.1:9", "--text-only")
+    program = [*interpreter((), first), *arguments]
+    program[1:1] = ["-X", "dev", "-W", "error"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        program,
+        cwd=tmp_path,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(moment)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert "Traceback" not in errors
+    # 1: it was quicker, and has found that nobody listens there.
+    assert process.returncode in (128 + number, 1)
