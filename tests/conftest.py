@@ -11,10 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
 
+from telnyx_agent._runtime.log import flush
 from tests.support import parity_table, watch
 from tests.support.parity_gate import ParityGate
 from tests.support.recorded import IS_WANTED, AllRecorded
@@ -93,6 +95,31 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         faulthandler.cancel_dump_traceback_later()
 
 
+class _Flushed(pytest.LogCaptureFixture):  # type: ignore[misc]
+    """What the SDK's own threads log comes to `caplog`'s handler a moment later: wait for it before one looks."""
+
+    @property
+    def handler(self) -> Any:
+        flush()
+        return super().handler
+
+
+@pytest.fixture
+def caplog(request: pytest.FixtureRequest) -> Iterator[pytest.LogCaptureFixture]:
+    """As pytest's."""
+    result = _Flushed(request.node, _ispytest=True)
+    yield result
+    result._finalize()
+
+
+@pytest.fixture
+def capsys(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
+    """As pytest's; what the SDK prints comes to stderr a moment later, too."""
+    read = capsys.readouterr
+    monkeypatch.setattr(capsys, "readouterr", lambda: (flush(), read())[1])
+    return capsys
+
+
 @pytest.fixture(autouse=True)
 def _watched() -> Iterator[None]:
     """Fail the test for what it left behind, and for what the loop's thread or the network saw meanwhile."""
@@ -102,6 +129,7 @@ def _watched() -> Iterator[None]:
     yield
     leaks = [] if recorded is None else recorded.end(taint.secrets())
     left = [f"still running: {thread}" for thread in watch.threads_left(before, PATIENCE)]
+    flush()
     # Afterwards: what ends late may still have blocked the loop.
     found = watch.log.take() + left + leaks + taint.end()
     if found:

@@ -22,6 +22,7 @@ import attrs
 
 from ..errors import ClientConfigurationError
 from .backpressure import Backpressure
+from .log_queue import print_to_stderr
 from .loop import LoopThread
 from .threads import NoThreadError, SdkThread, check_may_wait
 from .waiting import Deadline
@@ -366,7 +367,7 @@ def report(logger: logging.Logger, text: str, exc: BaseException) -> None:
             logger.error("%s", text, exc_info=exc)
         elif sys.stderr is not None:
             lines = traceback.format_exception(type(exc), exc, exc.__traceback__)
-            sys.stderr.write(f"telnyx_agent: {text}\n{''.join(lines)}")
+            print_to_stderr(lambda: f"telnyx_agent: {text}\n{''.join(lines)}")
     except Exception:  # noqa: BLE001
         # A broken log handler or a closed stderr: there is nowhere left to report to, and the next callback must still
         # run.

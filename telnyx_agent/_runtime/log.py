@@ -1,23 +1,23 @@
 """`ClientLog`: what one client has to say, for `logging` always, for stderr when the client's `LogLevel` asks for it.
 
 Messages go to the logger `telnyx_agent.client.<n>` at the matching standard level, so a program that has set up
-`logging` filters them as it does all others. stderr is served by a handler of the client's own, fed past the logger's
-level: to lower that level would flood the program's handlers with what only stderr was meant to show.
+`logging` filters them as it does all others. stderr is written past the logger's level: to lower that level would flood
+the program's handlers with what only stderr was meant to show. Nothing here blocks: see `log_queue`.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from .._flight import FlightSlot
 from .._protocol.redact import redacted_text
 from ..config import LogLevel
+from .log_queue import flush, print_to_stderr
 from .third_party_logs import hide_secrets
 
-__all__ = ["ClientLog", "Sink", "TxLogger"]
+__all__ = ["ClientLog", "Sink", "TxLogger", "flush"]
 
 Sink = Callable[[LogLevel, str, "BaseException | None"], None]
 
@@ -56,7 +56,7 @@ class ClientLog:
         self._number = client_number
         self._is_closed = False
         self._logger = _logger_of(f"telnyx_agent.client.{client_number}")
-        self._stderr: _StderrHandler | None = None
+        self._stderr: logging.Formatter | None = None
         hide_secrets()
         self.level = level
 
@@ -69,10 +69,7 @@ class ClientLog:
     def level(self, level: LogLevel) -> None:
         self._level = level
         if level > LogLevel.NONE and self._stderr is None and self._sink is None and not self._is_closed:
-            self._stderr = _StderrHandler()
-            self._stderr.setFormatter(
-                logging.Formatter(f"%(asctime)s telnyx-agent[{self._number}] %(levelname)s %(message)s")
-            )
+            self._stderr = logging.Formatter(f"%(asctime)s telnyx-agent[{self._number}] %(levelname)s %(message)s")
 
     def error(self, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
         """Something went wrong, and the user has to do something about it."""
@@ -116,18 +113,14 @@ class ClientLog:
         if self._is_closed:
             return
         self._sink = sink
-        handler, self._stderr = self._stderr, None
-        if handler is not None:
-            handler.close()
+        self._stderr = None
         self.level = self._level
 
     def close(self) -> None:
         """Nothing more goes to stderr or to the sink."""
         self._is_closed = True
         self._sink = None
-        handler, self._stderr = self._stderr, None
-        if handler is not None:
-            handler.close()
+        self._stderr = None
 
     def _log(
         self, level: LogLevel, standard: int, message: str, args: tuple[Any, ...], exc_info: BaseException | None = None
@@ -139,9 +132,16 @@ class ClientLog:
         sink = self._sink
         if sink is not None and level <= self._level:
             sink(level, message % args if args else message, exc_info)
-        handler = self._stderr
-        if handler is not None and level <= self._level:
-            handler.handle(self._logger.makeRecord(self._logger.name, standard, "", 0, message, args, exc))
+        formatter = self._stderr
+        if formatter is not None and level <= self._level:
+            record = self._logger.makeRecord(self._logger.name, standard, "", 0, message, args, exc)
+            try:
+                # Here, since the arguments may change until it is printed.
+                record.msg, record.args = record.getMessage(), None
+            except Exception as wrong:  # noqa: BLE001 - whoever logs is not to blame
+                record.msg = f"{message!r} does not fit its arguments: {wrong}"
+                record.args = None
+            print_to_stderr(lambda: f"{formatter.format(record)}\n", len(record.msg))
 
 
 class _ClientLogger(logging.Logger):
@@ -161,19 +161,3 @@ def _logger_of(name: str) -> logging.Logger:
     """The logger that the program has set up under this name; else one that nobody keeps."""
     known = logging.Logger.manager.loggerDict.get(name)
     return known if isinstance(known, logging.Logger) else _ClientLogger(name)
-
-
-class _StderrHandler(logging.Handler):
-    """Writes to what is `sys.stderr` at the time, not to what it was when the client was made."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            line = f"{self.format(record)}\n"
-        except Exception:  # noqa: BLE001 - as the handlers of `logging` do: whoever logs is not to blame
-            self.handleError(record)
-            return
-        try:
-            if sys.stderr is not None:  # as under pythonw.exe
-                sys.stderr.write(line)
-        except (OSError, ValueError):  # gone or closed: there is nowhere left to say so
-            return

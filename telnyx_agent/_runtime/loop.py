@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
+from . import log_queue
 from .threads import SdkThread
 from .workers import HANGS_AFTER, DaemonPool
 
@@ -68,6 +69,7 @@ class LoopThread:
             shared = cls._shared
             if shared is None:
                 shared = cls()
+                log_queue.install()
                 try:
                     # First: a loop without a worker could not even close a device.
                     shared._pool.start()
@@ -164,6 +166,7 @@ class LoopThread:
             self._arm_pool_look()
 
     def _run(self) -> None:
+        log_queue.hold()
         asyncio.set_event_loop(self.loop)
         try:
             while not self.loop.is_closed():
@@ -181,6 +184,7 @@ class LoopThread:
         finally:
             asyncio.set_event_loop(None)
             self.loop.close()
+            log_queue.release()
 
     async def _let_linger(self) -> None:
         if self._lingering:

@@ -1,0 +1,261 @@
+"""The log queue: nothing of the program's runs on an internal thread, nothing blocks there, nothing grows."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from telnyx_agent._runtime import log_queue
+from telnyx_agent._runtime.log import flush
+from telnyx_agent._runtime.loop import LoopThread
+
+from .conftest import RunProgram
+
+NAMES = ("telnyx_agent.client.1", "telnyx_agent.media", "aiortc.rtcpeerconnection", "aioice.ice", "asyncio", "program")
+
+
+class Handler(logging.Handler):
+    """One of the program's; says on which thread it is called."""
+
+    def __init__(self, job: Callable[[logging.LogRecord], object] = lambda record: None) -> None:
+        super().__init__()
+        self.job = job
+        self.records: list[logging.LogRecord] = []
+        self.threads: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.records.append(record)
+        self.job(record)
+
+
+@pytest.fixture
+def handler() -> Iterator[Handler]:
+    handler = Handler()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+
+
+def on_loop(loop: LoopThread, job: Callable[[], object], limit: float = 1.0) -> None:
+    """Do it there; it must not take long."""
+    done = threading.Event()
+    loop.post(lambda: (job(), done.set()))
+    assert done.wait(limit), "the loop stands still"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_handler_runs_on_the_loop(name: str, loop: LoopThread, handler: Handler) -> None:
+    """Whoever logs. The record says what it said: where it was made, when, by whom, with which exception."""
+
+    def log() -> None:
+        try:
+            raise ValueError("deep inside")
+        except ValueError:
+            logging.getLogger(name).warning("a %s", "warning", exc_info=True, extra={"more": 1})
+
+    before = time.time()
+    on_loop(loop, log)
+    after = time.time()
+    assert flush()
+    (record,) = [record for record in handler.records if record.name == name]
+    assert handler.threads == ["telnyx-agent-log"]
+    assert record.getMessage() == "a warning"
+    assert (record.threadName, record.funcName, record.filename) == ("telnyx-agent-loop", "log", "test_log_queue.py")
+    assert before <= record.created <= after
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ValueError
+    assert record.more == 1  # type: ignore[attr-defined]
+
+
+def test_other_threads_log_as_ever(loop: LoopThread, handler: Handler) -> None:
+    """At once, on the thread itself."""
+    logging.getLogger("program").warning("here")
+    assert handler.threads == [threading.current_thread().name]
+
+
+def test_a_handler_that_blocks(loop: LoopThread, handler: Handler) -> None:
+    """The loop goes on; memory has a bound; what was left out is said when the handler goes on."""
+    gate = threading.Event()
+    handler.job = lambda record: gate.wait(10)
+    logger = logging.getLogger("telnyx_agent.media")
+
+    def flood() -> None:
+        for _ in range(1000):
+            logger.warning("x" * 1000)
+
+    try:
+        for _ in range(8):
+            on_loop(loop, flood, 5.0)
+        assert len(log_queue._queue.jobs) <= log_queue.MOST_WAITING
+        assert log_queue._queue.bytes <= log_queue.MOST_BYTES
+    finally:
+        gate.set()
+    assert flush(10)
+    told = [record.getMessage() for record in handler.records if "were left out" in record.getMessage()]
+    lost = sum(int(text.split()[0]) for text in told)
+    kept = sum(record.getMessage().startswith("x") for record in handler.records)
+    assert told
+    assert lost + kept == 8000
+
+
+def test_exceptions_that_wait_do_not_keep_everything_alive(loop: LoopThread, handler: Handler) -> None:
+    """Of those far behind, only the text is kept."""
+    gate = threading.Event()
+    handler.job = lambda record: gate.wait(10)
+    refs: list[weakref.ref[Any]] = []
+
+    class Heavy:
+        pass
+
+    def fail() -> None:
+        heavy = Heavy()
+        refs.append(weakref.ref(heavy))
+        try:
+            raise ValueError("deep inside")
+        except ValueError:
+            logging.getLogger("program").exception("failed")
+
+    try:
+        on_loop(loop, lambda: [fail() for _ in range(200)], 5.0)
+        gc.collect()
+        assert sum(ref() is not None for ref in refs) <= 66
+    finally:
+        gate.set()
+    assert flush(10)
+    assert all("ValueError: deep inside" in (r.exc_text or str(r.exc_info)) or r.exc_info for r in handler.records)
+
+
+def test_a_handler_that_raises_and_one_that_logs(
+    loop: LoopThread, handler: Handler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next record is handled all the same."""
+    again = iter(range(3))
+
+    def job(record: logging.LogRecord) -> None:
+        if next(again, None) is not None:
+            logging.getLogger("program").warning("from a handler")
+        raise SystemExit(3)
+
+    handler.job = job
+    on_loop(loop, lambda: logging.getLogger("program").warning("first"))
+    on_loop(loop, lambda: logging.getLogger("program").warning("second"))
+    assert flush()
+    said = [record.getMessage() for record in handler.records]
+    assert said[0] == "first"
+    assert said[-1] == "second"
+    assert "a log handler of the program raised" in capsys.readouterr().err
+
+
+def test_locks_that_the_program_holds(loop: LoopThread, handler: Handler) -> None:
+    """A handler's, and that of the module `logging`, with nothing remembered of which level is wanted."""
+    logger = logging.getLogger("telnyx_agent.media")
+    lock = logging._lock  # type: ignore[attr-defined]
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    assert handler.lock is not None
+    with lock, handler.lock:
+        on_loop(loop, lambda: (logger.debug("not wanted"), logger.warning("wanted")))
+    assert flush()
+    assert "wanted" in [record.getMessage() for record in handler.records]
+
+
+def test_a_record_factory_runs_on_the_log_thread(loop: LoopThread, handler: Handler) -> None:
+    """It is the program's, too; what it adds to a record is there."""
+    factory = logging.getLogRecordFactory()
+    threads = []
+
+    def mine(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        threads.append(threading.current_thread().name)
+        record = factory(*args, **kwargs)
+        record.mine = True
+        return record
+
+    logging.setLogRecordFactory(mine)
+    try:
+        on_loop(loop, lambda: logging.getLogger("telnyx_agent.media").warning("here"))
+        assert flush()
+    finally:
+        logging.setLogRecordFactory(factory)
+    (record,) = handler.records
+    assert (threads, record.mine) == (["telnyx-agent-log"], True)  # type: ignore[attr-defined]
+    assert record.threadName == "telnyx-agent-loop"
+
+
+def test_the_thread_ends_with_the_loop() -> None:
+    """And comes again with the next."""
+    for _ in range(2):
+        loop = LoopThread.acquire()
+        loop.post(logging.getLogger("program").warning, "here")
+        loop.release()
+        assert flush()
+    deadline = time.monotonic() + 5
+    while any(thread.name == "telnyx-agent-log" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(thread.name == "telnyx-agent-log" for thread in threading.enumerate())
+
+
+BLOCKED = """
+import logging, os, sys, threading, time, gc, warnings
+from telnyx_agent._runtime.loop import LoopThread
+from telnyx_agent._runtime.log import ClientLog
+from telnyx_agent.config import LogLevel
+read, write = os.pipe()
+os.dup2(write, 2)
+while True:  # nobody reads, and it is full
+    os.set_blocking(write, False)
+    try:
+        os.write(write, b"x" * 4096)
+    except BlockingIOError:
+        break
+os.set_blocking(write, True)
+loop = LoopThread.acquire()
+
+def on_loop(job):
+    done = threading.Event()
+    loop.post(lambda: (job(), done.set()))
+    print("goes on" if done.wait(2) else "stands still", flush=True)
+"""
+
+JOBS = {
+    "client": 'log = ClientLog(LogLevel.ALL, 1); on_loop(lambda: log.error("here")); log.error("and here")',
+    "handler": 'logging.basicConfig(); on_loop(lambda: logging.getLogger("aiortc").error("here"))',
+    "last resort": 'on_loop(lambda: logging.getLogger("program").error("here"))',
+    "finaliser": """
+class Bad:
+    def __del__(self):
+        1 / 0
+bad = [Bad()]
+on_loop(bad.clear)""",
+    "warning": 'on_loop(lambda: warnings.warn("here"))',
+    "asyncio": "on_loop(lambda: loop.loop.call_soon(lambda: 1 / 0)); on_loop(lambda: None)",
+}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_stderr_that_nobody_reads(job: str, run_program: RunProgram) -> None:
+    """The loop goes on, and the process ends as if nothing were."""
+    outcome = run_program(f"{BLOCKED}\n{JOBS[job]}\nloop.release()\nprint('end', flush=True)\n")
+    assert outcome.returncode == 0
+    assert set(outcome.stdout.splitlines()) == {"goes on", "end"}
+    assert outcome.seconds < 5
+
+
+def test_what_was_said_last_is_seen(run_program: RunProgram) -> None:
+    """At the end of the process, everything comes out."""
+    outcome = run_program(
+        """
+        from telnyx_agent._runtime.log import ClientLog
+        from telnyx_agent.config import LogLevel
+        log = ClientLog(LogLevel.ALL, 1)
+        for number in range(1000):
+            log.error("line %d", number)
+        """
+    )
+    assert [line.split()[-1] for line in outcome.stderr.splitlines()] == [str(number) for number in range(1000)]
