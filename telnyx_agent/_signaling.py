@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 import attrs
 import websocket
 
+from ._dial import dial
 from ._runtime.backpressure import TOGETHER, Backpressure, Inflow
 from ._runtime.frames import BadFrameError, ControlFrame, FrameDecoder, TooLong
 from ._runtime.outbox import Opcode, Outbox
-from ._runtime.proxies import Proxy, choose_proxy, open_tunnel
 from ._runtime.threads import NoThreadError, SdkThread
-from ._runtime.tls import check_certificate, check_tls_options, tls_context
+from ._runtime.tls import check_tls_options
 from ._runtime.wire import Wire
 from ._signaling_errors import explain
 from .errors import ClientConfigurationError, NetworkError, RemoteProtocolError, SocketConnectionError, TxError
@@ -238,14 +238,16 @@ class SignalingConnection:
 
     def _connect(self, wire: Wire) -> None:
         wire.begin_phase(self._connect_timeout)
-        proxy = choose_proxy(self._proxy, self._host, self._port, secure=self._is_secure, environment=os.environ)
-        if proxy is None:
-            wire.connect(self._host, self._port, websocket.DEFAULT_SOCKET_OPTION)
-        else:
-            self._connect_through(wire, proxy)
-        if self._is_secure:
-            wire.start_tls(tls_context(self._sslopt), self._sslopt.get("server_hostname", self._host))
-            check_certificate(self._sslopt, wire.peer_certificate(), f"{self._host}:{self._port}")
+        dial(
+            wire,
+            self._host,
+            self._port,
+            secure=self._is_secure,
+            tls=self._sslopt,
+            proxy=self._proxy,
+            timeout=self._connect_timeout,
+            options=websocket.DEFAULT_SOCKET_OPTION,
+        )
         wire.allowance = _UPGRADE_ALLOWANCE
         try:
             self._ws.connect(self._url, socket=wire, redirect_limit=0)
@@ -258,14 +260,6 @@ class SignalingConnection:
                 raise websocket.WebSocketBadStatusException("redirect", status)
         wire.allowance = math.inf
         wire.begin_phase(None)
-
-    def _connect_through(self, wire: Wire, proxy: Proxy) -> None:
-        try:
-            wire.connect(proxy.host, proxy.port, websocket.DEFAULT_SOCKET_OPTION)
-            wire.allowance = _UPGRADE_ALLOWANCE
-            open_tunnel(wire, proxy, self._host, self._port)
-        except (OSError, ValueError) as exc:
-            raise explain(exc, f"the proxy {proxy.host}", proxy.port, self._connect_timeout) from exc
 
     def _open(self) -> None:
         with self._state:

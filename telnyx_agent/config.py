@@ -241,7 +241,7 @@ class TxServerConfiguration:
     stun: str | None = attrs.field(default=None, kw_only=True)
     ca_file: str | None = attrs.field(default=None, kw_only=True, converter=_to_path)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, kw_only=True)
-    check_certificate: Callable[[bytes], object] | None = attrs.field(default=None, kw_only=True)
+    check_certificate: Callable[[bytes], bool] | None = attrs.field(default=None, kw_only=True)
     proxy: str | None = attrs.field(default=None, kw_only=True, repr=_shown)
     allow_insecure: bool = attrs.field(default=False, kw_only=True)
     fallback_on_region_failure: bool = attrs.field(default=True, kw_only=True)

@@ -272,6 +272,8 @@ class ServerError(TxError):
         self.server_message: str | None = server_message
         self.server_code: int | str | None = server_code
         self.data: dict[str, Any] = dict(data or {})
+        self.retry_after: float | None = None
+        """Of an HTTP answer: in how many seconds another try makes sense, as the server says; None if it does not."""
 
 
 class AuthenticationError(ServerError, _SocketFailure):

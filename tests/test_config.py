@@ -166,6 +166,11 @@ def test_without_encryption_only_to_this_machine(url: str) -> None:
         assert TxServerConfiguration(own).is_local
 
 
+def accept(certificate: bytes) -> bool:
+    """A check of the program's."""
+    return True
+
+
 def test_tls_options_are_checked_when_made(tmp_path: Path) -> None:
     """What would weaken TLS is refused here, not when the connection is made."""
     careless = ssl.create_default_context()
@@ -174,8 +179,8 @@ def test_tls_options_are_checked_when_made(tmp_path: Path) -> None:
         TxServerConfiguration(ssl_context=careless)
     with pytest.raises(ClientConfigurationError, match="either ca_file or ssl_context"):
         TxServerConfiguration(ssl_context=ssl.create_default_context(), ca_file=tmp_path / "ca.pem")
-    configuration = TxServerConfiguration(ca_file=tmp_path / "ca.pem", check_certificate=bool)
-    assert configuration.tls_options == {"ca_certs": str(tmp_path / "ca.pem"), "check_certificate": bool}
+    configuration = TxServerConfiguration(ca_file=tmp_path / "ca.pem", check_certificate=accept)
+    assert configuration.tls_options == {"ca_certs": str(tmp_path / "ca.pem"), "check_certificate": accept}
     assert TxServerConfiguration().tls_options == {}
 
 

@@ -48,7 +48,12 @@ class Connection(SessionView):
         failure = error or NetworkError("network connection closed by the server")
         if self._was_ready and self._recovery.is_allowed:
             self._lose(failure, now)
-        elif self.state is not SessionState.IDLE or not self._recovery.try_without_region(self.voice_sdk_id):
+        elif self.state is SessionState.IDLE and (
+            self._recovery.try_without_region(self.voice_sdk_id) or self._recovery.try_later(failure, now)
+        ):
+            # Another connection follows, and the login with it.
+            return
+        else:
             self._registration.close()
             self._forget_connection()
             self._timers.clear()

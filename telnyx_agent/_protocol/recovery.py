@@ -10,7 +10,9 @@ Rules of this file:
 4. A gateway that fails again and again ends it sooner (R14); the next attempt asks for another server (R3). That is for
    sessions that were `Ready`, and for first logins with credentials; one to an assistant ends with its first failure,
    since its user waits for an answer.
-5. With a region, the first attempt goes there, where the session lives, and every second one to the host without a
+5. The very first connection is tried again where the server, or a gateway before it, says by an HTTP status that it
+   cannot now, and as long as a login may take.
+6. With a region, the first attempt goes there, where the session lives, and every second one to the host without a
    region (R2).
 """
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import FailureReason, GatewayError, NetworkError, TxError
+from ..errors import FailureReason, GatewayError, NetworkError, ServerError, TxError
 from .backoff import reconnect_delay
 from .outcomes import OpenConnection, Reconnecting, SessionEvent
 from .settings import SessionSettings
@@ -37,6 +39,9 @@ _ELSEWHERE = frozenset(
     state.value for state in (GatewayState.FAILED, GatewayState.FAIL_WAIT, GatewayState.TIMEOUT, GatewayState.DOWN)
 )
 """Gateway states after which another server may do better (R3). `EXPIRED` is about the registration, not the server."""
+
+_NOT_NOW = frozenset({429, 502, 503, 504})
+"""HTTP statuses that mean the moment, not the request."""
 
 _FAILURES = _ELSEWHERE | {GatewayState.EXPIRED.value}
 """Gateway states that are worth another connection (R14)."""
@@ -67,6 +72,7 @@ class Recovery:
         self._gateway_failures = 0
         self._elsewhere = False
         self._tried_fallback = False
+        self._refused_at: float | None = None
         self.lost_at: float | None = None
         """When the connection was lost that is being replaced; None while there is one."""
 
@@ -89,6 +95,30 @@ class Recovery:
         """Whether a first login that ended like this is tried again."""
         is_worth_it = isinstance(error, GatewayError) and error.server_message in _FAILURES
         return self.is_allowed and is_worth_it and self._gateway_failures < retries
+
+    def try_later(self, error: TxError, now: float) -> bool:
+        """The very first connection was refused, but not for good (HTTP 429, 502, 503, 504): plan another.
+
+        Within the time that a login may take, and not before the time that the server gave.
+
+        Args:
+            error: Why.
+            now: The time.
+
+        Returns:
+            Whether there will be another.
+        """
+        if not self.is_allowed or not isinstance(error, ServerError) or error.server_code not in _NOT_NOW:
+            return False
+        if self._refused_at is None:
+            self._refused_at = now
+        delay = max(reconnect_delay(self._attempt + 1, self._random), error.retry_after or 0.0)
+        if now + delay > self._refused_at + self._settings.ready_timeout:
+            return False
+        self._attempt += 1
+        self._timers.set(_ATTEMPT, now + delay)
+        self._report(Reconnecting(self._attempt, delay, error))
+        return True
 
     # -- a lost connection ---------------------------------------------------------------------------------------------
 
@@ -145,6 +175,7 @@ class Recovery:
         self._attempt = 0
         self._gateway_failures = 0
         self._elsewhere = False
+        self._refused_at = None
         self.stop()
 
     def stop(self) -> None:

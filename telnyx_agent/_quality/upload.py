@@ -1,16 +1,16 @@
 """Posting a call's report to Telnyx, as the official SDKs do after each call (protocol.md 7.2, R59). Only when asked.
 
-A plain `urllib` request on a thread of its own: the call, the loop and `disconnect()` do not wait for it. What it
-sends is what those SDKs send; no words, no headers, no user variables.
+A plain HTTP request on a thread of its own: the call, the loop and `disconnect()` do not wait for it. It goes over the
+same kind of connection as the session's (proxy, CA, pinning); redirects are refused. What it sends is what those SDKs
+send; no words, no headers, no user variables.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import threading
-import urllib.error
-import urllib.request
+import re
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
@@ -19,9 +19,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
+from .._dial import dial
 from .._runtime.proxies import is_loopback
 from .._runtime.threads import NoThreadError, SdkThread
-from .._runtime.tls import tls_context
+from .._runtime.wire import Wire
+from ..errors import ClientConfigurationError, NetworkError, ServerError
 from ..tx_config import LOG_LEVELS
 from .report import CallReport, utc_text
 
@@ -31,6 +33,10 @@ _log = logging.getLogger("telnyx_agent.quality")
 
 RETRY_DELAYS = (1.0, 2.0, 4.0)
 TIMEOUT = 10.0
+"""Seconds that one try may take, from the look-up of the name to the answer's status."""
+
+LONGEST_ANSWER = 16384
+"""Bytes of the answer's head; its body is not read."""
 
 
 @attrs.frozen
@@ -132,8 +138,7 @@ def post_report(
 
     def work() -> None:
         try:
-            opener = _opener(url, tls, proxy)
-            outcome.set_result(_post(opener, url, body, headers, retry_delays))
+            outcome.set_result(_post(url, body, headers, tls, proxy, retry_delays))
         except Exception as exc:  # noqa: BLE001 - R59: whatever it is, it costs the report and nothing else
             _log.warning("the call's report could not be uploaded: %s", exc)
             outcome.set_exception(exc)
@@ -147,39 +152,71 @@ def post_report(
 
 
 def _post(
-    opener: urllib.request.OpenerDirector,
     url: str,
     body: bytes,
     headers: Mapping[str, str],
+    tls: Mapping[str, Any],
+    proxy: str | None,
     retry_delays: tuple[float, ...],
 ) -> int:
-    waiting = threading.Event()
     delays = iter(retry_delays)
     while True:
-        request = urllib.request.Request(url, body, dict(headers), method="POST")
         try:
-            with opener.open(request, timeout=TIMEOUT) as response:
-                return int(response.status)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code < 500 or (delay := next(delays, None)) is None:
-                raise
-        except OSError:
+            status = _post_once(url, body, headers, tls, proxy)
+        except (NetworkError, OSError):
             if (delay := next(delays, None)) is None:
                 raise
-        waiting.wait(delay)
+        else:
+            if 200 <= status < 300:
+                return status
+            if status < 500 or (delay := next(delays, None)) is None:
+                # Redirects too: what is sent is for this server only.
+                raise ServerError(f"the server did not take it (HTTP status {status})", server_code=status)
+        time.sleep(delay)
 
 
-def _opener(url: str, tls: Mapping[str, Any], proxy: str | None) -> urllib.request.OpenerDirector:
-    handlers: list[urllib.request.BaseHandler] = []
-    if url.startswith("https:"):
-        options = {name: value for name, value in tls.items() if name in ("context", "ca_certs", "ca_cert_path")}
-        handlers.append(urllib.request.HTTPSHandler(context=tls_context(options)))
-    if is_loopback(urlsplit(url).hostname or "") or proxy == "":
-        handlers.append(urllib.request.ProxyHandler({}))
-    elif proxy is not None:
-        handlers.append(urllib.request.ProxyHandler({"http": proxy, "https": proxy}))
-    return urllib.request.build_opener(*handlers)
+def _post_once(url: str, body: bytes, headers: Mapping[str, str], tls: Mapping[str, Any], proxy: str | None) -> int:
+    """One request on a connection of its own, made as that of the session is. Of the answer, only the status counts.
+
+    Raises:
+        NetworkError, OSError: There was none.
+        ClientConfigurationError: The URL is neither `https://` nor on this machine.
+    """
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    if not secure and not is_loopback(host):
+        raise ClientConfigurationError("reports are only sent by https://")
+    port = parts.port or (443 if secure else 80)
+    name = f"[{host}]" if ":" in host else host
+    lines = [f"POST {parts.path} HTTP/1.1", f"Host: {name}:{port}", "Connection: close", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if any(not line.isprintable() or not line.isascii() for line in lines):
+        raise ClientConfigurationError("what a report is sent with cannot be put into an HTTP request")
+    wire = Wire()
+    try:
+        wire.begin_phase(TIMEOUT)
+        dial(wire, host, port, secure=secure, tls=tls, proxy=proxy, timeout=TIMEOUT)
+        wire.allowance = LONGEST_ANSWER
+        wire.send("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+        while (status := _status(wire)) < 200:  # 100 Continue, 103 Early Hints
+            pass
+        return status
+    finally:
+        wire.release()
+
+
+def _status(wire: Wire) -> int:
+    """Of the next answer's head, up to the empty line."""
+    head = b""
+    while not head.endswith((b"\r\n\r\n", b"\n\n")):
+        byte = wire.recv(1)  # buffered below
+        if not byte:
+            break
+        head += byte
+    words = head.split(b"\n", 1)[0].split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not re.fullmatch(rb"[1-5][0-9][0-9]", words[1]):
+        raise NetworkError("the server did not answer the network request as HTTP does")
+    return int(words[1])
 
 
 def _log_entry(report: CallReport, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,13 @@ from ..errors import ClientConfigurationError, NetworkError
 __all__ = ["Proxy", "Stream", "choose_proxy", "is_loopback", "open_tunnel", "parse_proxy"]
 
 _PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
+_OTHER_KINDS = frozenset({"https", "socks", "socks4", "socks4a", "ftp", "ws", "wss"})
+"""What people write there that is not supported."""
+
 _LONGEST_ANSWER = 16384
 """Bytes of the head of a proxy's answer."""
+
+_LOGIN = "; they go into the proxy's URL: http://user:password@host:port"
 
 _SOCKS_ERRORS = {
     1: "it failed",
@@ -52,6 +57,7 @@ class Proxy:
         port: Its port.
         username: None if it does not ask.
         password: None if it does not ask.
+        variable: The environment variable that names it; empty if the program does.
     """
 
     kind: Literal["http", "socks5", "socks5h"]
@@ -59,36 +65,64 @@ class Proxy:
     port: int
     username: str | None = attrs.field(default=None, repr=False)
     password: str | None = attrs.field(default=None, repr=False)
+    variable: str = ""
 
     @property
     def where(self) -> str:
         """For error messages."""
-        return f"{self.host}:{self.port}"
+        source = f" (from the environment variable {self.variable})" if self.variable else ""
+        return f"{self.host}:{self.port}{source}"
+
+    @property
+    def advice(self) -> str:
+        """What to do where it cannot be used."""
+        return _correct(self.variable) if self.variable else "; correct the proxy argument, or give '' for none"
 
 
-def parse_proxy(url: str) -> Proxy:
+def _correct(variable: str) -> str:
+    return (
+        f"; it comes from the environment variable {variable}: correct it, unset it, or name the server in no_proxy "
+        "(in a program: TxServerConfiguration(proxy=...), with '' for none)"
+    )
+
+
+def parse_proxy(url: str, variable: str = "") -> Proxy:
     """The proxy that a URL names; `http://` may be left out.
+
+    Args:
+        url: The URL.
+        variable: The environment variable that it comes from, if it does.
 
     Raises:
         ClientConfigurationError: It names none; the text does not quote it, since it may hold a password.
     """
-    if "://" not in url:
-        url = f"http://{url}"
+    what = f"the environment variable {variable}" if variable else "that"
+    mend = _correct(variable) if variable else ""
+    scheme, host, port, why = "", None, None, ""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        scheme, host = parts.scheme, parts.hostname
+        port = parts.port
     except ValueError:
-        host, port = None, None
-    if not host or parts.scheme not in _PORTS:
+        port = 0
+    if not host:
+        why = "it names no host"
+    elif scheme not in _PORTS:
+        # Only known words are repeated: what stands there may be part of a password.
+        why = f"{scheme}:// is not supported" if scheme in _OTHER_KINDS else "its scheme is not supported"
+    elif port == 0:
+        why = "its port is not a number from 1 to 65535"
+    if why or host is None:
         raise ClientConfigurationError(
-            "that is not the URL of a proxy; expected 'http://[user:password@]host:port' or 'socks5h://...'"
+            f"{what} is not the URL of a proxy that can be used ({why}); "
+            f"expected 'http://[user:password@]host:port' or 'socks5h://...'{mend}"
         )
-    kind: Literal["http", "socks5", "socks5h"] = parts.scheme  # type: ignore[assignment]
+    kind: Literal["http", "socks5", "socks5h"] = scheme  # type: ignore[assignment]
     username = None if parts.username is None else unquote(parts.username)
     password = None if parts.password is None else unquote(parts.password)
     if kind != "http" and max(len((text or "").encode()) for text in (username, password)) > 255:
-        raise ClientConfigurationError("user name and password of a SOCKS proxy may have 255 bytes each")
-    return Proxy(kind, host, port or _PORTS[kind], username, password)
+        raise ClientConfigurationError(f"user name and password of a SOCKS proxy may have 255 bytes each{mend}")
+    return Proxy(kind, host, port or _PORTS[kind], username, password, variable)
 
 
 def choose_proxy(
@@ -113,11 +147,12 @@ def choose_proxy(
     if is_loopback(host):
         return None
     names = ("https_proxy", "HTTPS_PROXY") if secure else ("http_proxy",)
-    url = next(filter(None, (environment.get(name, "").strip() for name in (*names, "all_proxy", "ALL_PROXY"))), None)
+    found = ((name, environment.get(name, "").strip()) for name in (*names, "all_proxy", "ALL_PROXY"))
+    variable, url = next((one for one in found if one[1]), ("", ""))
     exceptions = environment.get("no_proxy", environment.get("NO_PROXY", ""))
-    if url is None or _is_exception(host, port, exceptions):
+    if not url or _is_exception(host, port, exceptions):
         return None
-    return parse_proxy(url)
+    return parse_proxy(url, variable)
 
 
 def is_loopback(host: str) -> bool:
@@ -194,7 +229,9 @@ def _connect_by_http(stream: Stream, proxy: Proxy, host: str, port: int) -> None
         raise NetworkError(f"the network proxy {proxy.where} did not answer as an HTTP proxy does")
     status = int(words[1])
     if status == 407:
-        raise NetworkError(f"the network proxy {proxy.where} wants another user name and password (HTTP status 407)")
+        raise NetworkError(
+            f"the network proxy {proxy.where} wants another user name and password (HTTP status 407){_LOGIN}"
+        )
     if not 200 <= status < 300:
         raise NetworkError(f"the network proxy {proxy.where} refused the connection to {target} (HTTP status {status})")
 
@@ -212,7 +249,7 @@ def _connect_by_socks(stream: Stream, proxy: Proxy, host: str, port: int) -> Non
         name, password = (proxy.username or "").encode(), (proxy.password or "").encode()
         stream.send(b"\x01" + bytes([len(name)]) + name + bytes([len(password)]) + password)
         if _exactly(stream, 2, proxy)[1] != 0:
-            raise NetworkError(f"the network proxy {proxy.where} wants another user name and password")
+            raise NetworkError(f"the network proxy {proxy.where} wants another user name and password{_LOGIN}")
     stream.send(b"\x05\x01\x00" + _socks_address(stream, proxy, host) + port.to_bytes(2, "big"))
     version, reply, _, kind = _exactly(stream, 4, proxy)
     if version != 5:

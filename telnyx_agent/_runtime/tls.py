@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._callables import check_function, check_result
 from ..errors import ClientConfigurationError, NetworkError
 
 __all__ = ["check_certificate", "check_tls_options", "tls_context"]
@@ -30,9 +31,13 @@ def check_tls_options(options: Mapping[str, Any]) -> None:
     unknown = sorted(set(options) - _OPTIONS)
     if unknown:
         raise ClientConfigurationError(f"unknown TLS option {unknown[0]!r}; TLS verification cannot be turned off")
-    context = options.get("context")
-    if context is None:
-        return
+    if (check := options.get("check_certificate")) is not None:
+        check_function("check_certificate", check, "(certificate)")
+    if (context := options.get("context")) is not None:
+        _check_context(context)
+
+
+def _check_context(context: ssl.SSLContext) -> None:
     if context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
         raise ClientConfigurationError("this SSLContext does not verify; make it with ssl.create_default_context()")
     # Debian's Python leaves the minimum to the system's OpenSSL configuration; `tls_context` says it then.
@@ -44,10 +49,12 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     """The context for `options`, with TLS 1.2 as the least where the caller's context leaves that open. Reads files.
 
     Raises:
-        ClientConfigurationError: The CA certificates cannot be read.
+        ClientConfigurationError: The CA certificates cannot be read, or the caller's context does not verify any more:
+            it may have been changed since `check_tls_options`.
     """
     context: ssl.SSLContext | None = options.get("context")
     if context is not None:
+        _check_context(context)
         if context.minimum_version == ssl.TLSVersion.MINIMUM_SUPPORTED:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
@@ -64,15 +71,23 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
 def check_certificate(options: Mapping[str, Any], certificate: bytes, where: str) -> None:
     """Have the caller's `check_certificate(der) -> bool` look at a certificate that is valid otherwise.
 
+    Only the object True is a yes: an object that happens to be true, such as a coroutine, has not looked.
+
     Raises:
-        NetworkError: It said no, or raised.
+        NetworkError: It did not say True, or raised.
     """
     check: Callable[[bytes], object] | None = options.get("check_certificate")
     if check is None:
         return
     try:
         accepted = check(certificate)
-    except Exception as exc:
+        check_result("check_certificate", accepted)
+    except BaseException as exc:  # SystemExit, too: it is the program's code, and this is not the program's thread
         raise NetworkError(f"check_certificate failed, so the network connection to {where} was given up") from exc
-    if not accepted:
+    if accepted is False:
         raise NetworkError(f"the network connection to {where} was given up: check_certificate refused its certificate")
+    if accepted is not True:
+        raise NetworkError(
+            f"the network connection to {where} was given up: check_certificate returned "
+            f"{type(accepted).__name__}; only True accepts a certificate"
+        )

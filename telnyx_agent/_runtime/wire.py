@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from ..errors import ClientConfigurationError
 from .threads import NoThreadError, SdkThread
 
 __all__ = ["Wire"]
@@ -127,11 +128,15 @@ class Wire:
 
         Raises:
             OSError: `ssl.SSLError` and others.
+            ClientConfigurationError: Nothing was verified.
         """
         assert self._sock is not None
         tls = context.wrap_socket(self._sock, server_hostname=server_hostname, do_handshake_on_connect=False)
         self._sock = tls
         self._retry(tls.do_handshake, selectors.EVENT_READ)
+        # The context is the caller's, who may have changed it at any moment. This is empty if nothing was verified.
+        if not tls.getpeercert() or tls.version() not in ("TLSv1.2", "TLSv1.3"):
+            raise ClientConfigurationError("the SSLContext was changed meanwhile, and does not verify any more")
 
     def look_up(self, host: str) -> str:
         """The first address of a host.

@@ -427,7 +427,7 @@ def test_a_failing_server_is_tried_again(agent: LocalAgent, no_pauses: None) -> 
         assert len(door.posts) == 3
 
 
-@pytest.mark.parametrize(("status", "attempts"), [(401, 1), (413, 1), (500, 4)])
+@pytest.mark.parametrize(("status", "attempts"), [(302, 1), (401, 1), (413, 1), (500, 4)])
 def test_a_refused_report_costs_nothing_else(
     agent: LocalAgent, no_pauses: None, caplog: pytest.LogCaptureFixture, status: int, attempts: int
 ) -> None:

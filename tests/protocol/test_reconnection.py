@@ -12,7 +12,14 @@ from telnyx_agent._protocol.requests import CallOptions
 from telnyx_agent._protocol.session import SessionSettings
 from telnyx_agent._protocol.states import CallInput, CallState, SessionState
 from telnyx_agent._protocol.warnings import WarningCode
-from telnyx_agent.errors import AuthenticationError, CallError, GatewayError, NetworkError, SocketConnectionError
+from telnyx_agent.errors import (
+    AuthenticationError,
+    CallError,
+    GatewayError,
+    NetworkError,
+    ServerError,
+    SocketConnectionError,
+)
 from tests.protocol.script import ANSWER, CALL_ID, OFFER, SERVER_SESSION, VOICE_SDK_ID, Script
 
 ERROR = NetworkError("network: reset")
@@ -662,3 +669,74 @@ def test_a_network_that_changes_when_no_attempt_is_planned() -> None:
     assert not script.session.awaits_attempt
     script.session.network_changed(script.now)
     assert script.events(out.OpenConnection) == []
+
+
+def refusal(status: int, retry_after: float | None = None) -> ServerError:
+    """What an HTTP status in the place of a WebSocket becomes."""
+    error = ServerError("refused", server_code=status)
+    error.retry_after = retry_after
+    return error
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_first_connection_is_tried_again(status: int) -> None:
+    """The server said that it cannot now; the session has not begun, so nothing of it is taken up again."""
+    script = Script()
+    script.session.connection_closed(refusal(status), script.now)
+    (told,) = script.events(out.Reconnecting)
+    assert told.attempt == 1
+    script.wait(told.delay)
+    assert script.events(out.OpenConnection) == [out.OpenConnection(None)]
+    script.session.connection_opened(script.now)
+    assert script.session.state is SessionState.LOGGING_IN
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 500])
+def test_a_first_connection_that_is_refused_for_good(status: int) -> None:
+    """The login has failed."""
+    script = Script()
+    error = refusal(status)
+    script.session.connection_closed(error, script.now)
+    assert script.events(out.LoginFailed) == [out.LoginFailed(error)]
+
+
+def test_a_first_connection_is_tried_as_long_as_a_login_may_take() -> None:
+    """Then the login has failed with what the server said last."""
+    script = Script()
+    end = script.now + SessionSettings().ready_timeout
+    error = refusal(503)
+    attempts = 0
+    while True:
+        script.session.connection_closed(error, script.now)
+        if script.events(out.LoginFailed):
+            break
+        attempts += 1
+        deadline = script.session.get_timer()
+        assert deadline is not None
+        script.wait(deadline - script.now)
+        assert script.now <= end
+    assert 3 <= attempts <= 5
+
+
+@pytest.mark.parametrize(("retry_after", "is_tried"), [(5.0, True), (600.0, False)])
+def test_the_server_says_when(retry_after: float, is_tried: bool) -> None:
+    """It is believed; and where that would be too late, nobody has to wait for it."""
+    script = Script()
+    script.session.connection_closed(refusal(429, retry_after), script.now)
+    told = script.events(out.Reconnecting)
+    assert [event.delay for event in told] == ([5.0] if is_tried else [])
+
+
+def test_no_second_try_where_lost_connections_are_not_replaced() -> None:
+    """`reconnect_timeout=0` is for programs that do all that themselves."""
+    script = Script(settings=SessionSettings(reconnect_timeout=0))
+    script.session.connection_closed(refusal(503), script.now)
+    assert script.events(out.LoginFailed)
+
+
+def test_a_disconnection_between_two_tries() -> None:
+    """Nothing more is tried."""
+    script = Script()
+    script.session.connection_closed(refusal(503), script.now)
+    script.session.disconnect(script.now)
+    assert script.session.get_timer() is None
