@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import LocalProtocolError, TxError
 
-__all__ = ["NoThreadError", "SdkThread", "call_after", "check_may_wait", "is_internal", "mark_internal"]
+__all__ = ["NoThreadError", "SdkThread", "call_after", "check_may_wait", "is_internal", "set_internal"]
 
 _here = threading.local()
 """`internal`: whether this thread is one of the SDK's own, by whose work it would wait for itself."""
@@ -66,7 +66,7 @@ class SdkThread(threading.Thread):
     def run(self) -> None:
         """On the new thread."""
         if not self._runs_program:
-            mark_internal()
+            set_internal(True)
         super().run()
 
 
@@ -84,9 +84,14 @@ def call_after(seconds: float, fn: Callable[[], object]) -> None:
     SdkThread(wait, "telnyx-agent-timer").start()
 
 
-def mark_internal() -> None:
-    """The calling thread is internal from here on. For threads that a library starts and we are called back on."""
-    _here.internal = True
+def set_internal(internal: bool) -> bool:
+    """Whether the calling thread is internal from here on; returns whether it was.
+
+    Also for threads of a library's, on which we are called back: they are internal meanwhile.
+    """
+    was = is_internal()
+    _here.internal = internal
+    return was
 
 
 def is_internal() -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .._runtime.threads import set_internal
 from ._resample import Resampler
 from ._samples import BLOCK, SAMPLE_RATE, Int16, to_float, to_int16
 from .device import AudioStream
@@ -123,12 +124,14 @@ class Callbacks:
         if self.stopping or self.capture is None:
             return
         self._inside_put = threading.get_ident()
+        was_internal = set_internal(True)
         try:
             self.capture.put(indata[:])  # a copy: afterwards the memory is PortAudio's again
             if self.discard is not None:
                 self.discard()
         except BaseException as exc:  # noqa: BLE001 - the watching thread logs it; from here it would end the stream
             self._keep(exc)
+        set_internal(was_internal)
         self._inside_put = 0
 
     def output(self, outdata: Any, frames: int, time: Any, status: Any) -> None:
@@ -140,6 +143,7 @@ class Callbacks:
         if status:
             self.output_underflows += status.output_underflow
         self._inside_get = threading.get_ident()
+        was_internal = set_internal(True)
         try:
             render = None if self.stopping else self.render
             if render is None:
@@ -151,6 +155,7 @@ class Callbacks:
         except BaseException as exc:  # noqa: BLE001 - as above
             self._keep(exc)
             outdata[:] = self._silence(len(outdata))
+        set_internal(was_internal)
         self._inside_get = 0
 
     def _silence(self, size: int) -> bytes:

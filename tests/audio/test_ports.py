@@ -9,7 +9,11 @@ import attrs
 import numpy as np
 import pytest
 
+from telnyx_agent import LocalProtocolError
+from telnyx_agent._runtime.futures import CommandFuture
+from telnyx_agent._runtime.threads import is_internal
 from telnyx_agent.audio._ports import Callbacks, CapturePort, RenderPort
+from telnyx_agent.audio._samples import BLOCK, SAMPLE_RATE
 from tests.audio.memory_stream import Int16, MemoryStream, snr, tone
 
 cffi = pytest.importorskip("cffi")
@@ -170,3 +174,24 @@ def test_a_callback_is_known_from_inside() -> None:
     card.block(tone(900, 0.01))
     seen.append(card.callbacks.is_current_thread)
     assert seen == [True, False]
+
+
+def test_nothing_waits_in_a_callback() -> None:
+    """PortAudio's thread is the sound's: what would wait for the SDK there is told so, and only there."""
+    raised: list[BaseException] = []
+
+    class Waiting:
+        sample_rate = SAMPLE_RATE
+
+        def push_capture(self, pcm: object) -> None:
+            try:
+                CommandFuture[None]().result()
+            except LocalProtocolError as error:
+                raised.append(error)
+
+    callbacks = Callbacks(lambda: None)
+    callbacks.capture = CapturePort(Waiting(), SAMPLE_RATE, 1)  # type: ignore[arg-type]
+    callbacks.stopping = False
+    callbacks.input(bytes(960), BLOCK, None, FINE)
+    assert len(raised) == 1
+    assert not is_internal()

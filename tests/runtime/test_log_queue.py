@@ -259,3 +259,36 @@ def test_what_was_said_last_is_seen(run_program: RunProgram) -> None:
         """
     )
     assert [line.split()[-1] for line in outcome.stderr.splitlines()] == [str(number) for number in range(1000)]
+
+
+@pytest.mark.slow
+def test_a_call_goes_on_while_nobody_reads_stderr(run_program: RunProgram) -> None:
+    """With everything logged: login, call, hang-up and disconnection take no longer, and callbacks come."""
+    outcome = run_program(
+        f"""{BLOCKED}
+import logging
+from telnyx_agent import TxClient
+from telnyx_agent.audio import NullAudio
+from telnyx_agent.testing import LocalAgent, Scenario
+stream = logging.StreamHandler()  # of the program's, for what is said on the SDK's threads
+stream.addFilter(lambda record: record.threadName != "MainThread")
+logging.getLogger().addHandler(stream)
+with LocalAgent(voice="tones", ears="energy", scenario=Scenario.fast()) as agent:
+    client = TxClient(audio=NullAudio())
+    client.anonymous_login("a", server_configuration=agent.configuration, log_level="all").result(10)
+    call = client.new_call()
+    call.wait_until_active(10)
+    for _ in range(50):
+        client.send_ai_assistant_message("x" * 2000).result(10)
+    before = call.stats().result(10).packets_received
+    time.sleep(0.5)
+    print("voice" if call.stats().result(10).packets_received > before + 10 else "silence")
+    begin = time.monotonic()
+    call.hangup().result(10)
+    client.disconnect().result(10)
+    print("quick" if time.monotonic() - begin < 3 else "slow", flush=True)
+loop.release()
+"""
+    )
+    assert outcome.returncode == 0
+    assert outcome.stdout.splitlines() == ["voice", "quick"]
