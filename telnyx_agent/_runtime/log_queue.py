@@ -154,12 +154,18 @@ class _Queue:
 
 
 _queue = _Queue()
-_inside = threading.local()
+
+
+class _Inside(threading.local):
+    is_log_thread = False
+
+
+_inside = _Inside()
 
 
 def _is_elsewhere() -> bool:
     """Whether what is logged here has to be handled on the log thread."""
-    return is_internal() and not getattr(_inside, "is_log_thread", False)
+    return is_internal() and not _inside.is_log_thread
 
 
 def hold() -> None:
@@ -181,7 +187,7 @@ def flush(timeout: float = 1.0) -> bool:
     Returns:
         Whether it has, after `timeout` seconds at most.
     """
-    return getattr(_inside, "is_log_thread", False) or _queue.flush(timeout)
+    return _inside.is_log_thread or _queue.flush(timeout)
 
 
 def print_to_stderr(make: Callable[[], str], size: int = 0) -> None:
@@ -198,8 +204,10 @@ def print_to_stderr(make: Callable[[], str], size: int = 0) -> None:
 
 
 def _is_enabled_for(logger: logging.Logger, level: int) -> bool:
-    if not _is_elsewhere():
+    if not is_internal():
         return _is_enabled(logger, level)
+    if (known := logger._cache.get(level)) is not None:  # type: ignore[attr-defined]
+        return bool(known) and not logger.disabled
     # As `logging` does it, but for the lock that it takes to remember the answer: a program that sets up `logging`
     # holds it while it opens files and connections.
     return not logger.disabled and logger.manager.disable < level >= logger.getEffectiveLevel()

@@ -21,8 +21,13 @@ from ..errors import LocalProtocolError, TxError
 
 __all__ = ["NoThreadError", "SdkThread", "call_after", "check_may_wait", "is_internal", "set_internal"]
 
-_here = threading.local()
-"""`internal`: whether this thread is one of the SDK's own, by whose work it would wait for itself."""
+
+class _Here(threading.local):
+    internal = False
+    """Whether this thread is one of the SDK's own, by whose work it would wait for itself."""
+
+
+_here = _Here()
 
 
 class NoThreadError(TxError):
@@ -96,7 +101,7 @@ def set_internal(internal: bool) -> bool:
 
 def is_internal() -> bool:
     """Whether the calling thread is one of the SDK's own, on which nothing may wait for the SDK."""
-    return getattr(_here, "internal", False)
+    return _here.internal
 
 
 def check_may_wait(what: str) -> None:
