@@ -125,9 +125,9 @@ class CollectingAudio(NullAudio):
         super().start(stream)
 
 
-@pytest.mark.parametrize("where", ["loop", "reader", "worker"])
+@pytest.mark.parametrize("where", ["loop", "reader", "device"])
 def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the loop and the reader it is told so at once; on a worker it may wait. All goes on, and disconnects."""
+    """On the loop and the reader it is told so at once; on a device's thread it may wait. All goes on, and disconnects."""
     outcomes.clear()
     connect = websocket.WebSocket.connect
 
@@ -143,7 +143,7 @@ def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypat
     gc.disable()
     try:
         Careless(other)
-        client = TxClient(audio=CollectingAudio() if where == "worker" else NullAudio())
+        client = TxClient(audio=CollectingAudio() if where == "device" else NullAudio())
         client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(LIMIT)
         call = client.new_call()
         if where == "loop":
@@ -159,4 +159,4 @@ def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypat
     assert client.disconnect().wait(LIMIT)
     assert other.disconnect().wait(LIMIT)
     assert outcomes[0] == f"telnyx-agent-{where}"
-    assert len(outcomes) == (1 if where == "worker" else 2), outcomes
+    assert len(outcomes) == (1 if where == "device" else 2), outcomes
