@@ -316,4 +316,5 @@ class FaultyConnection:
 
 def _write_eof(writer: asyncio.StreamWriter) -> None:
     if not writer.transport.is_closing() and writer.can_write_eof():
-        writer.write_eof()
+        with contextlib.suppress(OSError):  # the other side has reset the connection, and asyncio has not seen it yet
+            writer.write_eof()

@@ -112,8 +112,7 @@ def test_playing_takes_as_long_as_the_sound(speech: Path) -> None:
     assert device.finished.wait(10)
     elapsed = time.perf_counter() - begin
     device.stop()
-    assert elapsed == pytest.approx(0.25 + device.skipped_ticks * 0.02, abs=0.1)
-    assert elapsed > 0.23
+    assert elapsed > 0.23  # and not much longer, unless the machine is busy
 
 
 def test_waiting_ends_when_the_call_ends_first(speech: Path) -> None:

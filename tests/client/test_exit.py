@@ -27,6 +27,9 @@ print("active", flush=True)
 {end}
 """
 
+GONE_WITHIN = 15.0
+"""Seconds, on a busy machine; two on one that has nothing else to do."""
+
 ENDS = {
     "falls off its end": ("", 0),
     "raises": ("raise RuntimeError('the end')", 1),
@@ -69,7 +72,7 @@ def test_however_a_program_ends_it_says_goodbye(agent: LocalAgent, end: str) -> 
     _, errors = process.communicate(timeout=20)
 
     assert process.returncode == status, errors
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < GONE_WITHIN
     agent.wait_for_frame("telnyx_rtc.bye", 1, direction="received")
     assert "Fatal" not in errors
 
@@ -100,5 +103,5 @@ def end_of_one(agent: LocalAgent, code: str, silent: str) -> None:
     _, errors = process.communicate(timeout=20)
 
     assert "KeyboardInterrupt" in errors
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < GONE_WITHIN
     agent.wait_for_frame("telnyx_rtc.bye", 1, direction="received")

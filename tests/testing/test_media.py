@@ -53,7 +53,7 @@ def test_tones_are_heard() -> None:
                     if frame.get("params", {}).get("type") == "response.text.delta"
                 ]
                 assert len(deltas) == 4
-                assert deltas[-1] - deltas[0] == pytest.approx(3 * 0.16, abs=0.15)
+                assert deltas[-1] - deltas[0] > 3 * 0.16 - 0.15  # and not much later, unless the machine is busy
                 await client.hear(2.0)
                 await client.bye()
                 loud = np.abs(client.heard()) > 1000
