@@ -127,7 +127,7 @@ class CollectingAudio(NullAudio):
 
 @pytest.mark.parametrize("where", ["loop", "reader", "device"])
 def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the loop and the reader it is told so at once; on a device's thread it may wait. All goes on, and disconnects."""
+    """On the loop and the reader it is told so at once; on a device's thread it may wait. All goes on."""
     outcomes.clear()
     connect = websocket.WebSocket.connect
 
