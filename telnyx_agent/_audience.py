@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from ._protocol.transcription import TranscriptionItem
     from ._runtime.dispatch import Dispatcher
 
-__all__ = ["MOST_SNAPSHOT_ITEMS", "Audience", "Snapshot", "Snapshots", "check_delegate"]
+__all__ = ["MOST_SNAPSHOT_ITEMS", "SHORT_TRANSCRIPT", "Audience", "Snapshot", "Snapshots", "check_delegate"]
 
 MOST_SNAPSHOT_ITEMS = 131_072
-"""Items of all snapshots of the transcript that wait for the program, at eight bytes each; beyond them the newest
-snapshot is replaced. A program that is quick, or has a transcript of an ordinary length, sees every single change."""
+"""Items of all snapshots of long transcripts that wait for the program, at eight bytes each; beyond them the newest
+snapshot is replaced. A program that is quick sees every single change."""
+
+SHORT_TRANSCRIPT = 64
+"""Items up to which a transcript goes out as it is: it takes no more than the callback itself, which is counted."""
 
 Tap = Callable[[str, tuple[Any, ...]], None]
 
@@ -57,13 +60,15 @@ class Snapshot:
 
     __slots__ = ("_items", "_owner")
 
-    def __init__(self, owner: Snapshots, items: tuple[TranscriptionItem, ...]) -> None:
+    def __init__(self, owner: Snapshots | None, items: tuple[TranscriptionItem, ...]) -> None:
         self._owner = owner
         self._items = items
 
     def open(self) -> tuple[TranscriptionItem, ...]:
         """The items. From here on they stay as they are."""
         owner = self._owner
+        if owner is None:
+            return self._items
         with owner._lock:
             # Callbacks run in the order of their snapshots; further ones of the same snapshot find it opened.
             if owner._waiting and owner._waiting[0] is self:
@@ -84,7 +89,8 @@ class Audience:
         # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
-        self._listening: dict[tuple[type, str], bool] = {}
+        self._listening: dict[type, dict[str, bool]] = {}
+        self._snapshots = Snapshots()
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
@@ -98,28 +104,29 @@ class Audience:
         elif self.delegate is None or self.listens(name):
             dispatcher.submit(functools.partial(self.call_delegate, name, args), name)
 
-    def calls_back(self, name: str) -> bool:
-        """Whether an event of this name becomes a callback of a delegate's or a tap's."""
-        return self.delegate is None or bool(self.taps) or self.listens(name)
+    def send_snapshot(
+        self, dispatcher: Dispatcher, name: str, items: tuple[TranscriptionItem, ...], *, is_wanted: bool
+    ) -> Snapshot | None:
+        """As `send`, for a transcript that is not short. `is_wanted` says whether others have a use for it, too.
 
-    def send_items(
-        self, dispatcher: Dispatcher, name: str, items: tuple[TranscriptionItem, ...], snapshot: Snapshot | None
-    ) -> None:
-        """As `send`, for the transcript; callbacks get what the snapshot holds by then, or are not called without
-        one.
+        Returns:
+            What they are to open where callbacks run; None if nobody is to be told, or is told of these items already.
         """
         if self._streams:
             self.stream(name, items, weight=8 * len(items) + dispatcher.pressure.message_weight)
         recorder = self.flight.recorder
         number = None if recorder is None else recorder.callback(name, (items,))
+        listens = self.delegate is None or self.listens(name)
+        snapshot = self._snapshots.add(items) if listens or is_wanted or self.taps else None
         if snapshot is None:
-            return
+            return None
         for tap in self.taps:
             dispatcher.submit(functools.partial(_tell, tap, name, snapshot), name)
-        if self.delegate is None or self.listens(name):
+        if listens:
             call = functools.partial(self._call_with_items, name, snapshot)
             run = call if recorder is None or number is None else functools.partial(recorder.run, number, call)
             dispatcher.submit(run, name)
+        return snapshot
 
     def _call_with_items(self, name: str, snapshot: Snapshot) -> None:
         self.call_delegate(name, (snapshot.open(),))
@@ -184,9 +191,12 @@ class Audience:
         delegate = self.delegate
         if name in getattr(delegate, "__dict__", ()):
             return True
-        known = self._listening.get((type(delegate), name))
+        names = self._listening.get(type(delegate))
+        if names is None:
+            names = self._listening[type(delegate)] = {}
+        known = names.get(name)
         if known is None:
-            known = self._listening[type(delegate), name] = _has_its_own(type(delegate), name)
+            known = names[name] = _has_its_own(type(delegate), name)
         return known
 
     def wants(self, name: str) -> bool:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import attrs
 
-from ._audience import Audience, Snapshots
+from ._audience import SHORT_TRANSCRIPT, Audience, Snapshot
 from ._connection_status import shown
 from ._protocol.socket_health import SocketConnectionMetrics
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind
@@ -95,7 +95,6 @@ class Hub:
         self._on_finished = on_finished
         self._on_release = on_release
         self._on_call_over = on_call_over
-        self._snapshots = Snapshots()
         self._levels_on_their_way: set[UUID] = set()
         self._metrics_on_their_way: set[UUID] = set()
         self._recovering = False
@@ -340,10 +339,14 @@ class Hub:
             call._apply_transcript(change.items)
         if change.item is not None:
             self._emit("on_transcript_item_updated", change.item)
-        name, snapshot = "on_transcription_updated", None
-        if self._audience.calls_back(name) or self._assistant._has_observers_of_all:
-            snapshot = self._snapshots.add(change.items)
-        self._audience.send_items(self._dispatcher, name, change.items, snapshot)
+        items, wants_all = change.items, self._assistant._has_observers_of_all
+        if len(items) <= SHORT_TRANSCRIPT:
+            self._emit("on_transcription_updated", items)
+            snapshot = Snapshot(None, items) if wants_all else None
+        else:
+            snapshot = self._audience.send_snapshot(
+                self._dispatcher, "on_transcription_updated", items, is_wanted=wants_all
+            )
         self._assistant._notify(self._dispatcher, change, snapshot)
 
     def agent_state_changed(self, state: AgentState) -> None:

@@ -94,6 +94,7 @@ class AIAssistantManager(TranscriptEdits):
         # Subscriptions come and go on any thread while the loop reads them: a tuple that is replaced under a lock.
         self._lock = threading.Lock()
         self._observers: tuple[_Observer, ...] = ()
+        self._has_observers_of_all = False
 
     def __repr__(self) -> str:
         return f"<AIAssistantManager {len(self._transcript)} items, agent {self.agent_state.value}>"
@@ -335,9 +336,10 @@ class AIAssistantManager(TranscriptEdits):
             elif observer.wants_all and snapshot is not None:
                 dispatcher.submit(functools.partial(self._notify_all, observer, snapshot), name="transcript observer")
 
-    @property
-    def _has_observers_of_all(self) -> bool:
-        return any(observer.wants_all for observer in self._observers)
+    def _set_observers(self, observers: Iterable[_Observer]) -> None:
+        """Under the lock."""
+        self._observers = tuple(observers)
+        self._has_observers_of_all = any(observer.wants_all for observer in self._observers)
 
     def _notify_one(self, observer: _Observer, *args: object) -> None:
         # Asked again here, on the delegate thread, so that nothing comes after cancel().
@@ -352,10 +354,10 @@ class AIAssistantManager(TranscriptEdits):
 
         def cancel() -> None:
             with self._lock:
-                self._observers = tuple(other for other in self._observers if other is not observer)
+                self._set_observers(other for other in self._observers if other is not observer)
 
         with self._lock:
-            self._observers = (*self._observers, observer)
+            self._set_observers((*self._observers, observer))
         return TranscriptCancellable(cancel)
 
 

@@ -143,6 +143,7 @@ class SessionDriver(IncomingDriver, Commands):
             done.settle_after_callbacks()
             return
         self._finish_futures.append(done)
+        self._limit_end()
         self._session.disconnect(self._loop.time())
         self._step()
 
@@ -160,9 +161,11 @@ class SessionDriver(IncomingDriver, Commands):
             self._step()
             return None
         self._log.frame("<", message)
+        session = self._session
+        session.show_frames(self._listener.wants_frames())
         if len(message) > LONG_MESSAGE:
             return self._receive_long(message)
-        frames = self._frames_of(message)
+        frames = session.frames_of(message, self._loop.time())
         if not isinstance(frames, tuple):
             return self._receive_each(frames)
         for frame in frames:
@@ -173,7 +176,7 @@ class SessionDriver(IncomingDriver, Commands):
     def _receive_long(self, message: str | bytes) -> Iterator[None]:
         """To decode megabytes takes as long as the loop may work on one thing at a time."""
         yield
-        frames = self._frames_of(message)
+        frames = self._session.frames_of(message, self._loop.time())
         yield
         yield from self._receive_each(frames)
 
@@ -184,10 +187,6 @@ class SessionDriver(IncomingDriver, Commands):
             self._step()
             yield
         self._step()
-
-    def _frames_of(self, message: str | bytes) -> Iterable[Inbound]:
-        self._session.show_frames(self._listener.wants_frames())
-        return self._session.frames_of(message, self._loop.time())
 
     def _receive(self, frame: Inbound) -> None:
         try:
@@ -203,6 +202,7 @@ class SessionDriver(IncomingDriver, Commands):
         if was_open:
             self._listener.socket_disconnected()
         if is_over:
+            self._limit_end()
             self._login_is_over(closed.error)
         else:
             self._step()
@@ -282,23 +282,20 @@ class SessionDriver(IncomingDriver, Commands):
                 event = None if self._is_pausing else session.next_event()
                 if event is None:
                     break
-                self._deliver(event)
+                forward = FORWARDS.get(type(event))
+                try:
+                    if forward is not None:
+                        forward(self._listener, event)
+                    else:
+                        self._HANDLERS[type(event)](self, event)
+                except Exception as exc:  # noqa: BLE001 - the events behind it are about other calls
+                    self._log.error("%s could not be handled", type(event).__name__, exc_info=exc)
             if (metrics := session.socket_metrics) is not self._socket_metrics:
                 self._socket_metrics = metrics
                 self._listener.socket_metrics(metrics)
         finally:
             self._stepping = False
             self._arm_timer()
-
-    def _deliver(self, event: outcomes.SessionEvent) -> None:
-        forward = FORWARDS.get(type(event))
-        try:
-            if forward is not None:
-                forward(self._listener, event)
-            else:
-                self._HANDLERS[type(event)](self, event)
-        except Exception as exc:  # noqa: BLE001 - the events behind it are about other calls
-            self._log.error("%s could not be handled", type(event).__name__, exc_info=exc)
 
     def _arm_timer(self) -> None:
         deadline = None if self._finished else self._session.get_timer()
@@ -311,8 +308,6 @@ class SessionDriver(IncomingDriver, Commands):
             self._timer = self._loop.call_at(deadline, self._timer_fired)
         if self._routes is not None:
             self._routes.run(self._session.awaits_attempt and not self._finished)
-        if self._ending is None and self._session.is_over and not self._finished:
-            self._ending = self._loop.call_later(END_LIMIT, self._give_up)
 
     def _network_changed(self) -> None:
         self._session.network_changed(self._loop.time())
@@ -365,6 +360,7 @@ class SessionDriver(IncomingDriver, Commands):
             self._listener.socket_disconnected()
 
     def _on_close_connection(self, event: outcomes.CloseConnection) -> None:
+        self._limit_end()
         if not self._sockets.close(event.code, event.reason):
             # Between two sockets there is none whose end could be waited for. Not here: events are still to be told.
             self._loop.call_soon(self._end_without_socket)
@@ -444,6 +440,11 @@ class SessionDriver(IncomingDriver, Commands):
         is_gone = self._session.is_closed and self._sockets.are_gone
         if not self._finished and is_gone and not self._closing_media and not self._calls and not self._is_pausing:
             self._finish()
+
+    def _limit_end(self) -> None:
+        """The session is over, or about to be: from here on its end has a limit."""
+        if self._ending is None:
+            self._ending = self._loop.call_later(END_LIMIT, self._give_up)
 
     def _give_up(self) -> None:
         """What should have ended by now has not."""

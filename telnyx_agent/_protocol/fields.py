@@ -55,7 +55,7 @@ class Fields:
         if isinstance(value, str):
             if len(value) > most:
                 raise RemoteProtocolError(f"{self._where} whose {name} has more than {most} characters")
-            return _readable(value, most)
+            return value if value.isascii() or most == ANY_LENGTH else whole(value)
         if value is not None:
             raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
         return self.text(*others, most=most) if others else None
@@ -72,8 +72,8 @@ class Fields:
     def loose_text(self, name: str, *others: str, most: int = MOST_CHARACTERS) -> str | None:
         """The first of these members that is a text, is not empty and has at most `most` characters."""
         value = self._values.get(name)
-        if isinstance(value, str) and 0 < len(value) <= most:
-            return _readable(value, most)
+        if value and isinstance(value, str) and len(value) <= most:
+            return value if value.isascii() or most == ANY_LENGTH else whole(value)
         return self.loose_text(*others, most=most) if others else None
 
     def loose_integer(self, *names: str) -> int | None:
@@ -102,8 +102,7 @@ class Fields:
         value = self._values.get(name)
         if not isinstance(value, list):
             return None
-        texts = (member for member in value if isinstance(member, str) and len(member) <= MOST_CHARACTERS)
-        return tuple(_readable(text, MOST_CHARACTERS) for text in texts)
+        return tuple(whole(member) for member in value if isinstance(member, str) and len(member) <= MOST_CHARACTERS)
 
     def raw(self, name: str) -> Any:
         """A member as it is."""
@@ -113,7 +112,3 @@ class Fields:
     def values(self) -> Mapping[str, Any]:
         """All members, as they are."""
         return self._values
-
-
-def _readable(text: str, most: int) -> str:
-    return text if most == ANY_LENGTH or text.isascii() else whole(text)

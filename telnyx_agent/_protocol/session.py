@@ -16,7 +16,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -102,20 +102,39 @@ class Session(Connection, SessionAssistant):
             self.receive(inbound, now)
 
     def frames_of(self, text: str | bytes, now: float) -> Iterable[Inbound]:
-        """The frames of a message, which `receive` is to be given in order. Never raises for what the server sends.
+        """The frames of a message, each to be given to `receive` at once. Never raises for what the server sends.
 
         Returns:
-            A tuple, or, for a batch, an iterator; other things may be done with the session between its steps.
+            A tuple, or, for a batch, an iterator; other things may be done with the session between its steps. It ends
+            early when the connection that brought the batch is given up.
         """
         if not self._registration.has_connection:
             return ()
         self._liveness.heard(now)
-        return self._inbox.read(text)
+        frames = self._inbox.read(text)
+        return frames if isinstance(frames, tuple) else self._while_connected(frames)
+
+    def _while_connected(self, frames: Iterable[Inbound]) -> Iterator[Inbound]:
+        for frame in frames:
+            if not self._registration.has_connection:
+                return
+            yield frame
 
     def receive(self, inbound: Inbound, now: float) -> None:
-        """A frame came. Nothing is done once the connection that brought it is given up."""
-        if self._registration.has_connection:
-            self._receive(inbound, now)
+        """A frame came."""
+        content = inbound.content
+        if inbound.voice_sdk_id is not None:
+            self._channel.voice_sdk_id = inbound.voice_sdk_id
+        if isinstance(content, events.Reply):
+            self._receive_result(inbound.id, content, now)
+        elif isinstance(content, events.Refusal):
+            self._receive_error(inbound.id, content, now)
+        else:
+            if inbound.method in events.ACKNOWLEDGED:
+                self._acknowledge(inbound.id, inbound.method)
+            handler = self._handlers.get(type(content))
+            if handler is not None:
+                handler(content, now)
 
     def message_skipped(self, error: RemoteProtocolError, now: float) -> None:
         """A message came that is too long to be looked at."""
@@ -194,23 +213,10 @@ class Session(Connection, SessionAssistant):
 
     # -- frames --------------------------------------------------------------------------------------------------------
 
-    def _receive(self, inbound: Inbound, now: float) -> None:
-        if inbound.voice_sdk_id is not None:
-            self._channel.voice_sdk_id = inbound.voice_sdk_id
-        if isinstance(inbound.content, events.Reply):
-            self._receive_result(inbound.id, inbound.content, now)
-        elif isinstance(inbound.content, events.Refusal):
-            self._receive_error(inbound.id, inbound.content, now)
-        else:
-            self._acknowledge(inbound)
-            handler = self._handlers.get(type(inbound.content))
-            if handler is not None:
-                handler(inbound.content, now)
-
-    def _acknowledge(self, inbound: Inbound) -> None:
+    def _acknowledge(self, request_id: RequestId | None, method: str) -> None:
         """Say that a request came, also for a call that we do not know (R27)."""
-        if inbound.id is not None and inbound.method in events.ACKNOWLEDGED and self._registration.is_logged_in:
-            self._channel.send(requests.ack(inbound.id, inbound.method))
+        if request_id is not None and self._registration.is_logged_in:
+            self._channel.send(requests.ack(request_id, method))
 
     def _receive_result(self, request_id: RequestId | None, reply: events.Reply, now: float) -> None:
         pending = self._channel.settle(request_id)

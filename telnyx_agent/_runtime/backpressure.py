@@ -47,8 +47,9 @@ class Backpressure:
     def __init__(self, limit: int = MOST_WAITING) -> None:
         self._limit = limit
         # Guards all below. Re-entrant, because a signal handler or a finaliser may give a command while its own thread
-        # is in here.
-        self._room = threading.Condition(threading.RLock())
+        # is in here. Taken as it is for every callback; the condition around it, for who waits for room, costs more.
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
         self._messages = 0
         self._callbacks = 0
         self._blocked = 0
@@ -73,12 +74,12 @@ class Backpressure:
 
     def add_messages(self, weight: int) -> None:
         """Messages wait for the loop from now on. Never blocks."""
-        with self._room:
+        with self._lock:
             self._messages += weight
 
     def take_messages(self, weight: int) -> None:
         """They do not wait any more."""
-        with self._room:
+        with self._lock:
             self._messages -= weight
             if self._blocked:
                 self._room.notify_all()
@@ -86,14 +87,14 @@ class Backpressure:
     def add_callback(self) -> int:
         """A callback waits for the program from now on; its weight. Never blocks."""
         weight = ITEM_WEIGHT + self.message_weight
-        with self._room:
+        with self._lock:
             self._callbacks += weight
         return weight
 
     def take_callback(self, weight: int) -> None:
         """It does not wait any more."""
         paused: list[Callable[[], None]] = []
-        with self._room:
+        with self._lock:
             self._callbacks -= weight
             if self._blocked:
                 self._room.notify_all()

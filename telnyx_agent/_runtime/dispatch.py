@@ -110,10 +110,6 @@ class Dispatcher:
         """
         return time.monotonic()
 
-    def _new(self, fn: Callable[[], object], name: str) -> _Callback:
-        """A callback, which waits from now on."""
-        return _Callback(fn, name or _name(fn), self.pressure.add_callback())
-
     def _run(self, callback: _Callback, propagate: tuple[type[BaseException], ...] = ()) -> None:
         self.pressure.take_callback(callback.weight)
         outer, self._running_on = self._running_on, threading.get_ident()
@@ -150,7 +146,7 @@ class ThreadDispatcher(Dispatcher):
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         # First put, then look whether there is a thread. One that ends says so first, and then looks whether there is
         # something left: one of both notices.
-        self._due.put(self._new(fn, name))
+        self._due.put(_Callback(fn, name or _name(fn), self.pressure.add_callback()))
         if self._thread is None:
             with self._state:
                 if self._thread is None:
@@ -231,7 +227,7 @@ class PumpDispatcher(Dispatcher):
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         with self._state:
-            self._queue.append(self._new(fn, name))
+            self._queue.append(_Callback(fn, name or _name(fn), self.pressure.add_callback()))
             self._state.notify_all()
 
     def process_events(self, timeout: float = 0.0) -> int:
@@ -294,7 +290,7 @@ class ExecutorDispatcher(Dispatcher):
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         with self._state:
-            self._queue.append(self._new(fn, name))
+            self._queue.append(_Callback(fn, name or _name(fn), self.pressure.add_callback()))
             if self._has_job:
                 return
             self._has_job = True
