@@ -222,8 +222,11 @@ class AIAssistantManager(TranscriptEdits):
                 another type or too large.
         """
         # iOS's unit tests: an image that is empty, or none at all, is a message without one.
-        encoded = [image for image in base64_images or () if image]
-        urls = image_urls(images, limit=image_limit) + image_urls(encoded, limit=image_limit)
+        encoded = base64_images if isinstance(base64_images, Iterable) else (base64_images or ())
+        if not isinstance(encoded, (str, bytes)) and isinstance(encoded, Iterable):
+            encoded = [image for image in encoded if image]
+        urls = image_urls(images, limit=image_limit)
+        urls += image_urls(encoded or (), limit=image_limit, name="base64_images")
         check_message(message, urls)
         return self._port.send_message(message, urls, wait)
 
