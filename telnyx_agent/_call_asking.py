@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._call_base import CallBase
-from ._checks import check_message, check_timeout
+from ._checks import check_message
 from ._runtime.futures import CommandFuture
 from ._tools import check_not_inside_tool
 from .errors import LocalProtocolError, TxTimeoutError
@@ -47,7 +47,6 @@ class CallAsking(CallBase):
                 "ask() inside a callback would hold up all callbacks until the agent has answered; "
                 "ask on another thread, or use send_ai_assistant_message()"
             )
-        check_timeout("timeout", timeout)
         question = self._ask(text, barge_in)
         try:
             return question.result(timeout)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ._arguments import check_argument
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "MESSAGE_LIMIT",
     "check_message",
-    "check_timeout",
     "checked_answer_timeout",
     "checked_call",
     "checked_call_id",
@@ -81,12 +81,12 @@ def checked_login(
     )
 
 
-def checked_level(level: LogLevel | int | str) -> LogLevel:
+def checked_level(level: LogLevel | int | str, name: str = "log_level") -> LogLevel:
     """A `LogLevel` from one, its number or its name."""
     try:
         return LogLevel[level.upper()] if isinstance(level, str) else LogLevel(level)
     except (KeyError, ValueError) as exc:
-        raise ClientConfigurationError(f"{level!r} is not a LogLevel") from exc
+        raise ClientConfigurationError(f"{name}: {level!r} is not a LogLevel") from exc
 
 
 def checked_timeout(seconds: float) -> float:
@@ -149,12 +149,6 @@ def encoded_client_state(client_state: str | bytes | None) -> str | None:
     return base64.b64encode(data).decode("ascii")
 
 
-def check_timeout(name: str, seconds: float | None) -> None:
-    """Refuse what is no time to wait: 0 or more seconds, infinite too, or None for as long as it takes."""
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0):
-        raise ClientConfigurationError(f"{name} must be 0 or more seconds, or None, not {seconds!r}")
-
-
 def check_message(text: str, image_urls: Sequence[str]) -> None:
     """Refuse a message with nothing in it, and one that no server would take."""
     if not text.strip() and not image_urls:
@@ -170,6 +164,7 @@ def check_message(text: str, image_urls: Sequence[str]) -> None:
 def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """Custom headers whose names the server takes (`X-...`, R26) and that cannot smuggle in other headers."""
     checked = []
+    check_argument("custom_headers", headers, "Mapping[str, str] | None")
     for name, value in (headers or {}).items():
         if not _HEADER_NAME.fullmatch(str(name)):
             raise ClientConfigurationError(f"{name!r} cannot be a custom header; its name must start with 'X-'")

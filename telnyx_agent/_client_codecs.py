@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from ._arguments import check_argument
 from ._client_base import ClientBase
 from .errors import ClientConfigurationError
 
@@ -98,8 +99,7 @@ def checked_codecs(codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None
         ClientConfigurationError: It is none of these. A codec that we do not have is no error: it is ignored, as all
             official SDKs do.
     """
-    if isinstance(codecs, (str, Mapping)):
-        raise ClientConfigurationError("preferred_codecs must be a list, such as ['opus', 'PCMU']")
+    check_argument("preferred_codecs", codecs, "Iterable[AudioCodec | Mapping[str, Any] | str] | None")
     return tuple(_checked_codec(codec) for codec in codecs or ())
 
 
@@ -114,4 +114,4 @@ def _checked_codec(codec: object) -> dict[str, Any]:
         if known is not None:
             return known.to_wire()
     names = ", ".join(one.mime_type for one in _SUPPORTED)
-    raise ClientConfigurationError(f"{codec!r} cannot be a preferred codec; there are {names}")
+    raise ClientConfigurationError(f"preferred_codecs: {codec!r} cannot be a preferred codec; there are {names}")

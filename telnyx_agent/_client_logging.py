@@ -29,7 +29,7 @@ class ClientLogging(ClientBase):
         Raises:
             ClientConfigurationError: There is no such level.
         """
-        checked = checked_level(level)
+        checked = checked_level(level, "level")
         if self._log is not None:
             self._log.level = checked
 

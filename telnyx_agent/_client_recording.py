@@ -110,7 +110,7 @@ class ClientRecording(ClientBase):
                 )
             recorder = FlightRecorder(
                 path,
-                include_content=include_content,
+                include_content=bool(include_content),
                 parameters=lambda name: parameters_of(getattr(TxClientDelegate, name, None)),
                 look_at_media=self._look_at_media,
                 on_error=self._recording_failed,

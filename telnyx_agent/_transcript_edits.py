@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ._arguments import check_argument
 from ._audience import check_delegate
 from ._callables import check_result
 from ._protocol.transcription import TranscriptionItem
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from ._runtime.futures import CommandFuture
 
 __all__ = ["AssistantPort", "Items", "TranscriptEdits"]
+
+_ITEM = {
+    "id": "str",
+    "content": "str",
+    "item_type": "str | None",
+    "metadata": "Mapping[str, Any]",
+    "response_id": "str | None",
+    "timestamp": "datetime",
+}
+"""What is looked at before an item goes to the loop, where nobody could be told what is wrong with it."""
 
 Items = tuple[TranscriptionItem, ...]
 
@@ -105,7 +116,12 @@ class TranscriptEdits:
         iOS: `addTranscription`.
 
         Observers and delegate are told as of any change. Without a connection, only the snapshot changes, at once.
+
+        Raises:
+            ClientConfigurationError: A member of the item has a wrong type.
         """
+        for name, annotation in _ITEM.items():
+            check_argument(f"item.{name}", getattr(item, name), annotation)
 
         def with_item(items: Items) -> Items:
             known = [(other.role, other.id) for other in items]

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._checks import check_timeout
+from ._arguments import checked_arguments
 from ._event_stream import DEFAULT_SIZE, EventStream
 from ._protocol.states import CallState, CallStateKind, CallTerminationReason
 from ._tools import DEFAULT_TIMEOUT, inside_tool
@@ -87,6 +87,7 @@ class AsyncEventStream(AsyncIterator[Event]):
         self._stream.close()
 
 
+@checked_arguments
 class AsyncCall:
     """A `Call` for asyncio. What it does not have is in `sync`, the call itself, of which only the waiters block."""
 
@@ -116,7 +117,6 @@ class AsyncCall:
 
     async def ask(self, text: str, timeout: float | None = 30.0, *, barge_in: bool = False) -> str:
         """See `Call.ask`. Raises the same; cancelling it stops the wait for the answer, the question stays asked."""
-        check_timeout("timeout", timeout)
         question = self.sync._ask(text, barge_in)
         try:
             return await _within(timeout, _outcome(question), "the agent did not answer completely")
@@ -142,6 +142,7 @@ class AsyncCall:
         return ended.termination_reason or CallTerminationReason()
 
 
+@checked_arguments
 class AsyncTxClient:
     """A `TxClient` for asyncio. What it does not have is in `sync`, the client itself.
 

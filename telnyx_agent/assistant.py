@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from ._arguments import checked_arguments
 from ._callables import check_function, check_result
 from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
@@ -79,6 +80,7 @@ class _Observer:
     wants_all: bool
 
 
+@checked_arguments
 class AIAssistantManager(TranscriptEdits):
     """The assistant's side of a client. Every method may be called from any thread and inside any callback."""
 

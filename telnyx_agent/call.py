@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ._arguments import checked_arguments
 from ._call_asking import CallAsking
 from ._call_base import CallPort, TxCallInfo
 from ._call_control import CallControl
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallPort", "TxCallInfo"]
 
 
+@checked_arguments
 class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring, CallUpkeep):
     """One call, with the assistant or with anybody. Every method may be called from any thread and inside any callback.
 

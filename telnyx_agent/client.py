@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from ._arguments import checked_arguments
 from ._audience import check_delegate
+from ._call_ids import call_uuid
 from ._calling import MediaChoices, make_media
 from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
 from ._client_base import not_connected
@@ -35,7 +37,7 @@ from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
 from .config import LogLevel, TxServerConfiguration
-from .errors import CallError, FailureReason
+from .errors import CallError, ClientConfigurationError, FailureReason
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["TxClient"]
 
 
+@checked_arguments
 class TxClient(
     ClientCredentials,
     ClientState,
@@ -332,8 +335,15 @@ class TxClient(
         return MappingProxyType(dict(self._calls))
 
     def get_call(self, call_id: uuid.UUID | str) -> Call | None:
-        """The call with this id that has not ended; None if there is none."""
-        return self._calls.get(uuid.UUID(str(call_id)))
+        """The call with this id that has not ended; None if there is none.
+
+        Raises:
+            ClientConfigurationError: It is no UUID.
+        """
+        wanted = call_uuid(call_id)
+        if wanted is None:
+            raise ClientConfigurationError(f"call_id must be a UUID or its text, not {call_id!r}")
+        return self._calls.get(wanted)
 
     # -- the assistant -----------------------------------------------------------------------------------------------
 

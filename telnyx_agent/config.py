@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
 
+from ._arguments import check_argument
 from ._runtime.proxies import is_loopback, parse_proxy
 from ._runtime.tls import check_tls_options
 from .errors import ClientConfigurationError
@@ -80,6 +81,7 @@ _ICE_URL = re.compile(r"^(stuns?|turns?):[^\s?]+(\?transport=(udp|tcp))?$")
 
 
 def _to_urls(value: str | Iterable[str]) -> tuple[str, ...]:
+    check_argument("urls", value, "str | Iterable[str]")
     return (value,) if isinstance(value, str) else tuple(value)
 
 
@@ -104,11 +106,14 @@ class IceServer:
     @urls.validator
     def _check_urls(self, attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
         if not value:
-            raise ClientConfigurationError("an ICE server needs at least one URL, such as 'stun:stun.example.com:3478'")
+            raise ClientConfigurationError(
+                "urls: an ICE server needs at least one URL, such as 'stun:stun.example.com:3478'"
+            )
         for url in value:
             if not _ICE_URL.match(str(url)):
                 raise ClientConfigurationError(
-                    f"{url!r} is not an ICE server URL; expected 'stun:host:port' or 'turn:host:port?transport=udp|tcp'"
+                    f"urls: {url!r} is not an ICE server URL; "
+                    "expected 'stun:host:port' or 'turn:host:port?transport=udp|tcp'"
                 )
             port = str(url).partition("?")[0].rpartition(":")[2]
             if port.isdecimal() and not 0 < int(port[:9]) <= 65535:
@@ -120,6 +125,7 @@ def _to_ice_servers(
 ) -> tuple[IceServer, ...] | None:
     if value is None:
         return None
+    check_argument("webrtc_ice_servers", value, "Sequence[IceServer] | None")
     servers: list[IceServer] = []
     for item in value:
         if isinstance(item, IceServer):
@@ -131,7 +137,9 @@ def _to_ice_servers(
             urls = item.get("urls") or item.get("url_strings") or item.get("urlStrings") or ()
             servers.append(IceServer(urls, item.get("username"), item.get("credential")))
         else:
-            raise ClientConfigurationError(f"{type(item).__name__} is not an ICE server; give an IceServer or a URL")
+            raise ClientConfigurationError(
+                f"webrtc_ice_servers: {type(item).__name__} is not an ICE server; give an IceServer or a URL"
+            )
     return tuple(servers)
 
 
@@ -179,12 +187,22 @@ def _mobile_ice(stun: str | None, turn: str | None, defaults: tuple[IceServer, .
     return (*stuns, *(IceServer(url, _TURN_USER, _TURN_CREDENTIAL) for url in dict.fromkeys(urls)))
 
 
+def _to_environment(value: Environment | str) -> Environment:
+    try:
+        return Environment(value)
+    except ValueError as exc:
+        raise ClientConfigurationError(
+            f"environment must be Environment.PRODUCTION or Environment.DEVELOPMENT, not {value!r}"
+        ) from exc
+
+
 def _to_region(value: Region | str) -> str:
     return value.value if isinstance(value, Region) else str(value)
 
 
 def _to_path(value: str | os.PathLike[str] | None) -> str | None:
-    return None if value is None else os.fspath(value)
+    check_argument("ca_file", value, "str | os.PathLike[str] | None")
+    return None if value is None else os.fsdecode(value)
 
 
 def _shown(url: str | None) -> str:
@@ -233,7 +251,7 @@ class TxServerConfiguration:
 
     signaling_server: str | None = attrs.field(default=None, repr=_shown)
     webrtc_ice_servers: tuple[IceServer, ...] | None = attrs.field(default=None, converter=_to_ice_servers)
-    environment: Environment = attrs.field(default=Environment.PRODUCTION, converter=Environment)
+    environment: Environment = attrs.field(default=Environment.PRODUCTION, converter=_to_environment)
     region: str = attrs.field(default=Region.AUTO.value, converter=_to_region)
     host: str | None = attrs.field(default=None, kw_only=True)
     port: int | None = attrs.field(default=None, kw_only=True)
@@ -247,6 +265,12 @@ class TxServerConfiguration:
     fallback_on_region_failure: bool = attrs.field(default=True, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        for name in ("signaling_server", "host", "turn", "stun", "proxy"):
+            check_argument(name, getattr(self, name), "str | None")
+        check_argument("port", self.port, "int | None")
+        check_argument("ssl_context", self.ssl_context, "ssl.SSLContext | None")
+        # Not whatever counts as true: it is the only thing between the call and whoever is on the way.
+        check_argument("allow_insecure", self.allow_insecure, "bool")
         if self.signaling_server is not None and self.host is not None:
             raise ClientConfigurationError("give either signaling_server or host and port, not both")
         if self.port is not None and self.host is None:

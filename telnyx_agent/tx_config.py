@@ -26,7 +26,7 @@ def _to_level(level: LogLevel | int | str) -> LogLevel:
     try:
         return LogLevel[level.upper()] if isinstance(level, str) else LogLevel(level)
     except (KeyError, ValueError) as exc:
-        raise ClientConfigurationError(f"{level!r} is not a LogLevel") from exc
+        raise ClientConfigurationError(f"log_level: {level!r} is not a LogLevel") from exc
 
 
 def _check_seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -89,7 +89,14 @@ def test_base64_as_it_is_found() -> None:
     urls = base64.urlsafe_b64encode(data).decode()
     assert "+" in text
     wanted = f"data:image/png;base64,{text}"
-    given = [wrapped(text), f"  {text}\n", urls, wrapped(urls.rstrip("=")), text.encode(), wrapped(text).encode()]
+    given: list[str | bytes] = [
+        wrapped(text),
+        f"  {text}\n",
+        urls,
+        wrapped(urls.rstrip("=")),
+        text.encode(),
+        wrapped(text).encode(),
+    ]
     given += [f"data:image/png;base64,{wrapped(text)}", f"DATA:image/PNG;charset=utf-8;base64,{urls}"]
     given += [f"data:image/png;base64,{text.replace('+', '%2B').replace('=', '%3D')}", wanted]
     assert image_urls(given) == (wanted,) * len(given)

@@ -64,11 +64,11 @@ def key_runs(digits: str, gap: float = 0.0) -> tuple[KeyRun, ...]:
     if not isinstance(given, str):
         raise ClientConfigurationError(f"digits must be a text such as '12#', not {type(given).__name__}")
     if not digits:
-        raise ClientConfigurationError("there are no keys to press; give some, such as '12#'")
+        raise ClientConfigurationError("digits: there are no keys to press; give some, such as '12#'")
     for place, key in enumerate(digits, 1):
         if key not in PAUSES and not _KEYS.fullmatch(key):
             raise ClientConfigurationError(
-                f"character {place} of {len(digits)} is no telephone key; "
+                f"digits: character {place} of {len(digits)} is no telephone key; "
                 "there are 0-9, A-D, * and #, and the pauses ',' (2 s), 'w' (0.5 s) and 'W' (1 s)"
             )
     if not 0.0 <= gap <= 10.0:

@@ -100,11 +100,17 @@ class TextPrefix:
 
 
 def _to_tuple(urls: Iterable[str]) -> tuple[str, ...]:
-    return tuple(urls)
+    if type(urls) is not tuple:
+        if isinstance(urls, (str, bytes)) or not isinstance(urls, Iterable):
+            raise ClientConfigurationError(f"image_urls must be a list of texts, not {type(urls).__name__}")
+        urls = tuple(urls)
+    return urls
 
 
 def _lower(text: str) -> str:
-    return text.lower() if isinstance(text, str) else text
+    if not isinstance(text, str):
+        raise ClientConfigurationError(f"role must be a text such as 'user', not {type(text).__name__}")
+    return text.lower()
 
 
 def _to_call_id(call_id: UUID | str | None) -> UUID | None:

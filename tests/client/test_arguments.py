@@ -1,0 +1,237 @@
+"""Every argument of everything public is looked at when it is given: it is taken, or refused by its name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from telnyx_agent import (
+    AgentState,
+    AIAssistantManager,
+    AudioCodec,
+    AudioConstraints,
+    AudioVisualizerConfig,
+    Call,
+    CallState,
+    ClientConfigurationError,
+    IceServer,
+    LocalProtocolError,
+    OpusSettings,
+    SessionRecording,
+    TranscriptionItem,
+    TxClient,
+    TxConfig,
+    TxError,
+    TxServerConfiguration,
+    WidgetSettings,
+)
+from telnyx_agent._arguments import check_argument
+from telnyx_agent.audio import NullAudio
+from telnyx_agent.testing import LocalAgent, Scenario
+
+WRONG: tuple[Any, ...] = (None, "x", b"x", 7, -1, math.nan, object(), [], {}, ["x"], True)
+"""What is given for each argument in turn; for some of them one or the other is right."""
+
+PATIENCE = 20.0
+
+CLASSES: Mapping[str, type] = {"TxClient": TxClient, "Call": Call, "AIAssistantManager": AIAssistantManager}
+
+ELSEWHERE = {
+    "Call.hangup": "it ends the call",
+    "Call.ice_restart": "it takes no argument, and makes the connection anew",
+    "Call.play": "tests/media/test_player.py",
+    "Call.reject": "it ends the call",
+    "TxClient.disconnect": "it takes no argument, and ends the session",
+    "TxClient.logout": "it takes no argument, and ends the session",
+    "TxClient.process_events": "for clients whose callbacks are pumped",
+    "TxClient.run_microphone_check": "tests/client/test_diagnosis.py",
+    "TxClient.run_network_check": "tests/client/test_diagnosis.py",
+    "TxClient.run_pre_call_diagnosis": "tests/client/test_diagnosis.py",
+}
+
+WAITS = frozenset({"timeout"})
+"""Arguments for which a right value would make the test wait."""
+
+
+def right(folder: Path, configuration: TxServerConfiguration) -> dict[str, dict[str, Any]]:
+    """The other arguments of each method that needs some."""
+    return {
+        "add_tool": {"function": lambda q: q, "name": "n"},
+        "add_transcription": {"item": TranscriptionItem("i", "user", "x")},
+        "anonymous_login": {"target_id": "a", "server_configuration": configuration},
+        "ask": {"text": "q", "timeout": 0.01},
+        "clear_transcriptions_by_role": {"role": "user"},
+        "connect": {
+            "tx_config": TxConfig(sip_user="a", password="b"),
+            "server_configuration": configuration,
+        },
+        "dtmf": {"digits": "1"},
+        "get_call": {"call_id": str(uuid.uuid4())},
+        "get_transcriptions_by_role": {"role": "user"},
+        "new_call": {"destination_number": "x", "audio": NullAudio()},
+        "record": {"path": str(folder / "call.wav")},
+        "record_session": {"path": str(folder / "session.ndjson")},
+        "register_client_tool": {"name": "n", "function": lambda q: q},
+        "remove_tool": {"name": "n"},
+        "send_ai_assistant_message": {"message": "hi"},
+        "send_function_call_output": {"call_id": "c", "output": "{}"},
+        "set_audio_device": {"device": NullAudio()},
+        "set_audio_in_device": {"device": None},
+        "set_audio_out_device": {"device": None},
+        "set_log_level": {"level": 0},
+        "set_mute": {"muted": False},
+        "subscribe_to_transcript_deltas": {"handler": lambda item, delta: None},
+        "subscribe_to_transcript_item_updates": {"handler": lambda item: None},
+        "subscribe_to_transcript_updates": {"handler": lambda items: None},
+        "unregister_client_tool": {"name": "n"},
+        "update_credentials": {"token": "x"},
+        "update_widget_settings": {"settings": WidgetSettings()},
+        "wait_for_agent_state": {"state": AgentState.IDLE, "timeout": 0.01},
+        "wait_for_state": {"state": CallState.HELD, "timeout": 0.01},
+    }
+
+
+def problem(argument: str, attempt: Callable[[], Any]) -> tuple[str | None, Any]:
+    """What is wrong with how an argument was taken or refused, and what came of it."""
+    try:
+        result = attempt()
+        if isinstance(result, Future):
+            error = result.exception(PATIENCE)
+            if error is not None and not isinstance(error, TxError):
+                return f"its future has {type(error).__name__}: {error}", result
+    except ClientConfigurationError as exc:
+        return (None if argument in str(exc) or "image" in argument else f"does not name it: {exc}"), exc
+    except TxError:
+        return None, None
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is the finding
+        return f"{type(exc).__name__}: {exc}", None
+    return None, result
+
+
+@pytest.fixture
+def agent() -> Iterator[LocalAgent]:
+    """Text only."""
+    with LocalAgent(voice="silent", ears="deaf", greeting="", scenario=Scenario.fast(), media=False) as agent:
+        yield agent
+
+
+@pytest.mark.parametrize("class_name", CLASSES)
+def test_arguments_of_methods(class_name: str, client: TxClient, agent: LocalAgent, tmp_path: Path) -> None:
+    """Of client, call and assistant's manager, in the middle of a call."""
+    client.anonymous_login("a", server_configuration=agent.configuration).result(PATIENCE)
+    call = client.new_call()
+    call.wait_until_active(PATIENCE)
+    other = TxClient()
+    owner = {"TxClient": client, "Call": call, "AIAssistantManager": client.ai_assistant_manager}[class_name]
+    found: list[str] = []
+    for attribute in sorted(dir(CLASSES[class_name])):
+        member = inspect.getattr_static(CLASSES[class_name], attribute)
+        if attribute.startswith("_") or f"{class_name}.{attribute}" in ELSEWHERE:
+            continue
+        if isinstance(member, property) and member.fset is not None:
+            before = getattr(owner, attribute)
+            for wrong in WRONG:
+                said, _ = problem(attribute, functools.partial(setattr, owner, attribute, wrong))
+                found += [] if said is None else [f"{attribute} = {wrong!r}: {said}"]
+                setattr(owner, attribute, before)
+        if isinstance(member, property) or not callable(member):
+            continue
+        target = other if attribute in ("anonymous_login", "connect") else owner
+        for parameter in list(inspect.signature(member).parameters.values())[1:]:
+            for wrong in WRONG:
+                if parameter.name == "server_configuration" and wrong is None:
+                    continue  # Telnyx's
+                if parameter.name in WAITS and (wrong is None or wrong == 7 or wrong is True):
+                    continue
+                given = {**right(tmp_path, agent.configuration).get(attribute, {}), parameter.name: wrong}
+                args = (given.pop(parameter.name),) if parameter.kind is parameter.POSITIONAL_ONLY else ()
+
+                method = functools.partial(getattr(target, attribute), *args, **given)
+
+                said, result = problem(parameter.name, method)
+                found += [] if said is None else [f"{attribute}({parameter.name}={wrong!r}): {said}"]
+                if isinstance(result, Call):
+                    result.hangup()
+                elif isinstance(result, SessionRecording):
+                    result.stop()
+                if target is other:
+                    other.disconnect().result(PATIENCE)
+        if attribute == "record":
+            call.stop_recording()
+    assert not found, "\n" + "\n".join(found)
+
+
+RIGHT_VALUES: Mapping[type, Mapping[str, Any]] = {
+    AudioCodec: {"mime_type": "audio/x", "clock_rate": 8000},
+    IceServer: {"urls": "stun:a:1"},
+    TranscriptionItem: {"id": "i", "role": "user", "content": "x"},
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        TxClient,
+        TxServerConfiguration,
+        TxConfig,
+        IceServer,
+        OpusSettings,
+        AudioConstraints,
+        AudioCodec,
+        AudioVisualizerConfig,
+        TranscriptionItem,
+        WidgetSettings,
+    ],
+)
+def test_arguments_of_values(kind: type) -> None:
+    """Of the client and of all configuration, when it is made."""
+    found = []
+    for name in inspect.signature(kind).parameters:
+        for wrong in WRONG:
+            given = {**RIGHT_VALUES.get(kind, {}), name: wrong}
+            said, _ = problem(name, functools.partial(kind, **given))
+            # Of a URL, the text is about the URL.
+            if said is not None and not (isinstance(wrong, (str, list)) and "URL" in said):
+                found.append(f"{name}={wrong!r}: {said}")
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_rows_of_the_faults(client: TxClient, agent: LocalAgent) -> None:
+    """As they were found."""
+    with pytest.raises(
+        ClientConfigurationError, match=r"server_configuration must be a TxServerConfiguration\(.*not str"
+    ):
+        TxClient().anonymous_login("a", server_configuration="ws://localhost")  # type: ignore[arg-type]
+    client.anonymous_login("a", server_configuration=agent.configuration)
+    call = client.new_call()
+    call.wait_until_active(PATIENCE)
+    with pytest.raises(ClientConfigurationError, match=r"state must be a CallState, such as CallState.ACTIVE.*not str"):
+        call.wait_for_state("active")  # type: ignore[arg-type]
+    with pytest.raises(ClientConfigurationError, match="message must be a text, not None"):
+        client.send_ai_assistant_message(None)  # type: ignore[arg-type]
+    with pytest.raises(ClientConfigurationError, match="timeout must be 0 or more seconds, or None, not nan"):
+        call.wait_until_active(math.nan)
+    with pytest.raises(ClientConfigurationError, match="allow_insecure must be True or False, not str"):
+        TxServerConfiguration("ws://example.com", allow_insecure="no")  # type: ignore[arg-type]
+    with pytest.raises(ClientConfigurationError, match=r"item.id must be a text, not list"):
+        client.ai_assistant_manager.add_transcription(TranscriptionItem([], "user", "x"))  # type: ignore[arg-type]
+    assert not [frame for frame in agent.frames if frame.method == "ai_conversation" and frame.direction == "received"]
+    with pytest.raises(LocalProtocolError):
+        client.anonymous_login("a", server_configuration=agent.configuration)
+
+
+def test_what_a_refusal_says() -> None:
+    """Never the value of a text or an object: it may be a secret, or what was said."""
+    with pytest.raises(ClientConfigurationError) as caught:
+        check_argument("port", "canary", "int | None")
+    assert str(caught.value) == "port must be a whole number, or None, not str"
+    check_argument("port", None, "int | None")
+    check_argument("anything", object(), "Whatever")
