@@ -107,7 +107,7 @@ def test_open_talk_close(loop: LoopThread) -> None:
             client.connection.send(f"text {number} äöü")
         assert [client.text() for _ in range(100)] == [f"text {number} äöü" for number in range(100)]
         client.connection.close(1000, "good bye")
-        assert client.closed(2.0) == Closed(1000, "good bye", None)
+        assert client.closed(5.0) == Closed(1000, "good bye", None)
         assert seen.get(timeout=5) == (1000, "good bye")
     assert [kind for kind, _ in client.events] == ["open", *["text"] * 100, "closed"]
 
@@ -117,7 +117,7 @@ def test_start_returns_at_once(loop: LoopThread) -> None:
     with full_server() as port:
         begin = time.monotonic()
         client = Client.to(f"ws://127.0.0.1:{port}", loop)
-        assert time.monotonic() - begin < 0.1
+        assert time.monotonic() - begin < 1.0
         client.connection.close()
         client.closed(1.0)
 
@@ -132,7 +132,7 @@ def test_texts_sent_before_the_opening_go_out_first(loop: LoopThread) -> None:
         client.wait_open().connection.send("three")
         assert [client.text() for _ in range(3)] == ["one", "two", "three"]
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 @pytest.mark.parametrize("wait_for_opening", [True, False])
@@ -152,7 +152,7 @@ def test_what_was_sent_before_close_arrives(loop: LoopThread, wait_for_opening: 
             client.connection.send(f"bye {number}")
             client.connection.close()
             client.connection.send("too late")
-            assert client.closed(2.0).error is None
+            assert client.closed(5.0).error is None
             assert arrived.get(timeout=5) == f"bye {number}"
         assert arrived.empty()
 
@@ -165,7 +165,7 @@ def test_long_messages(loop: LoopThread) -> None:
         client.connection.send(text)
         assert client.text() == text
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 def test_kinds_of_messages(loop: LoopThread) -> None:
@@ -190,7 +190,7 @@ def test_kinds_of_messages(loop: LoopThread) -> None:
         assert [client.text() for _ in range(4)] == [b"\x00\xff", "", "ä", b"b" * 70_000 + b"c" * 70_000]
         assert pongs.get(timeout=5) == (10, b"ping")
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 def test_one_byte_at_a_time(loop: LoopThread) -> None:
@@ -258,7 +258,7 @@ def test_small_packets_are_not_held_back(loop: LoopThread) -> None:
         assert wire._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert wire._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 def test_odd_characters_do_not_end_the_session(loop: LoopThread) -> None:
@@ -268,7 +268,7 @@ def test_odd_characters_do_not_end_the_session(loop: LoopThread) -> None:
         client.connection.send("a\ud800b")
         assert client.text() == "a?b"
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 # -- closing -----------------------------------------------------------------------------------------------------------
@@ -308,8 +308,8 @@ def test_close_while_connecting(loop: LoopThread, scheme: str, stage: str) -> No
             assert reached.wait(5)
         begin = time.monotonic()
         client.connection.close()
-        assert client.closed(1.0) == Closed(None, "", None)
-        assert time.monotonic() - begin < 0.5
+        assert client.closed(4.0) == Closed(None, "", None)
+        assert time.monotonic() - begin < 4.0
         gone.set()
 
 
@@ -319,7 +319,7 @@ def test_close_while_connecting_with_texts_waiting(loop: LoopThread) -> None:
         client = Client.to(f"ws://127.0.0.1:{port}", loop)
         client.connection.send("bye")
         client.connection.close()
-        assert client.closed(2.0) == Closed(None, "", None)
+        assert client.closed(5.0) == Closed(None, "", None)
         assert client.seconds() > 1.0
 
 
@@ -329,8 +329,8 @@ def test_close_when_the_server_is_silent(loop: LoopThread) -> None:
         client = Client.to(f"ws://127.0.0.1:{port}", loop).wait_open()
         begin = time.monotonic()
         client.connection.close()
-        assert client.closed(2.0) == Closed(1006, "", None)
-        assert time.monotonic() - begin < 2.0
+        assert client.closed(5.0) == Closed(1006, "", None)
+        assert time.monotonic() - begin < 5.0
         gone.set()
 
 
@@ -346,8 +346,8 @@ def test_close_when_the_server_does_not_read(loop: LoopThread, authority: Author
         wait_until(lambda: client.connection._outbox._backlog < 20 * 2**20)
         begin = time.monotonic()
         client.connection.close()
-        assert client.closed(2.0) == Closed(1006, "", None)
-        assert time.monotonic() - begin < 2.0
+        assert client.closed(5.0) == Closed(1006, "", None)
+        assert time.monotonic() - begin < 5.0
         gone.set()
 
 
@@ -357,7 +357,7 @@ def test_a_server_that_takes_nothing_is_given_up(loop: LoopThread) -> None:
         client = Client.to(f"ws://127.0.0.1:{port}", loop).wait_open()
         for _ in range(50):
             client.connection.send("x" * 2**20)
-        check_network_error(client.closed(2.0), "takes nothing")
+        check_network_error(client.closed(5.0), "takes nothing")
         gone.set()
 
 
@@ -379,8 +379,8 @@ def test_close_under_a_flood(loop: LoopThread) -> None:
         assert pressure.waiting < MOST_WAITING + 200_000
         begin = time.monotonic()
         client.connection.close()
-        assert client.connection.join(2.0)
-        assert time.monotonic() - begin < 2.0
+        assert client.connection.join(5.0)
+        assert time.monotonic() - begin < 5.0
         gone.set()
     while not posted.empty():
         fn, args = posted.get()
@@ -406,7 +406,7 @@ def test_close_from_many_threads(loop: LoopThread) -> None:
                 thread.start()
             for thread in threads:
                 thread.join(5)
-            assert client.closed(2.0) == Closed(1000, "", None)
+            assert client.closed(5.0) == Closed(1000, "", None)
             client.connection.close()
             client.connection.send("after the end")
 
@@ -432,7 +432,7 @@ def test_long_reasons_are_cut(loop: LoopThread) -> None:
     with ws_server(echo) as port:
         client = Client.to(f"ws://127.0.0.1:{port}", loop).wait_open()
         client.connection.close(4001, "ä" * 100)
-        assert client.closed(2.0) == Closed(4001, "ä" * 61, None)
+        assert client.closed(5.0) == Closed(4001, "ä" * 61, None)
 
 
 @pytest.mark.parametrize(
@@ -584,7 +584,7 @@ def test_the_longest_allowed_message(loop: LoopThread) -> None:
         client = Client.to(f"ws://127.0.0.1:{port}", loop, max_frame=1000)
         assert [client.text(), client.text()] == ["x" * 1000] * 2
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 def test_a_message_that_is_too_long_is_skipped(loop: LoopThread) -> None:
@@ -602,7 +602,7 @@ def test_a_message_that_is_too_long_is_skipped(loop: LoopThread) -> None:
         client = Client.to(f"ws://127.0.0.1:{port}", loop, max_frame=1000)
         assert [client.text(), client.text(), client.text()] == [TooLong(1000), TooLong(1000), "behind"]
         client.connection.close()
-        assert client.closed(2.0).error is None
+        assert client.closed(5.0).error is None
 
 
 def test_an_endless_message_is_not_collected(loop: LoopThread) -> None:
@@ -783,7 +783,7 @@ def test_ipv6(loop: LoopThread) -> None:
         client.connection.send("six")
         assert client.text() == "six"
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 def has_ipv6() -> bool:
@@ -806,7 +806,7 @@ def test_tls_works(loop: LoopThread, authority: Authority) -> None:
             client.connection.send("secret")
             assert client.text() == "secret"
             client.connection.close()
-            assert client.closed(2.0) == Closed(1000, "", None)
+            assert client.closed(5.0) == Closed(1000, "", None)
 
 
 def test_tls_both_ways_at_once(loop: LoopThread, authority: Authority) -> None:
@@ -828,7 +828,7 @@ def test_tls_both_ways_at_once(loop: LoopThread, authority: Authority) -> None:
         assert [client.text() for _ in texts] == texts
         assert received.get(timeout=10) == texts
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 def test_sending_while_the_server_is_silent(loop: LoopThread, authority: Authority) -> None:
@@ -849,7 +849,7 @@ def test_sending_while_the_server_is_silent(loop: LoopThread, authority: Authori
             client.connection.send("hello")
             assert arrived.wait(2)
             client.connection.close()
-            client.closed(2.0)
+            client.closed(5.0)
 
 
 def test_self_signed_certificates_are_refused(loop: LoopThread, authority: Authority) -> None:
@@ -875,7 +875,7 @@ def test_the_name_to_verify_can_be_given(loop: LoopThread, authority: Authority)
         sslopt = {"ca_certs": str(authority.file), "server_hostname": "example.com"}
         client = Client.to(f"wss://127.0.0.1:{port}", loop, sslopt=sslopt).wait_open()
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
 
 
 def test_old_tls_is_refused(loop: LoopThread, authority: Authority) -> None:
@@ -921,7 +921,7 @@ def test_tls_when_the_server_is_silent(loop: LoopThread, authority: Authority) -
     with raw_server(silence, context=authority.server_context("127.0.0.1")) as port:
         client = Client.to(f"wss://127.0.0.1:{port}", loop, sslopt={"ca_certs": str(authority.file)}).wait_open()
         client.connection.close()
-        assert client.closed(2.0) == Closed(1006, "", None)
+        assert client.closed(5.0) == Closed(1006, "", None)
         gone.set()
 
 
@@ -997,7 +997,7 @@ def test_a_loop_that_has_ended(capfd: pytest.CaptureFixture[str]) -> None:
         client = Client.to(f"ws://127.0.0.1:{port}", loop).wait_open()
         loop.release()
         gate.set()
-        assert client.connection.join(2.0)
+        assert client.connection.join(5.0)
     assert "Exception in thread" not in capfd.readouterr().err
 
 
@@ -1015,7 +1015,7 @@ def test_raising_handlers_do_not_end_the_connection(loop: LoopThread, caplog: py
         client.connection.send("two")
         assert [got.get(timeout=5), got.get(timeout=5)] == ["one", "two"]
         client.connection.close()
-        client.closed(2.0)
+        client.closed(5.0)
     assert caplog.text.count("ValueError: a bug") == 2
 
 
@@ -1155,7 +1155,7 @@ def test_addresses_that_lead_nowhere(tmp_path: Path) -> None:
             begin = time.monotonic()
             connection.start()
             assert opened.wait(5)
-            print(0.25 <= time.monotonic() - begin < 1.0)
+            print(0.25 <= time.monotonic() - begin < 4.0)
             connection.close()
             assert ended.wait(5)
 

@@ -184,7 +184,7 @@ def test_stopping_does_not_wait_for_the_next_block() -> None:
     pacer.start()
     begin = time.perf_counter()
     assert pacer.stop()
-    assert time.perf_counter() - begin < 1.0
+    assert time.perf_counter() - begin < 4.0
     assert pacer.stopping
 
 

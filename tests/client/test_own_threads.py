@@ -46,7 +46,7 @@ def run_inside(job: Callable[[], Any]) -> BaseException | None:
     thread.start()
     thread.join(LIMIT)
     assert not thread.is_alive()
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 4.0
     return raised[0]
 
 

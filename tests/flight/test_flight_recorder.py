@@ -212,7 +212,7 @@ def test_a_slow_disk_costs_lines_and_no_time(tmp_path: Path, monkeypatch: pytest
     begin = time.monotonic()
     for number in range(100):
         one.state("x", str(number))
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 10
     free.set()
     assert one.close(10)
     assert one.left_out == 90

@@ -305,7 +305,7 @@ def test_pump_waits_for_the_first_callback() -> None:
     dispatcher = PumpDispatcher()
     begin = time.monotonic()
     assert dispatcher.process_events(0.1) == 0
-    assert 0.1 <= time.monotonic() - begin < 1.0
+    assert 0.1 <= time.monotonic() - begin < 4.0
     timer = threading.Timer(0.05, dispatcher.submit, (int,))
     timer.start()
     assert dispatcher.process_events(10.0) == 1

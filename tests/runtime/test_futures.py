@@ -76,7 +76,7 @@ def test_time_is_up(method: str) -> None:
     with pytest.raises(TimeoutError, match=r"after 0\.1 s; it goes on") as caught:
         getattr(future, method)(0.1)
     assert isinstance(caught.value, TxTimeoutError)
-    assert 0.1 <= time.monotonic() - begin < 1.0
+    assert 0.1 <= time.monotonic() - begin < 4.0
     future.settle("done")
     assert future.result(0) == "done"
 
@@ -114,7 +114,7 @@ def test_slow_callbacks_delay_it_for_a_quarter_of_a_second(loop: LoopThread, dis
     begin = time.monotonic()
     loop.post(future.settle_after_callbacks, "ready")
     assert future.result(5) == "ready"
-    assert CALLBACK_GRACE <= time.monotonic() - begin < 1.0
+    assert CALLBACK_GRACE <= time.monotonic() - begin < 4.0
     gate.set()
 
 
@@ -232,7 +232,7 @@ def test_settling_after_the_last_release_of_the_loop(dispatcher: ThreadDispatche
         begin = time.monotonic()
         loop.post(end)
         assert future.result(5) is None
-        assert time.monotonic() - begin < 1.0
+        assert time.monotonic() - begin < 4.0
         assert delivered == ([] if is_blocked else ["disconnected"])
         gate.set()
 

@@ -39,7 +39,7 @@ def test_pings_are_due_in_time() -> None:
     begin = time.monotonic()
     assert outbox.take() == (Opcode.PING, b"")
     assert outbox.take() == (Opcode.PING, b"")
-    assert 0.1 <= time.monotonic() - begin < 1.0
+    assert 0.1 <= time.monotonic() - begin < 4.0
     outbox.close(b"", drop_texts=True)
     assert outbox.take() == (Opcode.CLOSE, b"")
     outbox.end()

@@ -88,7 +88,7 @@ def test_time_is_up() -> None:
         Watch(0).wait(bool, 0.2, what="the answer")
 
     assert isinstance(caught.value, TimeoutError)
-    assert 0.2 <= time.monotonic() - begin < 1.0
+    assert 0.2 <= time.monotonic() - begin < 4.0
 
 
 @pytest.mark.parametrize("timeout", [0, -1])

@@ -118,7 +118,7 @@ def test_join_is_bounded() -> None:
     pool.shutdown(wait=False)
     begin = time.monotonic()
     assert not pool.join(0.1)
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 4.0
     gate.set()
     assert pool.join(5)
 
