@@ -86,6 +86,7 @@ CALLS: dict[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.slow_except(6)
 @pytest.mark.parametrize("raised", RAISED, ids=lambda exc: type(exc).__name__)
 @pytest.mark.parametrize("name", CALLS)
 def test_whatever_the_library_raises_is_a_media_error(

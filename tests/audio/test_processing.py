@@ -113,6 +113,7 @@ def test_turning_the_gain_off_leaves_the_rest(no_livekit: None) -> None:
 # -- the guard ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except(2)
 @pytest.mark.parametrize("room", ROOMS, ids=str)
 @pytest.mark.parametrize("told", [True, False])
 def test_the_agent_does_not_hear_itself(room: Room, told: bool) -> None:

@@ -52,6 +52,7 @@ def a_processor(**wanted: bool) -> Chain:
     return processor
 
 
+@pytest.mark.slow_except(2)
 @pytest.mark.parametrize("room", ROOMS, ids=str)
 @pytest.mark.parametrize(
     "wanted", [{}, {"noise_suppression": False, "auto_gain_control": False}], ids=["everything", "echo only"]

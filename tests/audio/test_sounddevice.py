@@ -223,6 +223,7 @@ def test_the_call_may_react_to_the_failure_at_once(pulse: PulseServer) -> None:
         fallback.stop()
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("kind", ["sink-input", "source-output"])
 def test_a_stream_that_breaks_down_is_opened_again(
     sound: PulseServer, caplog: pytest.LogCaptureFixture, kind: str
@@ -239,6 +240,7 @@ def test_a_stream_that_breaks_down_is_opened_again(
     assert stream.error is None
 
 
+@pytest.mark.slow
 def test_a_stream_that_breaks_down_all_the_time_has_failed(
     sound: PulseServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_description_leads_through_the_relay() -> None:
 
 
 class TestAlignment:
+    @pytest.mark.slow_except(1)
     @pytest.mark.parametrize("delay", [0.0, 0.0625, 0.2, 0.7])
     def test_a_known_delay_is_found(self, said: Any, delay: float) -> None:
         random = np.random.default_rng(1)
@@ -151,6 +152,7 @@ class TestAlignment:
         assert windows.share == 0.0
         assert np.isnan(windows.delays).all()
 
+    @pytest.mark.slow_except(1)
     @pytest.mark.parametrize("length", [0.0, 0.08, 0.15, 0.3])
     def test_a_gap_is_measured(self, said: Any, length: float) -> None:
         heard = delayed(said, 0.1)

@@ -88,6 +88,7 @@ def test_a_test_call_that_is_refused_is_exit_code_1(tmp_path: Path) -> None:
     assert found["call"]["error"]
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--server", "http://x"], ["--duration", "x"], ["--what"]])
 def test_wrong_usage_is_exit_code_2(tmp_path: Path, arguments: list[str]) -> None:
     """One line that says what is wrong; nothing is sent."""

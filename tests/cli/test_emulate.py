@@ -42,6 +42,7 @@ def test_a_port_in_use_is_explained(tmp_path: Path) -> None:
     assert "in use" in second.err.text
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize(("arguments", "code"), [(("--help",), 0), (("--no-such-option",), 2)])
 def test_its_arguments_are_the_servers(arguments: tuple[str, ...], code: int, tmp_path: Path) -> None:
     """Help and usage name the command as the user typed it."""

@@ -113,6 +113,7 @@ def test_a_bug_of_the_delegates_is_shown(recorded: dict[bool, Path], tmp_path: P
     assert "state DONE True" in command.out.lines
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -133,6 +134,7 @@ def test_a_delegate_that_is_not_there_is_wrong_usage(
     command.err.wait_for(says, 0)
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_replayed_is_wrong_usage(recorded: dict[bool, Path], tmp_path: Path) -> None:
     """One line, exit code 2."""
     header = json.loads(recorded[True].read_text().splitlines()[0])
@@ -158,6 +160,7 @@ def test_an_incomplete_recording_says_so(recorded: dict[bool, Path], tmp_path: P
     assert "on_client_ready" in command.out.text
 
 
+@pytest.mark.slow
 def test_speed(recorded: dict[bool, Path], tmp_path: Path) -> None:
     """In real time it takes at least as long as it took."""
     last = max(json.loads(line)["t"] for line in recorded[True].read_text().splitlines() if '"callback"' in line) / 1000

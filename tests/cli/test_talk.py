@@ -82,6 +82,7 @@ def test_a_bad_wav_file_is_refused_before_the_call(agent: LocalAgent, tmp_path: 
     assert not agent.calls
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
 def test_a_full_disk_is_a_failure(agent: LocalAgent, tmp_path: Path) -> None:
     """The call goes on, but an answer that is not in the file must not look like a success."""
@@ -162,6 +163,7 @@ def test_duration_ends_the_call(agent: LocalAgent, tmp_path: Path) -> None:
     assert (tmp_path / "a.wav").stat().st_size > 44
 
 
+@pytest.mark.slow_except(3)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -248,6 +250,7 @@ def test_an_agent_that_hangs_up_is_no_failure(agent: LocalAgent, tmp_path: Path)
     assert agent.calls[0].ended_by_client is False
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     """`--debug` is for those who want to know where."""
     with Command("talk", "a", "--server", "ws://127.0.0.1:1", "--text-only", "--debug", cwd=tmp_path) as command:
@@ -256,6 +259,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "NetworkError" in command.err.text
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_ends_the_call(agent: LocalAgent, tmp_path: Path) -> None:
     """As in `talk --json | head`: the call is hung up, and there is no traceback."""
     command = [sys.executable, "-m", "telnyx_agent", "talk", "a", "--server", agent.url, "--text-only", "--json"]
@@ -275,6 +279,7 @@ def test_a_reader_that_has_had_enough_ends_the_call(agent: LocalAgent, tmp_path:
 # -- Ctrl-C ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_hangs_up(agent: LocalAgent, tmp_path: Path, number: signal.Signals, code: int) -> None:
     """Within three seconds: the agent has seen the bye, the recording and the transcript are complete."""
@@ -303,6 +308,7 @@ def test_ctrl_c_ends_a_login_that_gets_no_answer(tmp_path: Path) -> None:
     assert events(command)[-1]["event"] == "ended"
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_terminal_that_waits_for_a_line(agent: LocalAgent, tmp_path: Path) -> None:
     """A thread that sleeps in a read of stdin does not hold the process up."""
     with Command("talk", "a", "--server", agent.url, "--text-only", cwd=tmp_path, keeps_stdin=True) as command:

@@ -185,6 +185,7 @@ def test_the_typed_line_is_kept_whatever_is_printed(tmp_path: Path) -> None:
     assert sent == ["first question", "what I am typing"]
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("keys", ["\x03", "\x04"])
 def test_the_terminal_is_given_back(slow_agent: LocalAgent, tmp_path: Path, keys: str) -> None:
     """It shows what is typed and edits lines again, also after Ctrl-C."""

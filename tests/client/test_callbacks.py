@@ -90,6 +90,7 @@ def test_a_raising_callback_costs_nothing_but_itself(
     assert "user's bug" in caplog.text
 
 
+@pytest.mark.slow_except(4)
 @pytest.mark.parametrize("name", HAPPEN)
 def test_disconnect_inside_every_callback(name: str, talking_agent: LocalAgent) -> None:
     """Waiting for one's own disconnection inside a callback does not deadlock, whichever callback it is."""

@@ -86,6 +86,7 @@ EXPECTED = {
 """What comes of a session when the thread cannot be started once, and never."""
 
 
+@pytest.mark.slow_except(5)
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("times", [1, float("inf")], ids=["once", "for_ever"])
 def test_everything_settles_without_a_thread(

@@ -18,6 +18,7 @@ MOST_MEMORY = 200 * 2**20
 """Bytes by which the process may grow at its peak."""
 
 
+@pytest.mark.slow_except(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_mutated_server_frames(seed: int) -> None:
     """5,000 each against the whole core: no exception leaves it, every call has one end, every login one result."""
@@ -35,6 +36,7 @@ def test_a_session_that_lasts() -> None:
     assert report.peak_growth < MOST_MEMORY
 
 
+@pytest.mark.slow_except(3)
 @pytest.mark.parametrize(
     ("name", "inputs"), [("websocket", 2000), ("codec", 5000), ("session", 100), ("sdp", 3000), ("rtp", 300)]
 )

@@ -372,6 +372,7 @@ def test_unusable_answers_are_errors_with_words(why: str) -> None:
     run(main)
 
 
+@pytest.mark.slow_except(1)
 @pytest.mark.parametrize("count", [256, 10_000])
 def test_an_answer_with_many_candidates_disturbs_no_other_call(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine with many addresses, too: the loop is never busy for long, and all that is sent arrives."""

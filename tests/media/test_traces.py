@@ -16,6 +16,7 @@ def test_there_are_traces() -> None:
     assert len(TRACES) >= 25
 
 
+@pytest.mark.slow_except(8)
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
 def test_trace(path: Path) -> None:
     """Delay, concealment, gaps and clicks stay within the limits of the file."""
