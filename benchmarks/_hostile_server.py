@@ -143,7 +143,11 @@ class HostileServer:
         elif family.srtp is not None:
             assert self._media is not None
             self._sent = self._media.send(family.srtp(dice), self._is_stopped)
-        elif family.send is not None:
+        elif family.send is None:
+            with contextlib.suppress(OSError):
+                link.answered.wait()
+                link.ping()
+        else:
             with contextlib.suppress(OSError):  # the client is gone
                 for chunk in family.send(link.world):
                     if self._is_stopped.is_set():
@@ -178,6 +182,8 @@ class _Link:
         self._sending = threading.Lock()
         self._buffer = b""
         self._heard = threading.Event()
+        self.answered = threading.Event()
+        """The client's call was answered, or the connection is gone."""
         self.thread = threading.Thread(target=self._serve, name="hostile-link", daemon=True)
 
     def send(self, data: bytes) -> None:
@@ -199,6 +205,7 @@ class _Link:
             self._converse()
         finally:
             self._heard.set()
+            self.answered.set()
 
     def _converse(self) -> None:
         with contextlib.suppress(OSError, EOFError), self._sock:
@@ -286,6 +293,7 @@ class _Link:
         self.world = World(call_id, offer, honest)
         change = self._owner.family.answer
         self._say("telnyx_rtc.answer", callID=call_id, sdp=honest if change is None else change(honest))
+        self.answered.set()
 
 
 class _Media:
@@ -325,15 +333,18 @@ class _Media:
         return answer
 
     async def _send(self, packets: Iterator[bytes], is_stopped: threading.Event) -> int:
-        transport = self._peers[-1][0]._pc.getSenders()[0].transport
+        peer = self._peers[-1][0]
+        await asyncio.wait_for(peer.connected.wait(), _PEER_PATIENCE)
+        transport = peer._pc.getSenders()[0].transport
         sent = 0
-        for number, data in enumerate(packets):
-            await transport._send_rtp(data)
-            sent += len(data)
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-                if is_stopped.is_set():
-                    break
+        with contextlib.suppress(ConnectionError):  # the client is gone
+            for number, data in enumerate(packets):
+                await transport._send_rtp(data)
+                sent += len(data)
+                if number % 50 == 0:
+                    await asyncio.sleep(0)
+                    if is_stopped.is_set():
+                        break
         return sent
 
     async def _hang_up(self) -> None:

@@ -21,6 +21,7 @@ def test_families_have_names_of_their_own() -> None:
         assert sum(part is not None for part in (family.send, family.answer, family.datagrams, family.srtp)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family",
     [family for family in FAMILIES if "5 MiB" in family.name],
@@ -35,6 +36,7 @@ def test_giants_are_as_large_as_may_be(family: Family) -> None:
     assert MOST * 0.97 < len(item.encode()) <= MOST
 
 
+@pytest.mark.slow
 def test_every_family_gives_frames() -> None:
     """What is sent is what a WebSocket takes, but for the one that lies about its length."""
     for family in FAMILIES:

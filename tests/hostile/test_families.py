@@ -14,7 +14,7 @@ import pytest
 from benchmarks._hostile_families import FAMILIES, Family
 from benchmarks._hostile_server import HostileServer
 from benchmarks._hostile_victim import Errors, Listener, own_ends
-from telnyx_agent import Call, CallState, TxClient, TxConfig, TxServerConfiguration
+from telnyx_agent import Call, TxClient, TxConfig, TxServerConfiguration
 from telnyx_agent._runtime.backpressure import MOST_WAITING
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.audio import NullAudio
@@ -100,8 +100,6 @@ def _attack(server: HostileServer, family: Family, errors: list[str]) -> None:
         link = client._link
         assert link is not None
         server.attack()
-        if family.answer is not None:
-            calls[0].wait_for_state({CallState.ACTIVE, CallState.DONE}, 10)
         server.wait(FLOOD if family.replies != "nothing" or family.name in FAST else EXPIRY)
         assert link.dispatcher.pressure.waiting <= MOST_HELD
         client.disconnect().result(10)
@@ -110,7 +108,9 @@ def _attack(server: HostileServer, family: Family, errors: list[str]) -> None:
         loop.post(came_round.set)
         assert came_round.wait(10), "the loop does not come round"
         assert link.dispatcher.pressure.waiting <= MOST_HELD
-        assert own_ends(calls, listener.ends, counted=family.delegate not in ("blocked", "pump")) == ""
+        # Where callbacks wait, the last of them may come later than `disconnect()` waits for them.
+        counted = family.delegate not in ("slow", "blocked", "pump")
+        assert own_ends(calls, listener.ends, counted=counted) == ""
         assert listener.logins["ready"] <= 1
         assert errors == []
     finally:
