@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.agent import PAUSE, QUIET, VOICE_WAIT, YIELD
+from telnyx_agent._protocol.agent import PAUSE, QUIET, TAIL, VOICE_WAIT, YIELD
 from telnyx_agent._protocol.hearing import USUAL_PACE, Hearing, beginning
 from telnyx_agent._protocol.states import AgentState
 from telnyx_agent._protocol.transcription import TranscriptionItem
@@ -340,3 +340,58 @@ def test_somebody_begins_to_listen_in_the_middle() -> None:
     talk.session.agent_voice(False, talk.now, talk.now)
     talk.begins()
     assert talk.changes() == ["SPEAKING"]
+
+
+def test_a_voice_that_began_long_before_its_text_is_not_all_its() -> None:
+    """A voice may come 1.5 s before the text that it speaks; what was heard earlier was something else."""
+    for ahead, heard in ((1.5, 2.0), (1.51, 0.49)):
+        hearing = Hearing()
+        hearing.voice(True, 10.0)
+        hearing.begin(10.0 + ahead)
+        assert hearing.seconds(12.0) == pytest.approx(heard)
+
+
+def test_more_text_in_a_pause_of_the_voice(voice: Voice) -> None:
+    """The agent is still speaking: that its voice was heard is not forgotten with the next words."""
+    voice.begins()
+    voice.says("One.", done=False)
+    voice.wait(1.0)
+    voice.ends()
+    voice.changes()
+    voice.ai("response.text.delta", delta=" Two.", item_id="r1", response_id="r1")
+    voice.wait(1.0)
+    assert voice.changes() == []
+    assert voice.session.agent_state is AgentState.SPEAKING
+
+
+def test_the_rest_of_an_interrupted_voice_is_short_when_the_next_response_has_begun(voice: Voice) -> None:
+    """For `TAIL`, but never for longer than without one: what is heard then is the next response."""
+    for waited, rest in ((0.0, TAIL), (YIELD - TAIL / 2, TAIL / 2)):
+        voice.begins()
+        voice.says("A long story", f"old {waited}", done=False)
+        voice.wait(1.0)
+        voice.user("Stop", f"u {waited}")
+        voice.wait(waited)
+        voice.changes()
+        voice.ai("response.created", response={"id": f"new {waited}"})
+        voice.wait(rest - 0.01)
+        assert voice.changes() == []
+        voice.wait(0.02)
+        assert voice.changes() == ["SPEAKING"]
+        voice.done(f"new {waited}")
+        voice.ends()
+        voice.wait(PAUSE)
+        voice.changes()
+
+
+def test_the_end_of_the_next_response_interrupts_nothing(voice: Voice) -> None:
+    """The user began while the voice of a complete item was heard; but the voice that ended was that of the next."""
+    voice.begins()
+    item = {"id": "a1", "role": "assistant", "status": "completed", "content": "A long and complete answer."}
+    voice.ai("conversation.item.created", item=item)
+    voice.wait(0.5)
+    voice.user("And?")
+    voice.ai("response.created")
+    voice.wait(0.3)
+    voice.ends()
+    assert not voice.last().interrupted
