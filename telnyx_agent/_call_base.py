@@ -193,6 +193,7 @@ class CallBase:
         Returns:
             A future that is done when the call's media and audio device are closed.
         """
+        self._bridge.is_ending = True
         return self._port.hangup(self._options.call_id, cause, cause_code)
 
     # -- waiters -----------------------------------------------------------------------------------------------------
@@ -260,6 +261,9 @@ class CallBase:
         if state == CallState.ACTIVE and self._active_after is None:
             self._active_after = time.monotonic() - self._started_at
             self._marks.mark("active")
+        if state.is_terminal:
+            # Before anybody can know: what has a thread cannot begin after its call's end.
+            self._bridge.end()
         self._previous_state = self._state.get()
         self._state.set(state)
 

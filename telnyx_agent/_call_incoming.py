@@ -86,4 +86,5 @@ class CallAnswering(CallBase):
         Returns:
             A future that is done when the call is over.
         """
+        self._bridge.is_ending = True
         return self._port.hangup(self._options.call_id, cause, cause_code)

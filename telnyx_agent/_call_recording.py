@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from ._call_base import CallBase
-from .errors import CallError
 
 if TYPE_CHECKING:
     from ._media.player import Playback, PlaySource
@@ -27,17 +26,11 @@ class CallRecording(CallBase):
             path: A path, whose file is replaced, or a binary file, which is left open.
 
         Raises:
-            CallError: This call is being recorded already.
+            CallError: This call is being recorded already, or it is over.
             MediaError: The file cannot be written.
+            ClientConfigurationError: It is neither a path nor a file.
         """
-        from ._media.recorder import StereoRecorder
-
-        if self._recorder is not None and not self._recorder.closed:
-            raise CallError(
-                "this call is being recorded already; call stop_recording() first", call_id=str(self.call_id)
-            )
-        self._recorder = StereoRecorder(path, on_error=self._bridge.device_failed)
-        self._bridge.recorder = self._recorder
+        self._recorder = self._bridge.record(path, self._options.call_id)
 
     @property
     def is_recording(self) -> bool:
@@ -82,7 +75,7 @@ class CallRecording(CallBase):
             A handle to wait for the end, or to stop.
 
         Raises:
-            CallError: The call is over.
+            CallError: The call is over, or 100 playbacks wait already.
             MediaError: The file cannot be read or is no WAV.
         """
         return self._bridge.player.play(source, mix=mix, gain=gain, sample_rate=sample_rate)

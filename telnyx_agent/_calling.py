@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
 
+from ._callables import check_methods
 from ._media.settings import OpusSettings
+from .audio.device import serves_any_number
 from .audio.processing import AudioConstraints, create_processor
 from .errors import ClientConfigurationError
 
@@ -25,7 +30,71 @@ if TYPE_CHECKING:
     from .config import TxServerConfiguration
     from .errors import MediaError
 
-__all__ = ["MediaChoices", "make_media"]
+__all__ = ["MediaChoices", "checked_device", "claims", "make_media"]
+
+_DEVICE = {"start": ("(stream)",), "stop": ("()",)}
+_PROCESSOR = {"process_render": ("(pcm)",), "process_capture": ("(pcm, delay)",), "close": ("()",)}
+
+
+def checked_device(name: str, device: object) -> None:
+    """Refuse what is no `AudioDevice`, before anything is sent.
+
+    Raises:
+        ClientConfigurationError: It is none; the text names the argument, what came, and what it may be.
+    """
+    if isinstance(device, (str, int, float)):
+        raise ClientConfigurationError(
+            f"{name} must be an audio device, not {device!r}: SoundDeviceAudio(input=..., output=...), WaveAudio(...), "
+            "PcmAudio(...), NullAudio() of telnyx_agent.audio, an object of your own, or None for the default"
+        )
+    check_methods(name, device, _DEVICE, required=tuple(_DEVICE))
+
+
+class _Claims:
+    """Which call uses which device, because one device serves one call at a time. Any thread.
+
+    A call that is about to end holds none: the next one opens the device only when its own media is up.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders: weakref.WeakSet[AudioBridge] = weakref.WeakSet()
+
+    def take(self, name: str, bridge: AudioBridge, device: AudioDevice | None) -> None:
+        """A call is going to use a device. None, and what serves any number of calls, need no claim.
+
+        Raises:
+            ClientConfigurationError: Another call uses it.
+            MediaError: It certainly cannot be opened.
+        """
+        if device is None or serves_any_number(device):
+            return
+        with self._lock:
+            for other in self._holders:
+                if other is not bridge and not other.is_ending and any(device is one for one in other.devices):
+                    raise ClientConfigurationError(
+                        f"{name}: {getattr(device, 'name', device)} already serves a call, and one device serves one "
+                        "call at a time; give each call its own, such as new_call(audio=SoundDeviceAudio()) (only "
+                        "NullAudio serves any number)"
+                    )
+        # The loop is not waited for, but PortAudio may be: not under the lock.
+        check = inspect.getattr_static(type(device), "check", None)
+        if check is not None:
+            check(device)
+        with self._lock:
+            bridge.devices.append(device)
+            self._holders.add(bridge)
+
+    def give_back(self, bridge: AudioBridge, device: object) -> None:
+        """One claim less: the call does not use it after all, or not any more."""
+        with self._lock:
+            for index, one in enumerate(bridge.devices):
+                if one is device:
+                    del bridge.devices[index]
+                    break
+
+
+claims = _Claims()
 
 
 @attrs.frozen
@@ -69,6 +138,11 @@ class MediaChoices:
         if interval is not None and not 1e-6 <= interval <= 1.0:
             raise ClientConfigurationError(f"switch_interval is in seconds, such as 0.0002, or None; got {interval!r}")
 
+        if self.processor is not None:
+            check_methods("audio_processor", self.processor, _PROCESSOR, required=tuple(_PROCESSOR))
+        for name, device in (("audio", self.device), ("ring_device", self.ring_device)):
+            if device is not None:
+                checked_device(name, device)
         for name, source in (("ringback", self.ringback), ("ringtone", self.ringtone)):
             if source is not None:
                 from ._drivers import ring  # noqa: F401 - now: when somebody calls, the loop needs it
@@ -170,8 +244,10 @@ def _make_ring(choices: MediaChoices, incoming: bool, failed: Callable[[MediaErr
 
 
 def _open_device(device: AudioDevice | None) -> AudioDevice:
+    from .audio.device import device_of_call
+
     if device is not None:
-        return device
+        return device_of_call(device)
     from .audio import default_audio
 
     return default_audio()

@@ -119,6 +119,8 @@ class ClientBase:
         Returns:
             A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
         """
+        for call in tuple(self._calls.values()):
+            call._bridge.is_ending = True
         if self._link is None:
             # Over already, but perhaps only just: its last callbacks may still be on their way.
             return CommandFuture.settled_after(self._last_dispatcher)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from . import _exit
-from ._calling import MediaChoices, make_media
+from ._calling import MediaChoices, claims, make_media
 from ._client_base import ClientBase, LoginLink, not_connected
 from ._client_logging import checked_logger, sink_of
 from ._hub import Hub, Link, LinkStatus
@@ -22,6 +22,8 @@ from .config import LogLevel, TxServerConfiguration
 from .errors import LocalProtocolError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ._call_base import CallPort
     from ._drivers.call import CallMedia
     from ._media.bridge import AudioBridge
@@ -202,12 +204,20 @@ class ClientLogin(ClientBase):
         if link is None:
             return CommandFuture.settled(error=not_connected())
         choices = self._session_media.but(*own_choices)
+        claims.take("audio", call._bridge, choices.device)
         media = make_media(
             choices, self._configuration, call._options, link.driver, link.loop, call._bridge, incoming=True
         )
-        return self._command(
+        future = self._command(
             not_connected(), lambda driver: driver.answer_call, str(call.call_id), headers, media, muted
         )
+
+        def settle_claim(done: Future[None]) -> None:
+            if done.exception() is not None:
+                claims.give_back(call._bridge, choices.device)
+
+        future.add_done_callback(settle_claim)
+        return future
 
 
 def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:

@@ -18,7 +18,9 @@ from ._call_quality import CallMonitoring
 from ._call_recording import CallRecording
 from ._call_upkeep import CallUpkeep
 from ._callables import check_function
+from ._calling import checked_device, claims
 from ._protocol.warnings import WarningCode
+from .audio.device import check_hardware
 from .errors import CallError
 
 if TYPE_CHECKING:
@@ -88,8 +90,22 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
         Returns:
             A future that is done when the new device plays. Its error is a `MediaError` when it cannot be opened (the
             call goes on with the old one), or a `CallError` when the call has no media now.
+
+        Raises:
+            ClientConfigurationError: It is no audio device, or serves another call.
+            MediaError: It certainly cannot be opened.
         """
-        return self._port.with_sound(self._options.call_id, lambda sound: sound.exchange(device))
+        checked_device("device", device)
+        before = tuple(self._bridge.devices)
+        claims.take("device", self._bridge, device)
+        future = self._port.with_sound(self._options.call_id, lambda sound: sound.exchange(device))
+
+        def settle_claims(done: Future[None]) -> None:
+            for unused in before if done.exception() is None else (device,):
+                claims.give_back(self._bridge, unused)
+
+        future.add_done_callback(settle_claims)
+        return future
 
     def set_audio_in_device(self, device: int | str | None, muted: bool | None = None) -> CommandFuture[None]:
         """Choose another microphone. JavaScript: `setAudioInDevice`.
@@ -102,6 +118,7 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
             A future, as that of `set_audio_device`; also in error when the call's device is not a sound card's. Where
             the call has no media, warning 33009 is raised too.
         """
+        check_hardware("device", device)
 
         def switch(sound: CallSound) -> None:
             sound.switch({"input": device})
@@ -114,6 +131,7 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
 
     def set_audio_out_device(self, device: int | str | None) -> CommandFuture[None]:
         """Choose another loudspeaker, as `set_audio_in_device`. JavaScript: `setAudioOutDevice`."""
+        check_hardware("device", device)
         return self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"output": device}))
 
     def _warn_of_skipped_change(self, done: Future[None]) -> None:

@@ -16,7 +16,7 @@ import attrs
 from ._arguments import checked_arguments
 from ._audience import check_delegate
 from ._call_ids import call_uuid
-from ._calling import MediaChoices, make_media
+from ._calling import MediaChoices, claims, make_media
 from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
 from ._client_base import not_connected
 from ._client_codecs import AudioCodec, ClientCodecs, checked_codecs
@@ -270,7 +270,8 @@ class TxClient(
             client_state: Data that the server gives back with its events; base64-encoded on the wire.
             custom_headers: SIP headers; names start with `X-`. `X-Account-Number` becomes the assistant's dynamic
                 variable `account_number`.
-            audio: The audio device of this call, in place of the client's.
+            audio: The audio device of this call, in place of the client's. A device serves one call at a time;
+                `NullAudio` serves any number.
             muted: Start muted.
             dynamic_variables: The assistant's dynamic variables, by name: `{"account_number": 1}` goes as the header
                 `X-Account-Number`; see `dynamic_variable_headers`.
@@ -292,7 +293,8 @@ class TxClient(
             SocketConnectionError: Not logged in and not about to be; call `anonymous_login` or `connect` first.
             TxError: What the last login failed with, if it did: whether a call right behind a login comes before or
                 after its failure is a matter of chance.
-            ClientConfigurationError: An argument is unusable.
+            ClientConfigurationError: An argument is unusable, or the audio device serves another call.
+            MediaError: The audio device that was chosen by its name is not there, or a file of it cannot be used.
         """
         link = self._link
         if link is None:
@@ -318,6 +320,7 @@ class TxClient(
         if force_relay_candidate is not None:
             choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
         media = make_media(choices, self._configuration, options, link.driver, link.loop)
+        claims.take("audio", media.bridge, choices.device)
         media.bridge.muted = muted
         call = self._make_call(options, media.bridge, self._call_port())
         self._set_up_reports(call, debug)
@@ -326,6 +329,7 @@ class TxClient(
             link.loop.post(link.driver.place_call, options, media)
         except RuntimeError:
             self._calls.pop(call.call_id, None)
+            media.bridge.end()
             raise self._watch.get().error or not_connected() from None
         return call
 

@@ -6,17 +6,19 @@ hangs takes a worker from nobody. Nothing of it touches the loop.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from .._runtime.workers import DaemonPool
-from ..errors import CallError, MediaError
+from ..errors import CallError, MediaError, TxError
 
 if TYPE_CHECKING:
     from .._media.bridge import AudioBridge
-    from ..audio import AudioDevice, AudioProcessor
+    from ..audio import AudioDevice, AudioDeviceChange, AudioProcessor
+    from ..audio.device import Pcm16, PcmLike
 
 __all__ = ["CallSound"]
 
@@ -44,6 +46,7 @@ class CallSound:
         self._device: AudioDevice | None = None
         self._processor: AudioProcessor | None = None
         self._stopped = False
+        self._stream: _DeviceStream | None = None
         self._thread = DaemonPool(1, "telnyx-agent-device")
 
     def run(self, job: Callable[[CallSound], None]) -> Future[None]:
@@ -80,9 +83,12 @@ class CallSound:
             CallError: The call has no device to exchange: its media is not up yet, or it is over.
             MediaError: The new device cannot be opened; the call goes on with the old one.
         """
+        from ..audio.device import device_of_call
+
+        device = device_of_call(device)
         with self._lock:
             old = self._required()
-            old.stop()
+            self._stop(old)
             try:
                 self._start(device)
             except BaseException:
@@ -98,7 +104,7 @@ class CallSound:
         """
         with self._lock:
             device = self._required()
-            device.stop()
+            self._stop(device)
             self._start(device)
 
     def switch(self, changes: dict[str, int | str | None]) -> None:
@@ -116,7 +122,8 @@ class CallSound:
                     f"{device.name} is not a sound card's device and has no inputs and outputs to choose from; "
                     "give the call another device with set_audio_device()"
                 )
-            switch(**changes)
+            with _in_words(device, "switch"):
+                switch(**changes)
 
     def stop(self) -> None:
         """Stop the device, the processing and the recording. Idempotent; afterwards nothing can be started."""
@@ -128,9 +135,11 @@ class CallSound:
         with self._lock:
             self._stopped = True
             device, self._device = self._device, None
-            if device is not None:
-                device.stop()
-            self._drop_processing()
+            try:
+                if device is not None:
+                    self._stop(device)
+            finally:
+                self._drop_processing()
 
     def finish(self) -> None:
         """End what is being played and recorded. Blocks for the disk, and not for the device. Idempotent."""
@@ -155,7 +164,17 @@ class CallSound:
             from .._media.processing import Processing
 
             self._bridge.processing = Processing(processor, delay=self._echo_delay)
-        device.start(self._bridge)
+        self._stream = _DeviceStream(self._bridge)
+        with _in_words(device, "start"):
+            device.start(self._stream)
+
+    def _stop(self, device: AudioDevice) -> None:
+        try:
+            with _in_words(device, "stop"):
+                device.stop()
+        finally:
+            if self._stream is not None:
+                self._stream.is_open = False
 
     def _drop_processing(self) -> None:
         processing, self._bridge.processing = self._bridge.processing, None
@@ -167,3 +186,43 @@ class CallSound:
         """Seconds from handing a sample to the card until its echo comes from the microphone, as drivers estimate."""
         device = self._device
         return float(getattr(device, "input_latency", 0.0)) + float(getattr(device, "output_latency", 0.0))
+
+
+@contextlib.contextmanager
+def _in_words(device: AudioDevice, what: str) -> Iterator[None]:
+    """A device may be the program's own and raise anything; `SystemExit` would end the loop, which waits for this."""
+    try:
+        yield
+    except TxError:
+        raise
+    except BaseException as exc:
+        name = getattr(device, "name", type(device).__name__)
+        raise MediaError(f"the audio device {name} failed to {what}: {type(exc).__name__}: {exc}") from exc
+
+
+class _DeviceStream:
+    """What one device is given. One that goes on after its `stop` disturbs neither the call nor the next device."""
+
+    def __init__(self, bridge: AudioBridge) -> None:
+        self._bridge = bridge
+        self.is_open = True
+
+    @property
+    def sample_rate(self) -> int:
+        """See `AudioStream`, as all of it."""
+        return self._bridge.sample_rate
+
+    def push_capture(self, pcm: PcmLike) -> None:
+        if self.is_open:
+            self._bridge.push_capture(pcm)
+
+    def pull_render(self, samples: int) -> Pcm16:
+        return self._bridge.pull_render(samples) if self.is_open else self._bridge.silence(samples)
+
+    def device_failed(self, error: MediaError) -> None:
+        if self.is_open:
+            self._bridge.device_failed(error)
+
+    def device_changed(self, change: AudioDeviceChange) -> None:
+        if self.is_open:
+            self._bridge.device_changed(change)

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._runtime.marks import Marks
-from ..errors import MediaError
+from ..errors import CallError, MediaError
 from .capture import CaptureBuffer, as_samples
 from .codecs import RATE
 from .player import Player
@@ -40,6 +42,9 @@ _log = logging.getLogger("telnyx_agent.media")
 _LEVEL_BLOCKS = 8  # of 10 ms, a little more than lies between two reports of the level
 _AUDIBLE = 100  # of 32768; less is noise of a codec
 _EMPTY: NDArray[np.int16] = np.empty(0, np.int16)
+
+MOST_SAMPLES = 48_000
+"""Samples that a device may push or pull at once: a second. What is more is dropped, or is silence."""
 
 _LEAST_DELAY = 480  # 10 ms: a process that is held up now and then would have holes in a perfect network, too
 
@@ -85,6 +90,9 @@ class AudioBridge:
 
     Attributes: they may be set on any thread at any time, and are closed by whoever made them.
         held: The call is on hold: send silence and play silence.
+        is_ending: Somebody wants the call to end, or it has: its devices will be free soon.
+        is_over: The call has ended.
+        devices: What it uses; see `_calling.claims`.
         deaf: Play silence in place of what was received.
         marks: When the first sound was played.
         muted: Send silence in place of what is captured, and of what is played into the call.
@@ -115,7 +123,52 @@ class AudioBridge:
         self._sent = _Blocks()
         self._heard = _Blocks()
         self._rendering = threading.Lock()
+        self._capturing = threading.Lock()
         self._complained = False
+        self._ending = threading.Lock()  # of the call's end and of those who begin something; held for moments
+        self.is_ending = False
+        self.is_over = False
+        self.devices: list[object] = []
+
+    # -- the call's end ------------------------------------------------------------------------------------------------
+
+    def record(self, target: str | os.PathLike[str] | BinaryIO, call_id: str) -> StereoRecorder:
+        """Begin to record (any thread).
+
+        Raises:
+            CallError: The call is over, or is recorded already.
+            MediaError: The file cannot be written.
+        """
+        self._check_recordable(call_id)
+        recorder = StereoRecorder(target, on_error=self.device_failed)
+        try:
+            with self._ending:
+                self._check_recordable(call_id)
+                self.recorder = recorder
+        except CallError:  # in this very moment
+            recorder.close()
+            raise
+        return recorder
+
+    def _check_recordable(self, call_id: str) -> None:
+        if self.is_over:
+            raise CallError("a call that is over cannot be recorded", call_id=call_id)
+        if self.recorder is not None and not self.recorder.closed:
+            raise CallError("this call is being recorded already; call stop_recording() first", call_id=call_id)
+
+    def end(self) -> None:
+        """The call is over: nothing is taken or given any more, nothing can begin, and what has begun ends.
+
+        Idempotent, any thread. Waits for nobody.
+        """
+        with self._ending:
+            self.is_over = self.is_ending = True
+            recorder = self.recorder
+        self.player.stop()
+        if recorder is not None:
+            recorder.end()
+
+    # -- sound ---------------------------------------------------------------------------------------------------------
 
     @property
     def sample_rate(self) -> int:
@@ -149,8 +202,15 @@ class AudioBridge:
 
     def push_capture(self, pcm: bytes | bytearray | memoryview | NDArray[np.int16]) -> None:
         """Take what the microphone heard (device thread)."""
+        if self.is_over:
+            return
+        # Two threads at once must not meet in what is one device's, and none may wait: the second one's block is lost.
+        if not self._capturing.acquire(blocking=False):
+            return
         try:
             samples = as_samples(pcm)
+            if samples.size > MOST_SAMPLES:
+                samples = samples[-MOST_SAMPLES:]
             processing = self.processing
             if processing is not None:
                 samples = processing.capture(samples)  # also while muted, or the canceller would forget the room
@@ -171,9 +231,15 @@ class AudioBridge:
                 self.device_failed(error)
         except Exception:  # noqa: BLE001 - the sound card's thread must survive our bugs
             self._complain("what was captured could not be taken")
+        finally:
+            self._capturing.release()
 
     def pull_render(self, samples: int) -> NDArray[np.int16]:
         """The next samples to be heard, exactly that many (device thread)."""
+        if type(samples) is not int or not 0 <= samples <= MOST_SAMPLES:
+            return self._render_odd(samples)
+        if self.is_over:
+            return np.zeros(samples, np.int16)
         try:
             # Two devices at once, during a change of devices, must not meet in one decoder; neither may wait.
             if not self._rendering.acquire(blocking=False):
@@ -201,6 +267,20 @@ class AudioBridge:
             self._complain("what is to be heard could not be made")
             return np.zeros(max(0, samples), np.int16)
         return pcm
+
+    def silence(self, samples: int) -> NDArray[np.int16]:
+        """For a device that was stopped and asks all the same."""
+        return np.zeros(samples if type(samples) is int and 0 <= samples <= MOST_SAMPLES else 0, np.int16)
+
+    def _render_odd(self, samples: object) -> NDArray[np.int16]:
+        """For a device that asks for something else than a moderate number."""
+        try:
+            count = operator.index(samples)  # type: ignore[arg-type]
+            heard = self.pull_render(max(0, min(count, MOST_SAMPLES)))
+            return np.concatenate((heard, np.zeros(max(0, count - heard.size), np.int16)))
+        except Exception:  # noqa: BLE001 - the sound card's thread must survive the program's bugs
+            self._complain(f"the audio device asked for {samples!r} samples")
+            return _EMPTY
 
     def device_failed(self, error: MediaError) -> None:
         """The device stopped by itself (device thread)."""

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Union
 
 import numpy as np
@@ -38,6 +38,9 @@ PlaySource = Union[str, "os.PathLike[str]", PcmLike, Iterable[PcmLike]]
 
 _AHEAD = RATE  # samples to have ready
 _PIECE = RATE // 10  # samples to convert at once
+MOST_QUEUED = 100
+"""Playbacks of a call that may wait; each has a thread and up to a second of sound."""
+
 _LOOK = 0.02  # seconds between two looks at whether the device has taken enough
 _FADE = np.linspace(1.0, 0.0, 240, dtype=np.float32)  # 5 ms, so that a stop does not click
 
@@ -180,8 +183,10 @@ class Playback:
                     return
                 for start in range(0, piece.size, _PIECE):
                     self._put(piece[start : start + _PIECE])
-                while self._filled - self._played > _AHEAD and self._stop_as is None:
-                    self._wake.wait(_LOOK)
+                    while self._filled - self._played > _AHEAD and self._stop_as is None:
+                        self._wake.wait(_LOOK)
+                    if self._stop_as is not None:
+                        return
         finally:
             close = getattr(self._pieces, "close", None)
             if close is not None:
@@ -272,19 +277,34 @@ class Player:
             A handle.
 
         Raises:
-            CallError: The call is over.
+            CallError: The call is over, or `MOST_QUEUED` playbacks wait already.
             ClientConfigurationError: An argument cannot be used.
             MediaError: The file cannot be read, or the rate cannot be converted.
         """
         if not (math.isfinite(gain) and gain >= 0):
             raise ClientConfigurationError(f"gain is {gain}; it must be 0 or more, and 1.0 leaves the sound as it is")
-        with self._lock:
-            if self._stopped:
-                raise CallError("nothing can be played into a call that is over")
-            pieces, duration = _open(source, sample_rate)
+        self._check_open()
+        pieces, duration = _open(source, sample_rate)
+        # Not under the lock, which the loop takes at the call's end: files and threads take their time.
+        try:
             playback = Playback(pieces, mix=mix, gain=gain, duration=duration, on_finished=on_finished)
-            self._queue.append(playback)
+        except BaseException:
+            pieces.close()
+            raise
+        try:
+            with self._lock:
+                self._check_open()
+                self._queue.append(playback)
+        except CallError:
+            playback._end(PlaybackState.CALL_ENDED)
+            raise
         return playback
+
+    def _check_open(self) -> None:
+        if self._stopped:
+            raise CallError("nothing can be played into a call that is over")
+        if len(self._queue) >= MOST_QUEUED:
+            raise CallError(f"{MOST_QUEUED} playbacks wait already; wait for one, or stop() it")
 
     def mix(self, samples: Samples) -> Samples:
         """A captured block with what is to be played (device thread). Never blocks, and leaves the argument alone."""
@@ -311,16 +331,18 @@ class Player:
 # -- sources -----------------------------------------------------------------------------------------------------------
 
 
-def _open(source: PlaySource, sample_rate: int) -> tuple[Iterator[Samples], float | None]:
+def _open(source: PlaySource, sample_rate: int) -> tuple[Generator[Samples, None, None], float | None]:
     """The pieces of a source at 48 kHz, and how many seconds it lasts if that is known."""
     if isinstance(source, (str, os.PathLike)):
         reader = WavReader(source)
-        return _read(reader), reader.seconds
+        pieces = _read(reader)
+        next(pieces)
+        return pieces, reader.seconds
     rate = check_rate(sample_rate)
     if isinstance(source, (bytes, bytearray, memoryview, np.ndarray)):
         samples = np.array(as_int16(source))  # a copy: the caller may reuse the buffer
-        pieces = (samples[start : start + rate] for start in range(0, samples.size, rate))
-        return _convert(pieces, rate), samples.size / rate
+        parts = (samples[start : start + rate] for start in range(0, samples.size, rate))
+        return _convert(parts, rate), samples.size / rate
     if hasattr(source, "read") or hasattr(source, "__aiter__") or not isinstance(source, Iterable):
         raise ClientConfigurationError(
             f"a {type(source).__name__} cannot be played; give the path of a WAV file, samples as bytes or a numpy "
@@ -329,13 +351,14 @@ def _open(source: PlaySource, sample_rate: int) -> tuple[Iterator[Samples], floa
     return _convert(_whole(iter(source)), rate), None
 
 
-def _read(reader: WavReader) -> Iterator[Samples]:
+def _read(reader: WavReader) -> Generator[Samples, None, None]:
     with reader:
+        yield np.empty(0, np.int16)  # so that `close` closes the file, also where nothing was read
         while (samples := reader.read(_PIECE)).size:
             yield samples
 
 
-def _convert(pieces: Iterable[Samples], rate: int) -> Iterator[Samples]:
+def _convert(pieces: Iterable[Samples], rate: int) -> Generator[Samples, None, None]:
     """At 48 kHz, and without the converter's delay."""
     resampler = Resampler(rate, RATE)
     skip = round(resampler.delay * RATE / rate)

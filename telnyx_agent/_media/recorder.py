@@ -115,6 +115,10 @@ class StereoRecorder:
             self._paused = False
             self._queue.append(False)
 
+    def end(self) -> None:
+        """Take nothing more; the thread completes the file and ends. Does not wait (any thread)."""
+        self._closing.set()
+
     def close(self, timeout: float = 10.0) -> bool:
         """Write what is left and complete the file. Blocks for the disk; may be called again, on any thread.
 
@@ -141,7 +145,7 @@ class StereoRecorder:
         return self._error
 
     def _take(self, is_left: bool, pcm: NDArray[np.int16]) -> None:
-        if not self._closing.is_set() and self._error is None and len(self._queue) < _MAX_QUEUED:
+        if not self.closed and len(self._queue) < _MAX_QUEUED:
             self._queue.append((is_left, pcm, self._clock()))
 
     def _run(self) -> None:

@@ -10,7 +10,7 @@ __all__ = ["NullAudio", "SilentRun"]
 
 
 class NullAudio(PacedDevice):
-    """Sends silence, and what is played into the call, and discards the agent's voice.
+    """Sends silence, and what is played into the call, and discards the agent's voice. Serves any number of calls.
 
     Both keep the pace, so that recordings, levels and statistics are those of a real call.
     """

@@ -6,12 +6,12 @@ import atexit
 import threading
 from typing import Final
 
-from ..errors import ClientConfigurationError, MediaError
+from ..errors import MediaError
 from . import _portaudio
 from ._lines import Latency
 from ._portaudio import Direction
 from ._sound_run import SoundRun
-from .device import AudioStream
+from .device import AudioStream, check_hardware
 
 __all__ = ["SoundDeviceAudio"]
 
@@ -112,6 +112,25 @@ class SoundDeviceAudio:
         if changes and run is not None:
             run.tell_switched()
 
+    def check(self) -> None:
+        """Whether the devices that were chosen by index or name are there. Opens none.
+
+        Raises:
+            MediaError: One is not there, or PortAudio is missing.
+        """
+        named = {direction: value for direction, value in self._wanted.items() if value is not None}
+        if not named:
+            return
+        try:
+            self._choose(named, refresh=False)
+        except MediaError:
+            self._choose(named, refresh=True)
+
+    def _choose(self, named: dict[Direction, int | str], *, refresh: bool) -> None:
+        known = _portaudio.list_devices(refresh=refresh)
+        for direction, value in named.items():
+            _portaudio.choose(known, value, direction)
+
     has_loudspeaker: Final = True
     """What is rendered may come back by the microphone: see `AudioDevice`."""
 
@@ -143,6 +162,5 @@ class SoundDeviceAudio:
 
 def _checked(wanted: dict[Direction, int | str | None]) -> dict[Direction, int | str | None]:
     for direction, value in wanted.items():
-        if isinstance(value, bool) or not (value is None or isinstance(value, (int, str))):
-            raise ClientConfigurationError(f"{direction} must be a device's index or a part of its name; got {value!r}")
+        check_hardware(direction, value)
     return wanted

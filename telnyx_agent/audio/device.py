@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol, Union
 
 import attrs
 
-from ..errors import MediaError
+from ..errors import ClientConfigurationError, MediaError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Pcm16 = npt.NDArray[np.int16]
 
 __all__ = ["AudioDevice", "AudioDeviceChange", "AudioDeviceChangeReason", "AudioStream", "PcmLike"]
+__all__ += ["check_hardware", "device_of_call", "serves_any_number"]
 
 PcmLike = Union[bytes, bytearray, memoryview, "Pcm16"]
 """Mono 16-bit samples: a bytes-like object of even length or a one-dimensional numpy int16 array."""
@@ -68,6 +69,30 @@ class AudioDeviceChange:
     input: str | None
     output: str | None
     error: MediaError | None = None
+
+
+def check_hardware(name: str, value: object) -> None:
+    """Refuse what can be no choice of a microphone or loudspeaker.
+
+    Raises:
+        ClientConfigurationError: It is neither an index nor a name, nor None.
+    """
+    if isinstance(value, bool) or not (value is None or isinstance(value, (int, str))):
+        raise ClientConfigurationError(f"{name} must be a device's index or a part of its name; got {value!r}")
+
+
+def serves_any_number(device: AudioDevice) -> bool:
+    """Whether the device serves any number of calls at once: what says and plays nothing needs to know of none."""
+    from ._null import NullAudio
+
+    return type(device) is NullAudio
+
+
+def device_of_call(device: AudioDevice) -> AudioDevice:
+    """The device itself, or, of one that serves any number of calls, one of its kind for a single call."""
+    from ._null import NullAudio
+
+    return NullAudio() if serves_any_number(device) else device
 
 
 class AudioStream(Protocol):
@@ -110,6 +135,8 @@ class AudioDevice(Protocol):
       echo to cancel. A device without it has none.
     * `input_latency` and `output_latency`, float: seconds from the microphone to `push_capture`, and from `pull_render`
       to the loudspeaker.
+    * `check()`: raise `MediaError` where it is certain already that `start` would fail; called by `new_call` and
+      `answer` before anything is sent, on the program's thread.
     * `switch(*, input=..., output=...)`: go on with other hardware in mid-call; see `SoundDeviceAudio.switch`.
     """
 

@@ -1,0 +1,398 @@
+"""What has a thread belongs to its call: it cannot begin after the call's end, and ends with it.
+
+And whatever a call's sound is to be made of is checked before anything is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient, TxConfig
+from telnyx_agent._media.bridge import MOST_SAMPLES, AudioBridge
+from telnyx_agent._media.player import MOST_QUEUED, PlaybackState, Player
+from telnyx_agent.audio import NullAudio, PcmAudio, Tone, WaveAudio
+from telnyx_agent.testing import LocalAgent, RecordingDelegate
+
+DEVICE_THREADS = ("telnyx-agent-recorder", "telnyx-agent-playback", "telnyx-agent-audio")
+
+
+def own_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith(DEVICE_THREADS)]
+
+
+def gone(threads: list[threading.Thread]) -> bool:
+    deadline = time.monotonic() + 5
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
+
+
+METHODS: dict[str, Callable[[Call, Path], object]] = {
+    "record": lambda call, path: call.record(path),
+    "record into a file": lambda call, path: call.record(io.BytesIO()),
+    "play": lambda call, path: call.play(b"\0\0" * 48_000),
+    "play an iterable": lambda call, path: call.play(iter([b"\0\0" * 48_000] * 100)),
+    "set_audio_device": lambda call, path: call.set_audio_device(PcmAudio()).result(10),
+    "set_audio_in_device": lambda call, path: call.set_audio_in_device(None).result(10),
+    "set_audio_device to none": lambda call, path: call.set_audio_device(NullAudio()).result(10),
+}
+STATES = ("NEW", "RINGING", "ACTIVE", "HELD", "DONE")
+
+
+@pytest.fixture
+def connected(client: TxClient, talking_agent: LocalAgent) -> TxClient:
+    client.anonymous_login("assistant-owners", server_configuration=talking_agent.configuration).result(10)
+    return client
+
+
+def in_state(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, name: str) -> Call:
+    """A call in that state; a RINGING one comes in."""
+    if name == "RINGING":
+        client.connect(TxConfig(sip_user="alice", password="a-password"), agent.configuration).result(10)
+        agent.call_client()
+        (call,) = delegate.wait_for("on_incoming_call", 10)
+        assert isinstance(call, Call)
+        return call
+    client.anonymous_login("assistant-owners", server_configuration=agent.configuration).result(10)
+    call = client.new_call()
+    if name != "NEW":
+        call.wait_until_active(15)
+    if name == "HELD":
+        call.hold().result(10)
+    if name == "DONE":
+        call.hangup().result(10)
+    return call
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_outlives_its_call(
+    client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate, tmp_path: Path, state: str
+) -> None:
+    """Each method, on a call in each state: it works until the call is over, or is refused; then nothing is left."""
+    call = in_state(client, talking_agent, delegate, state)
+    before, descriptors = own_threads(), len(os.listdir("/dev/fd"))
+    for number, (name, method) in enumerate(METHODS.items()):
+        if state != "DONE":
+            # Recorded already, no media yet, or not a sound card's.
+            with contextlib.suppress(CallError, MediaError):
+                method(call, tmp_path / f"{number}.wav")
+            continue
+        with pytest.raises(CallError):
+            method(call, tmp_path / f"{number}.wav")
+        assert own_threads() == before, name
+        assert len(os.listdir("/dev/fd")) == descriptors, name
+    threads = own_threads()
+    assert (len(threads) > len(before)) is (state != "DONE")
+    call.hangup().result(10)
+    assert call.state.is_terminal
+    assert gone(threads)
+    for name in ("record", "play"):
+        with pytest.raises(CallError, match="over"):
+            METHODS[name](call, tmp_path / "late.wav")
+    assert not (tmp_path / "late.wav").exists()
+
+
+def test_a_call_that_never_was_placed_ends_what_was_begun(client: TxClient, tmp_path: Path) -> None:
+    """Its media never came up, and there is nobody who stops a device."""
+    with LocalAgent(voice="silent", ears="deaf", media=False) as agent:
+        client.anonymous_login("assistant-owners", server_configuration=agent.configuration)
+        call = client.new_call()
+        call.record(tmp_path / "call.wav")
+        playback = call.play(b"\0\0" * 48_000)
+        threads = own_threads()
+        client.disconnect().result(10)
+    assert gone(threads)
+    assert playback.state is PlaybackState.CALL_ENDED
+    with pytest.raises(CallError):
+        call.record(tmp_path / "again.wav")
+
+
+def test_recording_and_the_end_at_the_same_moment(tmp_path: Path) -> None:
+    """Whoever comes first: no recorder runs afterwards. Two hundred meetings, without a network."""
+    for _ in range(200):
+        bridge, meet = AudioBridge(), threading.Barrier(2)
+
+        def end(bridge: AudioBridge = bridge, meet: threading.Barrier = meet) -> None:
+            meet.wait(5)
+            bridge.end()
+
+        ender = threading.Thread(target=end)
+        ender.start()
+        meet.wait(5)
+        with contextlib.suppress(CallError):
+            bridge.record(tmp_path / "call.wav", "id")
+        with contextlib.suppress(CallError):
+            bridge.player.play(b"\0\0" * 480)
+        ender.join()
+    assert gone([thread for thread in own_threads() if "audio" not in thread.name])
+
+
+def test_playbacks_that_wait_have_a_bound() -> None:
+    """Each is a thread."""
+    player = Player()
+    for _ in range(MOST_QUEUED):
+        player.play(b"\0\0")
+    with pytest.raises(CallError, match=f"{MOST_QUEUED} playbacks wait already"):
+        player.play(b"\0\0")
+    threads = own_threads()
+    player.stop()
+    assert gone(threads)
+
+
+def test_a_giant_piece_is_not_queued_at_once() -> None:
+    """About a second is ready, whatever the pieces are."""
+    player = Player()
+    playback: Any = player.play(np.zeros(10_000_000, np.int16))
+    time.sleep(0.2)  # what it must not do has no event
+    assert playback._filled <= 2 * 48_000
+    player.stop()
+    assert playback.wait(5)
+
+
+# -- what sound is made of ---------------------------------------------------------------------------------------------
+
+
+class OneParameter:
+    name = "robot"
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Asynchronous:
+    name = "robot"
+
+    async def start(self, stream: object) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class NoStop:
+    name = "robot"
+
+    def start(self, stream: object) -> None: ...
+
+
+NOT_DEVICES = ["default", 3, True, b"x", object(), NullAudio, OneParameter(), Asynchronous(), NoStop(), [NullAudio()]]
+
+
+@pytest.mark.parametrize("wrong", NOT_DEVICES, ids=lambda wrong: getattr(wrong, "__name__", type(wrong).__name__))
+def test_what_is_no_device_is_refused_before_anything_is_sent(wrong: Any, agent: LocalAgent) -> None:
+    """By the client, by `new_call` and by `set_audio_device`, with the argument's name and what it may be."""
+    for arguments in ({"audio": wrong}, {"ring_device": wrong}):
+        with pytest.raises(ClientConfigurationError, match=next(iter(arguments))):
+            TxClient(**arguments)
+    with TxClient(audio=NullAudio()) as client:
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        with pytest.raises(ClientConfigurationError, match="audio"):
+            client.new_call(audio=wrong)
+        assert not client.calls
+        call = client.new_call()
+        with pytest.raises(ClientConfigurationError, match="device"):
+            call.set_audio_device(wrong)
+    assert sum(frame.method == "telnyx_rtc.invite" for frame in agent.frames) <= 1
+
+
+WRONG_CHOICES: list[dict[str, Any]] = [
+    {"audio_processor": "aec"},
+    {"audio_processor": OneParameter()},
+    {"audio_constraints": True},
+    {"audio_constraints": {"echo_cancellation": False}},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_CHOICES, ids=str)
+def test_a_wrong_processor_or_constraint_is_refused(client: TxClient, agent: LocalAgent, wrong: dict[str, Any]) -> None:
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    with pytest.raises(ClientConfigurationError, match=next(iter(wrong))):
+        client.new_call(**wrong)
+
+
+@pytest.mark.sound
+def test_a_sound_card_that_is_not_there_is_refused_before_anything_is_sent(agent: LocalAgent) -> None:
+    """`new_call` looks for what was chosen by name or number; the default is looked for when the call is up."""
+    from telnyx_agent.audio import SoundDeviceAudio
+    from tests.support.pulse import PulseServer
+
+    with PulseServer.running() as pulse, pulse.environment(), TxClient() as client:
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        for device in (SoundDeviceAudio(input="nosuch"), SoundDeviceAudio(output=99)):
+            with pytest.raises(MediaError, match=r"no (input|output) device is ('nosuch'|99)"):
+                client.new_call(audio=device)
+        call = client.new_call(audio=SoundDeviceAudio(input="headset"))
+        with pytest.raises(ClientConfigurationError, match="index or a part of its name"):
+            call.set_audio_in_device(1.5)  # type: ignore[arg-type]
+    assert sum(frame.method == "telnyx_rtc.invite" for frame in agent.frames) <= 1
+
+
+def test_a_file_that_has_gone_is_refused_before_anything_is_sent(
+    client: TxClient, agent: LocalAgent, tmp_path: Path
+) -> None:
+    device = WaveAudio(output=tmp_path / "out.wav")
+    (tmp_path / "out.wav").mkdir()
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    with pytest.raises(MediaError, match=r"out\.wav"):
+        client.new_call(audio=device)
+
+
+# -- one device, several calls -----------------------------------------------------------------------------------------
+
+
+def test_no_sound_serves_any_number_of_calls(connected: TxClient) -> None:
+    """The client's one `NullAudio`, three calls, each with its own pace; one ends, the others go on."""
+    calls = [connected.new_call() for _ in range(3)]
+    for call in calls:
+        call.wait_until_active(15)
+    calls[0].hangup().result(10)
+    playbacks = [call.play(b"\1\0" * 4800) for call in calls[1:]]
+    for playback in playbacks:
+        assert playback.wait(10)
+        assert playback.state is PlaybackState.FINISHED
+
+
+@pytest.mark.parametrize("make", [PcmAudio, lambda: WaveAudio()], ids=["PcmAudio", "WaveAudio"])
+def test_other_devices_serve_one_call_at_a_time(connected: TxClient, make: Callable[[], Any]) -> None:
+    """Said by `new_call`; the first call is not disturbed, and the device is free when that ends."""
+    device = make()
+    first = connected.new_call(audio=device)
+    with pytest.raises(ClientConfigurationError, match="one device serves one call at a time"):
+        connected.new_call(audio=device)
+    assert list(connected.calls) == [first.call_id]
+    first.wait_until_active(15)
+    second = connected.new_call()
+    with pytest.raises(ClientConfigurationError, match="already serves a call"):
+        second.set_audio_device(device)
+    first.hangup()
+    third = connected.new_call(audio=device)  # the first is about to end
+    third.wait_until_active(15)
+    assert third.play(b"\1\0" * 480).wait(10)  # its device runs
+    third.set_audio_device(NullAudio()).result(10)
+    connected.new_call(audio=device)  # and the third has another one now
+
+
+# -- devices that misbehave --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bridge() -> Iterator[AudioBridge]:
+    bridge = AudioBridge()
+    yield bridge
+    bridge.end()
+
+
+@pytest.mark.parametrize("asked", [0, 1, -5, 10_000_000, np.int64(480), 1.5, "480", None])
+def test_a_device_may_ask_for_any_number_of_samples(bridge: AudioBridge, asked: Any) -> None:
+    """It gets as many, or none where that makes no sense; nothing is raised."""
+    heard = bridge.pull_render(asked)
+    expected = max(0, int(asked)) if isinstance(asked, (int, np.integer)) else 0
+    assert heard.size == expected
+    assert heard.dtype == np.int16
+
+
+def test_a_device_may_push_anything(bridge: AudioBridge) -> None:
+    """Ten million samples at once, none, no sound at all: what waits is bounded, nothing is raised."""
+    for pcm in (np.zeros(10_000_000, np.int16), b"", np.zeros(0, np.int16), None, "text", 17, [1, 2]):
+        bridge.push_capture(pcm)  # type: ignore[arg-type]
+    assert bridge.capture.available <= MOST_SAMPLES
+    assert sum(block.size for block in bridge._sent._new) <= 8 * MOST_SAMPLES
+
+
+def test_several_threads_may_push_at_once(bridge: AudioBridge) -> None:
+    """The counters of the queue agree afterwards, so that the delay does not drift."""
+    block = np.ones(480, np.int16)
+
+    def push() -> None:
+        for _ in range(300):
+            bridge.push_capture(block)
+
+    threads = [threading.Thread(target=push) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bridge.capture.available == sum(part.size for part in bridge.capture._blocks)
+
+
+class Stubborn:
+    """A device that goes on after it was stopped."""
+
+    name = "stubborn"
+
+    def __init__(self) -> None:
+        self.stream: Any = None
+        self.started = threading.Event()
+
+    def start(self, stream: Any) -> None:
+        self.stream = stream
+        self.started.set()
+
+    def stop(self) -> None:
+        """Not at all."""
+
+
+def test_a_device_that_does_not_stop_disturbs_nobody(connected: TxClient) -> None:
+    """Neither the device after it nor, after the call, the process."""
+    device, after = Stubborn(), Stubborn()
+    call = connected.new_call(audio=device)
+    call.wait_until_active(15)
+    assert device.started.wait(10)
+    call.set_audio_device(after).result(10)
+    before = call._bridge.capture.pushed
+    device.stream.push_capture(b"\1\1" * 480)
+    assert call._bridge.capture.pushed == before
+    assert not device.stream.pull_render(480).any()
+    after.stream.push_capture(b"\1\1" * 480)
+    assert call._bridge.capture.pushed == before + 480
+    call.hangup().result(10)
+    after.stream.push_capture(b"\1\1" * 480)
+    after.stream.device_failed(MediaError("late"))
+    assert after.stream.pull_render(480).size == 480
+    assert call._bridge.capture.pushed == before + 480
+
+
+@pytest.mark.parametrize("when", ["start", "stop"])
+@pytest.mark.parametrize("exception", [RuntimeError("broken"), SystemExit(1), KeyboardInterrupt()], ids=repr)
+def test_a_device_that_raises_ends_its_call_with_words(
+    connected: TxClient, delegate: RecordingDelegate, when: str, exception: BaseException
+) -> None:
+    """Whatever it raises, in whatever method: the call is over in time, and the next one works."""
+
+    class Raising(Stubborn):
+        def start(self, stream: Any) -> None:
+            super().start(stream)
+            if when == "start":
+                raise exception
+
+        def stop(self) -> None:
+            if when == "stop":
+                raise exception
+
+    device = Raising()
+    call = connected.new_call(audio=device)
+    assert device.started.wait(15)
+    if when == "stop":
+        call.hangup().result(10)
+    call.wait_until_ended(15)
+    assert call.state.is_terminal
+    connected.new_call().wait_until_active(15)
+
+
+def test_a_ring_tone_ends_with_its_call(delegate: RecordingDelegate, agent: LocalAgent) -> None:
+    """It cannot begin after the end either: the same tone, on a call that is hung up at once."""
+    ring = PcmAudio()
+    with TxClient(delegate, audio=NullAudio(), ringback=Tone.RINGBACK_EU, ring_device=ring) as client:
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        for _ in range(5):
+            client.new_call().hangup().result(10)
+    assert gone(own_threads())
