@@ -212,7 +212,7 @@ WRONG_CHOICES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG_CHOICES, ids=str)
+@pytest.mark.parametrize("wrong", WRONG_CHOICES, ids=range(len(WRONG_CHOICES)))
 def test_a_wrong_processor_or_constraint_is_refused(client: TxClient, agent: LocalAgent, wrong: dict[str, Any]) -> None:
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
     with pytest.raises(ClientConfigurationError, match=next(iter(wrong))):
