@@ -14,6 +14,7 @@ from ._callables import check_function
 from ._protocol import debug_report
 from ._protocol.states import CallState, CallStateKind
 from ._protocol.warnings import TxWarning, WarningCode
+from ._runtime.imports import uninterrupted
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -37,10 +38,10 @@ class CallMonitoring(CallBase):
     def __init__(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> None:
         super().__init__(options, bridge, port)
         # numpy is there already: the bridge needs it.
-        from ._quality.metrics import CallQualityMetrics
-        from ._quality.report import ReportLog
-        from ._quality.watch import QualityWatch
-
+        with uninterrupted():
+            from ._quality.metrics import CallQualityMetrics
+            from ._quality.report import ReportLog
+            from ._quality.watch import QualityWatch
         self._metrics = CallQualityMetrics.empty()
         self._quality_watch = QualityWatch(options.call_id)
         self._report_log = ReportLog(options.call_id, self._direction, datetime.now(timezone.utc))

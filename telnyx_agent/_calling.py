@@ -13,6 +13,7 @@ import attrs
 
 from ._callables import check_methods
 from ._media.settings import OpusSettings
+from ._runtime.imports import uninterrupted
 from .audio.device import serves_any_number
 from .audio.processing import AudioConstraints, create_processor
 from .errors import ClientConfigurationError
@@ -188,10 +189,11 @@ def make_media(
     `bridge` is that of a call which came in, and got one to begin with.
     """
     call_id = options.call_id
-    from ._drivers.call import CallMedia
-    from ._drivers.sound import CallSound
-    from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
-    from ._media.turns import TurnMeter
+    with uninterrupted():
+        from ._drivers.call import CallMedia
+        from ._drivers.sound import CallSound
+        from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
+        from ._media.turns import TurnMeter
 
     def failed(error: MediaError) -> None:
         loop.post(driver.device_failed, call_id, error)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._arguments import check_argument
+from ._runtime.imports import uninterrupted
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError
@@ -68,7 +69,8 @@ def checked_login(
         json.dumps(variables, allow_nan=False)
     except (TypeError, ValueError) as exc:
         raise ClientConfigurationError(f"user_variables must be something that JSON can express: {exc}") from exc
-    from ._protocol.requests import AnonymousLogin
+    with uninterrupted():
+        from ._protocol.requests import AnonymousLogin
 
     return AnonymousLogin(
         target_id=target_id,

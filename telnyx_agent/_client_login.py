@@ -15,6 +15,7 @@ from ._client_base import ClientBase, LoginLink, not_connected
 from ._client_logging import checked_logger, sink_of
 from ._hub import Hub, Link, LinkStatus
 from ._runtime.futures import CommandFuture
+from ._runtime.imports import uninterrupted
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
 from ._runtime.threads import check_may_wait
@@ -73,7 +74,8 @@ class ClientLogin(ClientBase):
         choices = self._choices_for(tx_config)
         logger = self._logger if tx_config is None else checked_logger(tx_config.custom_logger) or self._logger
         # Half of the SDK, which nobody needs who only imports it. Here, not under the lock.
-        from ._drivers import making  # noqa: F401
+        with uninterrupted():
+            from ._drivers import making  # noqa: F401
 
         self._let_failed_login_go()
         with self._lock:
