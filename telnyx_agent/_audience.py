@@ -16,7 +16,6 @@ from .delegate import CALLBACK_NAMES, TxClientDelegate
 if TYPE_CHECKING:
     from ._event_stream import EventStream
     from ._flight import FlightSlot
-    from ._flight.recorder import FlightRecorder
     from ._protocol.transcription import TranscriptionItem
     from ._runtime.dispatch import Dispatcher
 
@@ -94,15 +93,20 @@ class Audience:
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
+        listens = self.delegate is None or self.listens(name)
+        if not (listens or self.taps or self._streams or self.flight.recorder is not None):
+            return
         if self._streams:
             self.stream(name, *args, weight=dispatcher.pressure.message_weight)
         if self.taps:
             self.tell_taps(dispatcher, name, *args)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
+        call = functools.partial(self.call_delegate, name, args)
         if self.flight.recorder is not None:
-            self._send_recorded(dispatcher, self.flight.recorder, name, args)
-        elif self.delegate is None or self.listens(name):
-            dispatcher.submit(functools.partial(self.call_delegate, name, args), name)
+            # What the delegate has no method for is recorded as well: another one may be replayed it to.
+            call = functools.partial(self.flight.recorder.run, self.flight.recorder.callback(name, args), call)
+        if listens:
+            dispatcher.submit(call, name)
 
     def send_snapshot(
         self, dispatcher: Dispatcher, name: str, items: tuple[TranscriptionItem, ...], *, is_wanted: bool
@@ -130,15 +134,6 @@ class Audience:
 
     def _call_with_items(self, name: str, snapshot: Snapshot) -> None:
         self.call_delegate(name, (snapshot.open(),))
-
-    def _send_recorded(
-        self, dispatcher: Dispatcher, recorder: FlightRecorder, name: str, args: tuple[Any, ...]
-    ) -> None:
-        """As `send`. What the delegate has no method for is recorded as well: another one may be replayed it to."""
-        number = recorder.callback(name, args)
-        if self.delegate is None or self.listens(name):
-            call = functools.partial(self.call_delegate, name, args)
-            dispatcher.submit(functools.partial(recorder.run, number, call), name)
 
     def add_stream(self, stream: EventStream) -> None:
         """A stream gets the events from here on (any thread)."""

@@ -38,7 +38,7 @@ __all__ = ["MOST_TO_SEND", "Closed", "Received", "SignalingConnection"]
 Received = str | bytes | TooLong
 """A message of the server's: a text, a binary one, or one that was too long and has been skipped."""
 
-_CLOSE_LIMIT = 1.5
+_CLOSE_LIMIT = 1.0
 """Seconds for what is queued, the close frame and the server's answer to it, after `close()`."""
 
 _REFUSE_LIMIT = 1.0

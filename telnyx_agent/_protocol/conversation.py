@@ -387,11 +387,12 @@ class Conversation(Spoken):
     def _grow(self, delta: str) -> None:
         opened = self._open
         assert opened is not None
-        if not self._may_grow(key_of(opened.item), len(opened.text), delta):
+        key = key_of(opened.item)
+        if not self._may_grow(key, len(opened.text), delta):
             return
         opened.text.append(delta)
         opened.item = opened.item.grown(opened.text.snapshot())
-        if key_of(opened.item) in self._places:
+        if key in self._places:
             self._put(opened.item, whole(delta))
         elif not _is_blank(delta):
             # Blank so far, and therefore not in the transcript yet (R46).

@@ -47,18 +47,20 @@ class Fields:
             raise RemoteProtocolError(f"{self._where} without {name}")
         return found
 
-    def text(self, name: str, *others: str, most: int = MOST_CHARACTERS) -> str | None:
+    def text(self, *names: str, most: int = MOST_CHARACTERS) -> str | None:
         """The first of these members that is there: a text, or None; `RemoteProtocolError` for another type, or when it
         has more than `most` characters.
         """
-        value = self._values.get(name)
-        if isinstance(value, str):
+        for name in names:
+            value = self._values.get(name)
+            if value is None:
+                continue
+            if not isinstance(value, str):
+                raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
             if len(value) > most:
                 raise RemoteProtocolError(f"{self._where} whose {name} has more than {most} characters")
             return value if value.isascii() or most == ANY_LENGTH else whole(value)
-        if value is not None:
-            raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
-        return self.text(*others, most=most) if others else None
+        return None
 
     def object(self, name: str) -> Fields | None:
         """An object, or None; `RemoteProtocolError` for another type."""
@@ -69,12 +71,13 @@ class Fields:
             raise RemoteProtocolError(f"{self._where} whose {name} is not an object")
         return Fields(f"{self._where} {name}", value)
 
-    def loose_text(self, name: str, *others: str, most: int = MOST_CHARACTERS) -> str | None:
+    def loose_text(self, *names: str, most: int = MOST_CHARACTERS) -> str | None:
         """The first of these members that is a text, is not empty and has at most `most` characters."""
-        value = self._values.get(name)
-        if value and isinstance(value, str) and len(value) <= most:
-            return value if value.isascii() or most == ANY_LENGTH else whole(value)
-        return self.loose_text(*others, most=most) if others else None
+        for name in names:
+            value = self._values.get(name)
+            if value and isinstance(value, str) and len(value) <= most:
+                return value if value.isascii() or most == ANY_LENGTH else whole(value)
+        return None
 
     def loose_integer(self, *names: str) -> int | None:
         """The first of these members that is an integer or the text of one."""

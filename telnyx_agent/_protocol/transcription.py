@@ -166,22 +166,23 @@ class TranscriptionItem:
         return str(self._content)
 
     def grown(self, content: TextPrefix) -> TranscriptionItem:
-        """The same item with more text: `attrs.evolve`, at a third of its cost, once for every delta."""
-        return TranscriptionItem(
-            self.id,
-            self.role,
-            content,
-            self.timestamp,
-            self.is_partial,
-            self.image_urls,
-            self.item_type,
-            self.metadata,
-            call_id=self.call_id,
-            response_id=self.response_id,
-            interrupted=self.interrupted,
-            heard_share=self.heard_share,
-            at=self.at,
-        )
+        """The same item with more text: as `attrs.evolve`, at a quarter of its cost, once for every delta."""
+        item = object.__new__(TranscriptionItem)
+        keep = object.__setattr__  # past the converters, which have nothing left to do
+        keep(item, "id", self.id)
+        keep(item, "role", self.role)
+        keep(item, "_content", content)
+        keep(item, "timestamp", self.timestamp)
+        keep(item, "is_partial", self.is_partial)
+        keep(item, "image_urls", self.image_urls)
+        keep(item, "item_type", self.item_type)
+        keep(item, "metadata", self.metadata)
+        keep(item, "call_id", self.call_id)
+        keep(item, "response_id", self.response_id)
+        keep(item, "interrupted", self.interrupted)
+        keep(item, "heard_share", self.heard_share)
+        keep(item, "at", self.at)
+        return item
 
     @property
     def is_interrupted(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from telnyx_agent._runtime import backpressure
-from telnyx_agent._runtime.backpressure import ITEM_WEIGHT, Backpressure, Inflow
+from telnyx_agent._runtime.backpressure import CALLBACK_WEIGHT, ITEM_WEIGHT, Backpressure, Inflow
 from telnyx_agent._runtime.dispatch import Dispatcher, ExecutorDispatcher, PumpDispatcher, ThreadDispatcher
 
 
@@ -320,6 +320,6 @@ def test_callbacks_without_a_message_have_a_weight() -> None:
     pump = PumpDispatcher()
     for _ in range(3):
         pump.submit(lambda: None)
-    assert pump.pressure.waiting == 3 * ITEM_WEIGHT
+    assert pump.pressure.waiting == 3 * CALLBACK_WEIGHT
     pump.process_events()
     assert pump.pressure.waiting == 0
