@@ -211,7 +211,7 @@ def parse_ai_conversation(fields: Fields) -> AiConversation:
         _other(kind, fields) if parser is None else parser(fields),
         None if settings is None else WidgetSettings.from_wire(settings.values),
         _short(fields.loose_text("conversation_id") or _conversation_id(fields)),
-        _short(fields.loose_text("callID", "callId", "call_id")),
+        _call_id(fields),
     )
 
 
@@ -242,6 +242,14 @@ def _text(text: str) -> str:
     if len(text) > MAX_TEXT:
         raise RemoteProtocolError(f"a text of {len(text)} characters, more than {MAX_TEXT}")
     return whole(text)
+
+
+def _call_id(fields: Fields) -> str | None:
+    """The id of the voice call, in one of the spellings of other frames."""
+    for name in ("callID", "callId", "call_id"):
+        if name in fields.values:
+            return _short(fields.loose_text(name))
+    return None  # as in all that were captured
 
 
 def _conversation_id(fields: Fields) -> str | None:
