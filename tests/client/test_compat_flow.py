@@ -51,6 +51,7 @@ def is_end_of_response(result: object) -> bool:
 def test_the_flow_in_a_for_loop(agent: LocalAgent) -> None:
     """Everything from the last value on, with Android's results."""
     seen: list[tuple[str, Any]] = []
+    said = False
     with TelnyxClient(audio=NullAudio()) as client:
         client.connect_anonymously(agent.configuration, "assistant-1")
         for response in client.socket_responses(timeout=PATIENCE):
@@ -61,7 +62,9 @@ def test_the_flow_in_a_for_loop(agent: LocalAgent) -> None:
             seen.append((SocketMethod(data.method).name, data.result))
             if data.method == SocketMethod.CLIENT_READY:
                 call = client.new_invite("Ann", "", "", "state")
-            elif is_end_of_response(data.result):
+            # The agent may have said its greeting before the call's media are there.
+            said = said or is_end_of_response(data.result)
+            if said and "ANSWER" in dict(seen):
                 break
     names = [name for name, _ in seen]
     assert names[:4] == ["LOADING", "ESTABLISHED", "LOGIN", "CLIENT_READY"]

@@ -129,7 +129,7 @@ def test_release_by_a_worker_of_the_loop() -> None:
     loop.post(lambda: loop.loop.run_in_executor(None, loop.release))
     thread.join(5)
     assert not thread.is_alive()
-    assert time.monotonic() - begin < 3.0
+    assert time.monotonic() - begin < 8.0
 
 
 def test_leftover_tasks_are_cancelled_and_awaited() -> None:
@@ -315,7 +315,7 @@ def test_a_late_release_from_a_finaliser(run_program: RunProgram) -> None:
         """
     )
     assert (outcome.returncode, outcome.stderr) == (0, "")
-    assert outcome.seconds < 3.0
+    assert outcome.seconds < 8.0
 
 
 def test_a_forgotten_loop_does_not_hold_up_the_exit(run_program: RunProgram) -> None:
