@@ -7,6 +7,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import re
 import signal
 import sys
 import threading
@@ -73,8 +74,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ParityGate(parity_table.read()), "parity-gate")
 
 
-def pytest_collection_finish() -> None:
-    """Keep what pytest holds, a million objects, out of each collection, and out of the search for secrets."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep what pytest holds, a million objects, out of each collection, and out of the search for secrets.
+
+    And refuse names of tests that are others in each process: pytest-xdist could not share them out.
+    """
+    if changing := [item.nodeid for item in session.items if re.search(r" at 0x[0-9a-f]{6}", item.nodeid)]:
+        raise pytest.UsageError(f"give these parameters ids of their own: {changing}")
     gc.collect()
     gc.freeze()
 
