@@ -129,6 +129,8 @@ class Conversation(Spoken):
         """A call is over: nothing of it grows any more. The transcript stays. One that never started is no error."""
         ended = call_uuid(call_id)
         if self.calls.is_over(ended):
+            # A call that only rang has nothing in the transcript, but something may have been asked in it.
+            self.call_over(ended, now)
             return
         if self._open is not None and self._open.item.call_id in (ended, None):
             self._close(None, interrupted=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -63,6 +64,22 @@ def reason_of(script: Script) -> CallTerminationReason:
 
 
 # -- ringing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_in_a_call_that_only_rang() -> None:
+    """It has no answer once the call is over, however that came, and does not wait for one."""
+    for end in ("bye", "gateway", "disconnect"):
+        script = ringing()
+        script.session.ask("k", "why?", script.now, call_id=UUID(THEIRS))
+        if end == "bye":
+            script.say("telnyx_rtc.bye", callID=THEIRS, cause="ORIGINATOR_CANCEL", causeCode=487)
+        elif end == "gateway":
+            script.session.connection_closed(NetworkError("lost"), script.now)
+            script.wait(120.0)
+        else:
+            script.session.disconnect(script.now)
+        (settled,) = script.events(outcomes.QuestionSettled)
+        assert isinstance(settled.error, TxError), end
 
 
 def test_an_invite_rings() -> None:
