@@ -13,7 +13,8 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -138,15 +139,14 @@ def decode_frames(text: str | bytes, *, max_size: int = MAX_SIZE) -> Sequence[Ma
         raise RemoteProtocolError(f"a frame of more than {max_size} characters")
     if len(text) > MOST_STRUCTURE and sum(map(text.count, "{[,:")) > MOST_STRUCTURE:
         raise RemoteProtocolError(f"a message of more than {MOST_STRUCTURE} values")
+    # Before it is decoded: the decoder would recurse to Python's limit, and what is finalised meanwhile would fail.
+    _check_depth(text)
     try:
         value = _decode(text)
-    except RecursionError:
-        raise _too_deep() from None
     except ValueError as exc:
         # The decoder's own message tells the position; its `doc` attribute would hold on to the frame, hence no cause.
         where = f" (at character {exc.pos})" if isinstance(exc, json.JSONDecodeError) else ""
         raise RemoteProtocolError(f"a frame that is not JSON{where}") from None
-    _check_depth(value, text)
     if isinstance(value, dict):
         return (value,)
     frames = value if isinstance(value, list) else []
@@ -267,25 +267,23 @@ def _decode(text: str) -> object:
     return value
 
 
-def _check_depth(value: object, text: str) -> None:
+_BRACKETS = re.compile(r"[\[\]{}]")
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested too deep. What is no JSON is left to the decoder, which comes no deeper."""
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return
-    level: list[object] = [value]
-    for _ in range(MAX_DEPTH):
-        level = [member for item in level for member in _members(item)]
-        if not level:
+    plain = text.replace("\\\\", "").replace('\\"', "")
+    if plain.count('"') > 2 * (MOST_STRUCTURE + 1):
+        raise RemoteProtocolError("a frame that is not JSON (more strings than values)")
+    depth = 0
+    for bracket in _BRACKETS.finditer("".join(plain.split('"')[::2])):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        if depth < 0:
             return
-    raise _too_deep()
-
-
-def _members(value: object) -> Iterable[object]:
-    """The containers in a container."""
-    members: Iterable[object] = ()
-    if isinstance(value, dict):
-        members = value.values()
-    elif isinstance(value, list):
-        members = value
-    return (member for member in members if isinstance(member, (dict, list)))
 
 
 def _too_deep() -> RemoteProtocolError:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from telnyx_agent._protocol import jsonrpc
 from telnyx_agent._protocol.jsonrpc import (
     MAX_DEPTH,
     MAX_SIZE,
@@ -132,6 +133,19 @@ def test_the_limits_are_inclusive() -> None:
     assert isinstance(decode(longest), Request)
     with pytest.raises(RemoteProtocolError, match="more than"):
         decode(longest + " ")
+
+
+def test_what_is_nested_too_deep_is_not_decoded() -> None:
+    """The decoder would recurse to Python's limit; what is finalised meanwhile, the program's too, would fail."""
+
+    def scan(*args: object) -> object:
+        raise AssertionError("it was decoded")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonrpc, "_SCAN", scan)
+        for text in ("[" * 5000, '{"a":' * 5000, '["\\\\",' + "[" * 5000, '{"a\\"":"]]",' + '"b":[' * 5000):
+            with pytest.raises(RemoteProtocolError, match="nested more than 64"):
+                decode_frames(text)
 
 
 def test_brackets_in_texts_are_no_nesting() -> None:
