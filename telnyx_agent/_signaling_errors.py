@@ -63,6 +63,9 @@ def explain(exc: BaseException, host: str, port: int, timeout: float | None, *, 
     """
     if isinstance(exc, TxError):
         return exc
+    if isinstance(exc, websocket.WebSocketBadStatusException) and exc.status_code is None:
+        # Of an answer that has no status line.
+        exc = websocket.WebSocketProtocolException("no status").with_traceback(exc.__traceback__)
     table = _WHILE_OPEN if timeout is None else _WHILE_CONNECTING
     template = next((text for kind, text in table if isinstance(exc, kind)), None)
     what = _detail(exc)

@@ -660,6 +660,7 @@ BAD_ANSWERS: dict[str, tuple[Callable[[Peer], None], str]] = {
     "forbidden": (answer(b"HTTP/1.1 403 Forbidden\r\n\r\n"), "status 403"),
     "not found": (answer(b"HTTP/1.1 404 Not Found: {}\r\nContent-Length: 30\r\n\r\ncannot {}"), "status 404"),
     "too many requests": (answer(b"HTTP/1.1 429 Too Many Requests\r\n\r\n"), "status 429"),
+    "no status": (answer(b"\r\n\r\n"), "does not speak WebSocket"),
     "unavailable": (answer(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), "status 503"),
     "a body that never ends": (
         answer(b"HTTP/1.1 500 No\r\nContent-Length: 9999999999\r\n\r\n", b"x" * 2**21),
@@ -1093,7 +1094,7 @@ def test_an_open_connection_does_not_hold_up_the_exit() -> None:
     begin = time.monotonic()
     outcome = run(PROGRAM)
     assert (outcome.returncode, outcome.stderr) == (0, "")
-    assert time.monotonic() - begin < 5.0
+    assert time.monotonic() - begin < 20.0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
