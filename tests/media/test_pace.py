@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from telnyx_agent._media.pace import Pace
 from tests.media.harness import FRAME, RATE, Samples
@@ -49,3 +50,45 @@ def test_silence_is_made_shorter_at_once() -> None:
     for _ in range(20):
         pace.keep(voiced(), 0)
     assert pace.keep(np.zeros(FRAME, np.int16), 300).size == FRAME - 300
+
+
+def test_silence_is_made_right_to_the_sample() -> None:
+    """Longer where it has to be; 1 ms too much does no harm and is left."""
+    for excess, more in ((-300, 300), (-1, 1), (0, 0), (60, 0), (61, -61), (300, -300)):
+        pace = Pace()
+        pace.keep(np.zeros(FRAME, np.int16), -1)
+        assert pace.keep(np.zeros(FRAME, np.int16), excess).size == FRAME + more, excess
+
+
+def test_speech_is_made_longer_where_the_delay_is_too_small() -> None:
+    """By one period of 8 ms, from 5 ms on, and then not for the next two packets."""
+    pace = Pace()
+    assert [pace.keep(voiced(), -240).size for _ in range(8)] == [FRAME] * 8
+    changes = [pace.keep(voiced(), -241).size - FRAME for _ in range(7)]
+    assert changes == pytest.approx([384, 0, 0, 384, 0, 0, 384], abs=2)
+
+
+def test_where_much_ends() -> None:
+    """20 ms; and what was waited for in vain is taken out in one packet of three."""
+    assert packets_until_shorter(960) == 40
+    assert packets_until_shorter(961) == 0
+    assert packets_until_shorter(481) == 40
+    assert packets_until_shorter(480) == 100
+    pace = Pace()
+    changes = [pace.keep(voiced(), 720).size - FRAME for _ in range(47)]
+    assert changes[40:] == pytest.approx([-384, 0, 0, -384, 0, 0, -384], abs=2)
+
+
+@pytest.mark.parametrize(("noise", "excess"), [(0.7, 961), (1.5, 2401), (2.0, 4801)])
+def test_the_more_delay_there_is_the_less_alike_periods_have_to_be(noise: float, excess: int) -> None:
+    """50, 100 ms too much are worth a change that is not quite unheard, in voice with so much noise."""
+    random = np.random.default_rng(1)
+    packets = [voiced() + noise * 4000 * random.standard_normal(FRAME) for _ in range(30)]
+
+    def changed(excess: int) -> int:
+        pace = Pace()
+        mixed = (packet.clip(-32768, 32767).astype(np.int16) for packet in packets)
+        return sum(pace.keep(packet, excess).size < FRAME for packet in mixed)
+
+    assert changed(excess) >= 20
+    assert changed(excess - 1) <= 5

@@ -1,0 +1,101 @@
+"""`scripts/mutants` changes what it should, one thing at a time, and asks the tests that know it best."""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+import pytest
+
+from tests.support import mutants
+from tests.support.mutants import Map, Mutant
+
+MODULE = '''
+"""Text, 1."""
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    UNSEEN = 1
+
+log = logging.getLogger("a")
+LIMIT: int = 10
+
+
+class Thing:
+    size: int = 3
+
+    def __repr__(self) -> str:
+        return "Thing" * 2
+
+    def is_over(self, count: "Literal[4]", more: int = 5) -> bool:
+        """Of 6."""
+        log.warning("over %d", 7)
+        if count + more > LIMIT and not self.size:
+            return True
+        return f"{count:8}" == "9"
+'''
+
+
+def changes(text: str) -> list[Mutant]:
+    tree = ast.parse(text)
+    return [
+        mutants.mutant("_protocol/thing.py", tree, site, number)
+        for site in mutants.sites(tree)
+        for number in range(len(site.changes))
+    ]
+
+
+def test_each_change_is_one_change() -> None:
+    """All of what they say, and nothing else, differs from the module; each at its line."""
+    original = ast.unparse(ast.parse(MODULE)).splitlines()
+    found = changes(MODULE)
+    assert len({ast.unparse(mutant.tree) for mutant in found}) == len(found)
+    for mutant in found:
+        changed = ast.unparse(mutant.tree).splitlines()
+        assert sum(a != b for a, b in zip(original, changed, strict=False)) == 1 or "pass" in mutant.after
+        assert MODULE.splitlines()[mutant.line - 1].strip()
+
+
+def test_texts_logs_and_annotations_are_left_alone() -> None:
+    """Only what a test can be expected to notice."""
+    numbers = {int(mutant.before) for mutant in changes(MODULE) if mutant.before.isdigit()}
+    assert numbers == {10, 3, 5}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a < b", {"a <= b", "a >= b"}),
+        ("a is not None", {"a is None"}),
+        ("a and b", {"a or b"}),
+        ("a + b", {"a - b"}),
+        ("min(a)", {"max(a)"}),
+        ("a[b:]", {"b + 1:"}),
+        ("True", {"False"}),
+        ("2", {"3", "1", "4"}),
+        ("[a for a in b if c]", {"for a in b"}),
+    ],
+)
+def test_kinds_of_changes(before: str, after: set[str]) -> None:
+    """What stands in the place of what."""
+    assert {mutant.after.strip() for mutant in changes(f"def f():\n    g = {before}\n")} - {"pass"} == after
+
+
+def test_what_may_notice_a_change() -> None:
+    """The module's own tests first, then the quick ones; for a constant those that run the functions which use it."""
+    known = Map(
+        seconds={"tests/a/test_x.py::slow": 9.0, "tests/a/test_x.py::quick": 1.0, "tests/a/test_thing.py::own": 5.0},
+        runs={
+            "_protocol/thing.py": {
+                "Thing.is_over": ["tests/a/test_x.py::slow"],
+                "Thing.other": ["tests/a/test_x.py::quick", "tests/a/test_thing.py::own"],
+            }
+        },
+    )
+    limit = next(mutant for mutant in changes(MODULE) if mutant.before == "10")
+    assert limit.users == ("Thing.is_over",)
+    assert [test.partition("::")[2] for test in known.tests(limit)] == ["slow", "own", "quick"]
+    assert [test.partition("::")[2] for test in known.tests(attrs.evolve(limit, users=()))] == ["own", "quick", "slow"]
+    inside = next(mutant for mutant in changes(MODULE) if mutant.before == "count + more")
+    assert known.tests(inside) == ["tests/a/test_x.py::slow"]
