@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ._callables import check_methods, check_result, takes
@@ -184,14 +185,15 @@ class Audience:
     def listens(self, name: str) -> bool:
         """Whether the delegate may have a method of its own for this event (any thread; runs no code of its)."""
         delegate = self.delegate
-        if name in getattr(delegate, "__dict__", ()):
+        kind = type(delegate)
+        if name in _attributes_of(delegate):
             return True
-        names = self._listening.get(type(delegate))
+        names = self._listening.get(kind)
         if names is None:
-            names = self._listening[type(delegate)] = {}
+            names = self._listening[kind] = {}
         known = names.get(name)
         if known is None:
-            known = names[name] = _has_its_own(type(delegate), name)
+            known = names[name] = _has_its_own(kind, name)
         return known
 
     def wants(self, name: str) -> bool:
@@ -209,10 +211,27 @@ def _tell(tap: Tap, name: str, snapshot: Snapshot) -> None:
     tap(name, (snapshot.open(),))
 
 
+def _attributes_of(delegate: object) -> Collection[str]:
+    """The names of what is in the object itself, where it has such. Not by its own code, as `vars` would."""
+    try:
+        attributes: dict[str, Any] = object.__getattribute__(delegate, "__dict__")
+    except AttributeError:
+        return ()
+    return attributes
+
+
 def _has_its_own(kind: type, name: str) -> bool:
+    finds: Any = kind.__getattribute__
+    if finds is not object.__getattribute__ and not issubclass(kind, _PLAIN):
+        # By code of its own, or that of what it stands for: `weakref.proxy`, `wrapt.ObjectProxy`.
+        return True
     found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
     inherited = found is not None and found is vars(TxClientDelegate).get(name)
     return not inherited and (found is not None or hasattr(kind, "__getattr__"))
+
+
+_PLAIN = (SimpleNamespace, ModuleType)
+"""Classes with a `__getattribute__` of their own that does what that of `object` does."""
 
 
 def _takes_one(method: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Collection, Mapping
 from types import FunctionType, MethodType
 from typing import Any
@@ -47,6 +48,14 @@ def _is_coroutine_function(function: object) -> bool:
     return any(
         inspect.getattr_static(function, mark, None) is not None for mark in ("_is_coroutine", "_is_coroutine_marker")
     )
+
+
+def _is_dynamic(kind: type) -> bool:
+    """Whether objects of this class may have attributes that only their own code finds: proxies, mocks."""
+    if issubclass(kind, (weakref.ProxyType, weakref.CallableProxyType)):
+        return True
+    # Classes in C have a `__getattribute__` of their own that finds what is there; one in Python may find anything.
+    return hasattr(kind, "__getattr__") or inspect.isfunction(kind.__getattribute__)
 
 
 def takes(function: Callable[..., object], count: int) -> bool | None:
@@ -124,19 +133,18 @@ def check_methods(
     """
     check_not_class(name, value)
     found = {method: inspect.getattr_static(value, method, _MISSING) for method in methods}
-    # Classes in C have a `__getattribute__` of their own that finds what is there; one in Python may find anything.
-    is_dynamic = hasattr(type(value), "__getattr__") or inspect.isfunction(type(value).__getattribute__)
+    may_have_any = _is_dynamic(type(value))
     has_any = any(one is not _MISSING for one in found.values())
     # Attributes may be put into most objects later, but not into a number, a text, a tuple. `object()` stands for
     # somebody who wants nothing.
     can_grow = type(value) is object or (hasattr(value, "__dict__") and not inspect.isroutine(value))
-    if not has_any and not is_dynamic and not can_grow:
+    if not has_any and not may_have_any and not can_grow:
         raise ClientConfigurationError(
             f"{name} must be an object with methods such as {next(iter(methods))}, not {_named(value)}"
         )
     for method, static in found.items():
         if static is _MISSING:
-            if method in required and not is_dynamic:
+            if method in required and not may_have_any:
                 raise ClientConfigurationError(
                     f"{name} must have a method {method}{' or '.join(methods[method])}; {_named(value)} has none"
                 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import inspect
 import logging
 import queue
 import sys
@@ -134,8 +135,9 @@ class ThreadDispatcher(Dispatcher):
 
     can_wait = True
 
-    def __init__(self) -> None:
+    def __init__(self, thread_name: str = "telnyx-agent-delegate") -> None:
         super().__init__()
+        self._thread_name = thread_name
         self._thread: SdkThread | None = None
         # It wakes a sleeping thread at a tenth of a condition's cost, and a finaliser may put something in while its
         # own thread does. None only wakes the thread.
@@ -176,7 +178,7 @@ class ThreadDispatcher(Dispatcher):
         return not thread.is_alive()
 
     def _start(self) -> None:
-        thread = SdkThread(self._serve, "telnyx-agent-delegate", runs_program=True)
+        thread = SdkThread(self._serve, self._thread_name, runs_program=True)
         try:
             thread.start()
         except NoThreadError as exc:
@@ -278,6 +280,9 @@ class Executor(Protocol):
 class ExecutorDispatcher(Dispatcher):
     """Runs callbacks on the user's executor: one job per callback, and never two jobs at once.
 
+    `submit` of the executor is the program's code too: it may block, raise, or run the job at once. So it is called on
+    a thread of its own, or where the callback before has run.
+
     Args:
         executor: Anything with `submit(fn)`.
     """
@@ -286,44 +291,82 @@ class ExecutorDispatcher(Dispatcher):
         super().__init__()
         self._executor = executor
         self._queue: deque[_Callback] = deque()
-        self._has_job = False
+        # The job that the executor has, or is about to get. One that it runs twice, or much later, is not run again.
+        self._job: object | None = None
+        # Without a login each job is asked for on a thread of its own, which then ends.
+        self._asker = ThreadDispatcher("telnyx-agent-executor")
+        self._asker.close()
+        self._asking = _Asking()
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         with self._state:
             self._queue.append(_Callback(fn, name or _name(fn), self.pressure.add_callback()))
-            if self._has_job:
+            if self._job is not None:
                 return
-            self._has_job = True
-        self._hand_over()
+            job = self._job = object()
+        self._asker.submit(functools.partial(self._hand_over, job), "submit() of the executor")
 
-    def _hand_over(self) -> None:
-        """Ask for the next job. Not under the lock: the executor may be one that runs the job at once."""
-        try:
-            job = self._executor.submit(self._run_next)
-        except Exception as exc:  # noqa: BLE001 - the executor is the user's
-            # It was shut down, most likely. The callbacks stay queued, on any other thread they might do harm.
-            self._job_lost(exc)
+    def open(self) -> ExecutorDispatcher:
+        """A login begins: until `close`, one thread asks for all jobs. Returns itself."""
+        self._asker = ThreadDispatcher("telnyx-agent-executor")
+        return self
+
+    def close(self) -> None:
+        self._asker.close()
+
+    def _hand_over(self, first: object) -> None:
+        """Ask the executor for a job. Not under the lock: it may be one that runs the job at once."""
+        asking = self._asking
+        if asking.is_inside:  # it has, and whoever asks on this thread goes on below, so that the stack does not grow
+            asking.next = first
             return
-        if isinstance(job, concurrent.futures.Future):
-            job.add_done_callback(self._job_done)
+        job: object | None = first
+        asking.is_inside = True
+        try:
+            while job is not None:
+                asking.next = None
+                try:
+                    handed = self._executor.submit(functools.partial(self._run_next, job))
+                except BaseException as exc:  # noqa: BLE001 - the executor is the user's
+                    # It was shut down, most likely. The callbacks stay queued, on any other thread they might do harm.
+                    self._job_lost(job, exc)
+                else:
+                    if isinstance(handed, concurrent.futures.Future):
+                        handed.add_done_callback(functools.partial(self._job_done, job))
+                job = asking.next
+        finally:
+            asking.is_inside = False
 
-    def _run_next(self) -> None:
+    def _run_next(self, job: object) -> None:
         with self._state:
+            if job is not self._job or not self._queue:
+                return
             callback = self._queue.popleft()
+            job = self._job = object()
         self._run(callback)
+        # An executor may keep the job, and what it is made of.
+        del callback
         with self._state:
-            more = self._has_job = bool(self._queue)
-        if more:
-            self._hand_over()
+            if not self._queue:
+                self._job = None
+                return
+        self._hand_over(job)
 
-    def _job_done(self, job: concurrent.futures.Future[Any]) -> None:
-        if job.cancelled():
-            self._job_lost(concurrent.futures.CancelledError())
+    def _job_done(self, job: object, handed: concurrent.futures.Future[Any]) -> None:
+        if handed.cancelled():
+            self._job_lost(job, concurrent.futures.CancelledError())
 
-    def _job_lost(self, exc: BaseException) -> None:
+    def _job_lost(self, job: object, exc: BaseException) -> None:
         with self._state:
-            self._has_job = False
+            if job is not self._job:
+                return
+            self._job = None
         _logger.error("callbacks cannot run: the executor does not take them (%s: %s)", type(exc).__name__, exc)
+
+
+class _Asking(threading.local):
+    is_inside = False
+    next: object | None = None
 
 
 def dispatcher_factory(callbacks: object) -> Callable[[], Dispatcher]:
@@ -343,13 +386,14 @@ def dispatcher_factory(callbacks: object) -> Callable[[], Dispatcher]:
     if not callable(submit):
         raise ClientConfigurationError('callbacks must be "thread", "pump" or an executor')
     executor = ExecutorDispatcher(callbacks)  # type: ignore[arg-type]
-    return lambda: executor
+    return executor.open
 
 
 def _name(fn: Callable[[], object]) -> str:
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return getattr(fn, "__qualname__", None) or repr(fn)
+    # Not its `repr`, nor what it says of itself: this may be the loop, and it may be an object of the program's.
+    return fn.__qualname__ if inspect.isroutine(fn) else type(fn).__name__
 
 
 def _report(name: str, exc: BaseException) -> None:

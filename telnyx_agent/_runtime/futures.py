@@ -137,7 +137,7 @@ class CommandFuture(Future[T]):
             return
 
         def relay(_: Future[T]) -> None:
-            dispatcher.submit(functools.partial(fn, self), getattr(fn, "__qualname__", ""))
+            dispatcher.submit(functools.partial(fn, self))
 
         super().add_done_callback(relay)
 

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -174,6 +175,33 @@ def test_any_object_with_some_of_the_methods_will_do(agent: LocalAgent) -> None:
     with TxClient(plain) as client:
         client.anonymous_login("assistant-1", server_configuration=agent.configuration)
         assert plain.ready.wait(10)
+
+
+def test_a_delegate_with_code_of_its_own_in_its_attributes(agent: LocalAgent) -> None:
+    """It runs where callbacks run and never on the loop; a weak proxy (iOS: `weak var delegate`) has the callbacks of
+    what it stands for, and one whose object is gone ends nothing.
+    """
+    threads = set()
+
+    class Computed:
+        def __getattribute__(self, name: str) -> object:
+            threads.add(threading.current_thread().name)
+            return object.__getattribute__(self, name)
+
+        def on_client_ready(self) -> None:
+            told.append("ready")
+
+    told: list[str] = []
+    computed, gone = Computed(), Computed()
+    dead = weakref.proxy(gone)
+    for number, delegate in enumerate((computed, weakref.proxy(computed), dead)):
+        with TxClient(delegate, audio=NullAudio()) as client:
+            if delegate is dead:
+                del gone
+            threads.clear()
+            client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+        assert len(told) == min(number + 1, 2)
+        assert threads <= {"telnyx-agent-delegate"}
 
 
 def test_the_delegate_may_be_replaced(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:

@@ -8,12 +8,14 @@ import logging
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from telnyx_agent._runtime.dispatch import Dispatcher, ExecutorDispatcher, PumpDispatcher, ThreadDispatcher
+from telnyx_agent._runtime.threads import SdkThread, is_internal
 
 from .conftest import RunProgram
 
@@ -433,10 +435,99 @@ def test_executor_that_was_shut_down(caplog: pytest.LogCaptureFixture) -> None:
     executor.shutdown()
     ran = threading.Event()
     dispatcher = ExecutorDispatcher(executor)
-    dispatcher.submit(ran.set)
-    dispatcher.submit(ran.set)
-    assert "the executor does not take them (RuntimeError" in caplog.text
+    for count in (1, 2):
+        dispatcher.submit(ran.set)
+        while caplog.text.count("the executor does not take them (RuntimeError") < count:
+            time.sleep(0.01)
     assert not ran.is_set()
+
+
+class _Sneaky:
+    """An executor that does more, less or something else than `submit` promises."""
+
+    def __init__(self, submit: Callable[[Callable[[], Any]], object]) -> None:
+        self.submit = submit
+
+
+def _twice(fn: Callable[[], Any]) -> None:
+    threading.Thread(target=lambda: (fn(), fn()), name="program").start()
+
+
+@pytest.mark.parametrize("submit", [lambda fn: fn(), _twice], ids=["at once", "twice"])
+def test_executor_that_runs_jobs_its_own_way(submit: Callable[[Callable[[], Any]], object]) -> None:
+    """At once, in `submit`: on no thread that must not run the program's code, and however many there are, the stack
+    does not grow. A job that is run again does nothing: no two callbacks at once.
+    """
+    dispatcher = ExecutorDispatcher(_Sneaky(submit))
+    recorder, depths = Recorder(), set()
+    gate = threading.Event()
+
+    def note(number: int) -> None:
+        recorder.note(number)
+        depths.add(len(traceback.extract_stack()) if submit is not _twice else 0)
+        assert not is_internal()
+
+    def begin() -> None:
+        assert gate.wait(10)
+
+    internal = SdkThread(lambda: [dispatcher.submit(functools.partial(note, number)) for number in range(500)], "t")
+    dispatcher.submit(begin)
+    internal.start()
+    internal.join(10)
+    gate.set()
+    drain(dispatcher)
+    assert recorder.seen == list(range(500))
+    assert not recorder.overlapped
+    assert len(depths) == 1
+    assert threading.get_ident() not in recorder.threads
+
+
+def test_executor_that_blocks() -> None:
+    """`submit` of an executor with a bound blocks when it is full: nobody waits for it but the callbacks."""
+    gate, ran = threading.Event(), threading.Event()
+    dispatcher = ExecutorDispatcher(_Sneaky(lambda fn: (gate.wait(10), fn())))
+    dispatcher.submit(ran.set)
+    assert not ran.is_set()
+    gate.set()
+    assert ran.wait(10)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), RuntimeError("full")])
+def test_executor_that_raises(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it is, it is in the log; the callback runs when the executor takes jobs again."""
+    errors = [error]
+
+    def submit(fn: Callable[[], Any]) -> None:
+        if errors:
+            raise errors.pop()
+        fn()
+
+    dispatcher = ExecutorDispatcher(_Sneaky(submit))
+    recorder = Recorder()
+    dispatcher.submit(functools.partial(recorder.note, 1))
+    while f"the executor does not take them ({type(error).__name__}" not in caplog.text:
+        time.sleep(0.01)
+    dispatcher.submit(functools.partial(recorder.note, 2))
+    drain(dispatcher)
+    assert recorder.seen == [1, 2]
+
+
+def test_reports_do_not_ask_what_a_callback_says_of_itself(thread: ThreadDispatcher) -> None:
+    """`submit` may be called on the loop, and what is to be called may be an object of the program's."""
+
+    class Odd:
+        def __call__(self) -> None: ...
+
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError("the program's code")
+
+        def __repr__(self) -> str:
+            raise AssertionError("the program's code")
+
+    for dispatcher in (thread, PumpDispatcher()):
+        dispatcher.submit(Odd())
+        dispatcher.submit(functools.partial(functools.partial(Odd())))
+        drain(dispatcher)
 
 
 def test_executor_that_cancels_jobs(caplog: pytest.LogCaptureFixture) -> None:
