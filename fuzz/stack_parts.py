@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import selectors
+import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from telnyx_agent._runtime.loop import LoopThread, _call
 from telnyx_agent._signaling import Closed, SignalingConnection
 from telnyx_agent.errors import MediaError
 from telnyx_agent.testing._canned import canned_answer
+from telnyx_agent.testing._ice import own_addresses
 
 __all__ = ["LightPeer", "MemoryConnection", "SilentDevice", "StackLoop", "VirtualLoop", "described"]
 
@@ -57,6 +59,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 1000.0
         self._eye = _Selector()
+        self._own = frozenset(own_addresses())
         super().__init__(self._eye)
         self.longest = 0.0
         """Seconds of processor time of the longest turn so far."""
@@ -73,6 +76,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         except Exception as exc:  # noqa: BLE001 - as an executor does
             done.set_exception(exc)
         return done
+
+    async def create_datagram_endpoint(self, *args: Any, **options: Any) -> Any:
+        """As ever, but nothing leaves this machine: a description names whatever addresses the server likes."""
+        transport, protocol = await super().create_datagram_endpoint(*args, **options)
+        send = transport.sendto
+
+        def send_here(data: Any, addr: Any = None) -> None:
+            if addr is None or addr[0].startswith("127.") or addr[0] in self._own:
+                send(data, addr)
+
+        transport.sendto = send_here  # type: ignore[method-assign]
+        return transport, protocol
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        """Addresses only; nobody is asked for a name."""
+        return await super().getaddrinfo(host, port, **{**options, "flags": socket.AI_NUMERICHOST})
 
     def turn(self) -> None:
         """Do what is due now, once."""
@@ -158,6 +177,9 @@ class StackLoop(LoopThread):
     def uninstall(self) -> None:
         """Be it no more."""
         LoopThread._shared = None
+        # What the server's peers have left, where a run ended with a finding.
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
         self.loop.settle()
         self.loop.close()
 

@@ -189,7 +189,7 @@ class StackWorld:
         self.known = self._server.known
         self._connections.clear()
         self._offers: dict[str, str] = {}
-        self._agents: dict[str, Any] = {}
+        self._agents: list[Any] = []
         self._futures: list[tuple[str, Any]] = []
         self.delegate = _Delegate()
         if self.sessions > 1 and self._dice.random() < 0.3:
@@ -277,16 +277,17 @@ class StackWorld:
     def _answer_honestly(self) -> None:
         sdp = None
         if self._offers:
-            sdp = self._real_answer(*self._offers.popitem())
+            sdp = self._real_answer(self._offers.popitem()[1])
         for frame in self._server.answers(sdp):
             self.receive(json.dumps({"jsonrpc": "2.0", **frame}))
 
-    def _real_answer(self, call_id: str, offer: str) -> str:
+    def _real_answer(self, offer: str) -> str:
         """From a peer of the server's, on the same loop."""
         from telnyx_agent.testing._peer import AgentPeer
 
         async def negotiate() -> str:
-            self._agents[call_id] = agent = AgentPeer(lambda samples: None)
+            agent = AgentPeer(lambda samples: None)
+            self._agents.append(agent)
             self._places = _CANDIDATE.findall(offer)
             return await agent.answer(offer, trickle=False)
 
@@ -301,7 +302,7 @@ class StackWorld:
             for host, port in getattr(self, "_places", ()):
                 for _ in range(20):
                     sock.sendto(self._datagram(), (host, int(port)))
-        for agent in self._agents.values():
+        for agent in self._agents:
             if agent.state == "connected":
                 transport = agent._pc.getSenders()[0].transport
                 for _ in range(10):
@@ -399,7 +400,7 @@ class StackWorld:
         loop = self.loop.loop
         if self._has_media:
             assert loop.run_for(SETTLES, left.done), "disconnect() does not settle"
-            for agent in self._agents.values():
+            for agent in self._agents:
                 closing = loop.create_task(agent.close())
                 assert loop.run_for(SETTLES, closing.done), "the server's peer does not close"
         loop.advance(SETTLES)
