@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from ._callables import check_methods, check_result, takes
+from ._callables import check_methods, takes
 from .delegate import CALLBACK_NAMES, TxClientDelegate
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ snapshot is replaced. A program that is quick sees every single change."""
 SHORT_TRANSCRIPT = 64
 """Items up to which a transcript goes out as it is: it takes no more than the callback itself, which is counted."""
 
-Tap = Callable[[str, tuple[Any, ...]], None]
+Tap = Callable[[str, tuple[Any, ...]], object]
 
 
 class Snapshots:
@@ -133,8 +133,8 @@ class Audience:
             dispatcher.submit(run, name)
         return snapshot
 
-    def _call_with_items(self, name: str, snapshot: Snapshot) -> None:
-        self.call_delegate(name, (snapshot.open(),))
+    def _call_with_items(self, name: str, snapshot: Snapshot) -> object:
+        return self.call_delegate(name, (snapshot.open(),))
 
     def add_stream(self, stream: EventStream) -> None:
         """A stream gets the events from here on (any thread)."""
@@ -200,15 +200,16 @@ class Audience:
         """Whether anybody takes this event: for those that cost something to make (loop thread)."""
         return self.listens(name) or name in self.tapped or self.has_streams or self.flight.recorder is not None
 
-    def call_delegate(self, name: str, args: tuple[Any, ...]) -> None:
-        """Call the delegate's method, if it has one (delegate thread)."""
+    def call_delegate(self, name: str, args: tuple[Any, ...]) -> object:
+        """Call the delegate's method, if it has one (delegate thread); what it returns."""
         method = getattr(self.delegate, name, None)
-        if method is not None:
-            check_result(name, method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args)))
+        if method is None:
+            return None
+        return method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args))
 
 
-def _tell(tap: Tap, name: str, snapshot: Snapshot) -> None:
-    tap(name, (snapshot.open(),))
+def _tell(tap: Tap, name: str, snapshot: Snapshot) -> object:
+    return tap(name, (snapshot.open(),))
 
 
 def _attributes_of(delegate: object) -> Collection[str]:

@@ -7,6 +7,7 @@ module of its own (`_client_*.py`) and has no state in common with the others bu
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from ._runtime.waiting import Watch
 from ._transcript_edits import AssistantPort, Items
 from .assistant import AIAssistantManager
 from .config import TxServerConfiguration
-from .errors import ClientConfigurationError, SocketConnectionError, TxError
+from .errors import ClientConfigurationError, LocalProtocolError, SocketConnectionError, TxError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -48,6 +49,7 @@ __all__ = ["ClientBase", "LoginLink", "not_connected"]
 _T = TypeVar("_T")
 _C = TypeVar("_C", bound="ClientBase")
 _client_numbers = itertools.count(1)
+_log = logging.getLogger("telnyx_agent")
 
 
 @attrs.frozen(eq=False)
@@ -168,7 +170,7 @@ class ClientBase:
             return CommandFuture.settled(error=refusal)
         future: CommandFuture[Any] = CommandFuture(link.dispatcher, link.loop)
         try:
-            link.loop.post(command(link.driver), *args, future)
+            link.loop.post(_carry_out, command(link.driver), args, future)
         except RuntimeError:  # the loop has ended since
             future.settle(error=refusal)
         return future
@@ -274,6 +276,19 @@ class ClientBase:
     def _on_delegate_thread(self) -> bool:
         dispatcher = self._last_dispatcher
         return dispatcher is not None and dispatcher.is_current_thread()
+
+
+def _carry_out(command: Callable[..., None], args: tuple[Any, ...], done: CommandFuture[Any]) -> None:
+    """Run a driver's command (loop thread). Whatever it raises is its outcome: nobody may wait for it in vain."""
+    try:
+        command(*args, done)
+    except TxError as error:
+        done.settle(error=error)
+    except Exception as exc:  # noqa: BLE001 - it is in the log, and in the future
+        _log.exception("a command could not be carried out")
+        failure = LocalProtocolError(f"the command could not be carried out: {type(exc).__name__}: {exc}")
+        failure.__cause__ = exc
+        done.settle(error=failure)
 
 
 def not_connected() -> SocketConnectionError:

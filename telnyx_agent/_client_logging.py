@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._callables import check_logger, check_result, takes
+from ._callables import check_logger, takes
 from ._checks import checked_level
 from ._client_base import ClientBase
 from ._runtime.log import TxLogger
@@ -52,7 +52,7 @@ def sink_of(logger: Any, dispatcher: Dispatcher) -> Sink | None:
 
     def sink(level: LogLevel, message: str, exc: BaseException | None) -> None:
         arguments = (level, TAG, message, exc) if with_tag else (level, message)
-        dispatcher.submit(lambda: check_result("logger.log", logger.log(*arguments)), "log")
+        dispatcher.submit(lambda: logger.log(*arguments), "logger.log")
 
     return sink
 

@@ -17,6 +17,7 @@ from uuid import UUID
 import attrs
 
 from ._audience import SHORT_TRANSCRIPT, Audience, Snapshot
+from ._callables import check_result
 from ._connection_status import shown
 from ._protocol.socket_health import SocketConnectionMetrics
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind
@@ -173,6 +174,7 @@ class Hub:
         if link.target_id is not None:
             self._emit("on_ai_assistant_connection_state_changed", False, None)
         self._assistant._tools.finished()
+        self._assistant._forget_questions()
         self._on_finished()
         self._audience.end_streams()
 
@@ -260,7 +262,7 @@ class Hub:
         if uuid not in self._levels_on_their_way:
             self._levels_on_their_way.add(uuid)
             recorder = self._audience.flight.recorder if wanted else None
-            deliver = functools.partial(self._deliver_level, own, wanted, inbound, outbound, uuid)
+            deliver: Callable[[], object] = functools.partial(self._deliver_level, own, wanted, inbound, outbound, uuid)
             if recorder is not None:
                 number = recorder.callback("on_audio_level", (inbound, outbound, uuid))
                 deliver = functools.partial(recorder.run, number, deliver)
@@ -274,10 +276,12 @@ class Hub:
         self._levels_on_their_way.discard(call_id)
         try:
             if wanted:
-                self._audience.call_delegate("on_audio_level", (inbound, outbound, call_id))
+                check_result(
+                    "on_audio_level", self._audience.call_delegate("on_audio_level", (inbound, outbound, call_id))
+                )
         finally:
             if own is not None:
-                own(inbound, outbound)
+                check_result("on_audio_level", own(inbound, outbound))
 
     def call_quality(self, call_id: str, stats: MediaStats, now: float) -> None:
         uuid = UUID(call_id)
@@ -301,11 +305,14 @@ class Hub:
         metrics: CallQualityMetrics = call.quality_metrics
         try:
             if wanted:
-                self._audience.call_delegate("on_call_quality_changed", (metrics, call_id))
+                check_result(
+                    "on_call_quality_changed",
+                    self._audience.call_delegate("on_call_quality_changed", (metrics, call_id)),
+                )
         finally:
             own = call.on_call_quality_change
             if own is not None:
-                own(metrics)
+                check_result("on_call_quality_change", own(metrics))
 
     def call_media_lost(self, call_id: str, was_up: bool) -> None:
         call = self._calls.get(UUID(call_id))

@@ -9,7 +9,6 @@ import attrs
 
 from ._arguments import check_argument
 from ._audience import check_delegate
-from ._callables import check_result
 from ._protocol.transcription import TranscriptionItem
 from ._protocol.widget import WidgetSettings
 from .delegate import ASSISTANT_CALLBACKS
@@ -50,7 +49,7 @@ class AssistantPort:
     perform: Callable[[Callable[[Session, float], None]], CommandFuture[None]]
     connected_target_id: Callable[[], str | None]
     tell: Callable[..., None]
-    add_tap: Callable[[Callable[[str, tuple[Any, ...]], None]], None]
+    add_tap: Callable[[Callable[[str, tuple[Any, ...]], object]], None]
     client_delegate: Callable[[], object | None]
     connection_info: Callable[[], dict[str, Any]]
 
@@ -84,13 +83,12 @@ class TranscriptEdits:
             self._is_tapping = True
             self._port.add_tap(self._to_delegate)
 
-    def _to_delegate(self, name: str, args: tuple[Any, ...]) -> None:
+    def _to_delegate(self, name: str, args: tuple[Any, ...]) -> object:
         delegate = self._delegate
         if name not in ASSISTANT_CALLBACKS or delegate is None or delegate is self._port.client_delegate():
-            return
+            return None
         method = getattr(delegate, name, None)
-        if method is not None:
-            check_result(name, method(*args))
+        return None if method is None else method(*args)
 
     def get_connection_info(self) -> dict[str, Any]:
         """What the session is locked to: `isConnected`, `targetId`, `targetType`, `targetVersionId`. iOS:

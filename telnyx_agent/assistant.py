@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import attrs
 
 from ._arguments import checked_arguments
-from ._callables import check_function, check_result
+from ._callables import check_function
 from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
 from ._protocol.states import AgentState
@@ -25,6 +25,7 @@ from ._protocol.widget import WidgetSettings
 from ._runtime.waiting import Watch
 from ._tools import ToolRunner
 from ._transcript_edits import AssistantPort, Items, TranscriptEdits
+from .errors import CallError
 
 if TYPE_CHECKING:
     from ._audience import Snapshot
@@ -328,6 +329,12 @@ class AIAssistantManager(TranscriptEdits):
         if future is not None:
             future.settle(question.text, question.error)
 
+    def _forget_questions(self) -> None:
+        """The login is over: no answer comes any more."""
+        while self._questions:
+            _, future = self._questions.popitem()
+            future.settle(error=CallError("the call ended before the answer was complete"))
+
     def _replace(self, edit: Callable[[Items], Items]) -> None:
         """Without a session."""
         self._transcript = edit(self._transcript)
@@ -346,13 +353,12 @@ class AIAssistantManager(TranscriptEdits):
         self._observers = tuple(observers)
         self._has_observers_of_all = any(observer.wants_all for observer in self._observers)
 
-    def _notify_one(self, observer: _Observer, *args: object) -> None:
+    def _notify_one(self, observer: _Observer, *args: object) -> object:
         # Asked again here, on the delegate thread, so that nothing comes after cancel().
-        if observer in self._observers:
-            check_result("transcript observer", observer.notify(*args))
+        return observer.notify(*args) if observer in self._observers else None
 
-    def _notify_all(self, observer: _Observer, snapshot: Snapshot) -> None:
-        self._notify_one(observer, snapshot.open())
+    def _notify_all(self, observer: _Observer, snapshot: Snapshot) -> object:
+        return self._notify_one(observer, snapshot.open())
 
     def _subscribe(self, notify: Callable[..., object], *, wants_all: bool = False) -> TranscriptCancellable:
         observer = _Observer(object(), notify, wants_all)

@@ -40,32 +40,32 @@ class Commands:
         self._tickets: dict[str, CommandFuture[None]] = {}
 
     def perform(self, action: Callable[[Session, float], Any], done: CommandFuture[Any]) -> None:
-        """Run a command of the core. `done` settles with what it returns or with the `TxError` that it raises."""
-        try:
-            result = action(self._session, self._loop.time())
-        except TxError as error:
-            done.settle(error=error)
-            return
+        """Run a command of the core. `done` settles with what it returns.
+
+        Raises:
+            Exception: What it raises.
+        """
+        result = action(self._session, self._loop.time())
         self._step()
         done.settle_after_callbacks(result)
 
     def request(self, action: Callable[[Session, float], str], done: CommandFuture[None]) -> None:
-        """Run a command of the core that the server must confirm. `done` settles with its `CommandSettled`."""
-        try:
-            self._tickets[action(self._session, self._loop.time())] = done
-        except TxError as error:
-            done.settle(error=error)
+        """Run a command of the core that the server must confirm. `done` settles with its `CommandSettled`.
+
+        Raises:
+            Exception: What it raises.
+        """
+        self._tickets[action(self._session, self._loop.time())] = done
         self._step()
 
     def send_message(self, text: str, image_urls: Sequence[str], may_wait: bool, done: CommandFuture[str]) -> None:
         """Send typed text and images to the assistant. `done` settles with the item id once the frame is handed
         over; that may be later if the message may wait for a lost connection.
+
+        Raises:
+            TxError: The message was refused.
         """
-        try:
-            item_id = self._session.send_message(text, image_urls, self._loop.time(), may_wait=may_wait)
-        except TxError as error:
-            done.settle(error=error)
-            return
+        item_id = self._session.send_message(text, image_urls, self._loop.time(), may_wait=may_wait)
         if self._session.is_waiting(item_id):
             self._waiting_messages[item_id] = done
         else:

@@ -78,12 +78,12 @@ class IncomingDriver:
         self._step()
 
     def update_credentials(self, login: CredentialLogin, done: CommandFuture[None]) -> None:
-        """Log in with other credentials. `done` settles when the server has accepted or refused them."""
-        try:
-            self._session.update_credentials(login, self._loop.time())
-        except TxError as error:
-            done.settle(error=error)
-            return
+        """Log in with other credentials. `done` settles when the server has accepted or refused them.
+
+        Raises:
+            TxError: They cannot be exchanged now.
+        """
+        self._session.update_credentials(login, self._loop.time())
         self._credentials_futures.append(done)
         self._step()
 

@@ -141,12 +141,12 @@ class FlightRecorder:
             self._put(functools.partial(self._callback, number, name, values))
         return number
 
-    def run(self, number: int, callback: Callable[[], object]) -> None:
-        """Run a callback, and take down when it began, how long it took and what it raised."""
+    def run(self, number: int, callback: Callable[[], object]) -> object:
+        """Run a callback, and take down when it began, how long it took and what it raised; what it returns."""
         began = time.monotonic()
         raised: str | None = None
         try:
-            callback()
+            return callback()
         except BaseException as exc:
             raised = type(exc).__name__
             raise

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from .._callables import check_result
 from ..errors import ClientConfigurationError
 from .backpressure import Backpressure
 from .log_queue import print_to_stderr
@@ -116,7 +117,7 @@ class Dispatcher:
         outer, self._running_on = self._running_on, threading.get_ident()
         begin = self._begun = time.monotonic()
         try:
-            callback.fn()
+            check_result(callback.name, callback.fn())
         except propagate:
             raise
         except BaseException as exc:  # noqa: BLE001 - user code may raise anything, and the next callback must run

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from typing import Any
 
 import pytest
@@ -191,3 +193,62 @@ def test_any_text_is_a_message_or_refused(text: str | bytes) -> None:
         decode(text)
     except RemoteProtocolError:
         pass
+
+
+def _is_refused_as_too_deep(text: str) -> bool:
+    try:
+        decode_frames(text)
+    except RemoteProtocolError as error:
+        return "nested" in str(error)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("text", "is_too_deep"),
+    [
+        ("[" * 64 + "]" * 64, False),
+        ("[" * 65 + "]" * 65, True),
+        ("[" * 30_000, True),
+        ('{"a":' * 65 + "1" + "}" * 65, True),
+        (json.dumps({"a": [{}] * 100, "b": "[" * 1000}), False),
+        (json.dumps({"a": [{}] * 100, "b": '\\"' * 50 + "[" * 1000 + "\\"}), False),
+        (json.dumps({"a": '"\\', "b": [[1]] * 100}), False),
+        ('["' + "[" * 100 + '",' + "[" * 64 + "]" * 64 + "]", True),
+    ],
+)
+def test_depth_is_looked_at_before_anything_is_decoded(text: str, is_too_deep: bool) -> None:
+    """To decode recurses, and other people's finalisers would find a stack that is used up."""
+    assert _is_refused_as_too_deep(text) == is_too_deep
+
+
+@pytest.mark.parametrize("part", ['"', '"\\', '\\"', "[]", '["x",', "\\\\", '"a"', "[ "])
+def test_to_look_at_depth_takes_linear_time(part: str) -> None:
+    """Whatever is in a message of 5 MB: less than half a second of this thread's processor time, on any machine."""
+    text = "[" * 64 + "[]" * 10 + part * (5 * 2**20 // len(part) - 200)
+    begin = time.thread_time()
+    with pytest.raises(RemoteProtocolError):
+        decode_frames(text)
+    assert time.thread_time() - begin < 0.5
+
+
+def test_depth_is_that_of_the_decoded_value() -> None:
+    """The scan of the text agrees with a walk through what it means."""
+    dice = random.Random(3)
+
+    def value(depth: int) -> Any:
+        kind = dice.randrange(5) if depth else 0
+        if kind == 1:
+            return [value(depth - 1) for _ in range(dice.randrange(4))]
+        if kind == 2:
+            return {dice.choice('ab"\\[{'): value(depth - 1) for _ in range(dice.randrange(4))}
+        if kind in (3, 4):
+            return [value(depth - 1)]
+        return dice.choice(["[", "]]", '"', "\\", 'x"{', 1, None])
+
+    def depth_of(one: Any) -> int:
+        inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else None
+        return 0 if inner is None else 1 + max(map(depth_of, inner), default=0)
+
+    for _ in range(300):
+        made = {"pad": [[]] * 70, "value": value(dice.choice([5, 62, 63, 64, 80]))}
+        assert _is_refused_as_too_deep(json.dumps(made)) == (depth_of(made) > MAX_DEPTH)
