@@ -23,7 +23,7 @@ class WaitingPacket:
 
     start: int
     duration: int
-    payload: bytes
+    payload: bytes = attrs.field(repr=False)
     decoder: Decoder
     first_of_stream: bool
     restarted: bool

@@ -41,8 +41,8 @@ _TIMER = Timer(TimerKind.ANSWER)
 
 @attrs.define(eq=False)
 class _Question:
-    key: object
-    text: str
+    key: object = attrs.field(repr=False)
+    text: str = attrs.field(repr=False)
     call_id: UUID | None = None
     barge_in: bool = False
     # When it came to its turn.

@@ -74,8 +74,7 @@ def beginning(text: str, share: float) -> str:
     limit = math.ceil(share * len(text))
     if limit <= 0:
         return ""
-    if not text[limit - 1 : limit].isspace() and (end := _BLANK.search(text, limit)) is not None:
-        limit = end.start()
-    elif not text[limit - 1 : limit].isspace():
-        limit = len(text)
+    if not text[limit - 1 : limit].isspace():
+        end = _BLANK.search(text, limit)
+        limit = len(text) if end is None else end.start()
     return text[:limit].strip()

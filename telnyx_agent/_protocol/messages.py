@@ -31,8 +31,8 @@ _LIMIT = 100
 @attrs.frozen
 class _Message:
     item_id: str
-    text: str
-    image_urls: tuple[str, ...]
+    text: str = attrs.field(repr=False)
+    image_urls: tuple[str, ...] = attrs.field(repr=False)
     may_wait: bool
     call_id: UUID | None = None
     sent_at: float = 0.0

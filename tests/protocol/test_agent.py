@@ -313,7 +313,10 @@ def test_the_share_survives_an_export(voice: Voice) -> None:
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0.0, ""), (0.01, "one"), (0.5, "one two"), (0.75, "one two three"), (1.0, "one two three")],
+    [
+        *((0.0, ""), (0.01, "one"), (3 / 13, "one"), (4 / 13, "one"), (5 / 13, "one two")),
+        *((0.5, "one two"), (8 / 13, "one two"), (0.75, "one two three"), (1.0, "one two three")),
+    ],
 )
 def test_beginnings_end_with_a_word(share: float, words: str) -> None:
     """One that was begun was heard."""

@@ -164,6 +164,25 @@ def test_an_open_item_is_never_counted_with_less_than_it_takes_in_the_end() -> N
             assert (text + delta).__sizeof__() <= text.__sizeof__() + 4 * len(text) + growth_of(delta)
 
 
+def test_a_part_is_counted_with_its_place_in_the_list() -> None:
+    """Eight bytes, beside what it takes itself and what it adds to the whole."""
+    for delta in ("", "a", "é" * 100, "\N{GRINNING FACE}"):
+        assert growth_of(delta) == delta.__sizeof__() + 8 + 4 * len(delta)
+
+
+def test_the_last_byte_may_be_used() -> None:
+    """Of the server's and of the program's items, each on its own; also after a new transcript began."""
+    one = Budget(items=4, size=1000, own_size=500)
+    for _ in range(2):
+        assert not one.replace(("user", "a"), 1001)
+        assert one.replace(("user", "a"), 1000)
+        assert not one.replace(("user", "b"), 1)
+        assert not one.replace(("user", "c"), 501, own=True)
+        assert one.replace(("user", "c"), 500, own=True)
+        assert not one.replace(("user", "d"), 1, own=True)
+        one.clear()
+
+
 def test_real_limits_are_generous() -> None:
     """A day of talking fits."""
     assert budget.MAX_ITEMS >= 10 * 60 * 8

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pytest
 
-from telnyx_agent._media.stats import MediaStats, PlayoutStats
+from telnyx_agent._media.stats import MediaStats, PlayoutCounts, PlayoutStats
 from telnyx_agent._protocol.socket_health import SocketHealth
 from telnyx_agent._quality.metrics import quality_metrics
 from telnyx_agent._quality.report import ReportLog
@@ -35,14 +35,66 @@ CALL_ID = "6c9f1f0e-0000-4000-8000-000000000001"
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_numbers_are_the_official_ones() -> None:
-    """protocol.md 8.1: 24 errors, 26 warnings; some of each by hand."""
-    assert len(ErrorCode) == 24
-    assert len(WarningCode) == 26
-    assert ErrorCode["LOGIN_FAILED"] == 46001
-    assert ErrorCode(48501).name == "SESSION_NOT_REATTACHED"
-    assert WarningCode["HIGH_RTT"] == 31001
-    assert WarningCode(36005).name == "RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT"
+ERRORS = """
+40001 SDP_CREATE_OFFER_FAILED
+40002 SDP_CREATE_ANSWER_FAILED
+40003 SDP_SET_LOCAL_DESCRIPTION_FAILED
+40004 SDP_SET_REMOTE_DESCRIPTION_FAILED
+40005 SDP_SEND_FAILED
+42001 MEDIA_MICROPHONE_PERMISSION_DENIED
+42002 MEDIA_DEVICE_NOT_FOUND
+42003 MEDIA_GET_USER_MEDIA_FAILED
+44001 HOLD_FAILED
+44002 INVALID_CALL_PARAMETERS
+44003 BYE_SEND_FAILED
+44004 SUBSCRIBE_FAILED
+44005 PEER_CLOSED_DURING_INIT
+45001 WEBSOCKET_CONNECTION_FAILED
+45002 WEBSOCKET_ERROR
+45003 RECONNECTION_EXHAUSTED
+45004 GATEWAY_FAILED
+46001 LOGIN_FAILED
+46002 INVALID_CREDENTIALS
+46003 AUTHENTICATION_REQUIRED
+47001 ICE_RESTART_FAILED
+48001 NETWORK_OFFLINE
+48501 SESSION_NOT_REATTACHED
+49001 UNEXPECTED_ERROR
+"""
+WARNINGS = """
+31001 HIGH_RTT
+31002 HIGH_JITTER
+31003 HIGH_PACKET_LOSS
+31004 LOW_MOS
+31005 LOW_LOCAL_AUDIO
+31006 LOW_INBOUND_AUDIO
+32001 LOW_BYTES_RECEIVED
+32002 LOW_BYTES_SENT
+32003 RECORDING_UNAVAILABLE
+32004 RECORDING_BUFFER_OVERFLOW
+33001 ICE_CONNECTIVITY_LOST
+33002 ICE_GATHERING_TIMEOUT
+33003 ICE_GATHERING_EMPTY
+33004 PEER_CONNECTION_FAILED
+33005 ONLY_HOST_ICE_CANDIDATES
+33006 ANSWER_WHILE_PEER_ACTIVE
+33007 DUPLICATE_INBOUND_ANSWER
+33008 ICE_CANDIDATE_PAIR_CHANGED
+33009 AUDIO_INPUT_DEVICE_CHANGE_SKIPPED
+33010 MULTIPLE_ACTIVE_CALLS_DETECTED
+33011 SHARED_REMOTE_ELEMENT_OVERWRITE
+34001 TOKEN_EXPIRING_SOON
+35002 UNKNOWN_REATTACHED_SESSION
+36003 SIGNALING_RECOVERY_REQUIRED
+36004 MEDIA_RECOVERY_REQUIRED
+36005 RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT
+"""
+
+
+@pytest.mark.parametrize(("codes", "official"), [(ErrorCode, ERRORS), (WarningCode, WARNINGS)])
+def test_the_numbers_are_the_official_ones(codes: type[ErrorCode | WarningCode], official: str) -> None:
+    """Those of the JavaScript SDK (protocol.md 8.1), all and no others."""
+    assert {f"{code.value} {code.name}" for code in codes} == set(official.split("\n")[1:-1])
 
 
 @pytest.mark.parametrize("code", [*ErrorCode, *WarningCode], ids=lambda code: code.name)
@@ -51,6 +103,11 @@ def test_every_number_has_a_text(code: ErrorCode | WarningCode) -> None:
     assert len(code.message) > 10
     if isinstance(code, WarningCode):
         assert code.advice
+    else:
+        assert all(len(text) > 5 for text in (*code.causes, *code.solutions))
+        assert code.causes
+        assert code.solutions
+        assert code.causes != code.solutions
 
 
 def test_which_errors_are_fatal() -> None:
@@ -143,6 +200,17 @@ def test_nothing_is_known_before_anything_came() -> None:
     assert metrics.to_dict()["mos"] is None
     json.dumps(metrics.to_dict(), allow_nan=False)
     assert math.isnan(quality_metrics(MediaStats(), None).mos)
+
+
+def test_before_a_call_nothing_is_counted() -> None:
+    """Zeros where something is counted or added up, None where nothing is known."""
+    for counters in (PlayoutStats(), PlayoutCounts()):
+        assert set(attrs.asdict(counters).values()) == {0}
+    stats = attrs.asdict(MediaStats(), recurse=False)
+    assert (stats.pop("state"), stats.pop("playout"), stats.pop("ice_candidates")) == ("new", PlayoutStats(), ())
+    unknown = {"codec", "rtt", "mos", *(name for name in stats if name.startswith("remote_"))}
+    assert {name for name, value in stats.items() if value is None} == unknown
+    assert {value for value in stats.values() if value is not None} == {0}
 
 
 def test_seconds_and_names_of_get_stats() -> None:

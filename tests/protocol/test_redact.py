@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from typing import Any
 
+import attrs
 import pytest
 
+import telnyx_agent._media
+import telnyx_agent._protocol
+import telnyx_agent._runtime
 from telnyx_agent._protocol import requests
 from telnyx_agent._protocol.jsonrpc import encode
 from telnyx_agent._protocol.redact import redact, redacted_text
@@ -122,3 +128,53 @@ def test_batches_are_shown_in_a_row() -> None:
 def test_shown_members_in_the_wrong_place_are_hidden(frame: dict[str, Any]) -> None:
     """A list where a text is expected, and the assistant's words under a name that holds the server's elsewhere."""
     assert "canary" not in str(redact(frame))
+
+
+HIDDEN = frozenset(
+    {
+        *("answer_custom_headers", "arguments", "bye_custom_headers", "callee_name", "callee_number", "caller_name"),
+        *("caller_number", "candidate", "client_state", "custom_headers", "data", "delta", "destination_number"),
+        *("frame", "image_urls", "keys", "number", "output", "params", "password", "payload", "sdp", "target_params"),
+        *("text", "token", "user_variables", "username"),
+    }
+)
+"""Fields that hold what was said, or who somebody is, or what must not be known."""
+
+ALSO_HIDDEN = {
+    "Display.name": "a caller's, not a tool's",
+    "TranscriptChanged.items": "with their texts",
+    "QuestionSettled.key": "the program's own object",
+    "_Question.key": "likewise",
+    "_Callback.fn": "with its arguments",
+    "MediaStats.ice_candidates": "long",
+    "Result.result": "a frame's content",
+    "Request.voice_sdk_id": "opens the session to whoever has it",
+    "Result.voice_sdk_id": "likewise",
+    "ErrorReply.voice_sdk_id": "likewise",
+    "OpenConnection.voice_sdk_id": "likewise",
+}
+
+NOT_TELLING = {"_OpenItem.text": "an object that shows nothing"}
+
+
+def hidden_and_shown() -> tuple[set[str], set[str]]:
+    """`Class.field` of all attrs classes of these packages whose `repr` is attrs's."""
+    hidden, shown = set(), set()
+    for package in (telnyx_agent._protocol, telnyx_agent._runtime, telnyx_agent._media):
+        for found in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{package.__name__}.{found.name}")
+            for kind in vars(module).values():
+                if not isinstance(kind, type) or not attrs.has(kind) or kind.__module__ != module.__name__:
+                    continue
+                if kind.__repr__.__code__.co_filename.startswith("<attrs generated"):
+                    for field in attrs.fields(kind):
+                        (shown if field.repr else hidden).add(f"{kind.__name__}.{field.name}")
+    return hidden, shown
+
+
+def test_what_tells_something_is_in_no_repr() -> None:
+    """One rule for all classes, by the names of their fields: a new class with a `text` hides it, too."""
+    hidden, shown = hidden_and_shown()
+    telling = {name for name in shown if name.partition(".")[2] in HIDDEN}
+    assert telling <= NOT_TELLING.keys()
+    assert {name for name in hidden if name.partition(".")[2] not in HIDDEN} == ALSO_HIDDEN.keys()
