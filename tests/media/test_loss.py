@@ -61,6 +61,24 @@ def test_between_two_reports_old_loss_fades_towards_the_new() -> None:
     assert advisor.report(0.1, 58.0).expected_loss == 20
 
 
+def test_what_is_heard_of_loss_is_forgotten_slowly() -> None:
+    """To a third in 8 s, as long as nothing is lost; FEC goes with the twentieth second."""
+    advisor = LossAdvisor(OpusSettings())
+    assert advisor.report(0.3, 50.0) == Protection(fec=True, expected_loss=30)
+    assert [advisor.report(0.0, now).expected_loss for now in (58.0, 66.0)] == [15, 10]
+    assert advisor.report(0.0, 69.9) == Protection(fec=True, expected_loss=10)
+    assert advisor.report(0.0, 70.0) == Protection(fec=False, expected_loss=5)
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.1, 10), (0.1001, 15), (0.15, 15), (0.16, 20), (0.01, 10)])
+def test_loss_is_told_in_steps_of_five(fraction: float, expected: int) -> None:
+    """Rounded up, and at least 10 with error correction: with less libopus carries hardly anything twice."""
+    assert LossAdvisor(OpusSettings()).report(fraction, 5.0) == Protection(fec=True, expected_loss=expected)
+    if expected > 10 or fraction < 0.1:
+        least = 5 if fraction < 0.1 else expected
+        assert LossAdvisor(OpusSettings(fec=False)).report(fraction, 5.0) == Protection(False, least)
+
+
 def test_what_is_expected_has_limits() -> None:
     """Speech itself needs most of the bits; and what the program expects is the least."""
     assert reports(LossAdvisor(OpusSettings()), [1.0])[0] == Protection(fec=True, expected_loss=30)

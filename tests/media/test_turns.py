@@ -235,7 +235,58 @@ def test_a_conversation_of_twenty_minutes() -> None:
             meter.rendered(agent[first : first + 480], now)
     assert len(turns) == 100
     assert all(turn.latency == pytest.approx(0.6, abs=0.08) for turn in turns)
-    assert len(meter._user.speech.utterances) <= 8
+    assert len(meter._user.speech.utterances) == 8
+
+
+@pytest.mark.parametrize(("pause", "is_one"), [(0.55, True), (0.65, False)])
+def test_how_long_the_user_may_pause(pause: float, is_one: bool) -> None:
+    """0.6 s; what comes later is another utterance, and the answer to the first one was to that."""
+    user = scene(9, [(1.0, SAY), (2.0 + pause, SAY)])
+    (turn,) = measure(user, scene(9, [(3.0 + pause + 0.4, SAY)]))
+    assert turn.started_at == pytest.approx(1.0 if is_one else 2.0 + pause, abs=0.015)
+
+
+@pytest.mark.parametrize(("pause", "starts"), [(0.32, 1), (0.4, 2)])
+def test_how_long_the_agent_may_pause(pause: float, starts: int) -> None:
+    """0.35 s belong to what it says."""
+    told: list[bool] = []
+    meter = TurnMeter(lambda turn: None, lambda audible, at: told.append(audible))
+    agent = scene(5.0, [(1.0, SAY), (2.0 + pause, SAY)])
+    for first in range(0, agent.size - 479, 480):
+        meter.rendered(agent[first : first + 480], first / RATE)
+    assert told.count(True) == starts
+
+
+@pytest.mark.parametrize(("into", "is_turn"), [(0.08, True), (0.13, False)])
+def test_how_far_the_user_may_speak_into_the_answer(into: float, is_turn: bool) -> None:
+    """A tenth of a second; with more, nobody waited."""
+    assert bool(measure(scene(6, [(1.0, SAY)]), scene(6, [(2.0 - into, SAY)]))) is is_turn
+
+
+@pytest.mark.parametrize(("stops_after", "is_turn"), [(1.5, True), (1.6, False)])
+def test_how_soon_an_agent_stops_that_was_interrupted(stops_after: float, is_turn: bool) -> None:
+    """Within a second and a half of the user's beginning; later it did not stop for the user."""
+    murmur = tone(200, 0.3)
+    found = measure(scene(9, [(3.0, murmur)]), scene(9, [(1.0, syllables(2.0 + stops_after)), (5.6, SAY)]))
+    assert [turn.interrupted for turn in found] == ([True] if is_turn else [])
+
+
+@pytest.mark.parametrize(("length", "is_speech"), [(0.04, False), (0.06, True)])
+def test_how_short_speech_can_be(length: float, is_speech: bool) -> None:
+    """Five of eight hundredths; a click is shorter."""
+    assert bool(measure(scene(6, [(1.0, tone(300, length))]), scene(6, [(2.0, SAY)]))) is is_speech
+
+
+def test_the_decision_takes_a_fifth_of_a_second() -> None:
+    """A turn is told that long after the answer began, not before."""
+    told: list[float] = []
+    meter = TurnMeter(lambda turn: told.append(now))
+    user, agent = scene(6, [(1.0, SAY)]), scene(6, [(2.5, SAY)])
+    for first in range(0, user.size, 480):
+        now = first / RATE
+        meter.captured(user[first : first + 480], now + 0.01)
+        meter.rendered(agent[first : first + 480], now)
+    assert told == [pytest.approx(2.7, abs=0.02)]
 
 
 def test_the_agents_voice_is_told_with_its_times() -> None:

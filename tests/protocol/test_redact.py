@@ -159,7 +159,8 @@ NOT_TELLING = {"_OpenItem.text": "an object that shows nothing"}
 
 def hidden_and_shown() -> tuple[set[str], set[str]]:
     """`Class.field` of all attrs classes of these packages whose `repr` is attrs's."""
-    hidden, shown = set(), set()
+    hidden: set[str] = set()
+    shown: set[str] = set()
     for package in (telnyx_agent._protocol, telnyx_agent._runtime, telnyx_agent._media):
         for found in pkgutil.iter_modules(package.__path__):
             module = importlib.import_module(f"{package.__name__}.{found.name}")

@@ -44,6 +44,7 @@ _T = TypeVar("_T")
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "telnyx_agent"
+MAP = ROOT / ".mutants.json"
 
 IMPURE = frozenset(
     {"__init__", "bridge", "graft", "ice_servers", "opus", "peer", "player", "processing", "pyav", "recorder", "rtp"}
@@ -61,16 +62,19 @@ TESTS = {
 }
 """Where the tests of each part are."""
 
+BOUNDS = "tests/packaging/test_limits.py"
+"""Holds the constants of all parts that docs/limits.md names."""
+
 WITHOUT = frozenset(
     {"test_bridge", "test_gathering", "test_graft", "test_ice_servers", "test_peer", "test_player", "test_processing"}
-    | {"test_recorder", "test_incoming_interleavings", "test_interleavings"}
+    | {"test_recorder", "test_call_driver", "test_incoming_interleavings", "test_interleavings"}
 )
 """Test files of real connections, and random walks: they would take too long for each change."""
 
 LIBRARIES = ("aiortc", "av", "cryptography", "hypothesis", "numpy", "websocket", "websockets.sync.server")
 """Imported once, before a process is forked for each change."""
 
-LIMIT = 30.0
+LIMIT = 15.0
 """Seconds of tests, as they took for the map, that one change gets at most; those that know it best come first."""
 
 PATIENCE = 3.0
@@ -362,6 +366,7 @@ class Map:
         known = set(functions.get(mutant.function, ()))
         if mutant.function not in functions:  # what runs at import, a class's fields, or newer than the map
             known = {test for tests in functions.values() for test in tests}
+            known |= {test for test in self.seconds if test.startswith(BOUNDS)}
         if not functions:  # nothing but fields
             known = set(self.seconds)
         likely = {test for user in mutant.users for test in functions.get(user, ())}
@@ -453,7 +458,7 @@ def _functions(node: ast.AST, around: str) -> Iterator[tuple[str, int, int]]:
 def test_files(part: str) -> list[str]:
     """The files with the tests of a part of the package, below the checkout."""
     found: list[Path] = []
-    for name in TESTS[part]:
+    for name in (*TESTS[part], BOUNDS):
         place = ROOT / name
         found += sorted(place.glob("test_*.py")) if place.is_dir() else [place]
     return [str(file.relative_to(ROOT)) for file in found if file.stem not in WITHOUT]
@@ -725,18 +730,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _maps(parts: Iterable[str], place: Path, *, anew: bool) -> dict[str, Map]:
-    file = ROOT / ".mutants.json"
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for part in sorted(parts):
-        if anew or part not in kept:
+        if anew or part not in _kept():
             print(f"which test runs what in {part}: this takes some minutes", flush=True)
             make = partial(make_map, _copied(place / f"map{part}"), test_files(part))
             output = ROOT / f".mutants{part}.txt"
             if (made := _forked(make, 3600, output)) is None:
                 raise SystemExit(f"the tests of {part} did not run: see {output.name}")
-            kept[part] = made
-            file.write_text(json.dumps(kept), encoding="utf-8")
-    return {part: Map(**kept[part]) for part in parts}
+            MAP.write_text(json.dumps({**_kept(), part: made}), encoding="utf-8")
+    return {part: Map(**_kept()[part]) for part in parts}
+
+
+def _kept() -> dict[str, dict[str, Any]]:
+    kept: dict[str, dict[str, Any]] = json.loads(MAP.read_text(encoding="utf-8")) if MAP.exists() else {}
+    return kept
 
 
 def _tried(mutants: list[Mutant], known: dict[str, Map], place: Path, jobs: int) -> int:
