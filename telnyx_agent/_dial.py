@@ -19,9 +19,6 @@ from .errors import NetworkError
 
 __all__ = ["dial"]
 
-_PROXY_ALLOWANCE = 2**20
-"""Bytes that a proxy may send before the tunnel is open."""
-
 _OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 
 
@@ -58,7 +55,6 @@ def dial(
     else:
         try:
             wire.connect(way.host, way.port, options)
-            wire.allowance = _PROXY_ALLOWANCE
             open_tunnel(wire, way, host, port)
         except (OSError, ValueError) as exc:
             raise explain(exc, f"the proxy {way.host}", way.port, timeout, advice=way.advice) from exc

@@ -3,9 +3,10 @@
 The reader resolves, connects, negotiates TLS, upgrades, starts the writer, receives, and says at the very end, once and
 after everything else, that the connection is closed. The writer sends what is queued, pings, and the close frame last.
 
-websocket-client upgrades and sends, on a `Wire` in place of a socket, so that no wait of either thread outlasts
-`close()`. Its `WebSocket.recv` and `close` are not used: they would buffer a message of any size, check UTF-8 byte by
-byte in Python, put the payload into exceptions, and answer a close frame past the writer.
+All of it goes over a `Wire` in place of a socket, so that no wait of either thread outlasts `close()`. websocket-client
+makes the frames that are sent. Its `WebSocket` is not used: `connect` waits for the whole body of a refusal, and keeps
+cookies for all connections of the process; `recv` would buffer a message of any size, check UTF-8 byte by byte in
+Python, and put the payload into exceptions; `close` would answer a close frame past the writer.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ._runtime.threads import NoThreadError, SdkThread
 from ._runtime.tls import check_tls_options
 from ._runtime.wire import Wire
 from ._signaling_errors import explain
+from ._upgrade import upgrade
 from .errors import ClientConfigurationError, NetworkError, RemoteProtocolError, SocketConnectionError, TxError
 
 __all__ = ["MOST_TO_SEND", "Closed", "Received", "SignalingConnection"]
@@ -43,9 +45,6 @@ _CLOSE_LIMIT = 1.0
 
 _REFUSE_LIMIT = 1.0
 """Seconds for the last frames when it was the server that ended the connection."""
-
-_UPGRADE_ALLOWANCE = 2**20
-"""Bytes that the answer to the upgrade may have."""
 
 MOST_TO_SEND = 32 * 2**20
 """Bytes that may wait to be sent: eight messages of the longest kind. A server that takes nothing for so long is not
@@ -126,7 +125,6 @@ class SignalingConnection:
         self._connect_timeout = connect_timeout
         self._pid = os.getpid()
         self._wire: Wire | None = None
-        self._ws: Any = websocket.WebSocket()
         self._reader = SdkThread(self._read, "telnyx-agent-reader")
         self._outbox = Outbox(ping_interval, MOST_TO_SEND)
         self._decoder = FrameDecoder(max_frame)
@@ -248,17 +246,7 @@ class SignalingConnection:
             timeout=self._connect_timeout,
             options=websocket.DEFAULT_SOCKET_OPTION,
         )
-        wire.allowance = _UPGRADE_ALLOWANCE
-        try:
-            self._ws.connect(self._url, socket=wire, redirect_limit=0)
-        except (LookupError, ValueError):
-            # How 1.8 stumbles over lines that are not HTTP. Not chained: it would repeat them.
-            raise websocket.WebSocketException("no HTTP") from None
-        finally:
-            status = self._ws.getstatus()
-            if status not in (None, 101):  # a redirect; for 1.8 that is a success, for 1.9 a matter of limits
-                raise websocket.WebSocketBadStatusException("redirect", status)
-        wire.allowance = math.inf
+        upgrade(wire, self._url, self._host, self._port, secure=self._is_secure)
         wire.begin_phase(None)
 
     def _open(self) -> None:
@@ -321,15 +309,23 @@ class SignalingConnection:
             return Closed(code, "", None)
         # What the writer saw came first: it has only given the reader the time to find the server's last words.
         exc = self._failure or exc
-        return Closed(code, "", explain(exc, self._host, self._port, None if self._is_open else self._connect_timeout))
+        try:
+            error = explain(exc, self._host, self._port, None if self._is_open else self._connect_timeout)
+        except Exception as wrong:  # noqa: BLE001 - whoever waits for this connection must hear of its end in any case
+            error = SocketConnectionError(
+                f"an unexpected {type(exc).__name__} ended the connection, and telling why failed with "
+                f"{type(wrong).__name__}; please report it"
+            )
+        return Closed(code, "", error)
 
     # -- the writer ----------------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
+        assert self._wire is not None
         try:
             while (item := self._outbox.take()) is not None:
                 opcode, payload = item
-                self._ws.send(payload, opcode)
+                self._wire.send(websocket.ABNF.create_frame(payload, opcode).format())
                 if opcode is Opcode.CLOSE:
                     return
         except Exception as exc:  # noqa: BLE001 - reported by the reader, unless the server has said why itself

@@ -114,7 +114,6 @@ def _retry_after(headers: Mapping[str, str] | None) -> float | None:
     if text.isascii() and text.isdigit() and len(text) < 10:
         return float(text)
     try:
-        when = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError, ArithmeticError, OSError):  # dates in which numbers have no bound
         return None
-    return max(0.0, when.timestamp() - time.time())

@@ -20,14 +20,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import websocket
 from websockets.sync.server import ServerConnection
 
+from telnyx_agent import _signaling
 from telnyx_agent._runtime.backpressure import MOST_WAITING
 from telnyx_agent._runtime.frames import TooLong
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent._signaling import Closed, SignalingConnection
-from telnyx_agent.errors import ClientConfigurationError, NetworkError, RemoteProtocolError, ServerError, TxError
+from telnyx_agent.errors import (
+    ClientConfigurationError,
+    NetworkError,
+    RemoteProtocolError,
+    ServerError,
+    SocketConnectionError,
+    TxError,
+)
 from tests.runtime.sockets import Authority, Client, Peer, frame, full_server, raw_server, ws_server
 from tests.support.requirements import require, which
 
@@ -647,12 +654,9 @@ def cut(peer: Peer) -> None:
     peer.reset()
 
 
-# websocket-client 1.8 takes the first part of the body for all of it, 1.9 collects until the allowance is used up.
-BODY = "status 500" if websocket.__version__.startswith("1.8") else "no connection to"
-
 BAD_ANSWERS: dict[str, tuple[Callable[[Peer], None], str]] = {
-    "continue": (answer(b"HTTP/1.1 100 Continue\r\n\r\n"), "status 100"),
-    "early hints": (answer(b"HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n"), "status 103"),
+    "continue": (answer(b"HTTP/1.1 100 Continue\r\n\r\n"), "closed the connection"),
+    "early hints": (answer(b"HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n"), "closed the connection"),
     "a web page": (answer(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n", b"{}" * 100), "status 200"),
     "a redirect": (answer(b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/{}\r\n\r\n"), "status 302"),
     "a redirect to nowhere": (answer(b"HTTP/1.1 301 Moved Permanently\r\n\r\n"), "status 301"),
@@ -664,9 +668,25 @@ BAD_ANSWERS: dict[str, tuple[Callable[[Peer], None], str]] = {
     "unavailable": (answer(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), "status 503"),
     "a body that never ends": (
         answer(b"HTTP/1.1 500 No\r\nContent-Length: 9999999999\r\n\r\n", b"x" * 2**21),
-        BODY,
+        "status 500",
     ),
-    "an odd length": (answer(b"HTTP/1.1 500 No\r\nContent-Length: {}\r\n\r\n"), "does not speak"),
+    "an odd length": (answer(b"HTTP/1.1 500 No\r\nContent-Length: {}\r\n\r\n"), "status 500"),
+    "a refusal after an interim answer": (
+        answer(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401 {}\r\n\r\n"),
+        "status 401",
+    ),
+    "a line that is no header": (answer(b"HTTP/1.1 401 No\r\n{}\r\n: \xff\r\n\r\n"), "status 401"),
+    "a date without end": (
+        answer(b"HTTP/1.1 403 No\r\nRetry-After: Mon, 01 Jan 2024 00:00:00 +" + b"9" * 21 + b"\r\n\r\n"),
+        "status 403",
+    ),
+    "no status": (answer(b"HTTP/1.1 " + b"9" * 5000 + b" {}\r\n\r\n"), "does not speak"),
+    "empty lines": (answer(b"\r\n" * 1000), "does not speak"),
+    "a head without end": (answer(b"HTTP/1.1 101 OK\r\n" + b"X-{}: x\r\n" * 20_000), "does not speak"),
+    "what was not offered": (
+        answer(b"HTTP/1.1 101 OK\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"),
+        "does not speak",
+    ),
     "no accept": (answer(b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), "does not speak"),
     "a wrong accept": (
         answer(b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n"),
@@ -700,6 +720,39 @@ def test_bad_answers_to_the_upgrade(loop: LoopThread, name: str) -> None:
             check_network_error(closed, words)
             assert not words.startswith("status")
         assert [kind for kind, _ in client.events] == ["closed"]
+
+
+def test_a_server_sets_no_cookies(loop: LoopThread) -> None:
+    """What one server says does not reach another, nor does it stay: websocket-client kept cookies for all."""
+    requests: list[bytes] = []
+
+    def serve(peer: Peer) -> None:
+        requests.append(peer.read_request())
+        peer.sock.sendall(b'HTTP/1.1 302 No\r\nSet-Cookie: a="' + b"\\" * 60_000 + b'"; domain=127.0.0.1\r\n\r\n')
+
+    with raw_server(serve) as port:
+        for _ in range(2):
+            assert isinstance(Client.to(f"ws://127.0.0.1:{port}", loop).closed(2.0).error, ServerError)
+    assert len(requests) == 2
+    assert b"cookie" not in requests[1].lower()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 503 No\r\n\r\n", b"\r\n\r\n"])
+def test_whoever_waits_hears_of_the_end(loop: LoopThread, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    """Also where no words can be found for it."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OverflowError("odd")
+
+    def serve(peer: Peer) -> None:
+        peer.read_request()
+        peer.sock.sendall(answer)
+
+    monkeypatch.setattr(_signaling, "explain", fail)
+    with raw_server(serve) as port:
+        error = Client.to(f"ws://127.0.0.1:{port}", loop).closed(2.0).error
+    assert isinstance(error, SocketConnectionError)
+    assert "OverflowError" in str(error)
 
 
 def test_redirects_are_not_followed(loop: LoopThread) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from .._dial import dial
+from .._runtime.http_head import NoHttpError, read_head
 from .._runtime.proxies import is_loopback
 from .._runtime.threads import NoThreadError, SdkThread
 from .._runtime.wire import Wire
@@ -34,9 +34,6 @@ _log = logging.getLogger("telnyx_agent.quality")
 RETRY_DELAYS = (1.0, 2.0, 4.0)
 TIMEOUT = 10.0
 """Seconds that one try may take, from the look-up of the name to the answer's status."""
-
-LONGEST_ANSWER = 16384
-"""Bytes of the answer's head; its body is not read."""
 
 
 @attrs.frozen
@@ -196,27 +193,13 @@ def _post_once(url: str, body: bytes, headers: Mapping[str, str], tls: Mapping[s
     try:
         wire.begin_phase(TIMEOUT)
         dial(wire, host, port, secure=secure, tls=tls, proxy=proxy, timeout=TIMEOUT)
-        wire.allowance = LONGEST_ANSWER
         wire.send("\r\n".join([*lines, "", ""]).encode("ascii") + body)
-        while (status := _status(wire)) < 200:  # 100 Continue, 103 Early Hints
-            pass
-        return status
+        try:
+            return read_head(wire).status
+        except NoHttpError:
+            raise NetworkError("the server did not answer the network request as HTTP does") from None
     finally:
         wire.release()
-
-
-def _status(wire: Wire) -> int:
-    """Of the next answer's head, up to the empty line."""
-    head = b""
-    while not head.endswith((b"\r\n\r\n", b"\n\n")):
-        byte = wire.recv(1)  # buffered below
-        if not byte:
-            break
-        head += byte
-    words = head.split(b"\n", 1)[0].split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not re.fullmatch(rb"[1-5][0-9][0-9]", words[1]):
-        raise NetworkError("the server did not answer the network request as HTTP does")
-    return int(words[1])
 
 
 def _log_entry(report: CallReport, event: Mapping[str, Any]) -> dict[str, Any]:

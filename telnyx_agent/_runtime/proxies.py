@@ -15,15 +15,13 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from ..errors import ClientConfigurationError, NetworkError
+from .http_head import NoHttpError, read_head
 
 __all__ = ["Proxy", "Stream", "choose_proxy", "is_loopback", "open_tunnel", "parse_proxy"]
 
 _PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
 _OTHER_KINDS = frozenset({"https", "socks", "socks4", "socks4a", "ftp", "ws", "wss"})
 """What people write there that is not supported."""
-
-_LONGEST_ANSWER = 16384
-"""Bytes of the head of a proxy's answer."""
 
 _LOGIN = "; they go into the proxy's URL: http://user:password@host:port"
 
@@ -217,17 +215,10 @@ def _connect_by_http(stream: Stream, proxy: Proxy, host: str, port: int) -> None
         credentials = base64.b64encode(f"{proxy.username}:{proxy.password or ''}".encode()).decode("ascii")
         head += f"Proxy-Authorization: Basic {credentials}\r\n"
     stream.send(f"{head}\r\n".encode("ascii"))
-    answer = b""
-    while not answer.endswith(b"\r\n\r\n"):
-        # Byte by byte (they are buffered below): what follows the head is the server's already.
-        byte = stream.recv(1)
-        if not byte or len(answer) > _LONGEST_ANSWER:
-            raise NetworkError(f"the network proxy {proxy.where} did not answer as an HTTP proxy does")
-        answer += byte
-    words = answer.split(b"\r\n", 1)[0].split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
-        raise NetworkError(f"the network proxy {proxy.where} did not answer as an HTTP proxy does")
-    status = int(words[1])
+    try:
+        status = read_head(stream).status
+    except NoHttpError:
+        raise NetworkError(f"the network proxy {proxy.where} did not answer as an HTTP proxy does") from None
     if status == 407:
         raise NetworkError(
             f"the network proxy {proxy.where} wants another user name and password (HTTP status 407){_LOGIN}"

@@ -47,7 +47,7 @@ _Address = tuple[int, int, int, str, Any]
 
 
 class Wire:
-    """One connection, from the look-up of the address to the end, with what websocket-client needs of a socket.
+    """One connection, from the look-up of the address to the end.
 
     One thread connects and receives, another may send, and any may call `limit` and `abort`.
     """
@@ -65,8 +65,6 @@ class Wire:
         # Never held while waiting. Re-entrant, because a signal handler may close the connection while its own thread
         # is in `limit`.
         self._exclusive = threading.RLock()
-        self.allowance: float = math.inf
-        """How many bytes may still be received; an `OSError` beyond that."""
 
     # -- any thread ----------------------------------------------------------------------------------------------------
 
@@ -192,9 +190,6 @@ class Wire:
         if not self._received:
             self._received = memoryview(self._retry(functools.partial(self._sock.recv, _CHUNK), selectors.EVENT_READ))
         data, self._received = self._received[:size], self._received[size:]
-        self.allowance -= len(data)
-        if self.allowance < 0:
-            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         return bytes(data)
 
     def release(self) -> None:
@@ -215,14 +210,6 @@ class Wire:
             sent = self._retry(functools.partial(self._sock.send, rest[:_CHUNK]), selectors.EVENT_WRITE)
             rest = rest[sent:]
         return len(data)
-
-    # -- what websocket-client calls besides ---------------------------------------------------------------------------
-
-    def gettimeout(self) -> None:
-        """Waits end by `begin_phase` and `limit`, not by a time-out of the socket."""
-
-    def close(self) -> None:
-        """websocket-client closes what it has given up; that is left to `release`, when the other thread is gone."""
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
