@@ -260,7 +260,8 @@ def test_the_sound_systems_own_lines_stay_out_of_stderr(pulse: PulseServer) -> N
         "def talk():\n"
         "    global count\n"
         "    while not over.wait(0.001):\n"
-        "        print('python', count, file=sys.stderr)\n"
+        # In one piece: with PYTHONUNBUFFERED, `print` writes each of its arguments alone.
+        "        sys.stderr.write(f'python {count}\\n')\n"
         "        os.write(2, b'descriptor %d\\n' % count)\n"
         "        libc.fprintf(c_stderr(), b'library %d\\n', count)\n"
         "        count += 1\n"
