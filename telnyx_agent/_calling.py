@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MediaChoices", "checked_device", "claims", "make_media"]
 
-_DEVICE = {"start": ("(stream)",), "stop": ("()",)}
+_DEVICE = {"start": ("(stream)",), "stop": ("()",), "check": ("()",)}
 _PROCESSOR = {"process_render": ("(pcm)",), "process_capture": ("(pcm, delay)",), "close": ("()",)}
 
 
@@ -48,7 +48,7 @@ def checked_device(name: str, device: object) -> None:
             f"{name} must be an audio device, not {device!r}: SoundDeviceAudio(input=..., output=...), WaveAudio(...), "
             "PcmAudio(...), NullAudio() of telnyx_agent.audio, an object of your own, or None for the default"
         )
-    check_methods(name, device, _DEVICE, required=tuple(_DEVICE))
+    check_methods(name, device, _DEVICE, required=("start", "stop"))
 
 
 class _Claims:
@@ -79,9 +79,10 @@ class _Claims:
                         "NullAudio serves any number)"
                     )
         # The loop is not waited for, but PortAudio may be: not under the lock.
-        check = inspect.getattr_static(type(device), "check", None)
-        if check is not None:
-            check(device)
+        if inspect.getattr_static(type(device), "check", None) is not None:  # some have every attribute
+            check = getattr(device, "check", None)
+            if callable(check):
+                check()
         with self._lock:
             bridge.devices.append(device)
             self._holders.add(bridge)

@@ -59,6 +59,14 @@ _KEYWORDS = re.compile(r"authenticat\w*|network\w*", re.IGNORECASE)
 _E = TypeVar("_E", bound="TxError")
 
 
+def in_words(exc: BaseException) -> str:
+    """The kind of an exception and its text, also of one of the program's own whose text cannot be made."""
+    try:
+        return f"{type(exc).__name__}: {exc}"
+    except BaseException:  # noqa: BLE001 - what went wrong before this is what has to be told
+        return type(exc).__name__
+
+
 class FailureReason(str, enum.Enum):
     """Why, as iOS has it: the `reason` of its `TxError` cases. `error.reason` has it, where iOS has one."""
 

@@ -17,7 +17,7 @@ import attrs
 
 from .. import _media
 from .._runtime import switch_interval
-from ..errors import CallError, MediaError, TxError
+from ..errors import CallError, MediaError, TxError, in_words
 from .media_watch import MediaWatch
 from .quality import QualitySampler
 from .sound import CallSound
@@ -219,7 +219,7 @@ class CallDriver:
         except TxError as error:
             done.settle(error=error)
         except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
-            failure = MediaError(f"the audio device failed: {type(exc).__name__}: {exc}", call_id=self._call_id)
+            failure = MediaError(f"the audio device failed: {in_words(exc)}", call_id=self._call_id)
             failure.__cause__ = exc
             done.settle(error=failure)
         else:
@@ -502,6 +502,6 @@ def _media_lost(call_id: str) -> CallError:
 
 
 def _unexpected(call_id: str, exc: Exception) -> MediaError:
-    error = MediaError(f"the call's media could not be set up: {type(exc).__name__}: {exc}", call_id=call_id)
+    error = MediaError(f"the call's media could not be set up: {in_words(exc)}", call_id=call_id)
     error.__cause__ = exc
     return error

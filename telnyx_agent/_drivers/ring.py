@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .._runtime.threads import NoThreadError
 from .._runtime.workers import DaemonPool
-from ..errors import MediaError
+from ..errors import MediaError, in_words
 
 if TYPE_CHECKING:
     from ..audio import AudioDevice
@@ -83,7 +83,7 @@ class Ring:
                 device.start(stream)
             except MediaError as error:
                 self._on_failed(error)
-            except Exception as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
+            except BaseException as exc:  # noqa: BLE001 - a device may be the user's own and raise anything
                 self._on_failed(_failed("cannot be played", exc))
             if self._hushed and self._stream is not None:
                 self._stream.silent = True
@@ -104,7 +104,7 @@ class Ring:
                 return
             try:
                 device.stop()
-            except Exception as exc:  # noqa: BLE001 - as in `begin`
+            except BaseException as exc:  # noqa: BLE001 - as in `begin`
                 self._on_failed(_failed("could not be ended", exc))
 
 
@@ -114,8 +114,8 @@ def _done() -> Future[None]:
     return future
 
 
-def _failed(what: str, exc: Exception) -> MediaError:
-    error = MediaError(f"the ringing tone {what}: {type(exc).__name__}: {exc}")
+def _failed(what: str, exc: BaseException) -> MediaError:
+    error = MediaError(f"the ringing tone {what}: {in_words(exc)}")
     error.__cause__ = exc
     return error
 

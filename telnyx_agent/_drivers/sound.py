@@ -7,13 +7,14 @@ hangs takes a worker from nobody. Nothing of it touches the loop.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from .._runtime.workers import DaemonPool
-from ..errors import CallError, MediaError, TxError
+from ..errors import CallError, MediaError, TxError, in_words
 
 if TYPE_CHECKING:
     from .._media.bridge import AudioBridge
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ..audio.device import Pcm16, PcmLike
 
 __all__ = ["CallSound"]
+
+_log = logging.getLogger("telnyx_agent.audio")
 
 
 class CallSound:
@@ -55,7 +58,16 @@ class CallSound:
         Raises:
             RuntimeError: After `retire`, or there can be no more threads.
         """
-        return self._thread.submit(job, self)
+        return self._thread.submit(self._do, job)
+
+    def _do(self, job: Callable[[CallSound], None]) -> None:
+        """All that a device is asked for runs here, so that nothing but an `Exception` of ours comes to the loop."""
+        try:
+            job(self)
+        except TxError:
+            raise
+        except BaseException as exc:
+            raise MediaError(f"the audio device failed: {in_words(exc)}") from exc
 
     def retire(self) -> None:
         """Nothing is asked for any more: the thread ends after the last job, or stays behind with one that hangs."""
@@ -79,6 +91,8 @@ class CallSound:
     def exchange(self, device: AudioDevice) -> None:
         """Go on with another device. The old one is stopped first, because hardware may admit one program only.
 
+        That the old one fails to stop keeps nobody from going on.
+
         Raises:
             CallError: The call has no device to exchange: its media is not up yet, or it is over.
             MediaError: The new device cannot be opened; the call goes on with the old one.
@@ -88,7 +102,7 @@ class CallSound:
         device = device_of_call(device)
         with self._lock:
             old = self._required()
-            self._stop(old)
+            self._let_go(old)
             try:
                 self._start(device)
             except BaseException:
@@ -104,7 +118,7 @@ class CallSound:
         """
         with self._lock:
             device = self._required()
-            self._stop(device)
+            self._let_go(device)
             self._start(device)
 
     def switch(self, changes: dict[str, int | str | None]) -> None:
@@ -119,7 +133,7 @@ class CallSound:
             switch: Callable[..., None] | None = getattr(device, "switch", None)
             if switch is None:
                 raise MediaError(
-                    f"{device.name} is not a sound card's device and has no inputs and outputs to choose from; "
+                    f"{_name(device)} is not a sound card's device and has no inputs and outputs to choose from; "
                     "give the call another device with set_audio_device()"
                 )
             with _in_words(device, "switch"):
@@ -176,6 +190,13 @@ class CallSound:
             if self._stream is not None:
                 self._stream.is_open = False
 
+    def _let_go(self, device: AudioDevice) -> None:
+        """`_stop` where the call goes on: the device has lost its stream in any case."""
+        try:
+            self._stop(device)
+        except MediaError as error:
+            _log.warning("%s; the call goes on", error)
+
     def _drop_processing(self) -> None:
         processing, self._bridge.processing = self._bridge.processing, None
         self._processor = None
@@ -185,7 +206,11 @@ class CallSound:
     def _echo_delay(self) -> float:
         """Seconds from handing a sample to the card until its echo comes from the microphone, as drivers estimate."""
         device = self._device
-        return float(getattr(device, "input_latency", 0.0)) + float(getattr(device, "output_latency", 0.0))
+        try:
+            return float(getattr(device, "input_latency", 0.0)) + float(getattr(device, "output_latency", 0.0))
+        except BaseException as exc:  # noqa: BLE001 - a device may be the program's own; a guess is enough
+            _log.debug("the audio device does not tell its latency: %s", in_words(exc))
+            return 0.0
 
 
 @contextlib.contextmanager
@@ -196,8 +221,15 @@ def _in_words(device: AudioDevice, what: str) -> Iterator[None]:
     except TxError:
         raise
     except BaseException as exc:
-        name = getattr(device, "name", type(device).__name__)
-        raise MediaError(f"the audio device {name} failed to {what}: {type(exc).__name__}: {exc}") from exc
+        raise MediaError(f"the audio device {_name(device)} failed to {what}: {in_words(exc)}") from exc
+
+
+def _name(device: AudioDevice) -> str:
+    """What it says, if that works: `name` may be a property of the program's own."""
+    try:
+        return str(getattr(device, "name", type(device).__name__))
+    except BaseException:  # noqa: BLE001 - what went wrong before this is what has to be told
+        return type(device).__name__
 
 
 class _DeviceStream:
@@ -205,6 +237,7 @@ class _DeviceStream:
 
     def __init__(self, bridge: AudioBridge) -> None:
         self._bridge = bridge
+        self._has_failed = False
         self.is_open = True
 
     @property
@@ -220,9 +253,19 @@ class _DeviceStream:
         return self._bridge.pull_render(samples) if self.is_open else self._bridge.silence(samples)
 
     def device_failed(self, error: MediaError) -> None:
-        if self.is_open:
+        """Told once: a device that has stopped cannot stop again, and one that says so all the time fills no queue."""
+        if self.is_open and not self._has_failed:
+            self._has_failed = True
+            given: object = error  # it may be anything, as the device may be the program's own
+            if not isinstance(given, MediaError):
+                why = (
+                    in_words(given) if isinstance(given, BaseException) else f"it said so with a {type(given).__name__}"
+                )
+                error = MediaError(f"the audio device failed: {why}")
             self._bridge.device_failed(error)
 
     def device_changed(self, change: AudioDeviceChange) -> None:
-        if self.is_open:
+        from ..audio.device import AudioDeviceChange
+
+        if self.is_open and isinstance(change, AudioDeviceChange):
             self._bridge.device_changed(change)

@@ -21,7 +21,7 @@ from .settings import OpusSettings
 
 __all__ = [
     *("MOST_REMOTE_CANDIDATES", "UNUSABLE", "OpusWishes", "only_host_candidates", "opus_wishes", "payload_types"),
-    *("prepare_local", "prepare_remote"),
+    *("prepare_local", "prepare_remote", "with_rejected_sections"),
 ]
 
 UNUSABLE = 40004
@@ -57,8 +57,9 @@ _OPUS_PARAMETERS = (
 )
 _NAMES = {name.lower(): name for name in SUPPORTED}
 
-# Each describes a whole line, of which the spaces at both ends are gone.
+# Each describes a whole line as `_line` leaves it: words with one space between them.
 _MEDIA = re.compile(r"m=audio +(\d{1,5})(?:/\d{1,5})? +([A-Z]{1,8}(?:/[A-Z]{1,8}){1,4})((?: +\d{1,3})*)", re.ASCII)
+_ANY_MEDIA = re.compile(r"m=([a-z]{1,32}) \d{1,5}(?:/\d{1,5})? ([!-~]{1,64}) ([ -~]{1,500})", re.ASCII)
 _RTPMAP = re.compile(r"a=rtpmap:(\d{1,3}) +([A-Za-z0-9._-]{1,32})/(\d{1,6})(?:/(\d{1,2}))?", re.ASCII)
 _FMTP = re.compile(r"a=fmtp:(\d{1,3}) +([ -~]+)", re.ASCII)
 _PARAMETER = re.compile(r" *([A-Za-z-]{1,32}) *= *(\d{1,9}) *", re.ASCII)
@@ -85,7 +86,7 @@ def _sections(sdp: str, kind: str) -> tuple[list[str], list[list[str]]]:
     """The lines of the session and of each media section."""
     if len(sdp) > LARGEST_DESCRIPTION:
         raise _unusable(f"it has {len(sdp):,} characters; at most {LARGEST_DESCRIPTION:,} are read", kind)
-    lines = [line for line in map(str.strip, sdp.splitlines()) if line]
+    lines = [line for line in map(_line, sdp.splitlines()) if line]
     if not lines or not lines[0].startswith("v="):
         raise _unusable("it is not SDP", kind)
     if len(lines) > MOST_LINES:
@@ -100,6 +101,13 @@ def _sections(sdp: str, kind: str) -> tuple[list[str], list[list[str]]]:
     if len(media) > MOST_SECTIONS:
         raise _unusable(f"it has {len(media):,} media sections; at most {MOST_SECTIONS} are read", kind)
     return session, media
+
+
+def _line(text: str) -> str:
+    """A line without what some writers leave in it: a byte order mark, null characters, tabs, a space after a name."""
+    line = " ".join(text.replace("\0", " ").strip("\ufeff").split())
+    name, colon, value = line.partition(": ")
+    return f"{name}:{value}" if colon and name.startswith("a=") and " " not in name and ":" not in name else line
 
 
 def _first(pattern: re.Pattern[str], *sections: list[str]) -> re.Match[str] | None:
@@ -123,9 +131,7 @@ def prepare_remote(sdp: str, *, kind: str, mid: str | None, most_candidates: int
         MediaError: It cannot be used; the message says why. Code 40004.
     """
     session, media = _sections(sdp, kind)
-    audio = next((section for section in media if section[0].startswith("m=audio ")), None)
-    if audio is None:
-        raise _unusable("it has no audio", kind)
+    audio = media[_audio_section(media, kind)]
     header = _MEDIA.fullmatch(audio[0])
     if header is None or int(header[1]) > 65535 or len(audio[0]) > LONGEST_LINE:
         raise _unusable("its audio line is malformed", kind)
@@ -145,6 +151,34 @@ def prepare_remote(sdp: str, *, kind: str, mid: str | None, most_candidates: int
     beginning = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0", *(["a=ice-lite"] if "a=ice-lite" in session else [])]
     formats = " ".join(str(number) for number in codecs)
     return "\r\n".join([*beginning, f"m=audio {int(header[1])} {header[2]} {formats}", *lines]) + "\r\n"
+
+
+def _audio_section(media: list[list[str]], kind: str) -> int:
+    """Which one is used: the first with audio that is not rejected, or else the first with audio."""
+    found = [index for index, section in enumerate(media) if section[0].startswith("m=audio ")]
+    if not found:
+        raise _unusable("it has no audio", kind)
+    return next((index for index in found if media[index][0].split()[1] != "0"), found[0])
+
+
+def with_rejected_sections(answer: str, offer: str) -> str:
+    """Our answer with a section for each one of the offer, in its order; all but the audio are rejected.
+
+    RFC 3264 section 6 wants as many as the offer has. Browsers refuse an answer with fewer.
+    """
+    _, media = _sections(offer, "offer")
+    session, _, own = answer.partition("m=")
+    used = _audio_section(media, "offer")
+    return session + "".join("m=" + own if index == used else _rejected(lines) for index, lines in enumerate(media))
+
+
+def _rejected(section: list[str]) -> str:
+    match = _ANY_MEDIA.fullmatch(section[0])
+    kind, protocol, formats = match.groups() if match else ("audio", "RTP/AVP", "0")
+    lines = [f"m={kind} 0 {protocol} {formats}", "c=IN IP4 0.0.0.0", "a=inactive"]
+    if mid := _first(_MID, section):
+        lines.append(f"a=mid:{mid[1]}")
+    return "\r\n".join(lines) + "\r\n"
 
 
 def _mid(audio: list[str], kind: str) -> str:
@@ -214,7 +248,7 @@ def _keys(session: list[str], audio: list[str], kind: str) -> list[str]:
         raise _unusable("it has no usable a=ice-ufrag", kind)
     if password is None:
         raise _unusable("it has no usable a=ice-pwd", kind)
-    if "a=rtcp-mux" not in audio:
+    if "a=rtcp-mux" not in audio and "a=rtcp-mux" not in session:
         raise _unusable("it does not take RTCP on the same port (no a=rtcp-mux)", kind)
     setup = _first(_SETUP, audio, session)
     role = setup[1] if setup else "actpass"
@@ -311,14 +345,14 @@ class OpusWishes:
     dtx: bool = False
     """It would rather get nothing while we are silent."""
     bitrate: int | None = None
-    """The most on average, in bits a second."""
+    """The most on average, in bits a second; what is no bitrate of Opus, 6,000 to 510,000, counts as not said."""
     playback_rate: int = RATE
     """What it plays, in Hz; anything finer is wasted on it."""
     constant_bitrate: bool = False
 
     def applied_to(self, settings: OpusSettings) -> OpusSettings:
         """The settings within these limits."""
-        bitrate = settings.bitrate if self.bitrate is None else min(settings.bitrate, max(6000, self.bitrate))
+        bitrate = settings.bitrate if self.bitrate is None else min(settings.bitrate, self.bitrate)
         return attrs.evolve(settings, bitrate=bitrate, dtx=settings.dtx or self.dtx)
 
 
@@ -335,10 +369,11 @@ def opus_wishes(sdp: str) -> OpusWishes:
         value = values.get(name, "")
         return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
 
+    bitrate = number("maxaveragebitrate")
     return OpusWishes(
         fec=values.get("useinbandfec") == "1",
         dtx=values.get("usedtx") == "1",
-        bitrate=number("maxaveragebitrate"),
+        bitrate=bitrate if bitrate is not None and 6000 <= bitrate <= 510_000 else None,
         playback_rate=number("maxplaybackrate") or RATE,
         constant_bitrate=values.get("cbr") == "1",
     )

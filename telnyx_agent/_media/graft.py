@@ -5,6 +5,7 @@
   in time whatever the servers do, and finds loopback where there is nothing else.
 - The negotiated codecs, the checks that still go on when a call ends, the sockets when closing takes too long, and the
   tasks that would be started after it.
+- Which of several fingerprints the other side's certificate must have.
 - Why a connection has failed, which aiortc knows and does not say.
 - aioice's parser of STUN messages, out of which only a `ValueError` may come, as its callers expect.
 
@@ -26,7 +27,15 @@ import aioice
 import aioice.ice
 import aioice.stun
 import aiortc
-from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc import (
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+)
+from aiortc.rtcdtlstransport import certificate_digest
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
@@ -36,7 +45,15 @@ from .ice_servers import GRACE, Server, address_towards, first_answer, resolve, 
 from .rtp import MOST_PAIRS
 
 __all__ = [
-    *("abort", "bound_gathering", "check", "described_candidates", "hear_failure", "most_candidates"),
+    *(
+        "abort",
+        "accept_one_fingerprint",
+        "bound_gathering",
+        "check",
+        "described_candidates",
+        "hear_failure",
+        "most_candidates",
+    ),
     *("negotiated_codecs",),
     *("path_answers", "release_decoder", "start_no_more", "stop_checks", "why_not_connected"),
 ]
@@ -96,6 +113,11 @@ def _differences() -> list[str]:
         ("aioice.Connection keeps consent otherwise", "query_consent" in _names(ice.connect)),
         ("aioice has no parse_message", "parse_message" in _names(module.StunProtocol.datagram_received)),
         ("RTCDtlsTransport keeps its handshake otherwise", {"_ssl", "encrypted"} <= _names(RTCDtlsTransport.__init__)),
+        (
+            "RTCDtlsTransport checks certificates otherwise",
+            "_validate_peer_identity" in _names(RTCDtlsTransport.start)
+            and {"fingerprints", "certificate_digest"} <= _names(RTCDtlsTransport._validate_peer_identity),
+        ),
         ("aioice's StunProtocol has no request", _takes(module.StunProtocol.request, {"addr", "integrity_key"})),
     )
     return [text for text, holds in (*wanted, *rtp.requirements(_names)) if not holds]
@@ -383,6 +405,25 @@ def hear_failure(connection: RTCPeerConnection, on_failure: Callable[[Exception]
             on_failure(exc)
 
     setattr(connection, _CONNECT, guarded)
+
+
+def accept_one_fingerprint(receiver: RTCRtpReceiver) -> None:
+    """Let the other side's certificate have any one of the fingerprints that its strongest hash function made.
+
+    RFC 8122 section 5.1: a description names those of all certificates that may be used, so of several made by one hash
+    function only one can fit. aiortc wants all to fit.
+    """
+    dtls: Any = receiver.transport
+    validate = dtls._validate_peer_identity
+
+    def validate_one(parameters: RTCDtlsParameters) -> None:
+        length = max(len(one.value) for one in parameters.fingerprints)
+        strongest = [one for one in parameters.fingerprints if len(one.value) == length]
+        certificate = dtls._ssl.get_peer_certificate(as_cryptography=True)
+        fitting = [one for one in strongest if one.value.upper() == certificate_digest(certificate, one.algorithm)]
+        validate(RTCDtlsParameters(fingerprints=fitting or strongest, role=parameters.role))
+
+    dtls._validate_peer_identity = validate_one
 
 
 def abort(connection: RTCPeerConnection) -> None:

@@ -35,6 +35,7 @@ from .description import (
     payload_types,
     prepare_local,
     prepare_remote,
+    with_rejected_sections,
 )
 from .ice_servers import usable_servers
 from .loss import LossAdvisor, Protection
@@ -152,6 +153,7 @@ class MediaPeer:
         if preferred_codecs:
             self._transceiver.setCodecPreferences(_in_order(preferred_codecs))
         rtp.attach_sender(self._transceiver.sender, self._sender, self._loss_reported)
+        graft.accept_one_fingerprint(self._transceiver.receiver)
         graft.bound_gathering(
             self._transceiver.receiver,
             usable_servers(ice_servers),
@@ -219,7 +221,7 @@ class MediaPeer:
             MediaError: The offer cannot be used (code 40004), or not one candidate was found (code 33003).
         """
         await self._apply(prepare_remote(sdp, kind="offer", mid=None), "offer")
-        answer = await self._describe()
+        answer = with_rejected_sections(await self._describe(), sdp)
         self._start_watchdog()
         return answer
 

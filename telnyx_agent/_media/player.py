@@ -24,7 +24,7 @@ from ..audio._resample import Resampler, check_rate
 from ..audio._samples import as_int16, to_float, to_int16
 from ..audio._wavefile import WavReader
 from ..audio.device import PcmLike
-from ..errors import CallError, ClientConfigurationError, MediaError, TxError
+from ..errors import CallError, ClientConfigurationError, MediaError, TxError, in_words
 from .codecs import RATE
 
 __all__ = ["PlaySource", "Playback", "PlaybackState", "Player"]
@@ -166,7 +166,7 @@ class Playback:
             self._error = MediaError(f"playing into the call stopped after {self._filled / RATE:.1f} s: {exc}")
             self._error.__cause__ = exc
         except BaseException as exc:  # noqa: BLE001 - an iterable is the user's; SystemExit would end this thread, unseen
-            self._error = MediaError(f"playing into the call stopped: its source raised {type(exc).__name__}: {exc}")
+            self._error = MediaError(f"playing into the call stopped: its source raised {in_words(exc)}")
             self._error.__cause__ = exc
         self._is_complete = True
         while self._stop_as is None and not self._over:
@@ -205,7 +205,7 @@ class Playback:
         if self._on_finished is not None:
             try:
                 self._on_finished(self)
-            except Exception:  # noqa: BLE001 - it is the user's
+            except BaseException:  # noqa: BLE001 - it is the user's
                 _log.exception("on_finished of a playback raised")
 
     # -- the device's thread ------------------------------------------------------------------------------------------

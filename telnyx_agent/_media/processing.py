@@ -101,7 +101,7 @@ class Processing:
             return
         try:
             self._processor.close()
-        except Exception:  # noqa: BLE001 - a user's processor; the end of a call must go on
+        except BaseException:  # noqa: BLE001 - a user's processor; the end of a call must go on
             _log.exception("the audio processor could not be closed")
 
     # -- blocks --------------------------------------------------------------------------------------------------------
@@ -142,7 +142,9 @@ class Processing:
             result = work(block.copy())
             if not isinstance(result, np.ndarray) or result.shape != (_BLOCK,) or result.dtype != np.int16:
                 raise TypeError(f"an audio processor must return {_BLOCK} samples of int16, not {_described(result)}")
-        except Exception:  # noqa: BLE001 - a user's processor, or a native library; the call must go on
+        except KeyboardInterrupt:  # only where a device of the program's own runs on the main thread
+            raise
+        except BaseException:  # noqa: BLE001 - a user's processor, or a native library; the call must go on
             self._fail()
             return block
         return result

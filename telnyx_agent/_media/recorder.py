@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
 from ..audio._wavefile import checked_path, open_for_writing
-from ..errors import MediaError
+from ..errors import MediaError, in_words
 from .alignment import StereoTimeline
 from .codecs import RATE
 
@@ -158,7 +158,7 @@ class StereoRecorder:
                     self._file.sync()
             self._write_out(final=True)
             self._file.close()
-        except Exception as exc:  # noqa: BLE001 - a file object may be the user's own and raise anything
+        except BaseException as exc:  # noqa: BLE001 - a file object may be the user's own and raise anything
             self._fail(exc)
         finally:
             self._queue.clear()
@@ -176,8 +176,8 @@ class StereoRecorder:
         while (frames := self._timeline.take(final=final)).size:
             self._file.write(frames)
 
-    def _fail(self, exc: Exception) -> None:
-        self._error = MediaError(f"the recording stopped after {self.seconds:.1f} s: {exc}; {_advice(exc)}")
+    def _fail(self, exc: BaseException) -> None:
+        self._error = MediaError(f"the recording stopped after {self.seconds:.1f} s: {in_words(exc)}; {_advice(exc)}")
         self._error.__cause__ = exc
         _log.warning("%s", self._error)
         self._file.abandon()
@@ -261,7 +261,7 @@ class _WavFile:
             rest = rest[written:]
 
 
-def _advice(exc: Exception) -> str:
+def _advice(exc: BaseException) -> str:
     number = exc.errno if isinstance(exc, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT):
         return "make room on the disk; what was written until then can be played"

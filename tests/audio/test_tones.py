@@ -167,8 +167,8 @@ def test_hushed_while_the_device_is_being_opened() -> None:
     assert speaker.stops == 1
 
 
-@pytest.mark.parametrize("failure", [MediaError("busy"), OSError("broken")])
-def test_a_device_that_fails_is_told_and_closed(failure: Exception) -> None:
+@pytest.mark.parametrize("failure", [MediaError("busy"), OSError("broken"), SystemExit("out")])
+def test_a_device_that_fails_is_told_and_closed(failure: BaseException) -> None:
     """Half-open devices are closed, too; nothing is raised."""
     speaker = Speaker(failure)
     errors: list[MediaError] = []

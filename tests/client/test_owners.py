@@ -388,6 +388,86 @@ def test_a_device_that_raises_ends_its_call_with_words(
     connected.new_call().wait_until_active(15)
 
 
+class Unprintable(BaseException):
+    """As of a library in another language: no `Exception`, and its text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __repr__(self) -> str:
+        return "Unprintable()"
+
+
+def _raises(exception: BaseException) -> Callable[..., Any]:
+    def method(*_: object, **__: object) -> Any:
+        raise exception
+
+    return method
+
+
+@pytest.mark.parametrize("exception", [SystemExit(1), Unprintable()], ids=["SystemExit", "Unprintable"])
+@pytest.mark.parametrize("attribute", ["name", "has_loudspeaker", "input_latency", "switch"])
+def test_whatever_a_device_raises_the_loop_does_not_hear_it(
+    connected: TxClient, attribute: str, exception: BaseException
+) -> None:
+    """A property that raises: the call ends with words, or goes on; each command settles."""
+    members = {attribute: property(_raises(exception))}
+    if attribute == "name":
+        members["start"] = _raises(exception)  # type: ignore[assignment]
+    if attribute == "input_latency":
+        members["has_loudspeaker"] = True  # type: ignore[assignment]
+    device = type("Mine", (Stubborn,), members)()
+    call = connected.new_call(audio=device)
+    if attribute in ("name", "has_loudspeaker"):
+        call.wait_until_ended(15)
+        return
+    call.wait_until_active(15)
+    assert device.started.wait(10)
+    with contextlib.suppress(MediaError):
+        call.set_audio_in_device(None).result(5)
+    call.set_audio_device(NullAudio()).result(5)
+    call.hangup().result(5)
+
+
+def test_a_device_that_fails_to_stop_is_left_behind(connected: TxClient) -> None:
+    """The call goes on with the next one, or with the same one anew, and is heard."""
+    device = type("Mine", (Stubborn,), {"stop": _raises(SystemExit(1))})()
+    call = connected.new_call(audio=device)
+    call.wait_until_active(15)
+    assert device.started.wait(10)
+    first = device.stream
+    call.reset_audio_device().result(5)
+    assert device.stream is not first
+    device.stream.push_capture(b"\1\1" * 480)
+    call.set_audio_device(NullAudio()).result(5)
+    assert call.play(b"\1\0" * 480).wait(10)
+
+
+def test_a_device_may_say_anything_and_as_often_as_it_likes(
+    connected: TxClient, delegate: RecordingDelegate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That it has failed is told once, in a `MediaError`; what is no change of devices is not told."""
+    device = Stubborn()
+    call = connected.new_call(audio=device)
+    call.wait_until_active(15)
+    assert device.started.wait(10)
+    for junk in ("broken", None, Unprintable(), MediaError("late")) * 1000:
+        device.stream.device_failed(junk)
+        device.stream.device_changed(junk)
+    (error,) = delegate.wait_for("on_client_error", 10)
+    assert isinstance(error, MediaError)
+    call.hangup().result(10)
+    assert len(delegate.calls_of("on_client_error")) == 1
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("check", [lambda self, other: None, property(_raises(RuntimeError())), classmethod(repr)])
+def test_a_check_that_cannot_be_called_is_refused_or_not_called(connected: TxClient, check: Any) -> None:
+    device = type("Mine", (Stubborn,), {"check": check})()
+    with contextlib.suppress(ClientConfigurationError, RuntimeError):
+        connected.new_call(audio=device).hangup().result(10)
+
+
 def test_a_ring_tone_ends_with_its_call(delegate: RecordingDelegate, agent: LocalAgent) -> None:
     """It cannot begin after the end either: the same tone, on a call that is hung up at once."""
     ring = PcmAudio()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from telnyx_agent._media.description import (
     payload_types,
     prepare_local,
     prepare_remote,
+    with_rejected_sections,
 )
 from telnyx_agent._media.settings import OpusSettings
 from telnyx_agent.errors import MediaError
@@ -213,6 +216,10 @@ def opus_answer(parameters: str) -> str:
             OpusWishes(fec=True, dtx=True, bitrate=20000, playback_rate=16000, constant_bitrate=True),
         ),
         ("a=fmtp:111 useinbandfec=0;usedtx=yes;maxaveragebitrate=lots;maxplaybackrate=-1;;=", OpusWishes()),
+        ("a=fmtp:111 maxaveragebitrate=0", OpusWishes()),  # RFC 7587 section 6.1: outside 6000 to 510000 it is ignored
+        ("a=fmtp:111 maxaveragebitrate=5999", OpusWishes()),
+        ("a=fmtp:111 maxaveragebitrate=6000", OpusWishes(bitrate=6000)),
+        ("a=fmtp:111 maxaveragebitrate=510001", OpusWishes()),
         ("a=fmtp:0 useinbandfec=1", OpusWishes()),
         ("a=fmtp:11 useinbandfec=1", OpusWishes()),
     ],
@@ -227,7 +234,6 @@ def test_wishes_are_limits() -> None:
     settings = OpusSettings(bitrate=40000, complexity=3)
     assert OpusWishes(bitrate=20000, dtx=True).applied_to(settings) == OpusSettings(20000, complexity=3, dtx=True)
     assert OpusWishes(bitrate=510000).applied_to(settings) == settings
-    assert OpusWishes(bitrate=1).applied_to(settings).bitrate == 6000
     assert OpusWishes().applied_to(OpusSettings(dtx=True)).dtx
 
 
@@ -343,6 +349,48 @@ def test_a_line_that_is_not_understood_does_no_harm(line: str, first: bool) -> N
     sdp = sdp.replace("a=rtpmap:96", f"{line}\r\na=rtpmap:96") if first else sdp
     assert answer(sdp) == answer(ANSWER)
     SessionDescription.parse("\r\n".join(answer(sdp)) + "\r\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sdp: "\ufeff" + sdp,
+        lambda sdp: sdp.replace("\r\n", "\r"),
+        lambda sdp: sdp.replace("\r\n", "\r\r\n"),
+        lambda sdp: sdp.replace("\r\n", "\n\r\n"),
+        lambda sdp: sdp.replace("\r\n", "\0\r\n"),
+        lambda sdp: sdp.replace("\r\n", " \t\r\n\t "),
+        lambda sdp: sdp.replace(" ", "\t"),
+        lambda sdp: sdp.replace(" ", "   "),
+        lambda sdp: re.sub(r"a=([a-z-]+):", r"a=\1: ", sdp),
+        lambda sdp: sdp.replace("a=rtcp-mux\r\n", "").replace("t=0 0", "t=0 0\r\na=rtcp-mux"),
+        lambda sdp: sdp.replace("m=audio", "m=audio 0 RTP/SAVPF 96\r\na=inactive\r\nm=audio"),
+        lambda sdp: sdp + "m=audio 9 RTP/SAVPF 0\r\n",
+    ],
+    ids=[
+        *("byte order mark", "CR", "CR CR LF", "empty lines", "NUL", "spaces around", "tabs", "many spaces"),
+        *("space after the name", "rtcp-mux of the session", "rejected audio first", "two of audio"),
+    ],
+)
+def test_what_writers_of_descriptions_do(change: Callable[[str], str]) -> None:
+    """Nothing of it changes what is meant."""
+    assert answer(change(ANSWER)) == answer(ANSWER)
+
+
+def test_other_sections_of_an_offer_are_rejected_one_by_one() -> None:
+    """Our answer has as many as the offer, in its order (RFC 3264 section 6); nothing odd of the offer gets into it."""
+    header, audio = ANSWER[: ANSWER.index("m=audio")], ANSWER[ANSWER.index("m=audio") :]
+    video = "m=video 9 UDP/TLS/RTP/SAVPF 97 98\r\na=mid:v\r\na=setup:actpass\r\n"
+    others = "m=\x07 9 x\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:\u0663\r\n" + audio
+    ours = "v=0\r\ns=-\r\nm=audio 7 RTP/SAVPF 96\r\na=mid:0\r\n"
+    rejected = "\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n"
+    assert with_rejected_sections(ours, header + video + audio + others) == (
+        f"v=0\r\ns=-\r\nm=video 0 UDP/TLS/RTP/SAVPF 97 98{rejected}a=mid:v\r\n"
+        "m=audio 7 RTP/SAVPF 96\r\na=mid:0\r\n"
+        f"m=audio 0 RTP/AVP 0{rejected}m=application 0 UDP/DTLS/SCTP webrtc-datachannel{rejected}"
+        f"m=audio 0 RTP/SAVPF 96 101{rejected}a=mid:0\r\n"
+    )
+    assert with_rejected_sections(ours, ANSWER) == ours
 
 
 def test_the_numbers_of_codecs() -> None:

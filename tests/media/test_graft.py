@@ -51,6 +51,8 @@ def _changed(*args: Any, **kwargs: Any) -> None:
         (RTCRtpReceiver, "__init__", "RTCRtpReceiver has no decoder thread"),
         (RTCRtpReceiver, "_handle_rtp_packet", "does not guard its decoder thread"),
         (RTCDtlsTransport, "__init__", "RTCDtlsTransport keeps its handshake otherwise"),
+        (RTCDtlsTransport, "start", "RTCDtlsTransport checks certificates otherwise"),
+        (RTCDtlsTransport, "_validate_peer_identity", "RTCDtlsTransport checks certificates otherwise"),
         (RTCDtlsTransport, "_recv_next", "RTCDtlsTransport does not handle RTCP by itself"),
         (RTCDtlsTransport, "_handle_rtcp_data", "RTCDtlsTransport routes RTCP otherwise"),
         (aioice.Connection, "__init__", "keeps other books about the other side"),

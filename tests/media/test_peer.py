@@ -466,6 +466,36 @@ def test_a_wrong_fingerprint_is_a_failure() -> None:
     run(main)
 
 
+_NOBODYS = {n: f"a=fingerprint:sha-{n} {':'.join(['00'] * (n // 8))}" for n in (256, 384, 512)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fits"),
+    [
+        ([_NOBODYS[256]], [], True),  # two certificates, of which one is used
+        ([], [_NOBODYS[256]], True),
+        ([], [_NOBODYS[384]], False),  # the stronger hash function decides
+        ([_NOBODYS[512]], [], False),
+    ],
+)
+def test_one_fingerprint_of_the_strongest_hash_function_has_to_fit(
+    before: list[str], after: list[str], fits: bool
+) -> None:
+    """RFC 8122 section 5.1: there is one for each certificate that the other side may use."""
+
+    async def main() -> None:
+        caller, agent = Party(), Party()
+        answer = await agent.peer.create_answer(await caller.peer.create_offer())
+        own = next(line for line in answer.splitlines() if line.startswith("a=fingerprint:sha-256"))
+        await caller.peer.accept_answer(answer.replace(own, "\r\n".join([*before, own, *after])))
+        await until(lambda: {"connected", "failed"} & set(caller.states) != set())
+        assert ("connected" in caller.states) is fits
+        assert caller.peer.failure == (None if fits else "fingerprint")
+        await hang_up(caller, agent)
+
+    run(main)
+
+
 def test_what_a_dtls_handshake_fails_with_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cipher in common; no SRTP profile in common; an end that does not answer."""
 

@@ -55,6 +55,8 @@ class Failing(Recorder):
     def process_capture(self, pcm: Int16, delay: float) -> Int16:
         if not self.broken:
             return super().process_capture(pcm, delay)
+        if isinstance(self.result, BaseException):
+            raise self.result
         if self.result is None:
             pcm[:] = -1
             raise ValueError("half-way through the block")
@@ -139,6 +141,7 @@ def test_nothing_in_nothing_out() -> None:
         (np.zeros(479, np.int16), r"480 samples of int16, not an array of shape (479,) of int16"),
         (np.zeros(480, np.float32), r"not an array of shape (480,) of float32"),
         (b"bytes", "not bytes"),
+        (SystemExit("panic"), "panic"),  # libraries in other languages raise what is no `Exception`
     ],
 )
 def test_a_failing_processor_is_switched_off(result: object, words: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -237,7 +240,7 @@ def test_a_processor_that_cannot_be_closed_is_logged(caplog: pytest.LogCaptureFi
 
     class Stubborn(Recorder):
         def close(self) -> None:
-            raise RuntimeError("no")
+            raise SystemExit("no")
 
     Processing(Stubborn()).close()
     assert "could not be closed" in caplog.text

@@ -279,7 +279,7 @@ class Odd(io.BytesIO):
     """A file object of somebody's own."""
 
     most = 1000
-    error: Exception | None = None
+    error: BaseException | None = None
     allowed = 5
 
     def write(self, data: object, /) -> int:
@@ -301,8 +301,8 @@ def test_files_that_take_a_part_only() -> None:
     assert (read(odd)[0] == np.repeat(np.arange(100), 480)).all()
 
 
-@pytest.mark.parametrize("error", [ValueError("closed"), RuntimeError("bucket"), KeyError("x")])
-def test_whatever_a_file_object_raises_ends_the_recording_only(error: Exception) -> None:
+@pytest.mark.parametrize("error", [ValueError("closed"), RuntimeError("bucket"), KeyError("x"), SystemExit(1)])
+def test_whatever_a_file_object_raises_ends_the_recording_only(error: BaseException) -> None:
     """It is the user's own code; `finish` says what happened."""
     odd = Odd()
     odd.error = error
