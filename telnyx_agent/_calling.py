@@ -68,21 +68,24 @@ class _Claims:
             ClientConfigurationError: Another call uses it.
             MediaError: It certainly cannot be opened.
         """
-        if device is None or serves_any_number(device):
+        if device is None:
             return
+        is_shared = serves_any_number(device)
         with self._lock:
-            for other in self._holders:
+            for other in () if is_shared else self._holders:
                 if other is not bridge and not other.is_ending and any(device is one for one in other.devices):
                     raise ClientConfigurationError(
                         f"{name}: {getattr(device, 'name', device)} already serves a call, and one device serves one "
                         "call at a time; give each call its own, such as new_call(audio=SoundDeviceAudio()) (only "
-                        "NullAudio serves any number)"
+                        "NullAudio, and WaveAudio without an output, serve any number)"
                     )
         # The loop is not waited for, but PortAudio may be: not under the lock.
         if inspect.getattr_static(type(device), "check", None) is not None:  # some have every attribute
             check = getattr(device, "check", None)
             if callable(check):
                 check()
+        if is_shared:
+            return
         with self._lock:
             bridge.devices.append(device)
             self._holders.add(bridge)

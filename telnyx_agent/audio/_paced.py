@@ -38,6 +38,7 @@ class PacedDevice(abc.ABC):
         """What people call this device, for logs and lists."""
         self._lock = threading.Lock()  # of start and stop only; the pacing thread never takes it
         self._pacer: Pacer | None = None
+        self._newest: Pacer | None = None  # of the call that began last, also where several are served
 
     @abc.abstractmethod
     def _open(self, stream: AudioStream) -> Run:
@@ -61,6 +62,7 @@ class PacedDevice(abc.ABC):
                 self._pacer = None
                 run.close()
                 raise MediaError(f"{self.name} cannot start its thread: {exc}") from exc
+            self._newest = self._pacer
             # A program may end without hanging up; files are complete all the same.
             atexit.register(self.stop)
 
@@ -78,13 +80,30 @@ class PacedDevice(abc.ABC):
     @property
     def late_ticks(self) -> int:
         """20 ms blocks of the present or last call that came a period or more too late and were made up for."""
-        return 0 if self._pacer is None else self._pacer.late_ticks
+        return 0 if self._newest is None else self._newest.late_ticks
 
     @property
     def skipped_ticks(self) -> int:
         """20 ms blocks of the present or last call that were given up because the process stood still for too long."""
-        return 0 if self._pacer is None else self._pacer.skipped_ticks
+        return 0 if self._newest is None else self._newest.skipped_ticks
 
     def __repr__(self) -> str:
-        running = self._pacer is not None and not self._pacer.stopping
+        running = self._newest is not None and not self._newest.stopping
         return f"<{type(self).__name__} {self.name!r} {'running' if running else 'stopped'}>"
+
+    def for_one_call(self) -> PacedDevice:
+        """A device with a pace of its own that opens what this one does. Only for those that can be open twice."""
+        return _OfOneCall(self)
+
+
+class _OfOneCall(PacedDevice):
+    def __init__(self, shared: PacedDevice) -> None:
+        super().__init__(shared.name)
+        self._shared = shared
+
+    def _open(self, stream: AudioStream) -> Run:
+        return self._shared._open(stream)
+
+    def start(self, stream: AudioStream) -> None:
+        super().start(stream)
+        self._shared._newest = self._pacer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -25,6 +26,9 @@ logger = logging.getLogger("telnyx_agent.audio")
 
 class WaveAudio(PacedDevice):
     """Plays a WAV file into the call as if it were spoken, and writes what the agent says to another.
+
+    Without an output it serves any number of calls at once; each hears the input from its beginning. `finished`,
+    `wait_played` and `error` are then about the call that began last.
 
     Args:
         input: What the caller says: 8, 16, 24 or 32-bit integer or float WAV, any rate and number of channels. Silence
@@ -50,11 +54,18 @@ class WaveAudio(PacedDevice):
         self._loop = loop
         self._lead_in = round(lead_in / PERIOD)
         self.check()
+        self._telling = threading.Lock()
+        self._newest_run = object()
         self.finished = threading.Event()
         """Set when the whole input was sent; never with `loop`. Cleared when the next call starts the device."""
         self._over = threading.Event()  # the input was sent, or the call ended before that
         self.error: MediaError | None = None
         """Why the input or output of the present or last call is incomplete, if it is. A full disk ends no call."""
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the agent's voice is written to a file, so that the device serves one call at a time."""
+        return self._output is not None
 
     def check(self) -> None:
         """Whether the files can be used, as far as that can be known now: better than in the middle of a call.
@@ -90,25 +101,37 @@ class WaveAudio(PacedDevice):
             if reader is not None:
                 reader.close()
             raise
-        self.finished.clear()
-        self._over.clear()
-        self.error = None
+        run = object()
+        with self._telling:
+            self._newest_run = run
+            self.finished.clear()
+            self._over.clear()
+            self.error = None
         return _WaveRun(
             stream,
             reader,
             writer,
             self._lead_in,
-            finished=self._set_finished,
-            failed=self._set_failed,
-            over=self._over.set,
+            finished=functools.partial(self._set_finished, run),
+            failed=functools.partial(self._set_failed, run),
+            over=functools.partial(self._set_over, run),
         )
 
-    def _set_finished(self) -> None:
-        self.finished.set()
-        self._over.set()
+    def _set_finished(self, run: object) -> None:
+        with self._telling:
+            if run is self._newest_run:
+                self.finished.set()
+                self._over.set()
 
-    def _set_failed(self, error: MediaError) -> None:
-        self.error = error
+    def _set_over(self, run: object) -> None:
+        with self._telling:
+            if run is self._newest_run:
+                self._over.set()
+
+    def _set_failed(self, run: object, error: MediaError) -> None:
+        with self._telling:
+            if run is self._newest_run:
+                self.error = error
         logger.error("%s", error)
 
 

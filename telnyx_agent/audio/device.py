@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from ._paced import PacedDevice
+
     Pcm16 = npt.NDArray[np.int16]
 
 __all__ = ["AudioDevice", "AudioDeviceChange", "AudioDeviceChangeReason", "AudioStream", "PcmLike"]
@@ -82,17 +84,24 @@ def check_hardware(name: str, value: object) -> None:
 
 
 def serves_any_number(device: AudioDevice) -> bool:
-    """Whether the device serves any number of calls at once: what says and plays nothing needs to know of none."""
-    from ._null import NullAudio
-
-    return type(device) is NullAudio
+    """Whether the device serves any number of calls at once: it keeps nothing of what it hears."""
+    return _shared(device) is not None
 
 
 def device_of_call(device: AudioDevice) -> AudioDevice:
     """The device itself, or, of one that serves any number of calls, one of its kind for a single call."""
-    from ._null import NullAudio
+    shared = _shared(device)
+    return device if shared is None else shared.for_one_call()
 
-    return NullAudio() if serves_any_number(device) else device
+
+def _shared(device: AudioDevice) -> PacedDevice | None:
+    from ._null import NullAudio
+    from ._wave import WaveAudio
+
+    # Not `isinstance`: a class of the program's own may keep something.
+    if type(device) is NullAudio or (type(device) is WaveAudio and not device.has_output):
+        return device
+    return None
 
 
 class AudioStream(Protocol):

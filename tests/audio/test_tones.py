@@ -100,7 +100,7 @@ class Speaker:
 
     name = "speaker"
 
-    def __init__(self, fails: Exception | None = None, gate: threading.Event | None = None) -> None:
+    def __init__(self, fails: BaseException | None = None, gate: threading.Event | None = None) -> None:
         self.stream: AudioStream | None = None
         self.stops = 0
         self._fails = fails

@@ -10,6 +10,7 @@ import io
 import os
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -261,7 +262,38 @@ def test_no_sound_serves_any_number_of_calls(connected: TxClient) -> None:
         assert playback.state is PlaybackState.FINISHED
 
 
-@pytest.mark.parametrize("make", [PcmAudio, lambda: WaveAudio()], ids=["PcmAudio", "WaveAudio"])
+def test_a_file_is_spoken_into_any_number_of_calls(connected: TxClient, tmp_path: Path) -> None:
+    """Each call hears it from its beginning; one ends, the others go on; what is asked is about the last one."""
+    with wave.open(str(tmp_path / "speech.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(np.full(24_000, 1000, "<i2").tobytes())
+    device = WaveAudio(tmp_path / "speech.wav", lead_in=0.1)
+    calls = [connected.new_call(audio=device) for _ in range(2)]
+    for call in calls:
+        call.wait_until_active(15)
+        assert call.play(b"\1\0" * 480).wait(10)  # its device runs
+    assert device.wait_played(10)
+    for call in calls:
+        assert call.play(b"\1\0" * 24_000).wait(10)
+        assert call._bridge.capture.pushed >= 24_000
+    last = connected.new_call()
+    last.wait_until_active(15)
+    assert last.play(b"\1\0" * 480).wait(10)
+    last.set_audio_device(device).result(10)
+    assert not device.finished.is_set()
+    calls[0].hangup().result(10)
+    assert device.wait_played(10)
+    assert "running" in repr(device)
+    last.hangup().result(10)
+    assert calls[1].play(b"\1\0" * 480).wait(10)
+    (tmp_path / "speech.wav").unlink()
+    with pytest.raises(MediaError, match=r"speech\.wav"):
+        connected.new_call(audio=device)
+
+
+@pytest.mark.parametrize("make", [PcmAudio, lambda: WaveAudio(output=os.devnull)], ids=["PcmAudio", "WaveAudio"])
 def test_other_devices_serve_one_call_at_a_time(connected: TxClient, make: Callable[[], Any]) -> None:
     """Said by `new_call`; the first call is not disturbed, and the device is free when that ends."""
     device = make()
