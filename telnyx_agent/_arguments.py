@@ -3,13 +3,16 @@
 Python says nothing of an argument of a wrong type until something inside fails on it, perhaps on another thread, where
 the caller never hears of it. `checked_arguments` says it to the caller, with the name of the argument. What only a
 method itself can know (ranges, what a text means) it checks itself.
+
+A text or a number of a class of the program's is made a plain one here: the loop compares, hashes and encodes it, and
+must not run what the program's class does then.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-import math
+import json
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
@@ -17,22 +20,95 @@ from uuid import UUID
 
 from .errors import ClientConfigurationError
 
-__all__ = ["check_argument", "checked_arguments", "is_number"]
+__all__ = [
+    "MESSAGE_LIMIT",
+    "check_argument",
+    "checked_arguments",
+    "is_number",
+    "is_text",
+    "json_copy",
+    "plain",
+    "plain_fields",
+]
+
+MESSAGE_LIMIT = 4 * 2**20
+"""Characters of one message, images included, and so of any text that goes into one; what we take from the server
+ourselves is 5 MiB for a whole frame."""
 
 _C = TypeVar("_C", bound=type)
 
 
+# By `type`, and not `isinstance` alone: `Mock(spec=str)` says that it is a `str`, and JSON does not believe it.
+
+
+def is_text(value: object) -> bool:
+    """Whether this is a text."""
+    return issubclass(type(value), str)
+
+
 def is_number(value: object) -> bool:
     """Whether this is a number, infinite ones included."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    return issubclass(type(value), (int, float)) and type(value) is not bool and value == value
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return issubclass(type(value), int) and type(value) is not bool
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, (str, UUID))
+    return issubclass(type(value), (str, UUID))
+
+
+def plain(value: Any) -> Any:
+    """A text, number or bytes of a subclass as one of Python's own class; all else as it is.
+
+    Runs none of the methods of the subclass.
+    """
+    kind = type(value)
+    if kind in _PLAIN or not issubclass(kind, _PLAIN):
+        return value
+    if issubclass(kind, str):
+        return str.__str__(value)
+    if issubclass(kind, bytes):
+        return bytes.__getitem__(value, slice(None))
+    return int.__int__(value) if issubclass(kind, int) else float.__float__(value)
+
+
+_PLAIN = (str, bytes, int, float, bool)
+
+
+def plain_fields(cls: type, fields: list[Any]) -> list[Any]:
+    """For `attrs.frozen(field_transformer=...)`: fields without a converter get `plain`, unseen by type checkers."""
+    return [field if field.converter is not None else field.evolve(converter=plain) for field in fields]
+
+
+def json_copy(name: str, value: object) -> Any:
+    """A copy, of plain values, of something that goes out as JSON. The program may change its own meanwhile.
+
+    Raises:
+        ClientConfigurationError: JSON cannot express it, or it is too long. The text begins with `name`.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ClientConfigurationError(f"{name} must be something that JSON can express: {exc}") from exc
+    rest: list[object] = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            # json.dumps quietly turns these into text.
+            if not all(isinstance(key, str) for key in item):
+                raise ClientConfigurationError(f"{name} must have texts as keys, as JSON has")
+            rest.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            rest.extend(item)
+    _check_size(f"{name} as JSON", len(text))
+    return json.loads(text)
+
+
+def _check_size(what: str, size: int) -> None:
+    if size > MESSAGE_LIMIT:
+        raise ClientConfigurationError(f"{what} has {size:,} characters, more than the limit of {MESSAGE_LIMIT:,}")
 
 
 def _is_a(*names: str) -> Callable[[object], bool]:
@@ -71,33 +147,41 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "float": (is_number, "a number"),
     "int": (_is_count, "a whole number"),
     "ssl.SSLContext": (_is_a("SSLContext"), "an ssl.SSLContext"),
-    "str": (lambda value: isinstance(value, str), "a text"),
-    "str | Iterable[str]": (lambda value: isinstance(value, str) or _is_list(value), "a text, or a list of texts"),
-    "str | bytes": (lambda value: isinstance(value, (str, bytes)), "a text or bytes"),
-    "str | os.PathLike[str]": (lambda value: isinstance(value, str) or hasattr(value, "__fspath__"), "a path"),
+    "str": (is_text, "a text"),
+    "str | Iterable[str]": (lambda value: is_text(value) or _is_list(value), "a text, or a list of texts"),
+    "str | bytes": (lambda value: issubclass(type(value), (str, bytes)), "a text or bytes"),
+    "str | os.PathLike[str]": (lambda value: is_text(value) or hasattr(type(value), "__fspath__"), "a path"),
     "uuid.UUID | str": (_is_id, "a UUID or its text"),
 }
 """What an annotation lets through, and how it is said. Annotations that are not here are not checked."""
 
 
-def check_argument(name: str, value: object, annotation: str) -> None:
-    """Refuse a value that is none of what its annotation says.
+def check_argument(name: str, value: Any, annotation: str) -> Any:
+    """Refuse a value that is none of what its annotation says, or a text that no message has room for.
+
+    Returns:
+        The value, `plain`.
 
     Raises:
-        ClientConfigurationError: It is not; the text names the argument, what it may be and what came.
+        ClientConfigurationError: It is refused; the text names the argument, what it may be and what came.
     """
     kind = annotation.removesuffix(" | None")
     rule = _KINDS.get(kind)
     if rule is None or (value is None and kind != annotation):
-        return
+        return value
     fits, wanted = rule
-    if name == "timeout" and not (is_number(value) and value >= 0):  # type: ignore[operator]
+    if name == "timeout" and not (is_number(value) and value >= 0):
         fits, wanted = _never, "0 or more seconds"
     if not fits(value):
-        # Never the value: it may be a secret, or what was said.
-        what = repr(value) if value is None or isinstance(value, (int, float)) else type(value).__name__
+        # Never the value: it may be a secret, or what was said. A number in the place of a number is neither.
+        is_shown = value is None or (kind in ("int", "float") and isinstance(value, (int, float)))
+        what = repr(value) if is_shown else type(value).__name__
         none = ", or None" if kind != annotation else ""
         raise ClientConfigurationError(f"{name} must be {wanted}{none}, not {what}")
+    value = plain(value)
+    if isinstance(value, (str, bytes)):
+        _check_size(name, len(value))
+    return value
 
 
 def _never(value: object) -> bool:
@@ -134,24 +218,29 @@ def _checking(function: FunctionType) -> Any:
     if not annotations:
         return function
 
-    def check(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
-            if name in annotations:
-                check_argument(name, value, annotations[name])
+    def checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        named = [
+            check_argument(name, value, annotations[name]) if name in annotations else value
+            for name, value in zip(names, args, strict=False)
+        ]
+        return [*named, *args[len(named) :]], {
+            name: check_argument(name, value, annotations[name]) if name in annotations else value
+            for name, value in kwargs.items()
+        }
 
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-            check(args, kwargs)
-            return await function(self, *args, **kwargs)
+            args_, kwargs_ = checked(args, kwargs)
+            return await function(self, *args_, **kwargs_)
 
     else:
 
         @functools.wraps(function)
         def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-            check(args, kwargs)
-            return function(self, *args, **kwargs)
+            args_, kwargs_ = checked(args, kwargs)
+            return function(self, *args_, **kwargs_)
 
     run._checks_arguments = True  # type: ignore[attr-defined]
     return run

@@ -16,7 +16,16 @@ from typing import Any
 
 from .errors import ClientConfigurationError
 
-__all__ = ["check_function", "check_logger", "check_methods", "check_not_class", "check_result", "is_async", "takes"]
+__all__ = [
+    "check_function",
+    "check_logger",
+    "check_methods",
+    "check_not_class",
+    "check_result",
+    "is_async",
+    "is_generator",
+    "takes",
+]
 
 _MISSING = object()
 
@@ -56,6 +65,15 @@ def _is_dynamic(kind: type) -> bool:
         return True
     # Classes in C have a `__getattribute__` of their own that finds what is there; one in Python may find anything.
     return hasattr(kind, "__getattr__") or inspect.isfunction(kind.__getattribute__)
+
+
+def is_generator(function: object) -> bool:
+    """Whether a call would only make a generator, of which nothing runs until somebody iterates."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and not isinstance(function, type):
+        function = inspect.getattr_static(type(function), "__call__", None)
+    return type(function) in (FunctionType, MethodType) and inspect.isgeneratorfunction(function)
 
 
 def takes(function: Callable[..., object], count: int) -> bool | None:
@@ -111,6 +129,8 @@ def check_function(name: str, function: object, *forms: str) -> None:
             f"{name} must be a plain function {wanted}, not 'async def': nobody would await it. Write 'def', or hand "
             "over to your event loop in it with asyncio.run_coroutine_threadsafe()"
         )
+    if is_generator(function):
+        raise ClientConfigurationError(f"{name} has a 'yield' in it: a call of it would run nothing; write it without")
     if not any(takes(function, _count(form)) is not False for form in forms):
         raise ClientConfigurationError(f"{name} is called with {wanted}, but what was given takes {_shown(function)}")
 

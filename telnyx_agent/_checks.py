@@ -5,13 +5,12 @@ sent.
 from __future__ import annotations
 
 import base64
-import json
 import re
 import uuid
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._arguments import check_argument
+from ._arguments import MESSAGE_LIMIT, check_argument, is_text, json_copy, plain
 from ._runtime.imports import uninterrupted
 from ._version import __version__
 from .config import LogLevel
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ._protocol.requests import AnonymousLogin, CallOptions
 
 __all__ = [
-    "MESSAGE_LIMIT",
     "check_message",
     "checked_answer_timeout",
     "checked_call",
@@ -32,9 +30,6 @@ __all__ = [
     "checked_timeout",
     "encoded_client_state",
 ]
-
-MESSAGE_LIMIT = 4 * 2**20
-"""Characters of one message, images included; what we take from the server ourselves is 5 MiB for a whole frame."""
 
 _HEADER_NAME = re.compile(r"[Xx]-[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -55,30 +50,26 @@ def checked_login(
     # Typed as what it may be at run time: users of this check are those who do not run a type checker.
     required: list[tuple[str, object]] = [("target_id", target_id), ("target_type", target_type)]
     for name, value in required:
-        if not isinstance(value, str) or not value.strip():
+        if not is_text(value) or not value.strip():  # type: ignore[attr-defined]
             raise ClientConfigurationError(f"{name} must be a text that is not blank, such as 'assistant-2f0f4f9e-...'")
     optionals: list[tuple[str, object]] = [
         ("target_version_id", target_version_id),
         ("conversation_id", conversation_id),
     ]
     for name, optional in optionals:
-        if optional is not None and (not isinstance(optional, str) or not optional.strip()):
+        if optional is not None and not (is_text(optional) and optional.strip()):  # type: ignore[attr-defined]
             raise ClientConfigurationError(f"{name} must be a text that is not blank, or None")
-    variables = dict(user_variables or {})
-    try:
-        json.dumps(variables, allow_nan=False)
-    except (TypeError, ValueError) as exc:
-        raise ClientConfigurationError(f"user_variables must be something that JSON can express: {exc}") from exc
+    variables = json_copy("user_variables", dict(user_variables or {}))
     with uninterrupted():
         from ._protocol.requests import AnonymousLogin
 
     return AnonymousLogin(
-        target_id=target_id,
-        target_type=target_type,
-        target_version_id=target_version_id,
+        target_id=plain(target_id),
+        target_type=plain(target_type),
+        target_version_id=plain(target_version_id),
         user_variables=variables,
         reconnection=bool(reconnection),
-        conversation_id=conversation_id,
+        conversation_id=plain(conversation_id),
         sdk_version=__version__,
     )
 
@@ -147,7 +138,10 @@ def encoded_client_state(client_state: str | bytes | None) -> str | None:
     """
     if client_state is None:
         return None
-    data = client_state.encode() if isinstance(client_state, str) else client_state
+    try:
+        data = client_state.encode() if isinstance(client_state, str) else client_state
+    except UnicodeEncodeError as exc:
+        raise ClientConfigurationError(f"client_state cannot be sent: {exc.reason}; give bytes") from exc
     return base64.b64encode(data).decode("ascii")
 
 
@@ -167,10 +161,16 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
     """Custom headers whose names the server takes (`X-...`, R26) and that cannot smuggle in other headers."""
     checked = []
     check_argument("custom_headers", headers, "Mapping[str, str] | None")
-    for name, value in (headers or {}).items():
-        if not _HEADER_NAME.fullmatch(str(name)):
+    for given, value in (headers or {}).items():
+        name = plain(str(given))
+        if not _HEADER_NAME.fullmatch(name):
             raise ClientConfigurationError(f"{name!r} cannot be a custom header; its name must start with 'X-'")
-        checked.append((name, _checked_text(f"the value of {name}", str(value))))
+        checked.append((name, _checked_text(f"the value of {name}", plain(str(value)))))
+    size = sum(len(name) + len(value) for name, value in checked)
+    if size > MESSAGE_LIMIT:
+        raise ClientConfigurationError(
+            f"custom_headers have {size:,} characters, more than the limit of {MESSAGE_LIMIT:,}"
+        )
     return tuple(checked)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import attrs
 
-from ._arguments import check_argument
+from ._arguments import check_argument, is_text, json_copy, plain_fields
 from ._client_base import ClientBase
 from .errors import ClientConfigurationError
 
 __all__ = ["AudioCodec", "ClientCodecs", "TxCodecCapability", "checked_codecs"]
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=plain_fields)
 class AudioCodec:
     """A codec, as W3C's `RTCRtpCodecCapability`. iOS: `TxCodecCapability`, Android and Flutter: `AudioCodec`.
 
@@ -31,9 +31,11 @@ class AudioCodec:
     sdp_fmtp_line: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        given: object = self.mime_type
-        if not isinstance(given, str) or not given.lower().startswith("audio/"):
-            raise ClientConfigurationError(f"mime_type must be a text such as 'audio/opus'; got {given!r}")
+        if not is_text(self.mime_type) or not self.mime_type.lower().startswith("audio/"):
+            raise ClientConfigurationError(f"mime_type must be a text such as 'audio/opus'; got {self.mime_type!r}")
+        check_argument("clock_rate", self.clock_rate, "int")
+        check_argument("channels", self.channels, "int | None")
+        check_argument("sdp_fmtp_line", self.sdp_fmtp_line, "str | None")
 
     @property
     def id(self) -> str:
@@ -107,7 +109,8 @@ def _checked_codec(codec: object) -> dict[str, Any]:
     if isinstance(codec, AudioCodec):
         return codec.to_wire()
     if isinstance(codec, Mapping) and isinstance(codec.get("mimeType"), str):
-        return dict(codec)
+        copy: dict[str, Any] = json_copy("preferred_codecs", dict(codec))
+        return copy
     if isinstance(codec, str):
         wanted = codec.lower() if "/" in codec else f"audio/{codec.lower()}"
         known = next((one for one in _SUPPORTED if one.mime_type.lower() == wanted), None)

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import attrs
 
+from ._arguments import is_text, plain
 from .errors import ClientConfigurationError
 
 __all__ = ["DEFAULT_IMAGE_LIMIT", "ImageSource", "image_urls"]
@@ -89,9 +90,9 @@ class _Image:
             return self._from_file(Path(os.fsdecode(image)))
         if isinstance(image, (bytes, bytearray, memoryview)):
             return self._from_bytes(bytes(image), "")
-        if not isinstance(image, str):
+        if not is_text(image):
             raise self._error(f"{_kind(image)} is not an image; {_WANTED}")
-        text = image.strip()
+        text: str = plain(image).strip()
         scheme = text[:8].lower()
         if scheme == "https://":
             if _NOT_IN_URL.search(text) is not None:

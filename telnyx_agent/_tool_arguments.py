@@ -72,8 +72,13 @@ class Signature:
             hints = _hints(inner if inspect.isroutine(inner) else type(inner).__call__)
             described = inspect.signature(function)
             return cls._made_of(described, hints, name)
-        except (NameError, TypeError, RecursionError) as exc:
-            raise ClientConfigurationError(f"the tool {name} has type hints that cannot be read: {exc}") from exc
+        except ClientConfigurationError:
+            raise
+        except Exception as exc:  # the hints are code of the program's, and texts of it
+            raise ClientConfigurationError(
+                f"the tool {name} has parameters or type hints that cannot be read ({type(exc).__name__}: {exc}); "
+                "give a function of your own with simple hints"
+            ) from exc
 
     @classmethod
     def _made_of(cls, described: inspect.Signature, hints: Mapping[str, Any], name: str) -> Signature:
@@ -345,12 +350,12 @@ def _hints(owner: Any) -> dict[str, Any]:
 def _check_hint(hint: Any, where: str, around: tuple[Any, ...] = ()) -> None:
     """Refuse at registration what no JSON value can become. `around` are the records that it is in."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:  # first: what it is annotated with may be anything, also what has no hash
+        _check_hint(inner[0], where, around)
+        return
     if origin is Literal or hint in _SIMPLE or hint in _TEXT_FORMS or hint in (Any, object):
         return
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return
-    if origin is typing.Annotated:
-        _check_hint(inner[0], where, around)
         return
     kind = origin or hint
     if kind in (Union, types.UnionType) or kind in _SEQUENCES or kind in _MAPPINGS:

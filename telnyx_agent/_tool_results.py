@@ -13,19 +13,33 @@ from typing import Any
 
 import attrs
 
+from ._arguments import MESSAGE_LIMIT, plain
+
 __all__ = ["to_output"]
 
 
-def to_output(result: object) -> str:
+def to_output(result: object, limit: int = MESSAGE_LIMIT) -> str:
     """A tool's result as the text that the agent gets: a text as it is, everything else as JSON.
+
+    What comes to more than `limit` characters is not made to its end; the text is longer than that then.
 
     Raises:
         TypeError: JSON cannot express it.
         ValueError: It contains itself, or a number that JSON has not.
     """
     if isinstance(result, str):
-        return result
-    return json.dumps(result, ensure_ascii=False, allow_nan=False, default=_simple)
+        text: str = plain(result)
+        return text
+    pieces = []
+    size = 0
+    # Piece by piece and not by `dumps`, which is written in C: no other thread, the loop's neither, would get its turn
+    # until all of a large result is done.
+    for piece in _ENCODER.iterencode(result):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            break
+    return "".join(pieces)
 
 
 def _simple(value: Any) -> Any:
@@ -46,3 +60,6 @@ def _simple(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     raise TypeError(f"{type(value).__name__} is nothing that JSON can express")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_simple)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._checks import MESSAGE_LIMIT
+from ._arguments import MESSAGE_LIMIT, plain
+from ._callables import is_generator
 from ._runtime.dispatch import report
 from ._runtime.threads import NoThreadError
 from ._runtime.workers import DaemonPool
@@ -102,6 +103,8 @@ def make_tool(
     if isinstance(function, type) or not callable(function):
         what = f"the class {function.__name__}" if isinstance(function, type) else type(function).__name__
         raise ClientConfigurationError(f"a tool must be a function, not {what}")
+    if is_generator(function) or inspect.isasyncgenfunction(function):
+        raise ClientConfigurationError("a tool must not have a 'yield' in it; return what the agent is to get")
     known: object = getattr(getattr(function, "func", function), "__name__", "") if name is None else name
     if not isinstance(known, str) or not known.strip() or known == "<lambda>":
         raise ClientConfigurationError("the tool needs a name: give name='...'")
@@ -308,11 +311,11 @@ def _output_of(tool: Tool, arguments: str) -> str:
         return _error(_described(exc))
     try:
         output = to_output(result)
-    except Exception as exc:  # noqa: BLE001 - the result's own code runs in it
+    except BaseException as exc:  # noqa: BLE001 - the result's own code runs in it
         _logger.error("tool %s returned what JSON cannot express: %s", tool.name, _described(exc))
         return _error(f"the tool {tool.name} returned something that cannot be expressed as JSON")
     if len(output) > MESSAGE_LIMIT:
-        _logger.error("tool %s returned %d characters, more than %d", tool.name, len(output), MESSAGE_LIMIT)
+        _logger.error("tool %s returned more than %d characters", tool.name, MESSAGE_LIMIT)
         return _error(f"the tool {tool.name} returned more than {MESSAGE_LIMIT} characters")
     return output
 
@@ -324,8 +327,8 @@ async def _awaited(result: Awaitable[Any]) -> Any:
 def _described(exc: BaseException) -> str:
     """An exception in words, also one whose own words raise."""
     try:
-        text = str(exc)
-    except Exception:  # noqa: BLE001 - it is the program's
+        text = plain(str(exc))
+    except BaseException:  # noqa: BLE001 - it is the program's
         text = ""
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 

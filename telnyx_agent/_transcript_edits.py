@@ -118,8 +118,10 @@ class TranscriptEdits:
         Raises:
             ClientConfigurationError: A member of the item has a wrong type.
         """
+        members = {}
         for name, annotation in _ITEM.items():
-            check_argument(f"item.{name}", getattr(item, name), annotation)
+            members[name] = check_argument(f"item.{name}", getattr(item, name), annotation)
+        item = attrs.evolve(item, **members)
 
         def with_item(items: Items) -> Items:
             known = [(other.role, other.id) for other in items]

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
 
-from ._arguments import check_argument
+from ._arguments import check_argument, plain, plain_fields
 from ._runtime.proxies import is_loopback, parse_proxy
 from ._runtime.tls import check_tls_options
 from .errors import ClientConfigurationError
@@ -81,11 +81,11 @@ _ICE_URL = re.compile(r"^(stuns?|turns?):[^\s?]+(\?transport=(udp|tcp))?$")
 
 
 def _to_urls(value: str | Iterable[str]) -> tuple[str, ...]:
-    check_argument("urls", value, "str | Iterable[str]")
-    return (value,) if isinstance(value, str) else tuple(value)
+    urls = check_argument("urls", value, "str | Iterable[str]")
+    return (urls,) if isinstance(urls, str) else tuple(check_argument("urls", url, "str") for url in urls)
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=plain_fields)
 class IceServer:
     """One STUN or TURN server, as `RTCIceServer` of the iOS SDK.
 
@@ -103,6 +103,10 @@ class IceServer:
     username: str | None = attrs.field(default=None, repr=False)
     credential: str | None = attrs.field(default=None, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        check_argument("username", self.username, "str | None")
+        check_argument("credential", self.credential, "str | None")
+
     @urls.validator
     def _check_urls(self, attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
         if not value:
@@ -110,12 +114,12 @@ class IceServer:
                 "urls: an ICE server needs at least one URL, such as 'stun:stun.example.com:3478'"
             )
         for url in value:
-            if not _ICE_URL.match(str(url)):
+            if not _ICE_URL.match(url):
                 raise ClientConfigurationError(
                     f"urls: {url!r} is not an ICE server URL; "
                     "expected 'stun:host:port' or 'turn:host:port?transport=udp|tcp'"
                 )
-            port = str(url).partition("?")[0].rpartition(":")[2]
+            port = url.partition("?")[0].rpartition(":")[2]
             if port.isdecimal() and not 0 < int(port[:9]) <= 65535:
                 raise ClientConfigurationError(f"{url!r} has no usable port; ports are from 1 to 65535")
 
@@ -197,7 +201,7 @@ def _to_environment(value: Environment | str) -> Environment:
 
 
 def _to_region(value: Region | str) -> str:
-    return value.value if isinstance(value, Region) else str(value)
+    return value.value if isinstance(value, Region) else plain(str(value))
 
 
 def _to_path(value: str | os.PathLike[str] | None) -> str | None:
@@ -217,7 +221,7 @@ def _shown(url: str | None) -> str:
         return "'...'"
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=plain_fields)
 class TxServerConfiguration:
     """Signalling server and ICE servers. Without arguments: Telnyx's production servers.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ._arguments import check_argument, plain_fields
 from ._callables import check_logger
 from ._version import __version__
 from .config import LogLevel
@@ -50,15 +51,14 @@ def _check_count(instance: object, attribute: attrs.Attribute[Any], value: objec
 
 def _check_text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     # Not quoted in the error: it may be a secret.
-    if value is not None and not isinstance(value, str):
-        raise ClientConfigurationError(f"{attribute.name} must be a text, not {type(value).__name__}")
+    check_argument(attribute.name, value, "str | None")
 
 
 def _check_logger(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     check_logger(attribute.name, value)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=plain_fields)
 class TxConfig:
     """The credentials of a SIP connection, for `TxClient.connect`: either user and password, or a token.
 

@@ -42,6 +42,10 @@ class Async:
 async def coroutine_function(*args: object) -> None: ...
 
 
+def generator(*args: object) -> Any:
+    yield None
+
+
 async def asynchronous_generator(*args: object) -> Any:
     yield None
 
@@ -57,6 +61,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "object with async __call__": (Async(), "async def"),
     "bound async method": (Async().method, "async def"),
     "AsyncMock": (mock.AsyncMock(), "async def"),
+    "generator": (generator, "'yield'"),
+    "partial of a generator": (functools.partial(generator), "'yield'"),
     "class": (SimpleNamespace, "the class SimpleNamespace"),
     "number of parameters": (takes_nine, r"takes \(a, b"),
     "text": ("print", "not str"),
@@ -113,7 +119,7 @@ def test_what_cannot_be_called_is_refused_when_it_is_given(place: str) -> None:
     for value, says in WRONG.values():
         with pytest.raises(ClientConfigurationError, match=says) as caught:
             GIVEN[place](value)
-        assert re.search(r"must be a (plain )?function \(|is called with \(", str(caught.value))
+        assert re.search(r"must be a (plain )?function \(|is called with \(|has a 'yield'", str(caught.value))
 
 
 @pytest.mark.parametrize("place", GIVEN)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from telnyx_agent import ClientConfigurationError
-from telnyx_agent._checks import MESSAGE_LIMIT, check_message, checked_call, checked_headers
+from telnyx_agent._arguments import MESSAGE_LIMIT
+from telnyx_agent._checks import check_message, checked_call, checked_headers
 from telnyx_agent._images import DEFAULT_IMAGE_LIMIT, image_urls
 
 LINE_ENDS = [

@@ -312,6 +312,13 @@ def test_results_that_json_cannot_express(result: object) -> None:
         to_output(result)
 
 
+def test_a_large_result_is_not_made_to_its_end() -> None:
+    """Only so far that it is seen to be too large, and in pieces, so that other threads get their turn."""
+    results = [datetime.date(2026, 1, 1)] * 1000
+    assert 50 < len(to_output(results, limit=50)) < 100
+    assert len(to_output(results, limit=14_000)) == 14_000
+
+
 def test_a_result_that_contains_itself() -> None:
     """Too."""
     loop: list[Any] = []
@@ -319,3 +326,43 @@ def test_a_result_that_contains_itself() -> None:
     with pytest.raises(ValueError, match="Circular"):
         to_output(loop)
     assert json.loads(to_output([[]])) == [[]]
+
+
+def test_hints_are_annotated_with_anything() -> None:
+    """Also with what has no hash, as other libraries do it."""
+
+    def tool(a: Annotated[int, {"ge": 1}], b: Annotated[str, ["x"]] = "b") -> None: ...
+
+    assert Signature.of(tool, "tool").read('{"a": "1"}') == {"a": 1}
+
+
+class _Odd:
+    def __hash__(self) -> int:
+        raise RuntimeError("odd")
+
+
+@pytest.mark.parametrize("hint", ["1/0", "a b", _Odd(), "missing.name"])
+def test_hints_that_cannot_be_read(hint: object) -> None:
+    """Whatever they raise: the tool is named, and what to do."""
+
+    def tool(a: Any) -> None: ...
+
+    tool.__annotations__["a"] = hint
+    with pytest.raises(ClientConfigurationError, match=r"the tool t has .* cannot be read \(\w+Error: .*\); give"):
+        Signature.of(tool, "t")
+    with pytest.raises(ClientConfigurationError, match=r"the tool m has .* cannot be read"):
+        Signature.of(max, "m")
+
+
+def test_a_generator_is_no_tool() -> None:
+    """Nothing of it would run."""
+
+    def generator() -> Any:
+        yield 1
+
+    async def asynchronous() -> Any:
+        yield 1
+
+    for function in (generator, asynchronous, functools.partial(generator)):
+        with pytest.raises(ClientConfigurationError, match="'yield'"):
+            make_tool(function, "t", None)

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from .._arguments import plain_fields
 from ..errors import ClientConfigurationError
 
 __all__ = ["APPLICATIONS", "OpusSettings"]
@@ -37,7 +38,7 @@ def _application(_: object, attribute: attrs.Attribute[str], value: object) -> N
         )
 
 
-@attrs.frozen
+@attrs.frozen(field_transformer=plain_fields)
 class OpusSettings:
     """How the caller's voice is encoded when the call uses Opus. Always mono, 48 kHz, 20 ms to a packet.
 

@@ -6,13 +6,12 @@ are made elsewhere, so a frame is a pure function of its arguments and can be co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from ..errors import ClientConfigurationError
+from .._arguments import json_copy
 from .jsonrpc import RequestId
 from .states import CallDirection
 
@@ -40,20 +39,7 @@ Frame = dict[str, Any]
 
 def _check_json(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Refuse what JSON cannot express, here and not when the frame is on its way."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise ClientConfigurationError(f"{attribute.name} must be something that JSON can express: {exc}") from exc
-    rest: list[object] = [value]
-    while rest:
-        item = rest.pop()
-        if isinstance(item, dict):
-            # json.dumps would quietly turn these into text.
-            if not all(isinstance(key, str) for key in item):
-                raise ClientConfigurationError(f"{attribute.name} must have texts as keys, as JSON has")
-            rest.extend(item.values())
-        elif isinstance(item, (list, tuple)):
-            rest.extend(item)
+    json_copy(attribute.name, value)
 
 
 def _to_dict(values: Mapping[str, Any]) -> dict[str, Any]:

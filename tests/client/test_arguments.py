@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -33,7 +35,8 @@ from telnyx_agent import (
     TxServerConfiguration,
     WidgetSettings,
 )
-from telnyx_agent._arguments import check_argument
+from telnyx_agent._arguments import MESSAGE_LIMIT, check_argument
+from telnyx_agent._checks import encoded_client_state
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, Scenario
 
@@ -171,7 +174,7 @@ def test_arguments_of_methods(class_name: str, client: TxClient, agent: LocalAge
 
 RIGHT_VALUES: Mapping[type, Mapping[str, Any]] = {
     AudioCodec: {"mime_type": "audio/x", "clock_rate": 8000},
-    IceServer: {"urls": "stun:a:1"},
+    IceServer: {"urls": "stun:127.0.0.1:9"},
     TranscriptionItem: {"id": "i", "role": "user", "content": "x"},
 }
 
@@ -228,10 +231,124 @@ def test_the_rows_of_the_faults(client: TxClient, agent: LocalAgent) -> None:
         client.anonymous_login("a", server_configuration=agent.configuration)
 
 
+def of_the_programs(base: type, ran: set[str]) -> type:
+    """A subclass whose every method notes where it runs."""
+
+    def noting(name: str) -> Callable[..., Any]:
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            ran.add(threading.current_thread().name)
+            return getattr(base, name)(self, *args, **kwargs)
+
+        return method
+
+    kept = {"__new__", "__init__", "__class__", "__doc__", "__getattribute__", "__init_subclass__", "__subclasshook__"}
+    methods = {name for name in dir(base) if name not in kept and inspect.isroutine(getattr(base, name))}
+    methods -= {name for name in methods if isinstance(inspect.getattr_static(base, name), (classmethod, staticmethod))}
+    return type(f"Odd{base.__name__}", (base,), {name: noting(name) for name in methods})
+
+
+def test_values_of_classes_of_the_programs(agent: LocalAgent) -> None:
+    """Texts, numbers and dictionaries of subclasses are taken; what their classes do never runs on the SDK's threads,
+    and the server gets what they are.
+    """
+    ran: set[str] = set()
+    text, number, real, mapping, several = (of_the_programs(kind, ran) for kind in (str, int, float, dict, list))
+    local = agent.configuration
+    assert type(IceServer(several([text("stun:127.0.0.1:9")]), text("u")).urls[0]) is str
+    configuration = TxServerConfiguration(text(local.signaling_server), several(), region=text("auto"), proxy=text(""))
+    with TxClient(audio=NullAudio(), reconnect_timeout=real(30), switch_interval=real(0.001)) as client:
+        client.anonymous_login(
+            text("a"),
+            target_version_id=text("v"),
+            user_variables=mapping({text("k"): mapping(v=several([number(1), real(2.5), text("x")]))}),
+            server_configuration=configuration,
+            conversation_id=text("c"),
+        ).result(PATIENCE)
+        client.add_tool(lambda: mapping(a=number(1)), name=text("tool"), timeout=real(9))
+        with client.new_call(
+            text("name"),
+            call_id=text(uuid.uuid4()),
+            client_state=text("state"),
+            custom_headers=mapping({text("X-A"): text("a")}),
+            dynamic_variables=mapping({text("b"): number(1)}),
+            preferred_codecs=several([AudioCodec(text("audio/PCMU"), number(8000)), {"mimeType": text("audio/opus")}]),
+            invite_timeout=real(20),
+            quality_interval=real(0.5),
+        ) as call:
+            call.wait_until_active(PATIENCE)
+            client.send_ai_assistant_message(text("hello"), [text("https://a.test/b.png")]).result(PATIENCE)
+            client.ai_assistant_manager.add_transcription(
+                TranscriptionItem(text("i"), text("user"), text("x"))
+            ).result()
+            agent.call_function("tool", {})
+            agent.wait_for_frame("ai_conversation", predicate=lambda frame: "function_call_output" in str(frame))
+            client.ai_assistant_manager.send_function_call_output(text("c"), text("o")).result(PATIENCE)
+            call.dtmf(text("12"), gap=real(0.05)).result(PATIENCE)
+            call.hangup(text("NORMAL_CLEARING"), number(16), mapping({text("X-B"): text("b")})).result(PATIENCE)
+    (login,) = (frame for frame in agent.frames if frame.method == "anonymous_login")
+    assert login.message["params"]["userVariables"] == {"k": {"v": [1, 2.5, "x"]}}
+    assert "MainThread" in ran
+    assert not {name for name in ran if name.startswith("telnyx-agent-") and name != "telnyx-agent-tool"}
+
+
+def test_what_is_too_long_to_be_sent(client: TxClient, agent: LocalAgent) -> None:
+    """Said at the call, before the connection is given up because of it."""
+    client.anonymous_login("a", server_configuration=agent.configuration).result(PATIENCE)
+    manager = client.ai_assistant_manager
+    long = "x" * (MESSAGE_LIMIT + 1)
+    attempts: Mapping[str, Callable[[], object]] = {
+        "target_id": lambda: TxClient().anonymous_login(long),
+        "user_variables": lambda: TxClient().anonymous_login("a", user_variables={"a": long}),
+        "password": lambda: TxConfig(sip_user="a", password=long),
+        "caller_name": lambda: client.new_call(long),
+        "client_state": lambda: client.new_call(client_state=long),
+        "custom_headers": lambda: client.new_call(custom_headers={"X-A": long[1:], "X-B": "x"}),
+        "preferred_codecs": lambda: client.new_call(preferred_codecs=[{"mimeType": "audio/opus", "a": long}]),
+        "call_id": lambda: manager.send_function_call_output(long, ""),
+        "output": lambda: manager.send_function_call_output("c", long),
+    }
+    for name, attempt in attempts.items():
+        with pytest.raises(ClientConfigurationError, match=f"^{name} .*characters, more than the limit of 4,194,304"):
+            attempt()
+    assert client.is_ready
+
+
+def test_what_cannot_be_expressed() -> None:
+    """Deeper than JSON goes, containing itself, half a character."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    around: dict[str, Any] = {}
+    around["a"] = around
+    values: tuple[Any, ...] = ({"a": deep}, around, {1: "a"}, {"a": math.inf}, {"a": object()})
+    for value in values:
+        with pytest.raises(ClientConfigurationError, match=r"^user_variables must"):
+            TxClient().anonymous_login("a", user_variables=value)
+    with pytest.raises(ClientConfigurationError, match=r"^client_state cannot be sent: surrogates.*give bytes"):
+        encoded_client_state("\ud800")
+    for wrong in (mock.Mock(spec=str), mock.MagicMock(spec=str)):
+        with pytest.raises(ClientConfigurationError, match=r"^target_id must be a text"):
+            TxClient().anonymous_login(wrong)
+
+
+def test_user_variables_are_copied(agent: LocalAgent) -> None:
+    """The program may change its own while the login is under way, or before the next one of the same session."""
+    variables: dict[str, Any] = {"a": [1]}
+    with TxClient() as client:
+        login = client.anonymous_login("a", user_variables=variables, server_configuration=agent.configuration)
+        variables["a"].append(variables)
+        login.result(PATIENCE)
+
+
 def test_what_a_refusal_says() -> None:
     """Never the value of a text or an object: it may be a secret, or what was said."""
     with pytest.raises(ClientConfigurationError) as caught:
         check_argument("port", "canary", "int | None")
     assert str(caught.value) == "port must be a whole number, or None, not str"
+    secret: Any = 4711
+    for attempt in (lambda: TxConfig(password=secret), lambda: IceServer("stun:127.0.0.1:9", "u", secret)):
+        with pytest.raises(ClientConfigurationError) as caught:
+            attempt()
+        assert "4711" not in str(caught.value)
     check_argument("port", None, "int | None")
     check_argument("anything", object(), "Whatever")

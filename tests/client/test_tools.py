@@ -412,6 +412,32 @@ def test_results_that_cannot_be_sent(client: TxClient, agent: LocalAgent, capsys
     def odd() -> Any:
         return Odd(a=1)
 
+    class Leaving(dict[str, Any]):
+        def items(self) -> Any:
+            raise SystemExit
+
+    class Lying(str):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            return 3
+
+    class Last(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    @client.tool
+    def leaving() -> Any:
+        return Leaving(a=1)
+
+    @client.tool
+    def lying() -> str:
+        return Lying("x" * (4 * 2**20 + 1))
+
+    @client.tool
+    def last() -> None:
+        raise Last
+
     @client.tool
     def mute() -> None:
         raise Mute
@@ -423,7 +449,10 @@ def test_results_that_cannot_be_sent(client: TxClient, agent: LocalAgent, capsys
     begin(client, agent)
     assert "returned more than 4194304 characters" in error(agent, agent.call_function("huge"))
     assert "cannot be expressed as JSON" in error(agent, agent.call_function("odd"))
+    assert "cannot be expressed as JSON" in error(agent, agent.call_function("leaving"))
+    assert "returned more than 4194304 characters" in error(agent, agent.call_function("lying"))
     assert error(agent, agent.call_function("mute")) == "Mute"
+    assert error(agent, agent.call_function("last")) == "Last"
     assert len(error(agent, agent.call_function("talkative"))) == MAX_ERROR + 3
 
 
