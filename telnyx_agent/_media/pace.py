@@ -49,7 +49,7 @@ class Pace:
         if silent:
             if excess > _OVER_IN_SILENCE:
                 return shorten_silence(chunk, excess)
-            return lengthen_silence(chunk, -excess) if excess < 0 else chunk
+            return lengthen_silence(chunk, -excess)
         if excess > _MUCH or (self._waited > _HOPE and not self._rest):
             self._rest = _REST
             return shorten(chunk, next(alike for over, alike in _EAGERNESS if excess > over))

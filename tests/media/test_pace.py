@@ -60,6 +60,18 @@ def test_silence_is_made_right_to_the_sample() -> None:
         assert pace.keep(np.zeros(FRAME, np.int16), excess).size == FRAME + more, excess
 
 
+@pytest.mark.parametrize(("packets", "is_silence"), [(120, False), (144, True)])
+def test_noise_becomes_silence_while_the_delay_is_right(packets: int, is_silence: bool) -> None:
+    """As fast as when each packet is measured: twice as loud as before is silence after 3 s."""
+    pace = Pace()
+    noise = np.full(FRAME, 48, np.int16)
+    for _ in range(20):
+        pace.keep(np.zeros(FRAME, np.int16), -1)
+    for _ in range(packets):
+        pace.keep(noise, 0)
+    assert pace.keep(noise, 300).size == FRAME - 300 * is_silence
+
+
 def test_speech_is_made_longer_where_the_delay_is_too_small() -> None:
     """By one period of 8 ms, from 5 ms on, and then not for the next two packets."""
     pace = Pace()

@@ -757,6 +757,8 @@ def _tried(mutants: list[Mutant], known: dict[str, Map], place: Path, jobs: int)
             try:
                 _work(folder, known, mutants[job::jobs], place / f"verdicts{job}.json")
                 status = 0
+            except RuntimeError as exc:
+                print(exc, file=sys.stderr)
             finally:
                 os._exit(status)
         children.append(child)
@@ -795,6 +797,8 @@ def _work(folder: Path, known: dict[str, Map], mutants: list[Mutant], file: Path
         _enter(folder)
         files = [file for part in sorted({_part(mutant) for mutant in within}) for file in test_files(part)]
         pytest.main([*_OPTIONS, "--timeout=60", *files], plugins=[InPlace(folder, known, within, done)])
+    if len(verdicts) != len(mutants):
+        raise RuntimeError("the tests could not be collected: see what `pytest --collect-only` says")
     file.write_text(json.dumps(verdicts), encoding="utf-8")
 
 
