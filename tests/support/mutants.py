@@ -369,6 +369,9 @@ class Map:
             known |= {test for test in self.seconds if test.startswith(BOUNDS)}
         if not functions:  # nothing but fields
             known = set(self.seconds)
+        # What runs in a process of its own is not in the map.
+        programs = {"run_program", Path(mutant.path).stem}
+        known |= {test for test in self.seconds if programs <= _words(test.partition("::")[0])}
         likely = {test for user in mutant.users for test in functions.get(user, ())}
         own = f"/test_{Path(mutant.path).stem}.py"
         files = {test.partition("::")[0] for test in known}
@@ -594,26 +597,34 @@ def _seconds(known: Map, tests: list[str]) -> float:
     return LIMIT + PATIENCE * sum(known.seconds.get(test, 0.0) for test in tests)
 
 
+_edits = itertools.count(1)
+
+
+@contextlib.contextmanager
+def edited(folder: Path, mutant: Mutant) -> Iterator[None]:
+    """The copy of the checkout has the change, for processes that are started meanwhile."""
+    file = folder / PACKAGE / mutant.path
+    original, stat = file.read_text(encoding="utf-8"), file.stat()
+    try:
+        file.write_text(ast.unparse(mutant.tree) + "\n", encoding="utf-8")
+        # Another time for each, so that compiled code of another text is never taken.
+        os.utime(file, (stat.st_atime, stat.st_mtime + 10 * next(_edits)))
+        yield
+    finally:
+        file.write_text(original, encoding="utf-8")
+        os.utime(file, (stat.st_atime, stat.st_mtime))
+
+
 class Afresh:
     """Tries changes in a process that imports the SDK anew, from a copy of the checkout with one file changed."""
 
     def __init__(self, folder: Path, known: dict[str, Map]) -> None:
         self._folder = folder
         self._known = known
-        self._edits = 0
 
     def judge(self, mutant: Mutant) -> Verdict:
-        file = self._folder / PACKAGE / mutant.path
-        original, stat = file.read_text(encoding="utf-8"), file.stat()
-        self._edits += 1
-        try:
-            file.write_text(ast.unparse(mutant.tree) + "\n", encoding="utf-8")
-            # Another time for each, so that compiled code of another text is never taken.
-            os.utime(file, (stat.st_atime, stat.st_mtime + 10 * self._edits))
+        with edited(self._folder, mutant):
             return judge(mutant, self._known[_part(mutant)], self._run)
-        finally:
-            file.write_text(original, encoding="utf-8")
-            os.utime(file, (stat.st_atime, stat.st_mtime))
 
     def _run(self, mutant: Mutant, tests: list[str], own: str) -> tuple[int, str] | None:
         part = _part(mutant)
@@ -660,7 +671,8 @@ class InPlace:
                 self._functions.setdefault((code.co_filename, code.co_firstlineno), []).append(function)
         gc.freeze()
         for mutant in self._mutants:
-            self._done(judge(mutant, self._known[_part(mutant)], self._run))
+            with edited(self._folder, mutant):
+                self._done(judge(mutant, self._known[_part(mutant)], self._run))
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -673,6 +685,7 @@ class InPlace:
 
         def work() -> tuple[int, str]:
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+            os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
             self._change(mutant)
             for item, following in itertools.zip_longest(items, items[1:]):
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -749,6 +762,7 @@ def _kept() -> dict[str, dict[str, Any]]:
 def _tried(mutants: list[Mutant], known: dict[str, Map], place: Path, jobs: int) -> int:
     """Share the changes out to processes, and collect what became of them in files."""
     children = []
+    errors = os.dup(2)
     for job in range(jobs):
         # Before the fork: the copy is the same whatever happens to the checkout meanwhile.
         folder = _copied(place / f"job{job}")
@@ -758,7 +772,7 @@ def _tried(mutants: list[Mutant], known: dict[str, Map], place: Path, jobs: int)
                 _work(folder, known, mutants[job::jobs], place / f"verdicts{job}.json")
                 status = 0
             except RuntimeError as exc:
-                print(exc, file=sys.stderr)
+                os.write(errors, f"{exc}\n".encode())
             finally:
                 os._exit(status)
         children.append(child)
@@ -787,6 +801,7 @@ def _work(folder: Path, known: dict[str, Map], mutants: list[Mutant], file: Path
     output = os.dup(1)  # without what pytest has to say
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
     early = {name for found in known.values() for name in found.early}
     within = [mutant for mutant in mutants if mutant.outermost and f"{mutant.path} {mutant.function}" not in early]
     afresh = Afresh(folder, known)
