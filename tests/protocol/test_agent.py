@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -197,6 +198,83 @@ def test_a_response_that_nobody_ends(voice: Voice, with_ears: bool) -> None:
     assert talk.transcript() == ["assistant: Hi there"]
 
 
+def pause(voice: Voice) -> None:
+    voice.says("Hi")
+    voice.speaks(1.0)
+
+
+def text_without_voice(voice: Voice) -> None:
+    voice.says("Hi")
+
+
+def tool(voice: Voice) -> None:
+    item = {"type": "function_call", "call_id": "call-1", "name": "look_up", "arguments": "{}"}
+    voice.ai("conversation.item.created", item=item)
+    voice.session.send_function_call_output("call-1", "done", voice.now)
+
+
+def endless_text(voice: Voice) -> None:
+    voice.says("Hi", done=False)
+    voice.speaks(1.0)
+
+
+def interrupted(voice: Voice) -> None:
+    voice.says("Hi", done=False)
+    voice.begins()
+    voice.wait(1.0)
+    voice.user("Stop")
+
+
+def interrupted_by_the_next(voice: Voice) -> None:
+    interrupted(voice)
+    voice.says("Well", "r2", done=False)
+
+
+@pytest.mark.parametrize(
+    ("story", "seconds", "then"),
+    [
+        (pause, 0.45, "LISTENING"),
+        (text_without_voice, 1.5, "LISTENING"),
+        (tool, 10.0 + 1.5, "LISTENING"),  # for a text, and for a voice without one
+        (endless_text, 4.0, "LISTENING"),
+        (interrupted, 1.0, "SPEAKING"),
+        (interrupted_by_the_next, 0.2, "SPEAKING"),
+    ],
+)
+def test_how_long_what_is_not_said_is_waited_for(
+    voice: Voice, story: Callable[[Voice], None], seconds: float, then: str
+) -> None:
+    """Nothing changes before that time, and then it does."""
+    story(voice)
+    voice.changes()
+    voice.wait(seconds - 0.01)
+    assert voice.changes() == []
+    voice.wait(0.02)
+    assert voice.changes() == [then]
+
+
+def test_it_may_speak_before_the_call_is_up() -> None:
+    """Early media, or a greeting whose text comes before the answer to the invite; and only then is it not idle."""
+    for heard in (True, False):
+        talk = cast(Voice, Voice.calling())
+        if heard:
+            talk.begins()
+        else:
+            talk.says("Welcome", done=False)
+        assert talk.changes() == ["SPEAKING"]
+
+
+def test_an_image_is_looked_at(voice: Voice) -> None:
+    """What the user has sent is processed, which is told otherwise than thinking."""
+    content = [
+        {"type": "text", "text": "Look"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ]
+    item = {"id": "u1", "type": "message", "role": "user", "status": "completed", "content": content}
+    voice.ai("conversation.item.created", item=item)
+    assert voice.changes() == ["PROCESSING_IMAGE"]
+
+
 def test_without_a_call_it_is_idle(voice: Voice) -> None:
     """From the end on, whatever is still heard."""
     voice.begins()
@@ -333,6 +411,34 @@ def test_hearing_is_exact_in_time() -> None:
     assert hearing.seconds(99.0) == 3.0
     hearing.begin(99.0)
     assert hearing.seconds(99.0) == 0.0
+
+
+def test_the_pace_is_learned_slowly() -> None:
+    """Half of it from each response that is long enough, and nobody speaks slower or faster than people do."""
+    for length, seconds, pace in (
+        *((200, 10.0, 17.5), (1000, 10.0, 27.5), (20, 10.0, 10.5), (30, 1.0, 22.5), (30, 0.99, 15.0)),
+    ):
+        hearing = Hearing()
+        hearing.voice(True, 10.0)
+        hearing.voice(False, 10.0 + seconds)
+        hearing.learn(length, 50.0)
+        assert hearing.characters(50.0) == pytest.approx(pace * seconds)
+
+
+def test_an_end_that_was_known_already_counts_once() -> None:
+    """Nor does a beginning; and a clock that went back takes nothing away."""
+    hearing = Hearing()
+    hearing.voice(True, 10.0)
+    hearing.voice(True, 11.0)
+    assert hearing.is_audible
+    hearing.voice(False, 12.0)
+    hearing.voice(False, 13.0)
+    assert not hearing.is_audible
+    assert hearing.seconds(20.0) == 2.0
+    hearing.voice(True, 20.0)
+    assert hearing.seconds(19.0) == 2.0
+    hearing.voice(False, 19.0)
+    assert hearing.seconds(30.0) == 2.0
 
 
 def test_somebody_begins_to_listen_in_the_middle() -> None:

@@ -42,6 +42,25 @@ class SlowLoop:
         return turns
 
 
+def test_a_pause_is_called_back_once() -> None:
+    """What it says is what happens: True where `go_on` will be called, False where there is room."""
+    pressure = Backpressure(2 * CALLBACK_WEIGHT)
+    told: list[str] = []
+    assert pressure.pause(lambda: told.append("too early")) is False
+    weights = [pressure.add_callback() for _ in range(3)]
+    assert pressure.has_too_many_callbacks is True
+    assert pressure.pause(lambda: told.append("now")) is True
+    ended = lambda: told.append("ended")  # noqa: E731 - its identity counts
+    assert pressure.pause(ended) is True
+    assert pressure.end_pause(ended) is True
+    assert pressure.end_pause(ended) is False
+    for weight in weights:
+        pressure.take_callback(weight)
+    assert told == ["now"]
+    assert pressure.has_too_many_callbacks is False
+    assert pressure.pause(lambda: told.append("late")) is False
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """For what another thread does."""
     end = time.monotonic() + 5

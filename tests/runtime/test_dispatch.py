@@ -315,6 +315,13 @@ def test_pump_waits_for_the_first_callback() -> None:
     timer.join()
 
 
+def test_pump_waits_only_when_it_is_told_to() -> None:
+    """A loop of a game calls it for each picture."""
+    begin = time.monotonic()
+    assert PumpDispatcher().process_events() == 0
+    assert time.monotonic() - begin < 0.9
+
+
 def test_pump_comes_to_an_end() -> None:
     """Callbacks that submit others do not keep one call busy for ever."""
     dispatcher = PumpDispatcher()

@@ -17,7 +17,7 @@ from websockets.sync.server import ServerConnection
 
 from telnyx_agent import ClientConfigurationError, NetworkError, TxClient, TxServerConfiguration
 from telnyx_agent._runtime.loop import LoopThread
-from telnyx_agent._runtime.proxies import Proxy, choose_proxy, is_loopback, parse_proxy
+from telnyx_agent._runtime.proxies import Proxy, choose_proxy, is_loopback, open_tunnel, parse_proxy
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, Scenario
 from tests.runtime.sockets import Authority, Client, ws_server
@@ -400,3 +400,124 @@ def tls_in_front_of(port: int, authority: Authority) -> Iterator[int]:
                 thread.join(5)
             for sock in sockets:
                 sock.close()
+
+
+# -- SOCKS5, byte by byte (RFC 1928, RFC 1929) -------------------------------------------------------------------------
+
+
+class Said:
+    """A stream on which the proxy says this, one byte at a time."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = b"".join(answers)
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes) -> int:
+        self.sent.append(data)
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        assert size > 0
+        part, self._answers = self._answers[:1], self._answers[1:]
+        return part
+
+    def look_up(self, host: str) -> str:
+        return "192.0.2.7"
+
+    @property
+    def left(self) -> bytes:
+        return self._answers
+
+
+DONE = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
+ACCOUNT: dict[str, Any] = {"username": "me", "password": "PaSs"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "address"),
+    [
+        ("socks5", "192.0.2.1", b"\x01\xc0\x00\x02\x01"),
+        ("socks5", "2001:db8::1", b"\x04" + bytes.fromhex("20010db8000000000000000000000001")),
+        ("socks5", "a.example", b"\x01\xc0\x00\x02\x07"),  # looked up here
+        ("socks5h", "a.example", b"\x03\x09a.example"),  # by the proxy
+        ("socks5h", "192.0.2.1", b"\x01\xc0\x00\x02\x01"),
+    ],
+)
+def test_what_a_socks_proxy_is_asked_for(kind: Any, host: str, address: bytes) -> None:
+    """Each kind of address in its form, and the port behind it, high byte first."""
+    stream = Said(b"\x05\x00", DONE)
+    open_tunnel(stream, Proxy(kind, "proxy", 1080), host, 0x1234)
+    assert stream.sent == [b"\x05\x01\x00", b"\x05\x01\x00" + address + b"\x12\x34"]
+
+
+@pytest.mark.parametrize(
+    "bound", [b"\x01" + bytes(4), b"\x04" + bytes(16), b"\x03\x00", b"\x03\x05abcde"], ids=["4", "6", "no name", "name"]
+)
+def test_a_socks_answer_is_read_to_its_end(bound: bytes) -> None:
+    """And not beyond it: what comes next is the server's."""
+    stream = Said(b"\x05\x00", b"\x05\x00\x00" + bound + b"\x00\x50", b"next")
+    open_tunnel(stream, Proxy("socks5", "proxy", 1080), "192.0.2.1", 443)
+    assert stream.left == b"next"
+
+
+@pytest.mark.parametrize(("method", "login"), [(0, []), (2, [b"\x01\x02me\x04PaSs"])])
+def test_a_socks_proxy_chooses_whether_to_log_in(method: int, login: list[bytes]) -> None:
+    """Both are offered where there is a name."""
+    answers = [bytes([5, method]), *([b"\x01\x00"] if login else []), DONE]
+    stream = Said(*answers)
+    open_tunnel(stream, Proxy("socks5", "proxy", 1080, **ACCOUNT), "192.0.2.1", 443)
+    assert stream.sent[:-1] == [b"\x05\x02\x00\x02", *login]
+
+
+@pytest.mark.parametrize(
+    ("answers", "secret", "words"),
+    [
+        (b"\x04\x00", {}, "did not answer as a SOCKS5 proxy does"),
+        (b"\x05\x01", {}, "did not answer as a SOCKS5 proxy does"),
+        (b"\x05\x02", {}, "did not answer as a SOCKS5 proxy does"),
+        (b"\x05\x01", ACCOUNT, "did not answer as a SOCKS5 proxy does"),
+        (b"\x05\xff", {}, "wants another way to log in"),
+        (b"\x05\xff", ACCOUNT, "wants another way to log in"),
+        (b"\x05\x02\x01\x01", ACCOUNT, "wants another user name and password"),
+        (b"\x05\x00\x04\x00\x00\x01", {}, "did not answer as a SOCKS5 proxy does"),
+        (b"\x05\x00\x05\x01\x00\x01", {}, "it failed"),
+        (b"\x05\x00\x05\x02\x00\x01", {}, "its rules forbid that"),
+        (b"\x05\x00\x05\x03\x00\x01", {}, "it cannot reach the network"),
+        (b"\x05\x00\x05\x04\x00\x01", {}, "it cannot reach the host"),
+        (b"\x05\x00\x05\x05\x00\x01", {}, "the host refused the connection"),
+        (b"\x05\x00\x05\x06\x00\x01", {}, "the connection took too long"),
+        (b"\x05\x00\x05\x07\x00\x01", {}, "it does not know CONNECT"),
+        (b"\x05\x00\x05\x08\x00\x01", {}, "it does not know this kind of address"),
+        (b"\x05\x00\x05\x09\x00\x01", {}, "error 9"),
+        (b"", {}, "closed the connection"),
+        (b"\x05", {}, "closed the connection"),
+        (b"\x05\x00" + DONE[:-1], {}, "closed the connection"),
+    ],
+)
+def test_what_a_socks_proxy_may_say_instead(answers: bytes, secret: dict[str, Any], words: str) -> None:
+    """Each in words, and never with the password."""
+    with pytest.raises(NetworkError, match=words) as caught:
+        open_tunnel(Said(answers), Proxy("socks5", "proxy", 1080, **secret), "192.0.2.1", 443)
+    assert "PaSs" not in str(caught.value)
+    assert "proxy:1080" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 299])
+def test_what_an_http_proxy_is_asked_for(status: int) -> None:
+    """CONNECT, with the name and password where there are some; any 2xx is a yes."""
+    answer = b"HTTP/1.1 %d fine\r\n\r\n" % status
+    stream = Said(answer)
+    open_tunnel(stream, Proxy("http", "proxy", 3128), "a.example", 443)
+    assert b"".join(stream.sent) == b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
+    stream = Said(answer, b"next")
+    open_tunnel(stream, Proxy("http", "proxy", 3128, **ACCOUNT), "2001:db8::1", 443)
+    head = b"".join(stream.sent)
+    assert head.startswith(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n")
+    assert head.endswith(b"Proxy-Authorization: Basic bWU6UGFTcw==\r\n\r\n")
+    assert stream.left == b"next"
+
+
+@pytest.mark.parametrize(("status", "words"), [(407, "another user name"), (300, "status 300"), (403, "status 403")])
+def test_what_an_http_proxy_may_say_instead(status: int, words: str) -> None:
+    with pytest.raises(NetworkError, match=words):
+        open_tunnel(Said(b"HTTP/1.1 %d no\r\n\r\n" % status), Proxy("http", "proxy", 3128), "a.example", 443)

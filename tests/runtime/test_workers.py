@@ -11,6 +11,7 @@ import pytest
 
 from telnyx_agent import TxError
 from telnyx_agent._runtime.loop import LoopThread
+from telnyx_agent._runtime.threads import NoThreadError, SdkThread
 from telnyx_agent._runtime.workers import DaemonPool
 
 from .conftest import RunProgram
@@ -137,6 +138,37 @@ def test_workers_that_hang_are_replaced() -> None:
     assert late.result(5) == 0
     gate.set()
     assert all(job.result(5) for job in hung)
+    pool.shutdown()
+
+
+def test_a_job_waits_when_there_are_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is somebody's business to look after it, and the worker that there is runs it in the end."""
+    waits: list[bool] = []
+    pool = DaemonPool(max_workers=2, on_wait=lambda: waits.append(True))
+    gate, begun = threading.Event(), threading.Event()
+    pool.submit(lambda: (begun.set(), gate.wait()))
+    assert begun.wait(5)
+
+    def refuse(thread: SdkThread) -> None:
+        raise NoThreadError(thread.name, RuntimeError("can't start new thread"))
+
+    monkeypatch.setattr(SdkThread, "start", refuse)
+    late = pool.submit(int)
+    assert waits == [True]
+    assert pool.relieve()
+    gate.set()
+    assert late.result(5) == 0
+    monkeypatch.undo()
+    pool.shutdown()
+
+
+def test_no_more_workers_are_started_than_jobs_wait() -> None:
+    """One that is idle takes its job, however often somebody looks."""
+    pool = DaemonPool(max_workers=5)
+    for _ in range(3):
+        assert pool.submit(int).result(5) == 0
+        pool.relieve()
+    assert len(pool._workers) <= 2
     pool.shutdown()
 
 
