@@ -363,19 +363,19 @@ class Map:
     def tests(self, mutant: Mutant) -> list[str]:
         """Tests that may notice a change, best first, and not more than can be run in `LIMIT`."""
         functions = self.runs.get(mutant.path, {})
+        own = f"/test_{Path(mutant.path).stem}.py"
+        files = {test.partition("::")[0] for test in self.seconds}
+        telling = {file for file in files if own in file or file == BOUNDS or mutant.names & _words(file)}
         known = set(functions.get(mutant.function, ()))
         if mutant.function not in functions:  # what runs at import, a class's fields, or newer than the map
             known = {test for tests in functions.values() for test in tests}
-            known |= {test for test in self.seconds if test.startswith(BOUNDS)}
+            known |= {test for test in self.seconds if test.partition("::")[0] in telling}
         if not functions:  # nothing but fields
             known = set(self.seconds)
         # What runs in a process of its own is not in the map.
         programs = {"run_program", Path(mutant.path).stem}
         known |= {test for test in self.seconds if programs <= _words(test.partition("::")[0])}
         likely = {test for user in mutant.users for test in functions.get(user, ())}
-        own = f"/test_{Path(mutant.path).stem}.py"
-        files = {test.partition("::")[0] for test in known}
-        telling = {file for file in files if own in file or mutant.names & _words(file)}
 
         def order(test: str) -> tuple[bool, bool, float]:
             return test not in likely, test.partition("::")[0] not in telling, self.seconds[test]
