@@ -680,7 +680,7 @@ BAD_ANSWERS: dict[str, tuple[Callable[[Peer], None], str]] = {
         answer(b"HTTP/1.1 403 No\r\nRetry-After: Mon, 01 Jan 2024 00:00:00 +" + b"9" * 21 + b"\r\n\r\n"),
         "status 403",
     ),
-    "no status": (answer(b"HTTP/1.1 " + b"9" * 5000 + b" {}\r\n\r\n"), "does not speak"),
+    "a status without end": (answer(b"HTTP/1.1 " + b"9" * 5000 + b" {}\r\n\r\n"), "does not speak"),
     "empty lines": (answer(b"\r\n" * 1000), "does not speak"),
     "a head without end": (answer(b"HTTP/1.1 101 OK\r\n" + b"X-{}: x\r\n" * 20_000), "does not speak"),
     "what was not offered": (
