@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from telnyx_agent._media.codecs import CodecError
 from telnyx_agent._media.ordering import ReceivedPacket
 from telnyx_agent._media.playout import Playout
 from telnyx_agent._media.synthesis import FADED
@@ -556,3 +557,52 @@ def test_whatever_comes_the_device_gets_its_samples(steps: list[tuple[str, int, 
     stats = playout.stats()
     assert min(stats.packets_lost, stats.packets_late, stats.packets_duplicated, stats.packets_discarded) >= 0
     assert stats.packets_late + stats.packets_duplicated + stats.packets_discarded <= stats.packets_received
+
+
+class Choosy(RawDecoder):
+    """What it cannot decode it finds out only when it does."""
+
+    def decode(self, payload: bytes) -> Samples:
+        if payload[:2] == b"\xff\x7f":
+            raise CodecError("broken inside")
+        return super().decode(payload)
+
+
+def test_a_packet_that_turns_out_to_be_broken_is_made_up() -> None:
+    """For exactly its time, in time or late; the rest stays where it was."""
+    stream = packets(20, value=lambda n: 32767 if n in (6, 12) else 1000 + n)
+    arrivals = one_each(stream)
+    arrivals[14].insert(0, arrivals[12].pop())
+    playout = steady(Choosy())
+    heard = values(play(playout, arrivals, extra=4))
+    assert heard[:12] == [CONCEALED if n == 6 else 1000 + n for n in range(12)]
+    assert [value for value in heard if value != CONCEALED][-7:] == list(range(1013, 1020))
+    stats = playout.stats()
+    assert stats.packets_discarded + stats.packets_late == 2
+    assert stats.packets_lost == 0
+
+
+def test_jitter_is_counted_in_each_codecs_clock() -> None:
+    """Packets of 20 ms that come every 20 ms have none, at 8 kHz too; a payload type without a decoder says nothing."""
+    playout = Playout()
+    playout.set_decoders({0: RawDecoder(8000), 96: RawDecoder()})
+    for n in range(100):
+        playout.put(ReceivedPacket(n, 160 * n, b"", n * 0.02, 1, 0))
+    assert playout.stats().jitter == pytest.approx(0.0, abs=1e-9)
+    for n in range(100):
+        playout.put(ReceivedPacket(n, 960 * n, b"", n * 0.02, 1, 96))
+        playout.put(ReceivedPacket(n, 7777 * n, b"", n * 0.02, 1, 13))
+    assert playout.stats().jitter == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_waits_is_counted_in_seconds() -> None:
+    """Packets, and what is decoded and not handed out yet; the target is counted from the fastest packet."""
+    playout = steady()
+    for packet in packets(3):
+        playout.put(packet)
+    assert playout.stats().delay == 0.0
+    playout.get(480)
+    assert playout.stats().target_delay == pytest.approx(LEAST / RATE, abs=0.02)
+    for _ in range(12):
+        playout.get(480)
+    assert playout.stats().delay == 0.0

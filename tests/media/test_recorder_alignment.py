@@ -148,6 +148,58 @@ def test_when_both_are_away_the_time_goes_on(gap: float) -> None:
     assert not left[48000:-48000].any()
 
 
+@pytest.mark.parametrize(("lost", "is_filled"), [(1, False), (2, False), (3, True), (4, True)])
+@pytest.mark.parametrize("is_left", [True, False])
+def test_two_blocks_may_be_a_clock_three_are_lost(lost: int, is_filled: bool, is_left: bool) -> None:
+    """Less is left as it is: to fill it would be heard, and to be 20 ms off is not."""
+    card = Card(StereoTimeline())
+    card.run(300, **{"left" if is_left else "right": lambda step: not 100 <= step < 100 + lost})
+    left, right = card.result()
+    one = left if is_left else right
+    hole = np.flatnonzero(one == 0)
+    begin = 100 * 480 if is_filled else (300 - lost) * 480
+    assert hole.tolist() == list(range(begin, begin + lost * 480))
+
+
+@pytest.mark.parametrize(("gap", "filled"), [(0.24, 0), (0.26, 12912), (0.3, 14832), (0.5, 24432)])
+def test_from_when_on_a_silence_of_both_is_time(gap: float, filled: int) -> None:
+    """A quarter of a second; the scheduler's delays are shorter. To the sample, by the clock."""
+    timeline = StereoTimeline()
+    for begin in (0.0, 0.5 + gap):
+        for step in range(50):
+            timeline.add(True, instant(step * 480), begin + step / 100)
+            timeline.add(False, instant(step * 480), begin + step / 100 + 0.001)
+    taken = []
+    while (frames := timeline.take(final=True)).size:
+        taken.append(frames)
+    both = np.concatenate(taken)
+    assert both.shape[0] == 100 * 480 + filled
+    assert not both[50 * 480 : 50 * 480 + filled].any()
+    assert both[: 50 * 480].all()
+    assert both[50 * 480 + filled :].all()
+
+
+def test_one_side_may_be_a_second_behind() -> None:
+    """Then the recording goes on without it."""
+    timeline = StereoTimeline()
+    for step in range(200):
+        timeline.add(True, instant(step * 480), step / 100)
+    frames = sum(timeline.take().shape[0] for _ in range(5))
+    assert frames == pytest.approx((200 - 100 - 10) * 480, abs=480)
+
+
+def test_much_is_taken_in_parts() -> None:
+    """Five seconds at a time, so that nothing else has to wait for it."""
+    timeline = StereoTimeline()
+    for step in range(1200):
+        timeline.add(True, instant(step * 480), step / 100)
+        timeline.add(False, instant(step * 480), step / 100)
+    sizes = []
+    while (frames := timeline.take(final=True)).size:
+        sizes.append(frames.shape[0])
+    assert sizes == [5 * RATE, 5 * RATE, 2 * RATE]
+
+
 def test_a_process_that_was_held_up_has_no_gap() -> None:
     """Nothing comes for 400 ms, then both sides catch up: everything is there already."""
     timeline = StereoTimeline()

@@ -27,6 +27,41 @@ def steepest(samples: Samples) -> float:
     return float(np.abs(np.diff(samples.astype(float))).max())
 
 
+def test_a_crossfade_goes_evenly_from_the_old_to_the_new() -> None:
+    """The first sample is not yet all old, the last not yet all new, so that a seam shows on neither side."""
+    old, new = np.zeros(4, np.int16), np.full(4, 1000, np.int16)
+    assert stretch.crossfade(old, new).tolist() == [200, 400, 600, 800]
+    assert stretch.crossfade(new, old).tolist() == [800, 600, 400, 200]
+    assert old.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("period", [120, 240, 480])
+def test_exactly_periodic_sound_stays_exactly_that(period: int) -> None:
+    """One period less, or more, to the sample; from 100 to 400 Hz, which fit into a packet twice."""
+    time = np.arange(2 * FRAME)
+    sound = sum(np.sin(2 * np.pi * k * time / period + k) / k for k in range(1, 6))
+    whole = np.asarray(3000.0 * sound, np.int16)
+    samples = whole[:FRAME]
+    for changed in (stretch.shorten(samples, 0.95), stretch.lengthen(samples, 0.95)):
+        assert changed.size != FRAME
+        assert (changed.size - FRAME) % period == 0
+        assert np.abs(changed.astype(int) - whole[: changed.size]).max() <= 2
+
+
+def test_silence_is_cut_where_it_is_told_to() -> None:
+    """The end stays as it is, and so does all but 5 ms of the beginning."""
+    samples = np.arange(FRAME).astype(np.int16)
+    shorter = stretch.shorten_silence(samples, 300)
+    assert shorter[240:].tolist() == list(range(540, FRAME))
+    assert shorter[0] == pytest.approx(1, abs=1)
+    assert shorter[239] == pytest.approx(538, abs=2)
+    longer = stretch.lengthen_silence(samples, 300)
+    assert longer[:720].tolist() == list(range(720))
+    assert longer[720] == pytest.approx(720, abs=2)
+    assert longer[959] == pytest.approx(660, abs=2)
+    assert longer[960:].tolist() == list(range(660, FRAME))
+
+
 @pytest.mark.parametrize("pitch", [110.0, 140.0, 220.0, 333.0])
 @pytest.mark.parametrize("change", [stretch.shorten, stretch.lengthen])
 def test_a_voice_changes_by_whole_periods_and_nobody_hears_where(change: object, pitch: float) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telnyx_agent._media.codecs import create_decoder
+from telnyx_agent._media.codecs import CodecError, create_decoder
 from telnyx_agent._media.opus import OpusEncoder, library
 from telnyx_agent._media.settings import OpusSettings
-from telnyx_agent._media.synthesis import Synthesis
+from telnyx_agent._media.stretch import OVERLAP
+from telnyx_agent._media.synthesis import FADED, Synthesis
 from tests.media.harness import CONCEALED, FRAME, RATE, RawDecoder, Samples
 
 LOST = 40
@@ -91,3 +92,199 @@ def test_made_up_sound_fades_unless_the_sender_is_silent(comfort: bool) -> None:
     n = np.arange(14400 - 5760)
     expected = np.full(n.size, CONCEALED) if comfort else CONCEALED * np.clip(1.0 - n / 5760, 0.0, 1.0)
     assert np.abs(made[5760:] - expected).max() <= 1
+
+
+# -- what is asked of the decoder --------------------------------------------------------------------------------------
+
+
+class Notes(RawDecoder):
+    """A decoder whose state is what it was asked for. Payloads with 9 in front carry the one before a second time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: tuple[str, ...] = ()
+
+    def did(self) -> tuple[str, ...]:
+        return self.state
+
+    def decode(self, payload: bytes) -> Samples:
+        if not payload:
+            raise CodecError("nothing")
+        self.state += (f"decode {payload[0]}",)
+        return np.full(FRAME, 1000 * payload[0], np.int16)
+
+    def conceal(self, samples: int) -> Samples:
+        self.state += (f"conceal {samples}",)
+        return super().conceal(samples)
+
+    def has_fec(self, payload: bytes) -> bool:
+        return payload[:1] == b"\x09"
+
+    def recover(self, payload: bytes, samples: int) -> Samples | None:
+        if payload == b"\x09broken":
+            raise CodecError("broken")
+        self.state += (f"recover {samples}",)
+        return None if payload == b"\x09empty" else np.full(samples, 555, np.int16)
+
+    def snapshot(self) -> tuple[str, ...]:
+        return self.state
+
+    def restore(self, state: tuple[str, ...]) -> None:
+        self.state = state
+
+
+VOICE = b"\x01..."
+FEC = b"\x09..."
+
+
+def playing() -> tuple[Synthesis, Notes]:
+    """After one packet of voice."""
+    decoder = Notes()
+    synthesis = Synthesis(decoder)
+    synthesis.decode(VOICE)
+    return synthesis, decoder
+
+
+def test_a_packet_that_comes_after_all_is_decoded_as_if_it_had_been_in_time() -> None:
+    """The decoder is put back to before the gap; how the filling would go on is there to be joined."""
+    synthesis, decoder = playing()
+    synthesis.make_up(480)
+    synthesis.make_up(480)
+    assert decoder.did() == ("decode 1", "conceal 480", "conceal 480")
+    going_on, chunk = synthesis.decode_late(b"\x02...")
+    assert decoder.did() == ("decode 1", "decode 2")
+    assert (going_on.size, chunk.size, synthesis.made_up) == (OVERLAP, FRAME, 0)
+
+
+def test_the_next_gap_begins_where_the_last_one_ended() -> None:
+    """Not before it."""
+    synthesis, decoder = playing()
+    synthesis.make_up(480)
+    synthesis.decode(b"\x02...")
+    synthesis.make_up(480)
+    synthesis.decode_late(b"\x03...")
+    assert decoder.did() == ("decode 1", "conceal 480", "decode 2", "decode 3")
+
+
+@pytest.mark.parametrize(
+    ("lead", "made", "state", "going_on"),
+    [
+        (0, 0, ("decode 1", "recover 960"), 0),
+        (0, 480, ("decode 1", "recover 960"), OVERLAP // 2),
+        (1920, 2400, ("decode 1", "conceal 1920", "recover 960"), OVERLAP // 2),
+    ],
+)
+def test_what_was_lost_is_taken_from_the_packet_after_it(
+    lead: int, made: int, state: tuple[str, ...], going_on: int
+) -> None:
+    """In its place: after the packets that are lost for good."""
+    synthesis, decoder = playing()
+    if made:
+        synthesis.make_up(made)
+    outcome = synthesis.recover(FEC, lead, FRAME, made)
+    assert outcome is not None
+    assert decoder.did() == state
+    assert outcome[0].size == going_on
+    assert (outcome[1] == 555).all()
+    assert synthesis.made_up == 0
+    synthesis.make_up(480)
+    synthesis.decode_late(b"\x02...")
+    assert decoder.did() == (*state, "decode 2")
+
+
+@pytest.mark.parametrize("payload", [VOICE, b"\x09broken", b"\x09empty"])
+def test_where_nothing_can_be_recovered(payload: bytes) -> None:
+    """There is nothing in it, or it cannot be read. Nor is there without a decoder."""
+    synthesis, decoder = playing()
+    assert synthesis.recover(payload, 0, FRAME, 0) is None
+    assert Synthesis(None).recover(FEC, 0, FRAME, 0) is None
+    if payload == VOICE:
+        assert decoder.did() == ("decode 1",)
+
+
+def test_a_decoder_is_mended_behind_what_is_heard() -> None:
+    """It goes on making up as if nothing had been, and the next packet finds it as after the recovered one."""
+    synthesis, decoder = playing()
+    synthesis.make_up(960)
+    synthesis.mend(FEC, 480, FRAME)
+    assert synthesis.mended
+    assert decoder.did() == ("decode 1", "conceal 960")
+    synthesis.decode_late(b"\x02...")
+    assert decoder.did() == ("decode 1", "conceal 480", "recover 960", "decode 2")
+    assert not synthesis.mended
+
+
+@pytest.mark.parametrize("payload", [b"\x09empty", b"\x09broken"])
+def test_what_does_not_mend_leaves_the_decoder_as_it_was(payload: bytes) -> None:
+    synthesis, decoder = playing()
+    synthesis.make_up(960)
+    synthesis.mend(payload, 0, FRAME)
+    assert not synthesis.mended
+    assert decoder.did() == ("decode 1", "conceal 960")
+    synthesis.decode_late(b"\x02...")
+    assert decoder.did() == ("decode 1", "decode 2")
+
+
+def test_a_packet_whose_place_is_over_is_passed_over() -> None:
+    """Only the decoder takes it; without a gap there is nothing to go back to."""
+    synthesis, decoder = playing()
+    synthesis.pass_over(b"\x02...")
+    assert decoder.did() == ("decode 1",)
+    synthesis.make_up(480)
+    synthesis.pass_over(b"\x02...")
+    assert decoder.did() == ("decode 1", "conceal 480")
+    synthesis.decode_late(b"\x03...")
+    assert decoder.did() == ("decode 1", "decode 2", "decode 3")
+
+
+@pytest.mark.parametrize(("made_up", "begins"), [(0, 1.0), (5760, 1.0), (8640, 0.5), (FADED, 0.0), (3 * FADED, 0.0)])
+def test_real_sound_comes_up_from_where_the_filling_was(made_up: int, begins: float) -> None:
+    """In 2.5 ms, from the level to which that had faded."""
+    synthesis, _ = playing()
+    synthesis.made_up = made_up
+    chunk = synthesis.decode(VOICE)
+    assert chunk[0] == pytest.approx(1000 * begins, abs=1)
+    assert chunk[60] == pytest.approx(1000 * (begins + (1.0 - begins) * 60 / 119), abs=1)
+    assert (chunk[119:] == 1000).all()
+
+
+@pytest.mark.parametrize(("payload", "is_silent"), [(b"\x01", True), (b"\x01.", True), (b"\x01..", False)])
+def test_a_tiny_packet_says_that_the_sender_is_silent(payload: bytes, is_silent: bool) -> None:
+    """Then the decoder's noise goes on without end."""
+    synthesis, decoder = playing()
+    synthesis.decode(payload)
+    assert synthesis.comfort is is_silent
+    synthesis.make_up(FADED)
+    before = decoder.state
+    made = synthesis.make_up(480)
+    assert made.any() == is_silent
+    assert (decoder.state != before) is is_silent
+
+
+def test_another_decoder_and_another_stream() -> None:
+    """A stream that begins anew with the same decoder resets it; a gap before it is forgotten."""
+    synthesis, decoder = playing()
+    synthesis.make_up(480)
+    synthesis.use(decoder, first_of_stream=False)
+    assert decoder.resets == 0
+    synthesis.use(decoder, first_of_stream=True)
+    assert decoder.resets == 1
+    synthesis.pass_over(b"\x02...")
+    assert "decode 2" not in decoder.state
+    other = Notes()
+    synthesis.make_up(480)
+    synthesis.use(other, first_of_stream=False)
+    synthesis.pass_over(b"\x03...")
+    assert other.did() == ()
+    assert other.resets == 0
+
+
+def test_before_anything_was_heard_there_is_silence() -> None:
+    """Without a decoder, before the first packet, and after a cut: none of it is made up."""
+    assert not Synthesis(None).make_up(480).any()
+    decoder = Notes()
+    assert not Synthesis(decoder).make_up(480).any()
+    synthesis, decoder = playing()
+    synthesis.cut()
+    assert not synthesis.make_up(480).any()
+    assert decoder.did() == ("decode 1",)
