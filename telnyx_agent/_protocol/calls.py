@@ -186,9 +186,10 @@ class Calls:
             dialog.answer(event)
             self._described(dialog, had_description, now)
             self._look_at(dialog, now)
-            if not dialog.has_remote_description:
-                deadline = now + self._settings.answer_sdp_grace
-                self._timers.set(Timer(TimerKind.ANSWER_SDP, dialog.call_id), deadline)
+            waits_for_sdp = Timer(TimerKind.ANSWER_SDP, dialog.call_id)
+            # Once: an answer that is repeated without one gives no more time.
+            if not dialog.has_remote_description and waits_for_sdp not in self._timers:
+                self._timers.set(waits_for_sdp, now + self._settings.answer_sdp_grace)
 
     def bye(self, event: events.Bye, now: float) -> None:
         """The far end hung up; there is no bye from us then."""
@@ -287,6 +288,12 @@ class Calls:
         elif dialog.is_established and event.sdp is not None:
             self._expect_media(event.call_id, now)
             dialog.media_offered(event.sdp, event.ids)
+
+    def attach_later(self, call_id: str) -> None:
+        """The server wants a login first; then it offers the call again, or it has lost it (R16)."""
+        dialog = self._dialogs.get(call_id)
+        if dialog is not None:
+            dialog.is_taken_up = False
 
     def set_answer(self, call_id: str, answer: str, now: float) -> None:
         """Our answer to that offer is made, unless the connection that it was for is gone again."""

@@ -5,25 +5,37 @@ missing when it has a wrong type: a bye whose SIP code is a text must still end 
 
 Every text has a bound. What is read from a frame is kept, compared and sent back, for as long as a call or a login
 lasts; ids, names and reasons have a hundred characters. Where a text is the content itself (SDP, what was said), the
-parser says so with `most`. JSON can write half of a UTF-16 pair, which no file, URL or terminal takes; it is replaced,
-but in content, where the other half may come with the next frame.
+parser says so with `most`.
+
+JSON can write half of a UTF-16 pair, which no file, URL or terminal takes, and control characters, with which a log
+could be forged and a terminal be steered. They are replaced, but in content, where the other half may come with the
+next frame.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import RemoteProtocolError
 from .transcription import whole
 
-__all__ = ["ANY_LENGTH", "MOST_CHARACTERS", "Fields"]
+__all__ = ["ANY_LENGTH", "MOST_CHARACTERS", "Fields", "plain"]
 
 MOST_CHARACTERS = 4096
 """Characters of a text that is no content. Real ones have a hundred."""
 
 ANY_LENGTH = 1 << 62
 """For `most`: only the message itself bounds this text."""
+
+# Control characters, ends of lines and paragraphs, and what turns the direction of writing.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """A text that is no content, as it may go into logs, terminals, URLs and files: one line, without surprises."""
+    return text if text.isprintable() else _CONTROL.sub(" ", whole(text))
 
 
 class Fields:
@@ -59,7 +71,7 @@ class Fields:
                 raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
             if len(value) > most:
                 raise RemoteProtocolError(f"{self._where} whose {name} has more than {most} characters")
-            return value if value.isascii() or most == ANY_LENGTH else whole(value)
+            return value if most == ANY_LENGTH else plain(value)
         return None
 
     def object(self, name: str) -> Fields | None:
@@ -76,7 +88,7 @@ class Fields:
         for name in names:
             value = self._values.get(name)
             if value and isinstance(value, str) and len(value) <= most:
-                return value if value.isascii() or most == ANY_LENGTH else whole(value)
+                return value if most == ANY_LENGTH else plain(value)
         return None
 
     def loose_integer(self, *names: str) -> int | None:
@@ -105,7 +117,7 @@ class Fields:
         value = self._values.get(name)
         if not isinstance(value, list):
             return None
-        return tuple(whole(member) for member in value if isinstance(member, str) and len(member) <= MOST_CHARACTERS)
+        return tuple(plain(member) for member in value if isinstance(member, str) and len(member) <= MOST_CHARACTERS)
 
     def raw(self, name: str) -> Any:
         """A member as it is."""

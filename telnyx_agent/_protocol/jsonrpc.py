@@ -6,6 +6,8 @@ Rules of this file:
    logged.
 2. What a frame is follows from its members: `error`, else `result`, else `method` (R5). Ids keep their JSON type (R4).
 3. `jsonrpc` is not looked at: the official SDKs do not either, and Telnyx's own tests leave it out.
+4. A reply is one whatever its form: somebody waits for it. A result that is no object says that the request was done,
+   and no more; an error that is no object, that it was refused.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 import attrs
 
 from ..errors import RemoteProtocolError
+from .fields import MOST_CHARACTERS, plain
 from .values import frozen
 
 __all__ = [
@@ -93,7 +96,7 @@ class ErrorReply:
     Attributes:
         id: The request's.
         code: A number, or a text from legacy servers; -1 if there is none.
-        message: May be empty.
+        message: One line of at most `MOST_CHARACTERS`; may be empty.
         data: All further members of the error object, and those of its `data`.
         voice_sdk_id: As in every frame.
     """
@@ -163,12 +166,15 @@ def classify(frame: Mapping[str, Any]) -> Message:
     Raises:
         RemoteProtocolError: It is neither request nor reply, or a member has a wrong type.
     """
-    request_id = _id(frame.get("id"))
+    error = frame.get("error")
+    if error is False:
+        error = None
+    request_id = _id(frame.get("id"), is_error=error is not None)
     voice_sdk_id = frame.get("voice_sdk_id")
     if not isinstance(voice_sdk_id, str) or not _is_token(voice_sdk_id):
         voice_sdk_id = None
-    if frame.get("error") is not None:
-        return _error_reply(request_id, frame["error"], voice_sdk_id)
+    if error is not None:
+        return _error_reply(request_id, error, voice_sdk_id)
     if "result" in frame:
         return _reply(request_id, frame["result"], voice_sdk_id)
     method = frame.get("method")
@@ -188,7 +194,10 @@ def _is_token(text: str) -> bool:
     return 0 < len(text) <= MOST_VOICE_SDK_ID_CHARACTERS and text.isascii() and text.isprintable()
 
 
-def _id(value: object) -> RequestId | None:
+def _id(value: object, *, is_error: bool) -> RequestId | None:
+    if is_error and (not value or not isinstance(value, (str, int, float))):
+        # Whatever stands in the place of null (0, "", a list) names no request of ours.
+        return None
     if isinstance(value, str) and len(value) > MOST_ID_CHARACTERS:
         raise RemoteProtocolError(f"a frame whose id has more than {MOST_ID_CHARACTERS} characters")
     if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)):
@@ -199,7 +208,7 @@ def _id(value: object) -> RequestId | None:
 def _reply(request_id: RequestId | None, result: object, voice_sdk_id: str | None) -> Message:
     """A result; legacy servers wrap it once or more, with a code that may make it an error (protocol.md 1.4)."""
     if not isinstance(result, dict):
-        raise RemoteProtocolError("a result that is not an object")
+        result = {}
     while isinstance(wrapped := result.get("result"), dict):
         if wrapped.get("code") not in (None, "", "200", 200):
             return _error_reply(request_id, wrapped, voice_sdk_id)
@@ -209,10 +218,8 @@ def _reply(request_id: RequestId | None, result: object, voice_sdk_id: str | Non
 
 
 def _error_reply(request_id: RequestId | None, error: object, voice_sdk_id: str | None) -> ErrorReply:
-    if isinstance(error, str):
-        return ErrorReply(request_id, -1, error, {}, voice_sdk_id)
     if not isinstance(error, dict):
-        raise RemoteProtocolError("an error that is not an object")
+        return ErrorReply(request_id, -1, _words(error), {}, voice_sdk_id)
     code, message = error.get("code"), error.get("message")
     data = {name: value for name, value in error.items() if name not in ("code", "message", "data")}
     # JSON-RPC's place for details is `data`; verto's is beside the message (S9).
@@ -220,11 +227,15 @@ def _error_reply(request_id: RequestId | None, error: object, voice_sdk_id: str 
         data = {**error["data"], **data}
     return ErrorReply(
         request_id,
-        code if isinstance(code, (int, str)) and not isinstance(code, bool) else -1,
-        message if isinstance(message, str) else "",
+        code if isinstance(code, int) and not isinstance(code, bool) else _words(code) or -1,
+        _words(message),
         data,
         voice_sdk_id,
     )
+
+
+def _words(value: object) -> str:
+    return plain(value[:MOST_CHARACTERS]) if isinstance(value, str) else ""
 
 
 # -- what the JSON decoder must not let through ------------------------------------------------------------------------

@@ -288,6 +288,8 @@ class Session(Connection, SessionAssistant):
             self._calls.invite_later(pending.about)
         elif pending.kind is RequestKind.ANSWER:
             self._calls.answer_later(pending.about)
+        elif pending.kind is RequestKind.ATTACH:
+            self._calls.attach_later(pending.about)
         elif pending.kind is RequestKind.MESSAGE and not self._registration.is_over:
             self._conversation.refused(pending.about, refusal, now)
 

@@ -21,6 +21,9 @@ __all__ = ["TokenWatch", "expiry_of"]
 WARNED_BEFORE = 120.0
 """Seconds; JavaScript's `TOKEN_EXPIRY_WARNING_SECONDS`."""
 
+_LATEST = 2.0**53
+"""Seconds: the largest number that JSON's readers agree on."""
+
 _TIMER = Timer(TimerKind.TOKEN)
 
 
@@ -34,7 +37,10 @@ def expiry_of(token: str | None) -> float | None:
     except (ValueError, binascii.Error, RecursionError):
         return None
     expiry = payload.get("exp") if isinstance(payload, dict) else None
-    return float(expiry) if isinstance(expiry, (int, float)) and not isinstance(expiry, bool) else None
+    # Python's integers have no bound. A time that is none of this era's is none.
+    if isinstance(expiry, bool) or not isinstance(expiry, (int, float)) or not 0 <= expiry <= _LATEST:
+        return None
+    return float(expiry)
 
 
 class TokenWatch:

@@ -164,6 +164,7 @@ ALSO_HIDDEN = {
     "Result.voice_sdk_id": "likewise",
     "ErrorReply.voice_sdk_id": "likewise",
     "OpenConnection.voice_sdk_id": "likewise",
+    "Head.headers": "servers like to repeat the URL in them, with its query",
 }
 
 NOT_TELLING = {"_OpenItem.text": "an object that shows nothing"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from typing import Any
 
 import pytest
@@ -12,11 +14,13 @@ from hypothesis import strategies as st
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.channel import MOST_REQUESTS, Pending, RequestKind
 from telnyx_agent._protocol.events import MOST_HEADER_CHARACTERS, MOST_HEADERS
+from telnyx_agent._protocol.hold import HoldWish
 from telnyx_agent._protocol.jsonrpc import MOST_FRAMES
 from telnyx_agent._protocol.outcomes import CallUpdated, LoginFailed, Malformed, MessageReceived, TranscriptChanged
 from telnyx_agent._protocol.session import Session, SessionSettings
+from telnyx_agent._protocol.states import SessionState
 from telnyx_agent.errors import AuthenticationError, GatewayError, RemoteProtocolError
-from tests.protocol.malformed import CALL_ID, ENVELOPES, MALFORMED
+from tests.protocol.malformed import CALL_ID, MALFORMED
 from tests.protocol.script import ANSWER, VECTORS, Script, ack, vector
 
 
@@ -52,17 +56,60 @@ def test_malformed_frames_change_nothing(text: str | bytes) -> None:
         assert len(str(malformed.error)) < 150
 
 
-def test_malformed_replies_settle_nothing() -> None:
-    """A reply that makes no sense is none: a good one may still come."""
-    replies = [text for text in ENVELOPES.values() if isinstance(text, str) and '"id":"1"' in text]
-    assert len(replies) > 4
+@pytest.mark.parametrize("text", ['{"id":"@","error":false}', '{"id":["@"],"result":{}}', '{"id":"@","result":NaN}'])
+def test_malformed_replies_settle_nothing(text: str) -> None:
+    """What cannot be told to be a reply is none: a good one may still come."""
     script = Script.opened()
     login_id = script.expect("anonymous_login")["id"]
-    for text in replies:
-        script.text(text.replace('"id":"1"', f'"id":"{login_id}"'))
+    script.text(text.replace("@", login_id))
     assert not script.events(outcomes.LoginFailed)
     script.frame({"id": login_id, "result": {"sessid": "s"}})
     assert script.session.session_id == "s"
+
+
+@pytest.mark.parametrize("result", [None, "secret", 5, True, ["secret"], {}])
+def test_a_result_of_any_form_is_one(result: Any) -> None:
+    """Whoever waits hears of it at once, and not that nothing came in time."""
+    script = Script.opened()
+    script.frame({"id": script.expect("anonymous_login")["id"], "result": result})
+    assert script.session.state is SessionState.REGISTERING
+    script = Script.talking()
+    ticket = script.session.hold(CALL_ID, HoldWish.HOLD, script.now)
+    script.frame({"id": script.expect("telnyx_rtc.modify")["id"], "result": result})
+    assert script.event(outcomes.CommandSettled) == outcomes.CommandSettled(ticket, None)
+
+
+@pytest.mark.parametrize("error", [5, True, ["secret"], {}, "", "no", {"message": ["secret"], "code": {"a": "secret"}}])
+@pytest.mark.parametrize("request_id", ["@", 0, "", ["@"], {"a": 1}, False, None])
+def test_an_error_of_any_form_is_one(error: Any, request_id: Any) -> None:
+    """The same for a refusal; an id that names nothing is none."""
+    script = Script.opened()
+    login_id = script.expect("anonymous_login")["id"]
+    script.frame({"id": login_id if request_id == "@" else request_id, "error": error})
+    failure = script.event(LoginFailed).error
+    assert isinstance(failure, AuthenticationError)
+    assert "secret" not in str(failure)
+
+
+ODD = "\x1b[2J\n2026-01-01 INFO all is well\r\u202e\ud83d\x9b"
+
+
+def test_words_of_the_server_are_one_line() -> None:
+    """They go to logs and terminals: no log can be forged with them, and none gets megabytes."""
+    script = Script.opened()
+    script.refuse("anonymous_login", ODD, ODD + "x" * 1_000_000, data={"x": ODD})
+    error = script.event(LoginFailed).error
+    assert str(error).isprintable() or "\ufffd" in str(error)
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202e\ud800-\udfff]", str(error))
+    assert len(str(error)) < 10_000
+    script = Script.calling()
+    script.say("telnyx_rtc.bye", callID=CALL_ID, cause=ODD, sipReason=ODD, sipCode=ODD)
+    ended = script.end().termination_reason
+    assert ended is not None
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202e\ud800-\udfff]", f"{ended} {ended.cause} {ended.sip_reason}")
+    script = Script.opened()
+    script.reply("anonymous_login", sessid=ODD)
+    assert "\x1b" not in script.session.session_id
 
 
 def test_a_call_survives_the_whole_corpus() -> None:
@@ -290,6 +337,82 @@ def test_whatever_arrives_the_call_can_be_ended(frames: list[Any]) -> None:
     script.session.disconnect(script.now)
     assert all(change.item is None or change.item.content is not None for change in script.events(TranscriptChanged))
     script.end()
+
+
+REPLIES = (
+    {"result": {"sessid": "s", "params": {"state": "REGED"}}},
+    {"error": {"code": -32000, "message": "Authentication Required"}},
+    {"error": {"code": -32002, "message": "CALL ERROR"}},
+)
+PUSHES = ("ringing", "media", "answer", "attach", "bye", "clientReady", "gatewayState", "ping", "modify")
+NOTHING_MORE = 200
+"""Seconds: more than any phase may take."""
+SETTLED = ("ACTIVE", "HELD", "DONE")
+
+
+def _push(script: Script, name: str, with_sdp: bool) -> None:
+    params: dict[str, Any] = {"callID": CALL_ID, "state": "REGED", "reattached_sessions": [CALL_ID]}
+    script.say(f"telnyx_rtc.{name}", **params, **({"sdp": ANSWER} if with_sdp else {}))
+
+
+def _advance(script: Script, media: bool) -> None:
+    """What the driver does: media make and apply descriptions, or they hang."""
+    for event in script.events():
+        if media and isinstance(event, outcomes.MediaOffered):
+            script.session.set_answer(CALL_ID, ANSWER, script.now)
+        elif media and isinstance(event, outcomes.RemoteDescription):
+            script.apply_sdp()
+        elif isinstance(event, outcomes.OpenConnection):
+            script.session.connection_opened(script.now)
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("ending", ["falls silent", "repeats itself"])
+def test_no_phase_lasts_for_ever(seed: int, ending: str) -> None:
+    """Whatever a server has said before, in whatever order: when it says nothing more, or the same again and again, the
+    login and the call come to something.
+    """
+    dice = random.Random(seed)
+    media = dice.random() < 0.8
+    script: Script = getattr(Script, dice.choice(("ready", "calling", "talking")))()
+    if not script.session._calls.has_any:
+        script.place_call()
+    for _ in range(dice.randrange(12)):
+        requests = [frame["id"] for frame in script.sent() if "method" in frame]
+        if requests and dice.random() < 0.6:
+            script.frame({"id": dice.choice(requests), **dice.choice(REPLIES)})
+        else:
+            _push(script, dice.choice(PUSHES), dice.random() < 0.5)
+        script.wait(dice.choice((0.0, 0.5, 5.0)))
+        _advance(script, media)
+    last = dice.choice([name for name in PUSHES if name not in ("attach", "bye")]), dice.random() < 0.5
+    answers = dice.random() < 0.5
+    for _ in range(NOTHING_MORE):
+        if ending == "repeats itself":
+            _push(script, *last)
+        script.wait(1.0, answer_probes=answers)
+        _advance(script, media)
+    for dialog in script.session._calls._dialogs.values():
+        assert dialog.state.value in SETTLED, last
+    assert script.session.is_ready or script.session.is_over
+
+
+def test_a_login_that_is_lost_while_a_call_is_taken_up() -> None:
+    """The answer to the server's offer is gone with the login: the server offers again, or the call has an end."""
+    for offers_again in (True, False):
+        script = Script.talking()
+        script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=ANSWER)
+        script.session.set_answer(CALL_ID, ANSWER, script.now)
+        script.refuse("telnyx_rtc.attach", -32000, "Authentication Required")
+        script.accept_login()
+        script.say("telnyx_rtc.clientReady", reattached_sessions=[CALL_ID])
+        script.gateway("REGED")
+        if offers_again:
+            script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=ANSWER)
+            script.session.set_answer(CALL_ID, ANSWER, script.now)
+            script.reply("telnyx_rtc.attach")
+        script.wait(15)
+        assert script.states()[-2:] == (["RECONNECTING", "ACTIVE"] if offers_again else ["RECONNECTING", "DONE"])
 
 
 # -- bounds against what comes from outside ----------------------------------------------------------------------------

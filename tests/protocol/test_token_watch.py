@@ -95,6 +95,11 @@ def test_a_new_token_clears_the_warning_and_is_watched() -> None:
         f"x.{part([1])}.y",
         f"x.{part({'exp': 'soon'})}.y",
         f"x.{part({'exp': True})}.y",
+        f"x.{part({'exp': 10**400})}.y",
+        f"x.{part({'exp': -(10**400)})}.y",
+        f"x.{part({'exp': 1e308})}.y",
+        f"x.{part({'exp': float('nan')})}.y",
+        f"x.{part({'exp': float('inf')})}.y",
         "a.ä.b",
     ],
 )
