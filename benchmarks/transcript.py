@@ -95,7 +95,7 @@ def without_socket(client: TxClient, response: str, deltas: int) -> Callable[[],
     texts = [opening_frame(response), *(delta_frame(response, number) for number in range(deltas))]
     session = client._link
     assert session is not None
-    inflow: Inflow[str] = Inflow(session.loop.post, session.driver.message_received, Backpressure(1 << 30))
+    inflow: Inflow[str] = Inflow(session.loop.post, session.driver.message_received, Backpressure(limit=1 << 30))
 
     def send() -> None:
         for begin in range(0, len(texts), TOGETHER):

@@ -81,6 +81,7 @@ class Audience:
     """Who listens: the delegate and the taps. Lives as long as the client; read on the loop and on the dispatcher."""
 
     def __init__(self, delegate: object | None, flight: FlightSlot) -> None:
+        self._listening: dict[type, dict[str, bool]] = {}
         self.delegate = delegate
         self.flight = flight
         self.taps: tuple[Tap, ...] = ()
@@ -89,12 +90,23 @@ class Audience:
         # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
-        self._listening: dict[type, dict[str, bool]] = {}
         self._snapshots = Snapshots()
+
+    @property
+    def delegate(self) -> object | None:
+        """Who gets the callbacks. May be set on any thread."""
+        return self._delegate
+
+    @delegate.setter
+    def delegate(self, delegate: object | None) -> None:
+        self._delegate = delegate
+        # What `listens` looks into, several times for each frame: what its class has, and what it has itself.
+        self._of_class = self._listening.setdefault(type(delegate), {})
+        self._own_attributes = _attributes_of(delegate)
 
     def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
         """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
-        listens = self.delegate is None or self.listens(name)
+        listens = self._delegate is None or self.listens(name)
         if not (listens or self.taps or self._streams or self.flight.recorder is not None):
             return
         if self._streams:
@@ -184,17 +196,10 @@ class Audience:
 
     def listens(self, name: str) -> bool:
         """Whether the delegate may have a method of its own for this event (any thread; runs no code of its)."""
-        delegate = self.delegate
-        kind = type(delegate)
-        if name in _attributes_of(delegate):
-            return True
-        names = self._listening.get(kind)
-        if names is None:
-            names = self._listening[kind] = {}
-        known = names.get(name)
+        known = self._of_class.get(name)
         if known is None:
-            known = names[name] = _has_its_own(kind, name)
-        return known
+            known = self._of_class[name] = _has_its_own(type(self._delegate), name)
+        return known or name in self._own_attributes
 
     def wants(self, name: str) -> bool:
         """Whether anybody takes this event: for those that cost something to make (loop thread)."""

@@ -205,19 +205,32 @@ def parse_ai_conversation(fields: Fields) -> AiConversation:
     """
     kind = fields.text("type") or ""
     parser = _PARSERS.get(kind)
+    content = _other(kind, fields) if parser is None else parser(fields)
+    if _RARE.isdisjoint(fields.values):  # as in nearly all of many
+        return AiConversation(fields.values, content)
     settings = _widget_settings(fields)
     return AiConversation(
         fields.values,
-        _other(kind, fields) if parser is None else parser(fields),
+        content,
         None if settings is None else WidgetSettings.from_wire(settings.values),
         _short(fields.loose_text("conversation_id") or _conversation_id(fields)),
-        _call_id(fields),
+        _short(fields.loose_text("callID", "callId", "call_id")),
     )
+
+
+_RARE = frozenset(
+    {
+        *("widget_settings", "ui_config", "assistant_config"),
+        *("conversation_id", "target_params", "conversation"),
+        *("callID", "callId", "call_id"),
+    }
+)
+"""Members that may come with any type."""
 
 
 def _widget_settings(fields: Fields) -> Fields | None:
     settings = fields.object("widget_settings")
-    if settings is None and ("ui_config" in fields.values or "assistant_config" in fields.values):
+    if settings is None:
         # iOS takes them from there, too; what stands there in another form is not about a widget.
         others = (fields.loose_object("ui_config"), fields.loose_object("assistant_config").loose_object("widget"))
         settings = next((one for one in others if one.values), None)
@@ -244,18 +257,8 @@ def _text(text: str) -> str:
     return whole(text)
 
 
-def _call_id(fields: Fields) -> str | None:
-    """The id of the voice call, in one of the spellings of other frames."""
-    for name in ("callID", "callId", "call_id"):
-        if name in fields.values:
-            return _short(fields.loose_text(name))
-    return None  # as in all that were captured
-
-
 def _conversation_id(fields: Fields) -> str | None:
     """Where the login has it (R8), or as the realtime protocol that these frames follow spells it."""
-    if "target_params" not in fields.values and "conversation" not in fields.values:
-        return None  # as in nearly all of many
     return fields.loose_object("target_params").loose_text("conversation_id") or fields.loose_object(
         "conversation"
     ).loose_text("id")
@@ -389,7 +392,8 @@ def _response_done(fields: Fields) -> ResponseDone:
 
 
 def _response_id(fields: Fields) -> str | None:
-    return _id(fields, "response_id") or _id(fields.loose_object("response"))
+    found = _id(fields, "response_id")
+    return _id(fields.loose_object("response")) if found is None else found
 
 
 _PARSERS: Mapping[str, Callable[[Fields], AiEvent]] = {

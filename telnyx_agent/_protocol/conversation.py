@@ -389,11 +389,11 @@ class Conversation(Spoken):
     def _grow(self, delta: str) -> None:
         opened = self._open
         assert opened is not None
-        key = key_of(opened.item)
-        if not self._may_grow(key, len(opened.text), delta):
+        text, key = opened.text, key_of(opened.item)
+        if not self._may_grow(key, len(text), delta):
             return
-        opened.text.append(delta)
-        opened.item = opened.item.grown(opened.text.snapshot())
+        text.append(delta)
+        opened.item = opened.item.grown(text.snapshot())
         if key in self._places:
             self._put(opened.item, whole(delta))
         elif not _is_blank(delta):
@@ -468,7 +468,9 @@ class Conversation(Spoken):
 
     def _may_grow(self, key: Key, length: int, delta: str) -> bool:
         """Whether an item of that length has room for more; if not, the user is told once."""
-        return self._fits(length + len(delta) <= MAX_TEXT and self._budget.grow(key, growth_of(delta)))
+        if length + len(delta) <= MAX_TEXT and self._budget.grow(key, growth_of(delta)):
+            return True
+        return self._fits(False)
 
     def _replace(self, known: TranscriptionItem, item: TranscriptionItem) -> None:
         """Put an item in the place of what is known of it, if there is a difference."""

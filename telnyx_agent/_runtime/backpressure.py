@@ -7,12 +7,13 @@ stops receiving: the server's data stays in the socket's buffers, and then the s
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["CALLBACK_WEIGHT", "ITEM_WEIGHT", "MOST_WAITING", "SLICE", "TOGETHER", "Backpressure", "Inflow"]
@@ -45,66 +46,74 @@ class Backpressure:
     """Bytes of one login that wait for the loop or for the program. Any thread, unless it says otherwise.
 
     Args:
+        count: How many callbacks wait for the program.
         limit: Bytes above which the reader thread waits for room. The loop works on no further messages while the
             callbacks alone have more: a message may cause many of them.
     """
 
-    def __init__(self, limit: int = MOST_WAITING) -> None:
+    def __init__(self, count: Callable[[], int] = lambda: 0, limit: int = MOST_WAITING) -> None:
+        self._count = count
         self._limit = limit
         # Guards all below. Re-entrant, because a signal handler or a finaliser may give a command while its own thread
-        # is in here. Taken as it is for every callback; the condition around it, for who waits for room, costs more.
-        self._lock = threading.RLock()
-        self._room = threading.Condition(self._lock)
+        # is in here.
+        self._room = threading.Condition(threading.RLock())
         self._messages = 0
-        self._callbacks = 0
+        # What the messages weigh that callbacks may keep alive, as far as that is more than a callback counts for.
+        self._kept = 0
         self._blocked = 0
         self._paused: list[Callable[[], None]] = []
         self.message_weight = 0
         """What the message that the loop is working on weighs: each callback that it causes may keep it alive."""
+        self.is_awaited = False
+        """Whether somebody waits for room, and `room_made` is to be called after each callback."""
 
     @property
     def waiting(self) -> int:
         """Bytes that wait now."""
-        return self._messages + self._callbacks
+        return self._messages + self._kept + self._count() * CALLBACK_WEIGHT
 
     @property
     def is_full(self) -> bool:
         """Whether nothing more is received."""
-        return self._messages + self._callbacks > self._limit
+        return self.waiting > self._limit
 
     @property
     def has_too_many_callbacks(self) -> bool:
         """Whether the loop works on no further messages."""
-        return self._callbacks > self._limit
+        return self._kept + self._count() * CALLBACK_WEIGHT > self._limit
 
     def add_messages(self, weight: int) -> None:
         """Messages wait for the loop from now on. Never blocks."""
-        with self._lock:
+        with self._room:
             self._messages += weight
 
     def take_messages(self, weight: int) -> None:
         """They do not wait any more."""
-        with self._lock:
+        with self._room:
             self._messages -= weight
-            if self._blocked:
-                self._room.notify_all()
+            self._room.notify_all()
 
-    def add_callback(self) -> int:
-        """A callback waits for the program from now on; its weight. Never blocks."""
-        weight = CALLBACK_WEIGHT + self.message_weight
-        with self._lock:
-            self._callbacks += weight
+    def keep_message(self) -> int:
+        """A callback waits from now on; what to give to `room_made` when it begins. Never blocks.
+
+        Costs next to nothing for ordinary messages: those have their room in `CALLBACK_WEIGHT`.
+        """
+        weight = self.message_weight
+        if weight <= CALLBACK_WEIGHT // 2:
+            return 0
+        with self._room:
+            self._kept += weight
         return weight
 
-    def take_callback(self, weight: int) -> None:
-        """It does not wait any more."""
+    def room_made(self, weight: int) -> None:
+        """A callback has begun. To be called where it kept a message, or `is_awaited`."""
         paused: list[Callable[[], None]] = []
-        with self._lock:
-            self._callbacks -= weight
-            if self._blocked:
-                self._room.notify_all()
-            if self._paused and self._callbacks <= self._limit:
+        with self._room:
+            self._kept -= weight
+            self._room.notify_all()
+            if self._paused and not self.has_too_many_callbacks:
                 paused, self._paused = self._paused, paused
+                self._look()
         for go_on in paused:
             go_on()
 
@@ -112,23 +121,25 @@ class Backpressure:
         """Block until less than the limit waits, or `is_stopped`. For the reader thread."""
         with self._room:
             self._blocked += 1
+            self._look()
             try:
                 while self.is_full and not is_stopped():
                     self._room.wait()
             finally:
                 self._blocked -= 1
+                self._look()
 
     def pause(self, go_on: Callable[[], None]) -> bool:
-        """Where the callbacks have too much, call `go_on` when they have not, on any thread; whether that is so.
-        Loop.
-        """
-        if not self.has_too_many_callbacks:
-            return False
+        """Call `go_on` on any thread when the callbacks have room again; False if they have it now. Loop thread."""
         with self._room:
-            is_paused = self.has_too_many_callbacks
-            if is_paused:
-                self._paused.append(go_on)
-            return is_paused
+            self._paused.append(go_on)
+            self._look()
+            # Not before: a callback that begins now either is not counted any more, or finds `go_on`.
+            if self.has_too_many_callbacks:
+                return True
+            self._paused.remove(go_on)
+            self._look()
+            return False
 
     def end_pause(self, go_on: Callable[[], None]) -> bool:
         """Do not call this one later; whether it would have been called."""
@@ -136,12 +147,17 @@ class Backpressure:
             was_paused = go_on in self._paused
             if was_paused:
                 self._paused.remove(go_on)
+                self._look()
             return was_paused
 
     def wake(self) -> None:
         """Let everybody in `wait_for_room` look again."""
         with self._room:
             self._room.notify_all()
+
+    def _look(self) -> None:
+        """Under the lock."""
+        self.is_awaited = bool(self._blocked or self._paused)
 
 
 class Inflow(Generic[M]):
@@ -187,7 +203,7 @@ class Inflow(Generic[M]):
             self._pressure.wait_for_room(lambda: not self._is_patient)
             if self._pressure.is_full:
                 return
-        weight = sum(map(_weight, messages))
+        weight = _weight_of(messages)
         with self._lock:
             if self._drops:
                 return
@@ -213,7 +229,7 @@ class Inflow(Generic[M]):
             self._is_patient = False
             if drop:
                 self._drops = True
-                self._pressure.take_messages(sum(map(_weight, self._messages)))
+                self._pressure.take_messages(_weight_of(self._messages))
                 self._messages.clear()
         self._pressure.wake()
         if drop and self._pressure.end_pause(self._post_work):
@@ -236,15 +252,18 @@ class Inflow(Generic[M]):
 
     def _work(self) -> None:
         """Handle what waits, until all is done or the slice is over."""
+        messages, pressure = self._messages, self._pressure
         end = time.monotonic() + SLICE
         done = 0
-        while True:
-            if not self._drops and self._pressure.pause(self._post_work):
+        for turn in itertools.count():
+            # A message causes a handful of callbacks: to count them for every eighth one is enough.
+            may_be_too_many = turn % 8 == 0 and pressure.has_too_many_callbacks and not self._drops
+            if may_be_too_many and pressure.pause(self._post_work):
                 self._end_of_slice(done)
                 return
             if self._steps is not None:
                 done += self._go_on(end)
-            elif self._messages:
+            elif messages:
                 done += self._begin()
             elif self._rest():
                 self._end_of_slice(done)
@@ -260,12 +279,15 @@ class Inflow(Generic[M]):
             message = self._messages.popleft()
         except IndexError:  # `stop` came in between
             return 0
-        self._weight = self._pressure.message_weight = _weight(message)
+        weight = self._pressure.message_weight = sys.getsizeof(message) + ITEM_WEIGHT
         try:
             self._steps = self._handler(message)
         except Exception:  # noqa: BLE001 - one message, whatever is in it, must not cost the others
             _log.exception("a message of the server could not be handled")
-        return self._weight if self._steps is None else 0
+        if self._steps is None:
+            return weight
+        self._weight = weight
+        return 0
 
     def _go_on(self, end: float) -> int:
         """Do further steps of the message that was begun; its weight, if it is done."""
@@ -301,5 +323,5 @@ class Inflow(Generic[M]):
             at_end()
 
 
-def _weight(message: object) -> int:
-    return sys.getsizeof(message) + ITEM_WEIGHT
+def _weight_of(messages: Collection[object]) -> int:
+    return sum(map(sys.getsizeof, messages)) + ITEM_WEIGHT * len(messages)

@@ -67,7 +67,7 @@ class Dispatcher:
     """Whether what is submitted surely runs, so that a future may wait for it."""
 
     def __init__(self) -> None:
-        self.pressure = Backpressure()
+        self.pressure = Backpressure(self._count)
         """What waits here, and for the loop, in the logins whose callbacks run here."""
         # Guards what is waiting and who serves it; what that one sleeps on. Never held while a callback runs.
         # Re-entrant, because a finaliser may submit while its own thread is in here.
@@ -112,12 +112,19 @@ class Dispatcher:
         """
         return time.monotonic()
 
+    def _count(self) -> int:
+        """How many callbacks wait."""
+        raise NotImplementedError
+
     def _run(self, callback: _Callback, propagate: tuple[type[BaseException], ...] = ()) -> None:
-        self.pressure.take_callback(callback.weight)
+        if callback.weight or self.pressure.is_awaited:
+            self.pressure.room_made(callback.weight)
         outer, self._running_on = self._running_on, threading.get_ident()
         begin = self._begun = time.monotonic()
         try:
-            check_result(callback.name, callback.fn())
+            result = callback.fn()
+            if result is not None:
+                check_result(callback.name, result)
         except propagate:
             raise
         except BaseException as exc:  # noqa: BLE001 - user code may raise anything, and the next callback must run
@@ -149,11 +156,14 @@ class ThreadDispatcher(Dispatcher):
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         # First put, then look whether there is a thread. One that ends says so first, and then looks whether there is
         # something left: one of both notices.
-        self._due.put(_Callback(fn, name or _name(fn), self.pressure.add_callback()))
+        self._due.put(_Callback(fn, name or _name(fn), self.pressure.keep_message()))
         if self._thread is None:
             with self._state:
                 if self._thread is None:
                     self._start()
+
+    def _count(self) -> int:
+        return self._due.qsize()
 
     def close(self) -> None:
         self._closing = True
@@ -230,7 +240,7 @@ class PumpDispatcher(Dispatcher):
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         with self._state:
-            self._queue.append(_Callback(fn, name or _name(fn), self.pressure.add_callback()))
+            self._queue.append(_Callback(fn, name or _name(fn), self.pressure.keep_message()))
             self._state.notify_all()
 
     def process_events(self, timeout: float = 0.0) -> int:
@@ -265,6 +275,9 @@ class PumpDispatcher(Dispatcher):
             return done
         finally:
             self._turn.release()
+
+    def _count(self) -> int:
+        return len(self._queue)
 
     def _next(self) -> _Callback | None:
         with self._state:
@@ -301,11 +314,14 @@ class ExecutorDispatcher(Dispatcher):
 
     def submit(self, fn: Callable[[], object], name: str = "") -> None:
         with self._state:
-            self._queue.append(_Callback(fn, name or _name(fn), self.pressure.add_callback()))
+            self._queue.append(_Callback(fn, name or _name(fn), self.pressure.keep_message()))
             if self._job is not None:
                 return
             job = self._job = object()
         self._asker.submit(functools.partial(self._hand_over, job), "submit() of the executor")
+
+    def _count(self) -> int:
+        return len(self._queue)
 
     def open(self) -> ExecutorDispatcher:
         """A login begins: until `close`, one thread asks for all jobs. Returns itself."""

@@ -77,7 +77,7 @@ def no_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_loop_holds_the_reader_back() -> None:
     """No more is handed over than the limit and one delivery; the rest waits, and comes in order."""
-    loop, pressure = SlowLoop(), Backpressure(3 * 700)
+    loop, pressure = SlowLoop(), Backpressure(limit=3 * 700)
     got: list[bytes] = []
     inflow: Inflow[bytes] = Inflow(loop.post, lambda text: got.append(text), pressure)
     delivered: list[bytes] = []
@@ -181,7 +181,7 @@ def test_a_stopped_inflow_never_blocks() -> None:
     """After `stop` the reader is free, whatever the loop does; what it would block for is dropped."""
     loop = SlowLoop()
     got: list[str] = []
-    inflow: Inflow[str] = Inflow(loop.post, lambda text: got.append(text), Backpressure(100))
+    inflow: Inflow[str] = Inflow(loop.post, lambda text: got.append(text), Backpressure(limit=100))
     inflow.deliver(("1" * 200,))
     thread = threading.Thread(target=inflow.deliver, args=(("2" * 200,),))
     thread.start()
