@@ -53,8 +53,9 @@ class CallAsking(CallBase):
         except TxTimeoutError as exc:
             if question.done():
                 raise
+            why = "; the call is on hold, so it does not hear you: unhold() it first" if self._bridge.held else ""
             raise TxTimeoutError(
-                f"the agent did not answer completely within {timeout:g} s", call_id=str(self.call_id)
+                f"the agent did not answer completely within {timeout:g} s{why}", call_id=self.call_id
             ) from exc
         finally:
             self._port.forget_question(question)

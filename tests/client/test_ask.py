@@ -55,6 +55,16 @@ def test_question_and_answer(client: TxClient, agent: LocalAgent) -> None:
     assert [item.role for item in call.transcript] == ["user", "assistant", "user", "assistant"]
 
 
+def test_a_question_to_an_agent_on_hold(client: TxClient, agent: LocalAgent) -> None:
+    """It is not answered; the error says why, and the next question has its own answer."""
+    call = begin(client, agent)
+    call.hold().result(PATIENCE)
+    with pytest.raises(TxTimeoutError, match=r"within 0\.2 s; the call is on hold.*unhold\(\) it first"):
+        call.ask("Repeat after me: one", timeout=0.2)
+    call.unhold().result(PATIENCE)
+    assert call.ask("Repeat after me: two", timeout=PATIENCE) == "two"
+
+
 def test_the_greeting_is_no_answer(client: TxClient) -> None:
     """As the guide has it (docs/tools.md): a question right behind `ACTIVE`, to an agent that greets its caller."""
     with LocalAgent(voice="silent", ears="deaf", scenario=Scenario.fast(), media=False) as agent:

@@ -202,6 +202,8 @@ def test_named_events(agent: LocalAgent) -> None:
         assert over.wait(PATIENCE)
         (call,) = client.calls.values()
         assert (call.id, client.calls) == (CALL, {CALL: call})
+        # The greeting's text may be complete before the call's media is.
+        call.call.wait_until_active(PATIENCE)
         item = call.send_conversation_message("thank you").result(PATIENCE)
         assert item == client.client.transcript[1].id
         client.disconnect().result(PATIENCE)

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import websocket
 
-from telnyx_agent import CallState, LocalProtocolError, TxClient
+from telnyx_agent import CallState, LocalProtocolError, TxClient, _signaling
 from telnyx_agent._runtime.dispatch import ThreadDispatcher
 from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent._runtime.loop import LoopThread
@@ -129,14 +128,14 @@ class CollectingAudio(NullAudio):
 def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the loop and the reader it is told so at once; on a device's thread it may wait. All goes on."""
     outcomes.clear()
-    connect = websocket.WebSocket.connect
+    upgrade = _signaling.upgrade
 
     def collecting(*args: Any, **kwargs: Any) -> None:
-        connect(*args, **kwargs)  # type: ignore[no-untyped-call]
+        upgrade(*args, **kwargs)
         if where == "reader":
             gc.collect()
 
-    monkeypatch.setattr(websocket.WebSocket, "connect", collecting)
+    monkeypatch.setattr(_signaling, "upgrade", collecting)
     other = TxClient(audio=NullAudio())
     other.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(LIMIT)
     gc.collect()
