@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -46,6 +47,26 @@ def test_a_block_longer_than_the_buffer_keeps_its_end() -> None:
     buffer.push(ramp(0, 5000))
     assert (buffer.read(10**6) == ramp(4000, 1000)).all()
     assert (buffer.pushed, buffer.dropped) == (5000, 4000)
+
+
+def test_it_says_when_the_device_was_heard_last() -> None:
+    """By the loop's clock; a block of nothing is none."""
+    buffer = CaptureBuffer()
+    assert buffer.last_push == 0.0
+    buffer.push(ramp(0, 0))
+    assert buffer.last_push == 0.0
+    before = time.monotonic()
+    buffer.push(ramp(0, 10))
+    assert before <= buffer.last_push <= time.monotonic()
+
+
+def test_the_usual_buffer_holds_a_fifth_of_a_second() -> None:
+    buffer = CaptureBuffer()
+    for begin in range(0, 9600, 480):
+        buffer.push(ramp(begin, 480))
+    assert (buffer.available, buffer.dropped) == (9600, 0)
+    buffer.push(ramp(0, 1))
+    assert (buffer.available, buffer.dropped) == (9121, 480)
 
 
 def test_clear_empties_and_tells_how_much() -> None:

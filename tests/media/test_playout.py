@@ -606,3 +606,50 @@ def test_what_waits_is_counted_in_seconds() -> None:
     for _ in range(12):
         playout.get(480)
     assert playout.stats().delay == 0.0
+
+
+class Carrying(RawDecoder):
+    """Each packet carries the one before it; it can be put back, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def has_fec(self, payload: bytes) -> bool:
+        return True
+
+    def recover(self, payload: bytes, samples: int) -> Samples:
+        self.asked.append(f"recover {samples}")
+        return np.frombuffer(payload, np.int16)[:samples] - 1
+
+    def snapshot(self) -> int:
+        return len(self.asked)
+
+    def restore(self, state: int) -> None:
+        self.asked.append(f"back to {state}")
+
+
+def test_a_lost_packet_is_taken_from_the_next_one() -> None:
+    """In its place, so nothing is made up; it is lost, and recovered."""
+    arrivals = one_each(packets(20))
+    arrivals[10] = []
+    playout = steady(Carrying())
+    heard = values(play(playout, arrivals, extra=3))
+    assert heard[:20] == list(range(1000, 1020))
+    stats = playout.stats()
+    assert (stats.packets_lost, stats.fec_packets_recovered, stats.concealed_samples) == (1, 1, 0)
+
+
+def test_the_next_packet_mends_the_decoder_when_it_comes_too_late_to_be_heard() -> None:
+    """The lost one's place was filled already: only the decoder takes it, and what follows sounds better."""
+    arrivals = one_each(packets(30))
+    arrivals[10] = []
+    for n in (11, 12, 13):
+        arrivals[14].insert(0, arrivals[n].pop())
+    decoder = Carrying()
+    playout = Playout(decoder)
+    play(playout, arrivals, extra=3)
+    assert "recover 960" in decoder.asked
+    stats = playout.stats()
+    assert (stats.packets_lost, stats.fec_packets_recovered) == (1, 0)
+    assert stats.concealed_samples >= FRAME

@@ -156,7 +156,11 @@ def _sites_in(nodes: Iterable[ast.AST | None], function: str, outermost: int) ->
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             inside = f"{function}.{node.name}".lstrip(".")
             yield from _sites_in([*node.args.defaults, *node.args.kw_defaults], inside, outermost)
-            yield from _sites_in(node.body, inside, outermost or _first_line(node))
+            if any("cache" in ast.unparse(decorator) for decorator in node.decorator_list):
+                # The map knows only the first of the tests that need it.
+                yield from _sites_in(node.body, f"{inside} (cached)", 0)
+            else:
+                yield from _sites_in(node.body, inside, outermost or _first_line(node))
         elif isinstance(node, ast.ClassDef):
             yield from _sites_in(node.body, f"{function}.{node.name}".lstrip("."), outermost)
         elif isinstance(node, ast.AnnAssign):
