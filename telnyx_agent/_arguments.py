@@ -13,17 +13,19 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
 from uuid import UUID
 
-from .errors import ClientConfigurationError
+from .errors import ClientConfigurationError, in_words
 
 __all__ = [
     "MESSAGE_LIMIT",
     "check_argument",
     "checked_arguments",
+    "checked_path",
     "is_number",
     "is_text",
     "json_copy",
@@ -182,6 +184,25 @@ def check_argument(name: str, value: Any, annotation: str) -> Any:
     if isinstance(value, (str, bytes)):
         _check_size(name, len(value))
     return value
+
+
+def checked_path(name: str, path: object) -> str:
+    """A path that a user has given as the argument `name`.
+
+    Raises:
+        ClientConfigurationError: It is none.
+    """
+    text = path if isinstance(path, (str, bytes)) else None
+    if isinstance(path, os.PathLike):
+        try:
+            text = os.fspath(path)
+        except Exception as exc:
+            raise ClientConfigurationError(
+                f"{name} must be the path of a file; {type(path).__name__} gives none: {in_words(exc)}"
+            ) from exc
+    if not text:
+        raise ClientConfigurationError(f"{name} must be the path of a file, such as 'call.wav'; got {path!r}")
+    return os.fsdecode(text)
 
 
 def _never(value: object) -> bool:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ._drivers.sound import CallSound
     from ._media.bridge import AudioBridge
     from ._media.peer import MediaStats
-    from ._media.recorder import StereoRecorder
     from ._media.turns import TurnLatency
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
@@ -77,7 +76,6 @@ class CallBase:
         self._previous_state: CallState | None = None
         self._details = CallDetails()
         self._transcript: tuple[TranscriptionItem, ...] = ()
-        self._recorder: StereoRecorder | None = None
         self._turns: tuple[TurnLatency, ...] = ()
         self._on_audio_level: Callable[[float, float], object] | None = None
         self._marks = bridge.marks

@@ -30,23 +30,25 @@ class CallRecording(CallBase):
             MediaError: The file cannot be written.
             ClientConfigurationError: It is neither a path nor a file.
         """
-        self._recorder = self._bridge.record(path, self._options.call_id)
+        self._bridge.record(path, self._options.call_id)
 
     @property
     def is_recording(self) -> bool:
         """Whether the call is written to a file now; False while paused."""
-        recorder = self._recorder
+        recorder = self._bridge.recorder
         return recorder is not None and not recorder.closed and not recorder.paused
 
     def pause_recording(self) -> None:
         """Leave out what is said from here on, on both sides. Does nothing when nothing is recorded."""
-        if self._recorder is not None:
-            self._recorder.pause()
+        recorder = self._bridge.recorder
+        if recorder is not None:
+            recorder.pause()
 
     def resume_recording(self) -> None:
         """Go on with the recording after `pause_recording`; what was left out leaves no gap in the file."""
-        if self._recorder is not None:
-            self._recorder.resume()
+        recorder = self._bridge.recorder
+        if recorder is not None:
+            recorder.resume()
 
     def stop_recording(self) -> None:
         """End the recording and complete the file. Does nothing when there is none.
@@ -55,8 +57,7 @@ class CallRecording(CallBase):
             MediaError: The file is not complete, because the disk was full for example; `on_client_error` has said so
                 when it happened.
         """
-        recorder, self._recorder = self._recorder, None
-        self._bridge.recorder = None
+        recorder = self._bridge.take_recorder()
         if recorder is not None and (error := recorder.finish()) is not None:
             raise error
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from .._arguments import checked_path
 from .._protocol.jsonrpc import decode_frames
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
 from .._version import __version__
@@ -83,10 +84,7 @@ class FlightRecorder:
         look_at_media: Callable[[], bool],
         on_error: Callable[[TxError], object],
     ) -> None:
-        given: object = path
-        if not isinstance(given, (str, os.PathLike)):
-            raise ClientConfigurationError(f"path must be the path of a file, such as 'bug.jsonl'; got {given!r}")
-        self.path = os.fspath(path)
+        self.path = checked_path("path", path)
         self._file = _File(self.path)
         self._parameters = functools.cache(parameters)
         self._look_at_media = look_at_media

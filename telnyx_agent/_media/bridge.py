@@ -132,7 +132,7 @@ class AudioBridge:
 
     # -- the call's end ------------------------------------------------------------------------------------------------
 
-    def record(self, target: str | os.PathLike[str] | BinaryIO, call_id: str) -> StereoRecorder:
+    def record(self, target: str | os.PathLike[str] | BinaryIO, call_id: str) -> None:
         """Begin to record (any thread).
 
         Raises:
@@ -148,6 +148,11 @@ class AudioBridge:
         except CallError:  # in this very moment
             recorder.close()
             raise
+
+    def take_recorder(self) -> StereoRecorder | None:
+        """Record no more (any thread). Whoever takes the recorder has to close it."""
+        with self._ending:
+            recorder, self.recorder = self.recorder, None
         return recorder
 
     def _check_recordable(self, call_id: str) -> None:

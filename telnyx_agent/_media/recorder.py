@@ -19,8 +19,9 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arguments import checked_path
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
-from ..audio._wavefile import checked_path, open_for_writing
+from ..audio._wavefile import open_for_writing
 from ..errors import MediaError, in_words
 from .alignment import StereoTimeline
 from .codecs import RATE

@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .._arguments import checked_path
 from ..errors import ClientConfigurationError, MediaError
 from ._paced import PacedDevice
 from ._pacing import PERIOD
 from ._samples import FRAME, SILENCE
 from ._waits import wait_for
-from ._wavefile import PathLike, WavReader, WavWriter, check_writable, checked_path
+from ._wavefile import PathLike, WavReader, WavWriter, check_writable
 from .device import AudioStream
 
 __all__ = ["WaveAudio"]

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import stat
 import struct
 from types import TracebackType
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, ClassVar, Union
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ClientConfigurationError, MediaError
+from .._arguments import checked_path
+from ..errors import MediaError
 from ._resample import Resampler, check_rate
 from ._samples import BLOCK, SAMPLE_RATE, Float32, Int16, to_int16
 
-__all__ = ["PathLike", "WavReader", "WavWriter", "check_writable", "checked_path", "open_for_writing"]
+__all__ = ["PathLike", "WavReader", "WavWriter", "check_writable", "open_for_writing"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -46,20 +48,6 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-
-
-def checked_path(name: str, path: object) -> str:
-    """A path that a user has given as the argument `name`.
-
-    Raises:
-        ClientConfigurationError: It is none.
-    """
-    text = path if isinstance(path, (str, bytes)) else None
-    if isinstance(path, os.PathLike):
-        text = os.fspath(path)
-    if not text:
-        raise ClientConfigurationError(f"{name} must be the path of a file, such as 'call.wav'; got {path!r}")
-    return os.fsdecode(text)
 
 
 def open_for_reading(path: str) -> BinaryIO:
@@ -89,20 +77,46 @@ def open_for_writing(
     """Create or replace a file, or open a device such as /dev/null. Does not wait for a pipe's reader.
 
     Raises:
-        MediaError: It cannot be opened, or is something else.
+        MediaError: It cannot be opened, is something else, or is being written here already.
     """
     try:
         with contextlib.suppress(FileNotFoundError):
-            _require_kind(os.stat(path), (stat.S_IFREG, stat.S_IFCHR))
+            found = os.stat(path)
+            _require_kind(found, (stat.S_IFREG, stat.S_IFCHR))
+            if _identity(found) in _OutputFile.being_written:
+                raise OSError(errno.EBUSY, "another call or recording of this program is writing it")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_WAIT, 0o666)
         try:
-            _require_kind(os.fstat(descriptor), (stat.S_IFREG, stat.S_IFCHR))
-            return open(descriptor, "wb")
+            found = os.fstat(descriptor)
+            _require_kind(found, (stat.S_IFREG, stat.S_IFCHR))
+            return _OutputFile(descriptor, _identity(found))
         except BaseException:
             os.close(descriptor)
             raise
     except (OSError, ValueError) as exc:
         raise MediaError(f"{problem} {path}: {_reason(exc)}; {advice}") from exc
+
+
+def _identity(found: os.stat_result) -> tuple[int, int] | None:
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+class _OutputFile(io.BufferedWriter):
+    """A file that nobody else in this process opens for writing meanwhile: two calls would write one upon the other."""
+
+    being_written: ClassVar[set[tuple[int, int] | None]] = set()
+
+    def __init__(self, descriptor: int, identity: tuple[int, int] | None) -> None:
+        super().__init__(io.FileIO(descriptor, "wb"))
+        self._identity = identity
+        if identity is not None:
+            self.being_written.add(identity)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self.being_written.discard(self._identity)
 
 
 def check_writable(path: str) -> None:
@@ -117,6 +131,8 @@ def check_writable(path: str) -> None:
             _require_kind(os.stat(path), (stat.S_IFREG, stat.S_IFCHR))
             is_writable = os.access(path, os.W_OK)
         except FileNotFoundError:
+            if not os.path.basename(path):
+                raise MediaError(f"cannot write the output file {path}: it is a directory; {advice}") from None
             folder = os.path.dirname(os.path.abspath(path))
             if not os.path.isdir(folder):
                 raise MediaError(f"cannot write the output file {path}: its folder does not exist; create it") from None

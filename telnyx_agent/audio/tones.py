@@ -9,9 +9,10 @@ from typing import ClassVar, Union
 import attrs
 import numpy as np
 
+from .._arguments import checked_path
 from ..errors import ClientConfigurationError, MediaError
 from ._samples import SAMPLE_RATE, Int16
-from ._wavefile import WavReader, checked_path
+from ._wavefile import WavReader
 
 __all__ = ["RingSource", "Tone", "ToneSource", "check_ring_source", "open_ring_source"]
 

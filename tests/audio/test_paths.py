@@ -10,6 +10,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,12 +84,46 @@ def test_a_path_that_cannot_be_used_is_refused_by_name(odd: dict[str, str], user
     assert len(os.listdir("/dev/fd")) == descriptors
 
 
-@pytest.mark.parametrize("path", [17, 1.5, b"", "", object(), ["a.wav"]])
+class _Path:
+    """What its `__fspath__` gives, or raises."""
+
+    def __init__(self, given: object) -> None:
+        self._given = given
+
+    def __fspath__(self) -> Any:
+        if isinstance(self._given, Exception):
+            raise self._given
+        return self._given
+
+    def __repr__(self) -> str:
+        return f"_Path({self._given!r})"
+
+
+NO_PATHS = [17, 1.5, b"", "", object(), ["a.wav"], _Path(17), _Path(None), _Path(RuntimeError("no path"))]
+
+
+@pytest.mark.parametrize("path", NO_PATHS, ids=range(len(NO_PATHS)))
 @pytest.mark.parametrize("user", [name for name in (*READERS, *WRITERS) if name != "play"])
 def test_what_is_no_path_is_refused_with_its_argument(user: str, path: object) -> None:
     """And not with an exception of `os`."""
     with pytest.raises((ClientConfigurationError, MediaError), match=r"must be|cannot"):
         {**READERS, **WRITERS}[user](path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("user", ["WavWriter", "record"])
+def test_a_file_that_is_being_written_is_refused(tmp_path: Path, user: str) -> None:
+    """By another call or recording of this program, under any of its names; it is not touched, and free afterwards."""
+    (tmp_path / "link.wav").symlink_to(tmp_path / "call.wav")
+    first = WavWriter(tmp_path / "call.wav")
+    first.write(np.ones(4800, np.int16))
+    for name in ("call.wav", "link.wav"):
+        with pytest.raises(MediaError, match=rf"{name}.*another call or recording of this program is writing it"):
+            WRITERS[user](str(tmp_path / name))
+    first.close()
+    with WavReader(tmp_path / "call.wav") as reader:
+        assert reader.seconds == 0.1
+    WRITERS[user](str(tmp_path / "link.wav"))
+    WRITERS[user](str(tmp_path / "call.wav"))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="there is no /dev/null")

@@ -120,7 +120,7 @@ def test_a_call_that_never_was_placed_ends_what_was_begun(client: TxClient, tmp_
 
 def test_recording_and_the_end_at_the_same_moment(tmp_path: Path) -> None:
     """Whoever comes first: no recorder runs afterwards. Two hundred meetings, without a network."""
-    for _ in range(200):
+    for number in range(200):
         bridge, meet = AudioBridge(), threading.Barrier(2)
 
         def end(bridge: AudioBridge = bridge, meet: threading.Barrier = meet) -> None:
@@ -131,11 +131,40 @@ def test_recording_and_the_end_at_the_same_moment(tmp_path: Path) -> None:
         ender.start()
         meet.wait(5)
         with contextlib.suppress(CallError):
-            bridge.record(tmp_path / "call.wav", "id")
+            bridge.record(tmp_path / f"{number}.wav", "id")
         with contextlib.suppress(CallError):
             bridge.player.play(b"\0\0" * 480)
         ender.join()
     assert gone([thread for thread in own_threads() if "audio" not in thread.name])
+
+
+def test_recording_from_several_threads(tmp_path: Path) -> None:
+    """Whoever begins, pauses or stops it at the same moment: no recorder is left without an owner."""
+    bridge, errors = AudioBridge(), []
+    before, descriptors = own_threads(), len(os.listdir("/dev/fd"))
+
+    def work(number: int) -> None:
+        for turn in range(30):
+            try:
+                with contextlib.suppress(CallError):
+                    bridge.record(tmp_path / f"{number}-{turn}.wav", "id")
+                recorder = bridge.take_recorder()
+                if recorder is not None:
+                    recorder.pause()
+                    recorder.resume()
+                    assert recorder.finish() is None
+            except Exception as exc:  # noqa: BLE001 - for the test's own thread
+                errors.append(exc)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bridge.end()
+    assert not errors
+    assert gone([thread for thread in own_threads() if thread not in before])
+    assert len(os.listdir("/dev/fd")) == descriptors
 
 
 def test_playbacks_that_wait_have_a_bound() -> None:
