@@ -44,21 +44,38 @@ class SlowLoop:
 
 def test_a_pause_is_called_back_once() -> None:
     """What it says is what happens: True where `go_on` will be called, False where there is room."""
-    pressure = Backpressure(2 * CALLBACK_WEIGHT)
+    waiting = [1, 2, 3]
+    pressure = Backpressure(lambda: len(waiting), 2 * CALLBACK_WEIGHT)
     told: list[str] = []
-    assert pressure.pause(lambda: told.append("too early")) is False
-    weights = [pressure.add_callback() for _ in range(3)]
     assert pressure.has_too_many_callbacks is True
+    assert pressure.is_awaited is False
     assert pressure.pause(lambda: told.append("now")) is True
+    assert pressure.is_awaited is True
     ended = lambda: told.append("ended")  # noqa: E731 - its identity counts
     assert pressure.pause(ended) is True
     assert pressure.end_pause(ended) is True
     assert pressure.end_pause(ended) is False
-    for weight in weights:
-        pressure.take_callback(weight)
+    while waiting:
+        waiting.pop()
+        pressure.room_made(0)
     assert told == ["now"]
+    assert pressure.is_awaited is False
     assert pressure.has_too_many_callbacks is False
     assert pressure.pause(lambda: told.append("late")) is False
+    assert pressure.is_awaited is False
+
+
+def test_a_callback_keeps_the_message_that_caused_it() -> None:
+    """An ordinary one is a part of what each callback counts for; a longer one is counted until the callback begins."""
+    pressure = Backpressure(lambda: 0)
+    pressure.message_weight = CALLBACK_WEIGHT // 2
+    assert (pressure.keep_message(), pressure.waiting) == (0, 0)
+    pressure.message_weight = 1_000_000
+    weights = [pressure.keep_message() for _ in range(3)]
+    assert (weights, pressure.waiting) == ([1_000_000] * 3, 3_000_000)
+    for weight in weights:
+        pressure.room_made(weight)
+    assert pressure.waiting == 0
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
