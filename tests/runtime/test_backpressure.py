@@ -346,9 +346,13 @@ def test_callbacks_that_wait_hold_the_reader_back(make: Callable[[], tuple[Dispa
         if make is not _thread:
             run()
         reader.join(0.001)
-    run()
     assert delivered == 200
-    assert pressure.waiting == 0
+
+    def all_have_run() -> bool:
+        run()
+        return pressure.waiting == 0
+
+    wait_for(all_have_run)
 
 
 def test_callbacks_without_a_message_have_a_weight() -> None:
