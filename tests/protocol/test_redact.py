@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -17,6 +19,8 @@ from telnyx_agent._protocol import requests
 from telnyx_agent._protocol.jsonrpc import encode
 from telnyx_agent._protocol.redact import redact, redacted_text
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
+from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.states import CallDirection
 from tests.protocol.malformed import MALFORMED
 from tests.protocol.script import CALL_ID, VECTORS, vector
 
@@ -170,19 +174,24 @@ ALSO_HIDDEN = {
 NOT_TELLING = {"_OpenItem.text": "an object that shows nothing"}
 
 
+def values(package: ModuleType) -> Iterator[type[Any]]:
+    """All attrs classes of a package."""
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{found.name}")
+        for kind in vars(module).values():
+            if isinstance(kind, type) and attrs.has(kind) and kind.__module__ == module.__name__:
+                yield kind
+
+
 def hidden_and_shown() -> tuple[set[str], set[str]]:
     """`Class.field` of all attrs classes of these packages whose `repr` is attrs's."""
     hidden: set[str] = set()
     shown: set[str] = set()
     for package in (telnyx_agent._protocol, telnyx_agent._runtime, telnyx_agent._media):
-        for found in pkgutil.iter_modules(package.__path__):
-            module = importlib.import_module(f"{package.__name__}.{found.name}")
-            for kind in vars(module).values():
-                if not isinstance(kind, type) or not attrs.has(kind) or kind.__module__ != module.__name__:
-                    continue
-                if kind.__repr__.__code__.co_filename.startswith("<attrs generated"):
-                    for field in attrs.fields(kind):
-                        (shown if field.repr else hidden).add(f"{kind.__name__}.{field.name}")
+        for kind in values(package):
+            if kind.__repr__.__code__.co_filename.startswith("<attrs generated"):
+                for field in attrs.fields(kind):
+                    (shown if field.repr else hidden).add(f"{kind.__name__}.{field.name}")
     return hidden, shown
 
 
@@ -192,3 +201,29 @@ def test_what_tells_something_is_in_no_repr() -> None:
     telling = {name for name in shown if name.partition(".")[2] in HIDDEN}
     assert telling <= NOT_TELLING.keys()
     assert ALSO_HIDDEN.keys() <= hidden
+
+
+DEFAULTS = {
+    "CredentialLogin.sdk_version": "0",
+    "CredentialLogin.gateway_retries": 3,
+    "CloseConnection.code": 1000,
+    "AnonymousLogin.target_type": "ai_assistant",
+    "AnonymousLogin.sdk_version": "0",
+    "CallOptions.direction": CallDirection.OUTBOUND,
+}
+
+
+def test_what_is_not_said_is_nothing() -> None:
+    """No value of the protocol invents something where a frame, or the program, has left it out: with these exceptions.
+
+    `SessionSettings` is made of times, which docs/limits.md has.
+    """
+    found = {
+        f"{kind.__name__}.{field.name}": field.default
+        for kind in values(telnyx_agent._protocol)
+        if kind is not SessionSettings
+        for field in attrs.fields(kind)
+        if field.default and field.default is not attrs.NOTHING and not hasattr(field.default, "takes_self")
+    }
+    empty = {name for name, default in found.items() if attrs.has(type(default)) and not any(attrs.astuple(default))}
+    assert {name: default for name, default in found.items() if name not in empty} == DEFAULTS

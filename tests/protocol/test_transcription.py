@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from datetime import datetime, timezone
 
@@ -63,6 +64,13 @@ def test_an_item_is_a_value() -> None:
 def test_an_item_survives_json(item: TranscriptionItem) -> None:
     """`from_dict` of `to_dict` is the item again."""
     assert TranscriptionItem.from_dict(json.loads(json.dumps(item.to_dict()))) == item
+
+
+def test_what_ios_does_not_have_is_said_by_name() -> None:
+    """Its members may be given in its order; ours might get others beside them."""
+    parameters = inspect.signature(TranscriptionItem).parameters.values()
+    by_name = {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert by_name == {"call_id", "response_id", "interrupted", "heard_share", "at"}
 
 
 def test_little_is_needed() -> None:

@@ -56,6 +56,7 @@ def echo(connection: ServerConnection) -> None:
         ("http://proxy", Proxy("http", "proxy", 80)),
         ("http://user:p%40ss@proxy:1", Proxy("http", "proxy", 1, "user", "p@ss")),
         ("socks5://[::1]", Proxy("socks5", "::1", 1080)),
+        ("socks5h://proxy", Proxy("socks5h", "proxy", 1080)),
         ("socks5h://user@proxy:9050/", Proxy("socks5h", "proxy", 9050, "user")),
     ],
 )

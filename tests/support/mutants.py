@@ -381,8 +381,8 @@ class Map:
         known |= {test for test in self.seconds if programs <= _words(test.partition("::")[0])}
         likely = {test for user in mutant.users for test in functions.get(user, ())}
 
-        def order(test: str) -> tuple[bool, bool, float]:
-            return test not in likely, test.partition("::")[0] not in telling, self.seconds[test]
+        def order(test: str) -> tuple[bool, float]:
+            return test not in likely and test.partition("::")[0] not in telling, self.seconds[test]
 
         left = LIMIT
         chosen: list[str] = []
