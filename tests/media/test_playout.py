@@ -653,3 +653,16 @@ def test_the_next_packet_mends_the_decoder_when_it_comes_too_late_to_be_heard() 
     stats = playout.stats()
     assert (stats.packets_lost, stats.fec_packets_recovered) == (1, 0)
     assert stats.concealed_samples >= FRAME
+
+
+def test_a_pause_is_where_the_delay_becomes_right() -> None:
+    """Once the first guess of 15 ms is dropped, the next pause is shorter by them; before, it is as long as it was."""
+    for spoken, removed in ((30, 0), (60, 720)):
+        before = packets(spoken)
+        after = packets(40, first=100 + spoken, timestamp=5000 + (spoken + 2) * FRAME, start=spoken)
+        playout = Playout(RawDecoder())
+        heard = play(playout, [*one_each(before), [], [], *one_each(after)], extra=3)
+        stats = playout.stats()
+        assert (stats.removed_samples, stats.inserted_samples, stats.packets_lost) == (removed, 0, 0)
+        first, last = (int(np.flatnonzero(heard == 1000 + spoken)[0]), int(np.flatnonzero(heard == 999 + spoken)[-1]))
+        assert first - last - 1 == 2 * FRAME - removed

@@ -277,6 +277,13 @@ def test_how_short_speech_can_be(length: float, is_speech: bool) -> None:
     assert bool(measure(scene(6, [(1.0, tone(300, length))]), scene(6, [(2.0, SAY)]))) is is_speech
 
 
+def test_a_click_after_the_voice_has_ended_is_no_voice() -> None:
+    """What was loud before counts for nothing then: it takes five hundredths anew."""
+    click = tone(2000, 0.03, amplitude=15000)
+    found = measure(scene(9, [(1.0, SAY), (2.65, click)]), scene(9, [(3.5, SAY)]))
+    assert [turn.user_speech_end for turn in found] == [pytest.approx(2.0, abs=0.011)]
+
+
 def test_the_decision_takes_a_fifth_of_a_second() -> None:
     """A turn is told that long after the answer began, not before."""
     told: list[float] = []
