@@ -77,7 +77,7 @@ class Region(str, enum.Enum):
         return next((region for region in cls if region.value == value), None)
 
 
-_ICE_URL = re.compile(r"^(stuns?|turns?):[^\s?]+(\?transport=(udp|tcp))?$")
+_ICE_URL = re.compile(r"(stuns?|turns?):([^\s?:/@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?(\?transport=(udp|tcp))?")
 
 
 def _to_urls(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class IceServer:
                 "urls: an ICE server needs at least one URL, such as 'stun:stun.example.com:3478'"
             )
         for url in value:
-            if not _ICE_URL.match(url):
+            if not _ICE_URL.fullmatch(url):
                 raise ClientConfigurationError(
                     f"urls: {url!r} is not an ICE server URL; "
                     "expected 'stun:host:port' or 'turn:host:port?transport=udp|tcp'"

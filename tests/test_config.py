@@ -197,3 +197,14 @@ def test_urls_are_shown_without_what_may_be_secret() -> None:
         with pytest.raises(ClientConfigurationError) as caught:
             TxServerConfiguration(url)
         assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["stun:a:b:c", "stun:a:x", "turn://a:1", "stun:::1:3478", "stun:[::1", "stun:u@a:1", "stun:a:1?x=1", "stun:a:1\n"],
+)
+def test_ice_urls_that_nobody_can_read(url: str) -> None:
+    """RFC 7064 and 7065: a host, or an IPv6 address in brackets, then a port."""
+    with pytest.raises(ClientConfigurationError, match="is not an ICE server URL; expected 'stun:host:port'"):
+        IceServer(url)
+    IceServer(["stun:a", "stun:[::1]", "stun:[fd00::1]:3478", "turn:\u00fc.example:1?transport=tcp", "stun:1.2.3.4:5"])

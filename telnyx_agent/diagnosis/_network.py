@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 import attrs
 
 from .._runtime.mends import certificate_problem
+from .._runtime.proxies import choose_proxy
 from .._runtime.tls import tls_context
 from .._runtime.workers import DaemonPool
 from .._signaling import Closed, SignalingConnection
 from ..config import IceServer, TxServerConfiguration
-from ..errors import ClientConfigurationError
+from ..errors import ClientConfigurationError, TxError
 from . import _stun
 from ._results import CheckResult, Verdict, verdict_of
 
@@ -115,20 +116,31 @@ def run_network_check(configuration: TxServerConfiguration | None = None, *, tim
     pool.shutdown(wait=False, cancel_futures=True)
     results = [_result(name, target, needed, future, timeout) for name, target, needed, future in started]
     hosts = {target.text: target.host for target in targets} | {f"{host}:{port}": host}
-    return NetworkReport(_without_consequences(results, hosts))
+    return NetworkReport(_without_consequences(results, hosts, is_proxied=_is_proxied(configuration, host, port)))
 
 
-def _without_consequences(results: list[CheckResult], hosts: Mapping[str, str]) -> tuple[CheckResult, ...]:
+def _is_proxied(configuration: TxServerConfiguration, host: str, port: int) -> bool:
+    """Whether the signalling server's name is looked up by a proxy, or would be if its URL were right."""
+    secure = configuration.socket_url.startswith("wss:")
+    try:
+        return choose_proxy(configuration.proxy, host, port, secure=secure, environment=os.environ) is not None
+    except ClientConfigurationError:
+        return True
+
+
+def _without_consequences(
+    results: list[CheckResult], hosts: Mapping[str, str], *, is_proxied: bool
+) -> tuple[CheckResult, ...]:
     """Each cause once: nothing else is said about a host whose name could not be looked up.
 
     Args:
         results: All.
         hosts: The host of each target with a port.
+        is_proxied: Whether a proxy looks the signalling server's name up: this machine need not be able to.
     """
     signaling = next(result for result in results if result.name in ("ws", "wss"))
     failed = [result for result in results if result.name == "dns" and not result.ok]
-    if signaling.ok:
-        # A proxy looks the name up: this machine need not be able to.
+    if signaling.ok or is_proxied:
         failed = [result for result in failed if result.target != hosts[signaling.target]]
     unknown = {result.target for result in failed}
     kept = [
@@ -137,7 +149,8 @@ def _without_consequences(results: list[CheckResult], hosts: Mapping[str, str]) 
         if (result.ok or result in failed if result.name == "dns" else hosts[result.target] not in unknown)
     ]
     if failed and not any(result.ok for result in results):
-        return (attrs.evolve(failed[0], detail=f"no name can be looked up: {failed[0].detail}", is_required=True),)
+        cause = attrs.evolve(failed[0], detail=f"no name can be looked up: {failed[0].detail}", is_required=True)
+        return (cause, signaling) if is_proxied else (cause,)
     return tuple(kept)
 
 
@@ -164,6 +177,15 @@ def _timed(check: Callable[[float], str], timeout: float) -> tuple[bool, float, 
         detail, ok = f"no answer within {timeout:g} s; {_FIREWALL}", False
     except ssl.SSLCertVerificationError as exc:
         detail, ok = f"the certificate is not accepted: {certificate_problem(exc)}", False
+    except ssl.SSLError as exc:
+        detail, ok = (
+            f"it does not speak TLS ({exc.reason}): is the port right? A firewall may answer in its place",
+            False,
+        )
+    except TxError as exc:
+        detail, ok = str(exc), False
+    except ValueError as exc:  # of a name that no label of DNS has room for
+        detail, ok = f"not a usable host name: {exc}", False
     except OSError as exc:
         detail, ok = f"{exc.strerror or exc}; {_FIREWALL}", False
     return ok, time.monotonic() - begin, detail
@@ -315,7 +337,7 @@ def _ask_stun(target: _Target, configuration: TxServerConfiguration, deadline: f
         answer, transaction = channel.ask(_stun.BINDING)
     if answer.is_error:
         raise _Failure(f"the server refused: {answer.error_code} {answer.reason}")
-    return f"this machine is seen as {_stun.address_text(answer.address(transaction))}"
+    return f"this machine is seen as {_stun.address_text(_address(answer.address(transaction)))}"
 
 
 def _ask_turn(target: _Target, configuration: TxServerConfiguration, deadline: float) -> str:
@@ -334,7 +356,13 @@ def _ask_turn(target: _Target, configuration: TxServerConfiguration, deadline: f
             raise _Failure(f"the server refused: {answer.error_code} {answer.reason}")
         relayed = answer.address(transaction, _stun.RELAYED_ADDRESS)
         channel.ask(_stun.REFRESH, credentials, lifetime=0)
-    return f"relays from {_stun.address_text(relayed)}"
+    return f"relays from {_stun.address_text(_address(relayed))}"
+
+
+def _address(address: tuple[str, int] | None) -> tuple[str, int]:
+    if address is None:
+        raise _Failure("the server's answer has no address in it; is it a STUN or TURN server?")
+    return address
 
 
 def _credentials(target: _Target, answer: _stun.Answer) -> _stun.Credentials:

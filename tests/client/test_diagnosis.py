@@ -6,7 +6,6 @@ import contextlib
 import os
 import pty
 import socket
-import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -305,8 +304,64 @@ def test_a_turns_port_that_speaks_no_tls(agent: LocalAgent) -> None:
         result = by_name(run_network_check(TxServerConfiguration(agent.url, servers), timeout=5.0))["turn-tls"]
         thread.join(10)
     assert not result.ok
-    assert result.detail
-    assert issubclass(ssl.SSLError, OSError)  # why there is no clause of its own for it
+    assert "does not speak TLS (" in result.detail
+    assert "is the port right?" in result.detail
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70 + ".invalid", "."])
+def test_a_name_that_no_dns_has_room_for(agent: LocalAgent, host: str) -> None:
+    """Python refuses to look it up, with an error of another kind; the other servers are checked as ever."""
+    report = run_network_check(TxServerConfiguration(agent.url, (IceServer(f"stun:{host}:1"),)), timeout=3.0)
+    (result,) = (result for result in report.results if not result.ok)
+    assert (result.name, result.target) == ("dns", host)
+    assert "not a usable host name" in result.detail
+    assert report.verdict is Verdict.DEGRADED
+    blocked = run_network_check(TxServerConfiguration(f"wss://{host}", ()), timeout=3.0)
+    assert blocked.verdict is Verdict.BLOCKED
+
+
+def test_an_answer_without_an_address_is_none(agent: LocalAgent) -> None:
+    """Whatever answers there is no STUN server."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            request, address = server.recvfrom(2000)
+            server.sendto(b"\x01\x01\0\0" + request[4:20], address)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        servers = (IceServer(f"stun:127.0.0.1:{server.getsockname()[1]}"),)
+        result = by_name(run_network_check(TxServerConfiguration(agent.url, servers), timeout=5.0))["stun"]
+        thread.join(10)
+    assert not result.ok
+    assert "no address in it; is it a STUN or TURN server?" in result.detail
+
+
+@pytest.mark.parametrize("stun_is_known", [True, False])
+def test_a_proxy_that_is_wrong_where_names_cannot_be_looked_up(
+    monkeypatch: pytest.MonkeyPatch, stun_is_known: bool
+) -> None:
+    """The proxy looks the signalling server's name up, so the proxy is to blame, and is named; DNS is another cause, if
+    it is one.
+    """
+    real = socket.getaddrinfo
+
+    def some(host: str, *args: object, **kwargs: object) -> object:
+        if host == "127.0.0.1" and stun_is_known:
+            return real(host, *args, **kwargs)  # type: ignore[arg-type]
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", some)
+    for proxy, says in (("socks9://proxy.invalid", "https_proxy"), (f"http://127.0.0.1:{free_port()}", "proxy 127")):
+        monkeypatch.setenv("https_proxy", proxy)
+        configuration = TxServerConfiguration("wss://rtc.invalid", (IceServer("stun:127.0.0.1:9"),))
+        report = run_network_check(configuration, timeout=2.0)
+        assert report.verdict is Verdict.BLOCKED
+        details = {result.name: result.detail for result in report.results if not result.ok}
+        if stun_is_known or proxy.startswith("socks9"):
+            assert says in details["wss"]
+        assert ("dns" in details) is not stun_is_known
 
 
 # -- the microphone ----------------------------------------------------------------------------------------------------
@@ -414,7 +469,7 @@ def test_a_test_call_says_how_good_it_was(talking_agent: LocalAgent, client: TxC
     assert diagnosis.to_dict()["verdict"] == "ready"
     assert "MOS" in str(diagnosis)
     call = talking_agent.wait_for_call(lambda call: call.state == "ended")
-    assert call.call_id == diagnosis.report.call_id
+    assert call.call_id == str(diagnosis.report.call_id)
 
 
 def test_a_test_call_inside_a_callback(talking_agent: LocalAgent) -> None:

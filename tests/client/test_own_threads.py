@@ -22,6 +22,7 @@ from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent._runtime.threads import SdkThread
 from telnyx_agent._runtime.waiting import Watch
+from telnyx_agent._upgrade import upgrade
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent
 
@@ -128,7 +129,6 @@ class CollectingAudio(NullAudio):
 def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the loop and the reader it is told so at once; on a device's thread it may wait. All goes on."""
     outcomes.clear()
-    upgrade = _signaling.upgrade
 
     def collecting(*args: Any, **kwargs: Any) -> None:
         upgrade(*args, **kwargs)
