@@ -55,13 +55,24 @@ def dial(
     else:
         try:
             wire.connect(way.host, way.port, options)
-            open_tunnel(wire, way, host, port)
+            try:
+                open_tunnel(wire, way, host, port)
+            except TimeoutError as exc:
+                raise NetworkError(
+                    f"the network proxy {way.where} did not open a connection to {host}:{port} within {timeout:g} s"
+                ) from exc
         except (OSError, ValueError) as exc:
             raise explain(exc, f"the proxy {way.host}", way.port, timeout, advice=way.advice) from exc
     if secure:
         # On a thread of its own: files may be on a server that does not answer.
         context = wire.aside(functools.partial(tls_context, tls), "telnyx-agent-files")
-        wire.start_tls(context, tls.get("server_hostname", host))
+        try:
+            wire.start_tls(context, tls.get("server_hostname", host))
+        except TimeoutError as exc:
+            raise NetworkError(
+                f"no TLS with {host}:{port} within {timeout:g} s: the network connection is there, but nobody answers; "
+                "does that port speak TLS?"
+            ) from exc
         if "check_certificate" in tls:
             check = functools.partial(check_certificate, tls, wire.peer_certificate(), f"{host}:{port}")
             try:

@@ -30,12 +30,14 @@ def upgrade(wire: Wire, url: str, host: str, port: int, *, secure: bool) -> None
 
     Raises:
         websocket.WebSocketException: The answer was another; `explain` has words for it.
-        OSError: The connection failed, or the time was up.
+        OSError: The connection failed.
     """
     key = base64.b64encode(secrets.token_bytes(16))
-    wire.send(_request(url, host, port, key, secure=secure))
     try:
+        wire.send(_request(url, host, port, key, secure=secure))
         head = read_head(wire)
+    except TimeoutError:
+        raise websocket.WebSocketTimeoutException("no answer") from None
     except HeadEndedError:
         raise websocket.WebSocketConnectionClosedException("end of stream") from None
     except NoHttpError:

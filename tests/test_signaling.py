@@ -799,6 +799,27 @@ def test_connecting_takes_no_longer_than_its_time(loop: LoopThread, scheme: str,
         gone.set()
 
 
+def test_what_has_taken_so_long_is_said(loop: LoopThread) -> None:
+    """Where somebody takes the connection and is silent, no firewall is in between."""
+    with raw_server(say_nothing) as port:
+        silent: dict[str, dict[str, Any]] = {
+            "did not answer the WebSocket upgrade": {"url": f"ws://127.0.0.1:{port}"},
+            "does that port speak TLS": {"url": f"wss://127.0.0.1:{port}"},
+            "the network proxy 127.0.0.1": {"url": "ws://localhost:9", "proxy": f"http://127.0.0.1:{port}"},
+            "did not open a connection to localhost:9": {
+                "url": "ws://localhost:9",
+                "proxy": f"socks5://127.0.0.1:{port}",
+            },
+        }
+        clients = {
+            words: Client.to(loop=loop, connect_timeout=CONNECT_TIMEOUT, **options) for words, options in silent.items()
+        }
+        for words, client in clients.items():
+            error = check_network_error(client.closed(CONNECT_TIMEOUT + 2.0), words, "within 0.5 s")
+            assert "firewall" not in str(error)
+        gone.set()
+
+
 def test_refused(loop: LoopThread) -> None:
     """Nobody listens: said at once."""
     with socket.socket() as unused:

@@ -128,13 +128,14 @@ class AllCalls(Calls):
             return
         if event.call_id in self._dialogs or event.call_id in self._known:
             return
+        if not events.is_call_id(event.call_id):
+            # Not remembered: it may have thousands of characters.
+            self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite with a callID that is not a UUID")))
+            self._refuse(event.call_id, _UNUSABLE)
+            return
         self._remember(event.call_id)
         if event.sdp is None:
             self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite without a description of its audio (SDP)")))
-            self._refuse(event.call_id, _UNUSABLE)
-            return
-        if not events.is_call_id(event.call_id):
-            self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite with a callID that is not a UUID")))
             self._refuse(event.call_id, _UNUSABLE)
             return
         are_too_many = len(self._rang) == MOST_RINGING and now - self._rang[0] < RINGING_PERIOD

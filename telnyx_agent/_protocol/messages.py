@@ -133,6 +133,9 @@ class Messages:
         self._conversation.typed(item_id, message.text, message.image_urls, now, message.call_id)
 
     def _forget_old(self, now: float) -> None:
-        for item_id, message in tuple(self._under_way.items()):
-            if now - message.sent_at > self._memory:
-                del self._under_way[item_id]
+        # In the order in which they were sent: the first that is not old ends it.
+        while self._under_way:
+            item_id, message = next(iter(self._under_way.items()))
+            if now - message.sent_at <= self._memory:
+                return
+            del self._under_way[item_id]

@@ -496,3 +496,13 @@ def test_a_call_that_is_turned_down_leaves_the_transcript_alone() -> None:
     ring(script, "22222222-2222-4333-8444-555555555555")
     script.session.answer_call("22222222-2222-4333-8444-555555555555", (), script.now)
     assert script.transcript() == []
+
+
+def test_ids_that_are_none_are_not_kept() -> None:
+    """They may have thousands of characters; each such invite is refused on its own."""
+    script = idle()
+    script.forget()
+    for number in range(3):
+        script.say("telnyx_rtc.invite", callID=f"{number % 2}" * 4000, sdp=OFFER)
+    assert script.sent_methods().count("telnyx_rtc.bye") == 3
+    assert not script.session._calls._known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -522,6 +523,33 @@ def test_requests_that_are_never_answered() -> None:
         assert len(channel._pending) <= MOST_REQUESTS + 1
     script.wait(11)
     assert not channel._pending
+
+
+def test_messages_that_are_never_answered() -> None:
+    """Each costs as much as the first: a thousand behind it are not looked through."""
+    script = Script.talking()
+
+    def steps() -> int:
+        taken = 0
+
+        def count(frame: Any, event: str, argument: Any) -> Any:
+            nonlocal taken
+            taken += event == "line"
+            return count
+
+        sys.settrace(count)
+        try:
+            script.write("x")
+        finally:
+            sys.settrace(None)
+        return taken
+
+    for _ in range(5):
+        script.write("x")
+    first = steps()
+    for _ in range(900):
+        script.write("x")
+    assert steps() < 2 * first
 
 
 @pytest.mark.parametrize("state", ["opened", "logged_in", "ready", "calling", "talking"])
