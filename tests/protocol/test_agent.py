@@ -171,6 +171,19 @@ def test_a_tool_is_thinking(voice: Voice) -> None:
     assert voice.changes() == ["SPEAKING"]
 
 
+def test_two_requests_under_one_id_need_two_answers(voice: Voice) -> None:
+    """Only with the last one the agent has what it needs to go on; a third one answers nothing."""
+    item = {"type": "function_call", "call_id": "call-1", "name": "look_up", "arguments": "{}"}
+    for _ in range(2):
+        voice.ai("conversation.item.created", item=item)
+    voice.session.send_function_call_output("call-1", "done", voice.now)
+    voice.wait(60.0)
+    assert voice.changes() == ["THINKING"]
+    voice.session.send_function_call_output("call-1", "done", voice.now)
+    voice.wait(12.0)
+    assert voice.changes() == ["LISTENING"]
+
+
 def test_without_ears_the_messages_count() -> None:
     """A call without media: speaking from the first word to `response.done`, as ever (R50)."""
     talk = cast(Voice, Voice.talking())

@@ -93,6 +93,26 @@ def test_forms_that_only_ios_reads(method: str, params: dict[str, Any]) -> None:
     assert len(script.session.transcript) == 1
 
 
+@pytest.mark.parametrize(
+    ("marks", "is_partial"),
+    [
+        ({}, False),
+        ({"isFinal": True}, False),
+        ({"isFinal": False}, True),
+        ({"isPartial": True}, True),
+        ({"isPartial": False}, False),
+        ({"isFinal": True, "isPartial": True}, True),
+        ({"isFinal": 0}, False),
+    ],
+)
+def test_which_transcriptions_are_partial(marks: dict[str, Any], is_partial: bool) -> None:
+    """Either of iOS's marks says so; without one, or with one that is none, it is final."""
+    script = Script.talking()
+    script.say("telnyx_rtc.transcription", transcript={"id": "t1", "text": "Hi", "role": "user", **marks})
+    (item,) = script.session.transcript
+    assert item.is_partial is is_partial
+
+
 def test_partial_transcriptions() -> None:
     """`isFinal: false` grows under its id."""
     script = Script.talking()

@@ -438,6 +438,37 @@ def test_missed_pings_count() -> None:
     assert metrics.get_success_rate() == 60.0
 
 
+@pytest.mark.parametrize(("interval", "missed"), [(30.5, 0), (30.6, 1), (44.9, 1), (60.0, 1), (76.0, 2), (90.0, 2)])
+def test_how_many_pings_are_missing(interval: float, missed: int) -> None:
+    """From half a second too late on, at least one."""
+    health = SocketHealth()
+    health.ready()
+    health.server_ping(5.0)
+    health.server_ping(5.0 + interval)
+    assert health.metrics.missed_pings == missed
+    assert health.metrics.last_ping == 5.0 + interval
+
+
+def test_thirty_intervals_and_open_pings_are_kept() -> None:
+    """Older ones count no more: neither in the averages nor as a question that may be answered."""
+    health = SocketHealth()
+    health.ready()
+    now = 0.0
+    for interval in (0.0, 90.0, *[30.0] * 29):
+        now += interval
+        health.server_ping(now)
+    assert health.metrics.max_interval_ms == 90e3
+    health.server_ping(now + 30.0)
+    assert health.metrics.max_interval_ms == 30e3
+    assert health.metrics.jitter_ms == 0.0
+    for number in range(31):
+        health.asked(str(number), float(number))
+    health.answered("0", 100.0)
+    assert health.metrics.round_trip_ms is None
+    health.answered("1", 101.0)
+    assert health.metrics.round_trip_ms == 100e3
+
+
 def test_round_trips_and_reconnections() -> None:
     """Answers to other requests are none; what was asked on a lost connection is not waited for."""
     health = SocketHealth()

@@ -381,6 +381,24 @@ def test_a_bye_is_said_again_until_it_is_confirmed() -> None:
     assert "telnyx_rtc.bye" not in script.sent_methods()
 
 
+def test_a_bye_has_some_time_to_be_confirmed() -> None:
+    """Ten seconds, as any request; a refusal is an answer too, unless it means that nobody is logged in."""
+    for code, is_said_again in ((None, False), (-32603, False), (-32002, True)):
+        script = Script.talking()
+        script.hang_up()
+        script.wait(9.9)
+        if code is None:
+            script.reply("telnyx_rtc.bye", message="CALL ENDED")
+        else:
+            script.refuse("telnyx_rtc.bye", code, "no")
+        if code == -32002:
+            continue
+        lose(script)
+        reopen(script)
+        script.accept_login()
+        assert ("telnyx_rtc.bye" in script.sent_methods()) is is_said_again
+
+
 def test_a_call_without_invite_waits_for_the_next_connection() -> None:
     """It is not known to the server, so nothing of it was lost."""
     script = Script.ready()

@@ -134,6 +134,22 @@ def test_shown_members_in_the_wrong_place_are_hidden(frame: dict[str, Any]) -> N
     assert "canary" not in str(redact(frame))
 
 
+def test_long_frames_are_cut() -> None:
+    """After 4,000 characters, which are shown whole."""
+
+    def shown(rest: int) -> str:
+        """39 frames of 99 characters, each with a space behind it, and one of `rest`."""
+        empty = encode({"jsonrpc": "2.0", "id": 1, "method": ""})
+        sizes = [99] * 39 + [rest]
+        padded = [empty.replace('""', '"' + "m" * (size - len(empty)) + '"') for size in sizes]
+        return redacted_text(f"[{','.join(padded)}]")
+
+    assert len(shown(100)) == 4000
+    assert shown(100).endswith('"}')
+    assert len(shown(101)) == 4003
+    assert shown(101).endswith('m"...')
+
+
 HIDDEN = frozenset(
     {
         *("answer_custom_headers", "arguments", "bye_custom_headers", "callee_name", "callee_number", "caller_name"),

@@ -116,6 +116,18 @@ def test_a_token_that_has_expired_is_the_servers_business() -> None:
     assert warnings(ready(jwt(-1))) == []
 
 
+def test_a_new_token_on_a_live_connection_is_watched() -> None:
+    """From its acceptance on, in the place of the old one."""
+    script = ready(jwt(10_000))
+    new = CredentialLogin(token=jwt(300), sdk_version="0.1.0")
+    script.session.update_credentials(new, script.now)
+    script.accept_login()
+    script.wait(179.9)
+    assert warnings(script) == []
+    script.wait(0.2)
+    assert warnings(script) == [RAISED]
+
+
 def test_a_password_has_no_end() -> None:
     """Nothing to watch."""
     script = Script.ready(credentials=CredentialLogin(sip_user="alice", password="x", sdk_version="0.1.0"))

@@ -14,7 +14,13 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent._runtime.dispatch import Dispatcher, ExecutorDispatcher, PumpDispatcher, ThreadDispatcher
+from telnyx_agent._runtime.dispatch import (
+    Dispatcher,
+    ExecutorDispatcher,
+    PumpDispatcher,
+    ThreadDispatcher,
+    dispatcher_factory,
+)
 from telnyx_agent._runtime.threads import SdkThread, is_internal
 
 from .conftest import RunProgram
@@ -313,6 +319,16 @@ def test_pump_waits_for_the_first_callback() -> None:
     assert dispatcher.process_events(10.0) == 1
     assert time.monotonic() - begin < 5.0
     timer.join()
+
+
+def test_all_logins_have_one_pump() -> None:
+    """And each a thread of its own."""
+    make = dispatcher_factory("pump")
+    assert isinstance(make(), PumpDispatcher)
+    assert make() is make()
+    make = dispatcher_factory("thread")
+    assert isinstance(make(), ThreadDispatcher)
+    assert make() is not make()
 
 
 def test_pump_waits_only_when_it_is_told_to() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
 
+from telnyx_agent._flight import FlightSlot
 from telnyx_agent._runtime.log import ClientLog, flush
 from telnyx_agent.config import LogLevel
 
@@ -28,6 +30,35 @@ def _levels() -> Iterator[None]:
     """Loggers live as long as the process; give them back as they were."""
     yield
     logging.getLogger("telnyx_agent").setLevel(logging.NOTSET)
+
+
+def test_a_sink_gets_the_text_as_it_is_to_be_read() -> None:
+    """With its arguments in their places, and as it stands where there are none; of the wanted levels only."""
+    told: list[tuple[LogLevel, str, BaseException | None]] = []
+    log = ClientLog(LogLevel.WARNING, 1, sink=lambda level, text, exc: told.append((level, text, exc)))
+    error = ValueError("why")
+    log.error("%d of %s", 3, "us", exc_info=error)
+    log.warning("100 % sure")
+    log.info("not wanted")
+    assert told == [(LogLevel.ERROR, "3 of us", error), (LogLevel.WARNING, "100 % sure", None)]
+    log.close()
+
+
+def test_frames_are_recorded_where_the_client_records() -> None:
+    """In the recorder that is in the slot at the moment, whatever the level."""
+    recorded: list[tuple[str, str | bytes]] = []
+
+    class Recorder:
+        def frame(self, direction: str, text: str | bytes) -> None:
+            recorded.append((direction, text))
+
+    slot = FlightSlot()
+    log = ClientLog(LogLevel.NONE, 1, slot)
+    log.frame("<", "one")
+    slot.recorder = cast(Any, Recorder())
+    log.frame(">", "two")
+    assert recorded == [(">", "two")]
+    log.close()
 
 
 @pytest.mark.parametrize("level", list(LogLevel))

@@ -51,6 +51,35 @@ def on_loop(loop: LoopThread, job: Callable[[], object], limit: float = 1.0) -> 
     assert done.wait(limit), "the loop stands still"
 
 
+def test_what_the_program_could_not_raise_goes_to_its_hook(run_program: RunProgram) -> None:
+    """On its own threads as ever, at once; on ours, by the log's thread."""
+    outcome = run_program(
+        """
+        import sys, threading
+        sys.unraisablehook = lambda raised: print(threading.current_thread().name, raised.exc_value, flush=True)
+        from telnyx_agent._runtime.log import flush
+        from telnyx_agent._runtime.loop import LoopThread
+
+        class Bad:
+            def __del__(self):
+                raise ValueError("in a finaliser")
+
+        loop = LoopThread.acquire()
+        bad = Bad()
+        del bad
+        done = threading.Event()
+        loop.post(lambda: (Bad() and None, done.set()))
+        done.wait(5)
+        flush(5)
+        loop.release()
+        """
+    )
+    first, second = outcome.stdout.splitlines()
+    assert first == "MainThread in a finaliser"
+    assert second.endswith("in a finaliser")
+    assert not second.startswith(("MainThread", "telnyx-agent-loop"))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_handler_runs_on_the_loop(name: str, loop: LoopThread, handler: Handler) -> None:
     """Whoever logs. The record says what it said: where it was made, when, by whom, with which exception."""
