@@ -74,7 +74,7 @@ WITHOUT = frozenset(
 LIBRARIES = ("aiortc", "av", "cryptography", "hypothesis", "numpy", "websocket", "websockets.sync.server")
 """Imported once, before a process is forked for each change."""
 
-LIMIT = 15.0
+LIMIT = 30.0
 """Seconds of tests, as they took for the map, that one change gets at most; those that know it best come first."""
 
 PATIENCE = 3.0
