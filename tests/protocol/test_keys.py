@@ -174,12 +174,14 @@ def test_keys_are_for_active_calls() -> None:
     with pytest.raises(CallError, match="CONNECTING"):
         press(script, "1")
     script = Script.talking()
-    press(script, ",1")
+    waiting = [press(script, ",1"), press(script, "2")]
     script.session.hold(CALL_ID, HoldWish.HOLD, script.now)
     script.reply("telnyx_rtc.modify", holdState="held")
     script.forget_events()
     with pytest.raises(CallError, match="HELD"):
         press(script, "1")
     script.wait(2.0)
-    assert "HELD" in str(script.event(CommandSettled).error)
+    settled = script.events(CommandSettled)
+    assert [event.ticket for event in settled] == waiting
+    assert all("HELD" in str(event.error) for event in settled)
     assert pressed(script) == []
