@@ -10,6 +10,7 @@ must not run what the program's class does then.
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 import json
@@ -62,13 +63,15 @@ def _is_id(value: object) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A text, number or bytes of a subclass as one of Python's own class; all else as it is.
+    """A text, number or bytes of a subclass as one of Python's own class; all else, and our own enums, as it is.
 
     Runs none of the methods of the subclass.
     """
     kind = type(value)
     if kind in _PLAIN or not issubclass(kind, _PLAIN):
         return value
+    if issubclass(kind, enum.Enum) and kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return value  # members are compared by identity
     if issubclass(kind, str):
         return str.__str__(value)
     if issubclass(kind, bytes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 import math
@@ -35,7 +36,7 @@ from telnyx_agent import (
     TxServerConfiguration,
     WidgetSettings,
 )
-from telnyx_agent._arguments import MESSAGE_LIMIT, check_argument
+from telnyx_agent._arguments import MESSAGE_LIMIT, check_argument, plain
 from telnyx_agent._checks import encoded_client_state
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, Scenario
@@ -352,3 +353,14 @@ def test_what_a_refusal_says() -> None:
         assert "4711" not in str(caught.value)
     check_argument("port", None, "int | None")
     check_argument("anything", object(), "Whatever")
+
+
+def test_our_own_enums_stay_what_they_are() -> None:
+    """Members are compared by identity; one of the program's own enums is a plain text."""
+
+    class Theirs(str, enum.Enum):
+        IDLE = "idle"
+
+    assert plain(AgentState.IDLE) is AgentState.IDLE
+    assert type(plain(Theirs.IDLE)) is str
+    TxClient().ai_assistant_manager.wait_for_agent_state(AgentState.IDLE, 0)
