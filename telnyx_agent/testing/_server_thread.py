@@ -13,6 +13,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from .._runtime import log_queue
 from .._runtime.threads import SdkThread
 
 logger = logging.getLogger("telnyx_agent.testing")
@@ -58,6 +59,7 @@ class ServerThread:
             Exception: What kept it from listening.
         """
         _LIVE.add(self)
+        log_queue.install()
         try:
             self._thread.start()
             try:
@@ -85,6 +87,8 @@ class ServerThread:
         return True
 
     def _run(self) -> None:
+        # Log handlers are the program's: one that blocks must not stop the server.
+        log_queue.hold()
         try:
             asyncio.run(self._main())
         except BaseException as exc:  # noqa: BLE001 - handed to who started it, or logged
@@ -95,6 +99,7 @@ class ServerThread:
         finally:
             self.loop = None
             _LIVE.discard(self)
+            log_queue.release()
             self._ended.set()
 
     async def _main(self) -> None:

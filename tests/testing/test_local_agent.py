@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import websocket
 
+from telnyx_agent._runtime.log import flush
 from telnyx_agent.config import TxServerConfiguration
 from telnyx_agent.testing import FrameRecord, FunctionCall, LocalAgent, Reply, Scenario
 
@@ -410,3 +412,28 @@ def test_clients_that_send_garbage(agent: LocalAgent) -> None:
 def test_a_record_of_its_own_thread(agent: LocalAgent) -> None:
     """The agent's thread has the name that the documentation says."""
     assert "telnyx-agent-local-agent" in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_log_handler_that_blocks_does_not_stop_it() -> None:
+    """Handlers are the program's, and run on a thread of their own, with or without a client in the process."""
+    gate, threads = threading.Event(), set()
+
+    class Blocking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            threads.add(threading.current_thread().name)
+            gate.wait(20)
+
+    handler, loud = Blocking(), logging.getLogger("telnyx_agent.testing")
+    loud.addHandler(handler)
+    try:
+        with LocalAgent(voice="silent", ears="deaf", media=False) as agent:
+            for _ in range(2):
+                with contextlib.closing(websocket.create_connection(agent.url, timeout=5)) as connection:
+                    connection.send('{"jsonrpc": "2.0", "id": 1, "method": "telnyx_rtc.ping", "params": {}}')
+                    assert connection.recv()
+    finally:
+        gate.set()
+        loud.removeHandler(handler)
+    assert flush(5)
+    assert threads <= {"telnyx-agent-log", "MainThread"}
+    assert "telnyx-agent-log" in threads
