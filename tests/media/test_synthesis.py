@@ -269,13 +269,13 @@ def test_another_decoder_and_another_stream() -> None:
     assert decoder.resets == 0
     synthesis.use(decoder, first_of_stream=True)
     assert decoder.resets == 1
-    synthesis.pass_over(b"\x02...")
-    assert "decode 2" not in decoder.state
+    synthesis.decode_late(b"\x02...")
+    assert decoder.did() == ("decode 1", "conceal 480", f"conceal {OVERLAP}", "decode 2")
     other = Notes()
     synthesis.make_up(480)
     synthesis.use(other, first_of_stream=False)
-    synthesis.pass_over(b"\x03...")
-    assert other.did() == ()
+    synthesis.decode_late(b"\x03...")
+    assert other.did() == (f"conceal {OVERLAP}", "decode 3")
     assert other.resets == 0
 
 

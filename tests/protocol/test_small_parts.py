@@ -93,3 +93,16 @@ def test_twenty_thousand_timers_take_no_time() -> None:
         last = deadline
         assert timers.pop_due(1000) is not None
     assert time.process_time() - begin < 5
+
+
+def test_timers_that_are_moved_leave_little_behind() -> None:
+    """As many out of date as there are deadlines, and 64."""
+    timers = Timers()
+    timers.set(Timer(TimerKind.READY), 5.0)
+    most = 0
+    for number in range(1000):
+        timers.set(Timer(TimerKind.LOGIN), float(number))
+        most = max(most, len(timers._heap))
+    assert most == 2 * 2 + 64
+    assert timers.next_deadline == 5.0
+    assert len(timers) == 2
