@@ -16,7 +16,6 @@ import functools
 import json
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -65,7 +64,7 @@ MOST_VOICE_SDK_ID_CHARACTERS = 512
 """Characters of a `voice_sdk_id`; a longer one counts as none. It is kept, and goes into frames and URLs of ours;
 captured ones have about 40 (R3)."""
 
-_MAX_DIGITS = 4300
+_MAX_DIGITS = 20
 _MAX_NUMBER = 10**20
 _MAX_FLOAT_CHARACTERS = 40
 
@@ -265,19 +264,18 @@ def _no_constant(text: str) -> float:
     raise ValueError("NaN and Infinity are not JSON")
 
 
-# Since 3.10.7 Python itself refuses texts of more than 4,300 digits; it does so in C, which is worth a tenth of a
-# frame.
-_DECODER = json.JSONDecoder(
-    parse_float=_finite,
-    parse_int=None if hasattr(sys, "get_int_max_str_digits") else _integer,
-    parse_constant=_no_constant,
-)
-_SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_integer, parse_constant=_no_constant)
+
+# In a text as short as nearly all are no number is long enough to take time, and to convert them in C is worth a tenth
+# of a frame.
+_SHORT = 4096
+_SHORT_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_SCAN: Callable[[str, int], tuple[Any, int]] = _SHORT_DECODER.scan_once  # type: ignore[attr-defined]
 
 
 def _decode(text: str) -> object:
     """As `_DECODER.decode`, which looks for white space with two regular expressions around each frame."""
-    if not text.startswith("{"):
+    if len(text) > _SHORT or not text.startswith("{"):
         return _DECODER.decode(text)
     try:
         value, end = _SCAN(text, 0)

@@ -25,7 +25,7 @@ THIRD_PARTIES = {
     "pylibsrtp": ("_media/",),
     "pytest": ("testing/",),
     "sounddevice": ("audio/",),
-    "websocket": ("_signaling",),
+    "websocket": ("_signaling", "_upgrade"),
     "websockets": ("testing/",),
 }
 """Who may import what, by the beginnings of names; `attrs` may be used in every layer but the first."""
