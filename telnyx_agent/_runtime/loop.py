@@ -11,10 +11,13 @@ import logging
 import os
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 from . import log_queue
+from .backpressure import SLICE
 from .threads import SdkThread
 from .workers import HANGS_AFTER, DaemonPool
 
@@ -47,6 +50,9 @@ class LoopThread:
         self._stopping = False
         self._pid = os.getpid()
         self._lingering: set[asyncio.Task[None]] = set()
+        # What was posted and did not run yet; whether `_run_posted` is on its way.
+        self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._is_posted = False
         self._pool = DaemonPool(hangs_after=HANGS_AFTER, on_wait=self._look_at_pool_soon)
         self._pool_look: asyncio.TimerHandle | None = None
         # Not by the program's event loop policy: what that brings (uvloop, a test double) is not what media was tested
@@ -126,9 +132,13 @@ class LoopThread:
         with LoopThread._guard:
             if self._stopping:
                 raise RuntimeError("the loop has ended")
+            self._posted.append((fn, args))
+            if self._is_posted:
+                return
+            self._is_posted = True
             # On the loop itself nobody has to be woken, which takes two system calls.
             call_soon = self.loop.call_soon if self.is_current else self.loop.call_soon_threadsafe
-            call_soon(_call, fn, args)
+            call_soon(self._run_posted)
 
     @classmethod
     def later(cls, seconds: float, fn: Callable[[], object]) -> None:
@@ -144,6 +154,25 @@ class LoopThread:
         return threading.get_ident() == self._thread.ident
 
     # -- loop thread ---------------------------------------------------------------------------------------------------
+
+    def _run_posted(self) -> None:
+        """Run what was posted, for `SLICE` at most: a program may give thousands of commands at once, and asyncio would
+        run all that are ready in one turn.
+        """
+        end = time.monotonic() + SLICE
+        while self._posted:
+            _call(*self._posted.popleft())
+            if time.monotonic() >= end:
+                break
+        with LoopThread._guard:
+            self._is_posted = bool(self._posted)
+        if self._is_posted:
+            self.loop.call_soon(self._run_posted)
+
+    async def _run_rest(self) -> None:
+        while self._posted:
+            self._run_posted()
+            await asyncio.sleep(0)
 
     def linger(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` as a task that a stopping loop does not cancel but waits for, for a second at most."""
@@ -176,7 +205,7 @@ class LoopThread:
                 # Not looked at before: what stops the loop is a callback, and must not stop the steps below.
                 if self._stopping:
                     break
-            for step in (self._let_linger, self._cancel_tasks, self._close_generators):
+            for step in (self._run_rest, self._let_linger, self._cancel_tasks, self._close_generators):
                 _guarded(self.loop.run_until_complete, step())
             self._pool.shutdown(wait=False, cancel_futures=True)
             if not self._pool.join(_STEP_LIMIT):

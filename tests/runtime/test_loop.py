@@ -400,3 +400,29 @@ def test_logging_of_loop_errors_is_visible_when_set_up(caplog: pytest.LogCapture
     loop.post(lambda: 1 / 0)
     finish(loop)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_what_a_program_posts_at_once_runs_in_slices() -> None:
+    """Thousands of commands do not keep the loop from everything else; their order stays, and all of them run."""
+    loop = LoopThread.acquire()
+    ran: list[int] = []
+    seen: list[int] = []
+    begin = threading.Event()
+    loop.post(begin.wait)
+    loop.post(lambda: loop.loop.call_soon(lambda: seen.append(len(ran))))
+
+    def work(number: int) -> None:
+        end = time.thread_time() + 0.0005
+        while time.thread_time() < end:
+            pass
+        ran.append(number)
+
+    for number in range(400):
+        loop.post(work, number)
+    done = threading.Event()
+    loop.post(done.set)
+    begin.set()
+    assert done.wait(10)
+    loop.release()
+    assert ran == list(range(400))
+    assert seen[0] < 40
