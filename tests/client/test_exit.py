@@ -16,7 +16,7 @@ from telnyx_agent.testing import LocalAgent, Scenario
 
 PROGRAM = """
 import sys, threading
-from telnyx_agent import CallState, TxClient, TxServerConfiguration
+from telnyx_agent import AgentState, CallState, TxClient, TxServerConfiguration
 from telnyx_agent.audio import NullAudio
 
 client = TxClient(audio=NullAudio())
@@ -83,7 +83,7 @@ def test_however_a_program_ends_it_says_goodbye(agent: LocalAgent, end: str) -> 
     [
         "call.wait_until_ended()",
         "call.wait_for_state(CallState.HELD)",
-        "client.ai_assistant_manager.wait_for_agent_state(None)",
+        "client.ai_assistant_manager.wait_for_agent_state(AgentState.PROCESSING_IMAGE)",
         "TxClient().anonymous_login('x', server_configuration=TxServerConfiguration(sys.argv[2])).result()",
     ],
 )
