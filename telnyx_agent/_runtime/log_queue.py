@@ -6,20 +6,23 @@ of it happens on an internal thread (`threads.is_internal`), whoever logs there:
 finaliser of the program's that the garbage collector runs. Rules of this file:
 
 1. On an internal thread a logger only asks its level, without the lock of `logging`, and makes the record. Filters,
-   handlers, `logging.lastResort` and a record factory of the program's see it on the log thread. Time, thread and
-   caller of the record are those of where it was made; its text is made there too, since arguments may change.
+   handlers, `logging.lastResort`, a record factory and a logger class of the program's see it on the log thread. Time,
+   thread and caller of the record are those of where it was made; its text is made there too, since arguments may
+   change.
 2. So are warnings of Python's (`warnings.warn`) and exceptions that nobody can catch (`sys.unraisablehook`).
 3. The SDK itself writes to stderr on the log thread only, whoever has something to say (`print_to_stderr`).
 4. Beyond `MOST_WAITING` or `MOST_BYTES` nothing more is taken. How much was left out is said when there is room again.
 5. On all other threads, `logging` is as ever.
 
-`logging.Logger` has two methods replaced for that, once, when the first thread of the SDK is started, as error trackers
-do it: there is no other place that all loggers of a process pass.
+`logging.Logger` has four methods replaced for that, once, when the first thread of the SDK is started, as error
+trackers do it: there is no other place that all loggers of a process pass. What classes of the program's override
+(`logging.setLoggerClass`) stands behind an `_Override`.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
@@ -64,6 +67,7 @@ _logger = logging.getLogger("telnyx_agent")
 _make_record = logging.Logger.makeRecord
 _handle = logging.Logger.handle
 _is_enabled = logging.Logger.isEnabledFor
+_init = logging.Logger.__init__
 
 
 @attrs.define(eq=False)
@@ -246,23 +250,29 @@ def _handle_elsewhere(logger: logging.Logger, record: logging.LogRecord) -> None
     if has_exception and _queue.exceptions >= _MOST_EXCEPTIONS:
         record.exc_text, record.exc_info, has_exception = _short(record.exc_info), None, False
         size += len(record.exc_text)
-    _queue.put(_Job(lambda: _handle(logger, _by_factory(record)), size, has_exception))
+    _queue.put(_Job(lambda: _deliver(logger, record), size, has_exception))
 
 
-def _by_factory(record: logging.LogRecord) -> logging.LogRecord:
-    """What the program's own factory makes of a record, with the time and the thread of the record."""
-    factory = logging.getLogRecordFactory()
-    if factory is logging.LogRecord:
+def _deliver(logger: logging.Logger, record: logging.LogRecord) -> None:
+    """On the log thread: give a record to all that is the program's, its logger class included."""
+    if type(logger).isEnabledFor is logging.Logger.isEnabledFor or logger.isEnabledFor(record.levelno):
+        logger.handle(_made_by_program(logger, record))
+
+
+def _made_by_program(logger: logging.Logger, record: logging.LogRecord) -> logging.LogRecord:
+    """What the program's own factory or logger makes of a record, with the time and the thread of the record."""
+    if logging.getLogRecordFactory() is logging.LogRecord and type(logger).makeRecord is logging.Logger.makeRecord:
         return record
-    made = factory(
+    made = logger.makeRecord(
         record.name,
         record.levelno,
         record.pathname,
         record.lineno,
         record.msg,
-        record.args,
+        record.args or (),
         record.exc_info,
         record.funcName,
+        None,
         record.stack_info,
     )
     made.__dict__.update(record.__dict__)
@@ -281,7 +291,57 @@ def _say_left_out(count: int) -> None:
     text = "%d log records or lines were left out: the program's log handlers, or whoever reads stderr, are too slow"
     record = _make_record(_logger, _logger.name, logging.WARNING, __file__, 0, text, (count,), None, "_say_left_out")
     if _logger.isEnabledFor(logging.WARNING):
-        _handle(_logger, record)
+        _logger.handle(record)
+
+
+# -- logger classes of the program's -----------------------------------------------------------------------------------
+
+
+_OVERRIDABLE = (
+    *("debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log", "_log"),
+    *("findCaller", "makeRecord", "handle", "isEnabledFor", "getEffectiveLevel"),
+)
+"""What may be called on a logger on the thread that logs. The rest is called by `handle`, or by the program itself."""
+
+
+class _Override:
+    """A method of a logger class of the program's: its own one on all threads but the SDK's, `logging.Logger`'s there.
+
+    A descriptor, not a function around it: `findCaller` counts frames.
+    """
+
+    def __init__(self, name: str, own: Any) -> None:
+        self._name = name
+        self._own = own
+
+    def __get__(self, logger: object, owner: type | None = None) -> Any:
+        if isinstance(logger, logging.Logger) and _is_elsewhere():
+            return getattr(logging.Logger, self._name).__get__(logger, owner)
+        bind = getattr(type(self._own), "__get__", None)
+        return self._own if bind is None else bind(self._own, logger, owner)
+
+
+def _guard(kind: type[logging.Logger]) -> None:
+    """Put an `_Override` around each method that this class, or one that it inherits, overrides. Idempotent."""
+    for base in kind.__mro__[: kind.__mro__.index(logging.Logger)]:
+        for name in _OVERRIDABLE:
+            own = vars(base).get(name)
+            if own is not None and not isinstance(own, _Override):
+                with contextlib.suppress(TypeError):  # a class made in C: it cannot be changed
+                    type.__setattr__(base, name, _Override(name, own))
+
+
+def _guard_all(kind: type[logging.Logger] = logging.Logger) -> None:
+    """Guard the classes that there are; later ones have their turn with their first logger."""
+    for derived in kind.__subclasses__():
+        _guard(derived)
+        _guard_all(derived)
+
+
+def _init_guarded(logger: logging.Logger, *args: Any, **kwargs: Any) -> None:
+    if type(logger) is not logging.Logger:
+        _guard(type(logger))
+    _init(logger, *args, **kwargs)
 
 
 # -- what Python itself has to say -------------------------------------------------------------------------------------
@@ -358,6 +418,8 @@ def install() -> None:
     logging.Logger.isEnabledFor = _is_enabled_for  # type: ignore[assignment, method-assign]
     logging.Logger.makeRecord = _make_plain_record  # type: ignore[assignment, method-assign]
     logging.Logger.handle = _handle_elsewhere  # type: ignore[assignment, method-assign]
+    logging.Logger.__init__ = _init_guarded  # type: ignore[assignment, method-assign]
+    _guard_all()
     _wrap_hooks()
 
 

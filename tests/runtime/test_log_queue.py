@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -215,6 +215,95 @@ def test_a_record_factory_runs_on_the_log_thread(loop: LoopThread, handler: Hand
     (record,) = handler.records
     assert (threads, record.mine) == (["telnyx-agent-log"], True)  # type: ignore[attr-defined]
     assert record.threadName == "telnyx-agent-loop"
+
+
+class Mixin:
+    """What a class of the program's may inherit beside `logging.Logger`."""
+
+    seen: ClassVar[list[tuple[str, str]]]
+
+    def note(self, what: str) -> None:
+        self.seen.append((what, threading.current_thread().name))
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name of `logging`
+        self.note("isEnabledFor")
+        return super().isEnabledFor(level)  # type: ignore[misc, no-any-return]
+
+
+def make_logger_class() -> type[logging.Logger]:
+    """A new one, that overrides all that is called to log, and adds to each record."""
+
+    class ProgramLogger(Mixin, logging.Logger):
+        seen: ClassVar[list[tuple[str, str]]] = []
+
+        def info(self, *args: Any, **kwargs: Any) -> None:
+            self.note("info")
+            super().info(*args, **kwargs)
+
+        def _log(self, *args: Any, **kwargs: Any) -> None:
+            self.note("_log")
+            super()._log(*args, **kwargs)
+
+        def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802
+            self.note("makeRecord")
+            record = super().makeRecord(*args, **kwargs)
+            record.program = "mine"
+            return record
+
+        def handle(self, record: logging.LogRecord) -> None:
+            self.note("handle")
+            super().handle(record)
+
+        def getEffectiveLevel(self) -> int:  # noqa: N802
+            self.note("getEffectiveLevel")
+            return super().getEffectiveLevel()
+
+        def findCaller(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802
+            self.note("findCaller")
+            return super().findCaller(*args, **kwargs)
+
+    return ProgramLogger
+
+
+@pytest.mark.parametrize("is_there_before", [True, False])
+def test_a_logger_class_of_the_program_runs_on_the_log_thread(
+    is_there_before: bool, loop: LoopThread, handler: Handler
+) -> None:
+    """Whether its first logger was made before the loop or after it. What it does to records is still done."""
+    kind = make_logger_class()
+    if is_there_before:
+        log_queue._guard_all()  # as `install` does once in a process
+        assert isinstance(vars(kind)["handle"], log_queue._Override)
+    logger = kind("program.class", logging.DEBUG)
+    logger.parent = logging.getLogger()
+    on_loop(loop, lambda: logger.info("from %s", "the loop"))
+    assert flush(5)
+    (record,) = handler.records
+    assert (record.getMessage(), record.program, record.threadName) == (  # type: ignore[attr-defined]
+        "from the loop",
+        "mine",
+        "telnyx-agent-loop",
+    )
+    assert record.filename == "test_log_queue.py"
+    assert {what for what, _ in kind.seen} >= {"handle", "makeRecord", "isEnabledFor"}  # type: ignore[attr-defined]
+    assert {thread for _, thread in kind.seen} == {"telnyx-agent-log"}  # type: ignore[attr-defined]
+
+
+def test_a_logger_class_of_the_program_is_as_ever_on_its_own_threads(loop: LoopThread, handler: Handler) -> None:
+    """The same overrides run there as if the SDK were not there, and the record names the same caller."""
+    seen = []
+    for init in (log_queue._init, logging.Logger.__init__):
+        kind = make_logger_class()
+        logger = kind.__new__(kind)
+        init(logger, "program.class")
+        logger.parent = logging.getLogger()
+        logger.warning("here")
+        seen.append(kind.seen)  # type: ignore[attr-defined]
+    assert isinstance(vars(kind)["handle"], log_queue._Override)
+    assert seen[0] == seen[1]
+    assert {what for what, _ in seen[1]} >= {"_log", "makeRecord", "handle", "getEffectiveLevel", "isEnabledFor"}
+    before, after = handler.records
+    assert (after.funcName, after.lineno) == (before.funcName, before.lineno)
 
 
 def test_the_thread_ends_with_the_loop() -> None:
