@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from .ai_events import AiConversation, parse_ai_conversation, parse_transcription
-from .fields import ANY_LENGTH, Fields
+from .fields import ANY_LENGTH, Fields, whole_number
 from .jsonrpc import ErrorReply, Request, Result
 from .states import GatewayState
 from .widget import WidgetSettings
@@ -281,6 +281,11 @@ class Refusal:
     cause: str | None = None
     cause_code: int | None = None
     data: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def number(self) -> int | None:
+        """The code as a number, also where the server has written it as a text; None for another text."""
+        return whole_number(self.code)
 
     def __str__(self) -> str:
         """For the text of an exception."""

@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import RemoteProtocolError
 from .transcription import whole
 
-__all__ = ["ANY_LENGTH", "MOST_CHARACTERS", "Fields", "plain"]
+__all__ = ["ANY_LENGTH", "MOST_CHARACTERS", "Fields", "plain", "whole_number"]
 
 MOST_CHARACTERS = 4096
 """Characters of a text that is no content. Real ones have a hundred."""
@@ -33,9 +33,19 @@ ANY_LENGTH = 1 << 62
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+_NUMBER = re.compile("-?[0-9]{1,9}")
+
+
 def plain(text: str) -> str:
     """A text that is no content, as it may go into logs, terminals, URLs and files: one line, without surprises."""
     return text if text.isprintable() else _CONTROL.sub(" ", whole(text))
+
+
+def whole_number(value: object) -> int | None:
+    """The whole number that this is, also where the server has written it as a text; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 
 class Fields:
@@ -94,11 +104,8 @@ class Fields:
     def loose_integer(self, *names: str) -> int | None:
         """The first of these members that is an integer or the text of one."""
         for name in names:
-            value = self._values.get(name)
-            if isinstance(value, int) and not isinstance(value, bool):
-                return value
-            if isinstance(value, str) and len(value) < 10 and value.isascii() and value.lstrip("-").isdigit():
-                return int(value)
+            if (number := whole_number(self._values.get(name))) is not None:
+                return number
         return None
 
     def loose_object(self, name: str) -> Fields:

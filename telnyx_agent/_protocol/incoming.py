@@ -26,6 +26,7 @@ from .calls import Calls
 from .channel import Pending, RequestKind
 from .credentials import is_anonymous
 from .dialog import CAUSE_CODES, Dialog
+from .jsonrpc import MOST_ID_CHARACTERS
 from .outcomes import CallUpdated, IncomingCall, Malformed, SessionEvent
 from .requests import CallOptions
 from .states import CallDirection, CallInput, CallTerminationReason
@@ -131,7 +132,9 @@ class AllCalls(Calls):
         if not events.is_call_id(event.call_id):
             # Not remembered: it may have thousands of characters.
             self._report(Malformed(RemoteProtocolError("telnyx_rtc.invite with a callID that is not a UUID")))
-            self._refuse(event.call_id, _UNUSABLE)
+            # Nor repeated: a server that takes nothing would fill what waits to be sent with them. It gets its result.
+            if len(event.call_id) <= MOST_ID_CHARACTERS:
+                self._refuse(event.call_id, _UNUSABLE)
             return
         self._remember(event.call_id)
         if event.sdp is None:

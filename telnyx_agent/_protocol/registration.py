@@ -40,7 +40,7 @@ _CLIENT_READY = Timer(TimerKind.CLIENT_READY)
 _REQUERY = Timer(TimerKind.REQUERY)
 
 
-_NO_SUCH_CONVERSATION = "10007"
+_NO_SUCH_CONVERSATION = 10007
 """JavaScript's AI assistant guide: "The conversation does not exist or does not belong to this user"."""
 
 
@@ -151,7 +151,7 @@ class Registration:
 
     def login_refused(self, refusal: Refusal) -> LoginFailed:
         """The login's error came."""
-        is_lost = str(refusal.code) == _NO_SUCH_CONVERSATION
+        is_lost = refusal.number == _NO_SUCH_CONVERSATION
         return LoginFailed(
             (ConversationNotFoundError if is_lost else AuthenticationError)(
                 f"authentication failed: {refusal}; {login_hint(self.login)}",

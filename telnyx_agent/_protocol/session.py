@@ -250,7 +250,7 @@ class Session(Connection, SessionAssistant):
     def _receive_error(self, request_id: RequestId | None, refusal: events.Refusal, now: float) -> None:
         pending = self._channel.settle_nameless() if request_id is None else self._channel.settle(request_id)
         if pending is None:
-            number = f" ({refusal.code})" if isinstance(refusal.code, int) else ""
+            number = "" if refusal.number is None else f" ({refusal.number})"
             self._inbox.complain(RemoteProtocolError(f"an error reply{number} that answers no request"))
             return
         self._liveness.confirmed(now)
@@ -258,13 +258,13 @@ class Session(Connection, SessionAssistant):
             self._messages.confirmed(pending.about)
         elif pending.kind in CALL_COMMANDS:
             self._calls.command_answered(pending, refusal, now)
-        elif pending.kind is RequestKind.BYE and refusal.code != _LOGIN_REQUIRED:
+        elif pending.kind is RequestKind.BYE and refusal.number != _LOGIN_REQUIRED:
             self._calls.bye_answered(pending.about)
         if pending.kind is RequestKind.LOGIN:
             self._conclude(self._registration.login_refused(refusal), now)
         elif pending.kind is RequestKind.RELOGIN:
             self._relogin.refused(refusal)
-        elif refusal.code == _LOGIN_REQUIRED:
+        elif refusal.number == _LOGIN_REQUIRED:
             self._log_in_again(pending, refusal, now)
         elif pending.kind is RequestKind.GATEWAY_STATE:
             self._conclude(self._registration.gateway_refused(refusal), now)

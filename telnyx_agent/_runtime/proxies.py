@@ -172,7 +172,7 @@ def _is_exception(host: str, port: int, exceptions: str) -> bool:
         if exception == "*":
             return True
         name, colon, number = exception.rpartition(":")
-        if colon and number.isdigit() and ":" not in name.strip("[]"):
+        if colon and number.isdecimal() and len(number) <= 5 and ":" not in name.strip("[]"):
             if int(number) != port:
                 continue
             exception = name

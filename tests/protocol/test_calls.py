@@ -568,7 +568,7 @@ def test_a_remote_bye_ends_the_call(state: str) -> None:
 
 def test_a_bare_bye_ends_the_call_too() -> None:
     """Only the call's id is needed; members of other types are as good as missing."""
-    for params in ({}, {"cause": 5, "causeCode": "x", "sipCode": True, "sipReason": [], "client_state": {}}):
+    for params in ({}, {"cause": 5, "causeCode": "--1", "sipCode": True, "sipReason": [], "client_state": {}}):
         script = Script.talking()
         script.say("telnyx_rtc.bye", callID=CALL_ID, **params)
         assert reason(script) == CallTerminationReason()

@@ -10,6 +10,7 @@ import pytest
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.incoming import MOST_RINGING, RINGING_PERIOD
+from telnyx_agent._protocol.jsonrpc import MOST_ID_CHARACTERS
 from telnyx_agent._protocol.outcomes import CallUpdated, IncomingCall, Malformed, MediaOffered
 from telnyx_agent._protocol.states import CallDirection, CallState, CallTerminationReason
 from telnyx_agent.errors import CallError, LocalProtocolError, NetworkError, TxError
@@ -148,12 +149,25 @@ def test_an_invite_without_an_offer_is_turned_down(members: dict[str, Any]) -> N
     assert [type(event) for event in script.events()] == [Malformed]
 
 
+def test_an_invite_whose_id_is_too_long_is_only_acknowledged() -> None:
+    """Its id is not sent back: thousands of them would fill what waits to be sent."""
+    script = idle()
+    script.forget()
+    script.say("telnyx_rtc.invite", callID="x" * (MOST_ID_CHARACTERS + 1), sdp=OFFER)
+    (reply,) = script.sent()
+    assert reply["result"] == {"method": "telnyx_rtc.invite"}
+    assert [type(event) for event in script.events()] == [Malformed]
+
+
 def test_an_invite_whose_id_is_none_is_turned_down() -> None:
     """Ids are UUIDs (protocol.md 1.4), in either case of letters."""
     script = idle()
     script.say("telnyx_rtc.invite", callID="call 1", sdp=OFFER)
     assert script.expect("telnyx_rtc.bye")["params"]["dialogParams"]["callID"] == "call 1"
     assert [type(event) for event in script.events()] == [Malformed]
+    script.say("telnyx_rtc.invite", callID="x" * MOST_ID_CHARACTERS, sdp=OFFER)
+    assert script.expect("telnyx_rtc.bye")["params"]["dialogParams"]["callID"] == "x" * MOST_ID_CHARACTERS
+    script.forget()
     ring(script, THEIRS.upper())
     assert script.event(IncomingCall).options.call_id == THEIRS
 
@@ -499,10 +513,10 @@ def test_a_call_that_is_turned_down_leaves_the_transcript_alone() -> None:
 
 
 def test_ids_that_are_none_are_not_kept() -> None:
-    """They may have thousands of characters; each such invite is refused on its own."""
+    """Each such invite is refused on its own."""
     script = idle()
     script.forget()
     for number in range(3):
-        script.say("telnyx_rtc.invite", callID=f"{number % 2}" * 4000, sdp=OFFER)
+        script.say("telnyx_rtc.invite", callID=f"{number % 2}" * MOST_ID_CHARACTERS, sdp=OFFER)
     assert script.sent_methods().count("telnyx_rtc.bye") == 3
     assert not script.session._calls._known

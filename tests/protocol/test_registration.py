@@ -433,11 +433,12 @@ def test_a_driver_that_repeats_itself_is_told() -> None:
 # -- the server forgets us (R16) ---------------------------------------------------------------------------------------
 
 
-def test_a_login_that_was_lost_is_repeated_once() -> None:
+@pytest.mark.parametrize("code", [-32000, "-32000"])
+def test_a_login_that_was_lost_is_repeated_once(code: int | str) -> None:
     """On any request; with the server's session id and `reconnection`. There is no second `Ready`."""
     script = Script.ready()
     script.say("telnyx_rtc.ping", serno=1)
-    script.refuse("telnyx_rtc.ping", -32000, "Authentication Required")
+    script.refuse("telnyx_rtc.ping", code, "Authentication Required")
     login = script.expect("anonymous_login")
     assert (login["params"]["sessid"], login["params"]["reconnection"]) == (SERVER_SESSION, True)
     assert not script.session.is_ready

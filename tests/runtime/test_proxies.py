@@ -121,6 +121,8 @@ def test_the_environment_is_asked(environment: dict[str, str], secure: bool, hos
         ("rtc.telnyx.com:80", False),
         ("elnyx.com", False),
         ("com.telnyx", False),
+        ("rtc.telnyx.com:\N{SUPERSCRIPT TWO}", False),
+        ("rtc.telnyx.com:" + "4" * 5000, False),
         ("10.0.0.0/8", False),
         ("", False),
     ],
