@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from .config import TxServerConfiguration
     from .errors import MediaError
 
-__all__ = ["MediaChoices", "checked_device", "claims", "make_media"]
+__all__ = ["MOST_DEVICE_CHANGES", "MediaChoices", "checked_device", "claims", "make_media"]
+
+MOST_DEVICE_CHANGES = 16
+"""Changes of a call's devices that wait for the program; of further ones the newest is told. Nobody plugs that fast."""
 
 _DEVICE = {"start": ("(stream)",), "stop": ("()",), "check": ("()",)}
 _PROCESSOR = {"process_render": ("(pcm)",), "process_capture": ("(pcm, delay)",), "close": ("()",)}
@@ -178,6 +182,38 @@ class MediaChoices:
         )
 
 
+class _Changes:
+    """Passes on the changes of a call's devices, which may be the program's and say so all the time. Any thread.
+
+    Args:
+        tell: Takes a change, and what is to be called when the program has been told of it.
+    """
+
+    def __init__(self, tell: Callable[[AudioDeviceChange, Callable[[], None]], None]) -> None:
+        self._tell = tell
+        # Re-entrant, because a finaliser may say so while its own thread is in here.
+        self._lock = threading.RLock()
+        self._under_way = 0
+        self._newest: AudioDeviceChange | None = None
+
+    def put(self, change: AudioDeviceChange) -> None:
+        with self._lock:
+            if self._under_way >= MOST_DEVICE_CHANGES:
+                self._newest = change
+                return
+            self._under_way += 1
+        self._tell(change, self._told)
+
+    def _told(self) -> None:
+        with self._lock:
+            change, self._newest = self._newest, None
+            if change is None:
+                self._under_way -= 1
+        if change is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody is told any more
+                self._tell(change, self._told)
+
+
 def make_media(
     choices: MediaChoices,
     configuration: TxServerConfiguration,
@@ -202,8 +238,8 @@ def make_media(
     def failed(error: MediaError) -> None:
         loop.post(driver.device_failed, call_id, error)
 
-    def changed(change: AudioDeviceChange) -> None:
-        loop.post(driver.device_changed, call_id, change)
+    def changed(change: AudioDeviceChange, told: Callable[[], None]) -> None:
+        loop.post(driver.device_changed, call_id, change, told)
 
     def turned(turn: TurnLatency) -> None:
         loop.post(driver.turn_measured, call_id, turn)
@@ -212,7 +248,7 @@ def make_media(
         loop.post(driver.agent_voice, call_id, audible, at)
 
     if bridge is None:
-        bridge = AudioBridge(on_device_failed=failed, on_device_changed=changed)
+        bridge = AudioBridge(on_device_failed=failed, on_device_changed=_Changes(changed).put)
         bridge.turns = TurnMeter(turned, voiced)
     sound = CallSound(
         bridge, functools.partial(_open_device, choices.device), functools.partial(_make_processor, choices)

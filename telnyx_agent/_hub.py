@@ -240,8 +240,9 @@ class Hub:
             call._apply_media_connected()
             self._record("call", "media connected", call_id=call_id)
 
-    def audio_device_changed(self, call_id: str, change: AudioDeviceChange) -> None:
+    def audio_device_changed(self, call_id: str, change: AudioDeviceChange, told: Callable[[], None]) -> None:
         self._emit("on_audio_device_changed", change, UUID(call_id))
+        self._dispatcher.submit(told, name="on_audio_device_changed")
 
     def turn_measured(self, call_id: str, turn: TurnLatency) -> None:
         uuid = UUID(call_id)

@@ -170,6 +170,8 @@ class TxClientDelegate:
     def on_audio_device_changed(self, change: AudioDeviceChange, call_id: UUID) -> None:
         """The call goes on with another microphone or loudspeaker: one was unplugged, came back, or was switched.
 
+        Of changes that come while 16 wait for this callback, only the newest is told.
+
         Args:
             change: What happened and what is in use now.
             call_id: Which call.

@@ -253,9 +253,9 @@ class SessionDriver(IncomingDriver, Commands):
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         return self._listener.audio_level(call_id, inbound, outbound)
 
-    def device_changed(self, call_id: str, change: AudioDeviceChange) -> None:
-        """A call's device goes on with other hardware."""
-        self._listener.audio_device_changed(call_id, change)
+    def device_changed(self, call_id: str, change: AudioDeviceChange, told: Callable[[], None]) -> None:
+        """A call's device goes on with other hardware; `told` is called when the program knows."""
+        self._listener.audio_device_changed(call_id, change, told)
 
     def agent_voice(self, call_id: str, audible: bool, at: float) -> None:
         """The agent's voice begins, or has ended, to be heard; `at` is on the clock that the loop's is, too."""

@@ -14,14 +14,16 @@ import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient, TxConfig
+from telnyx_agent._calling import MOST_DEVICE_CHANGES, _Changes
 from telnyx_agent._media.bridge import MOST_SAMPLES, AudioBridge
 from telnyx_agent._media.player import MOST_QUEUED, PlaybackState, Player
-from telnyx_agent.audio import NullAudio, PcmAudio, Tone, WaveAudio
+from telnyx_agent.audio import AudioDeviceChange, AudioDeviceChangeReason, NullAudio, PcmAudio, Tone, WaveAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
 
 DEVICE_THREADS = ("telnyx-agent-recorder", "telnyx-agent-playback", "telnyx-agent-audio")
@@ -520,6 +522,50 @@ def test_a_device_may_say_anything_and_as_often_as_it_likes(
     call.hangup().result(10)
     assert len(delegate.calls_of("on_client_error")) == 1
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_device_that_changes_all_the_time() -> None:
+    """So many changes wait; then the newest one does, and is told when those before it have been."""
+    changes = [AudioDeviceChange(AudioDeviceChangeReason.SWITCHED, str(number), None, None) for number in range(10_000)]
+    under_way: list[tuple[AudioDeviceChange, Callable[[], None]]] = []
+    sent = _Changes(lambda change, told: under_way.append((change, told)))
+    for change in changes:
+        sent.put(change)
+    first = [change for change, _ in under_way]
+    assert first == changes[:MOST_DEVICE_CHANGES]
+    told = 0
+    while under_way:
+        last, done = under_way.pop(0)
+        done()
+        told += 1
+    assert (told, last) == (MOST_DEVICE_CHANGES + 1, changes[-1])
+    sent.put(changes[0])
+    assert [change for change, _ in under_way] == changes[:1]
+
+
+def test_changes_of_a_device_are_told_while_a_callback_blocks(connected: TxClient, delegate: RecordingDelegate) -> None:
+    """The first ones and the newest one; the flood between them waits nowhere."""
+    goes_on, numbers = threading.Event(), []
+    last = threading.Event()
+
+    def on_audio_device_changed(change: AudioDeviceChange, call_id: UUID) -> None:
+        goes_on.wait(10)
+        numbers.append(int(change.input or ""))
+        if numbers[-1] == 1999:
+            last.set()
+
+    delegate.on_audio_device_changed = on_audio_device_changed  # type: ignore[attr-defined]
+    device = Stubborn()
+    call = connected.new_call(audio=device)
+    call.wait_until_active(15)
+    assert device.started.wait(10)
+    for number in range(2000):
+        device.stream.device_changed(AudioDeviceChange(AudioDeviceChangeReason.SWITCHED, str(number), None, None))
+    goes_on.set()
+    assert last.wait(10)
+    assert numbers[:MOST_DEVICE_CHANGES] == list(range(MOST_DEVICE_CHANGES))
+    assert len(numbers) <= MOST_DEVICE_CHANGES + 2
+    call.hangup().result(10)
 
 
 @pytest.mark.parametrize("check", [lambda self, other: None, property(_raises(RuntimeError())), classmethod(repr)])
