@@ -390,6 +390,6 @@ def audio_device_id(device_id: int | str | None) -> int | str | None:
     if isinstance(device_id, str):
         if device_id in ("", "default"):
             return None
-        if device_id.isdigit():
+        if device_id.isdecimal() and len(device_id) < 10:
             return int(device_id)
     return device_id

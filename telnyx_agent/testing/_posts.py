@@ -57,7 +57,7 @@ class PostReader:
             return b""
         request_line, *lines = head.split(b"\r\n")
         length = next((line.partition(b":")[2].strip() for line in lines if line.lower().startswith(_DROPPED[0])), b"0")
-        wanted = int(length) if length.isdigit() else 0
+        wanted = int(length[:20]) if length.isdigit() else 0
         begin = len(head) + len(end)
         if len(self._data) - begin < wanted <= MAX_BODY:
             return b""

@@ -24,6 +24,7 @@ from telnyx_agent.compat import (
     is_function_call_output_params,
     is_function_call_params,
 )
+from telnyx_agent.compat._javascript_call import audio_device_id
 from telnyx_agent.quality import ErrorCode, WarningCode
 from telnyx_agent.testing import LocalAgent, Scenario
 
@@ -504,3 +505,12 @@ def test_the_wrapped_call_can_do_the_rest(agent: LocalAgent) -> None:
         call.call.wait_until_active(PATIENCE)
         assert call.call.state == CallState.ACTIVE
         assert repr(call).startswith("<RtcCall ")
+
+
+@pytest.mark.parametrize(
+    ("given", "device"),
+    [("3", 3), (3, 3), ("", None), ("default", None), (None, None), ("\N{SUPERSCRIPT TWO}",) * 2, ("1" * 5000,) * 2],
+)
+def test_ids_of_devices_are_indexes_or_names(given: int | str | None, device: int | str | None) -> None:
+    """Whatever is no index that Python can read is a name."""
+    assert audio_device_id(given) == device

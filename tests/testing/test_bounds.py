@@ -26,6 +26,7 @@ from telnyx_agent.testing import _bounds as b
 from telnyx_agent.testing._bounds import Kept, Recent
 from telnyx_agent.testing._canned import canned_answer
 from telnyx_agent.testing._frames import FrameLog
+from telnyx_agent.testing._posts import PostReader
 from telnyx_agent.testing._worker import Worker
 from telnyx_agent.testing.call_reports import PostedReport, PostLog
 
@@ -228,6 +229,14 @@ def test_connections_at_once_are_bounded(agent: LocalAgent) -> None:
             threading.Event().wait(0.02)
     else:
         pytest.fail("there is no room")
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 21])
+def test_a_length_with_digits_without_end_is_too_long(length: str) -> None:
+    """Python converts 4,300 digits at most."""
+    reader = PostReader()
+    reader.feed(f"POST /call_report HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{{}}".encode())
+    assert (reader.method, reader.body) == ("POST", None)
 
 
 def test_posts_that_never_end_are_bounded(agent: LocalAgent) -> None:
