@@ -136,7 +136,7 @@ def test_a_bad_network_is_warned_of_once_and_cleared(talking_agent: LocalAgent, 
         is_loss = lambda warning: warning.code == WarningCode.HIGH_PACKET_LOSS  # noqa: E731
         (warning,) = delegate.wait_for("on_client_warning", 40, predicate=is_loss)
         assert isinstance(warning, TxWarning)
-        assert warning.call_id == str(call.call_id)
+        assert warning.call_id == call.call_id
         assert warning.value is not None
         assert warning.value > 0.01
         assert WarningCode.HIGH_PACKET_LOSS in [active.code for active in call.warnings]

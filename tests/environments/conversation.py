@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from telnyx_agent import CallState, TxClient, TxClientDelegate, TxServerConfiguration
@@ -53,8 +54,12 @@ def hold(url: str, between: Callable[[], object] = lambda: None) -> str:
         call = client.new_call()
         call.wait_until_active(PATIENCE)
         for pause in (between, lambda: None):
-            require(call.ask(QUESTION, timeout=PATIENCE) == ANSWER, "the answer is a different one")
-            require(app.heard.wait(PATIENCE), "no sound came")
+            end = time.monotonic() + PATIENCE
+            while not app.heard.is_set():
+                require(time.monotonic() < end, "no sound came")
+                # After a long pause the media may have to be made anew; the words come at once, their sound does not.
+                require(call.ask(QUESTION, timeout=PATIENCE) == ANSWER, "the answer is a different one")
+                app.heard.wait(5)
             pause()
             app.heard.clear()
         call.hangup().result(PATIENCE)

@@ -122,7 +122,8 @@ def test_note_3_server_texts_cannot_make_an_authentication_failure_a_network_fai
     assert isinstance(error, AuthenticationError)
     assert keywords_in(str(error)) == {"authentication"}
     assert flutter_if(error) == AUTHENTICATION
-    assert error.server_message == text
+    # As one line, as all words of the server's are.
+    assert error.server_message == text.replace("\n", " ")
 
 
 def test_note_3_a_host_name_cannot_make_a_network_failure_an_authentication_failure(
