@@ -50,7 +50,7 @@ class PacketBuffer:
         self._order = PacketOrder()
         self._waiting: dict[int, WaitingPacket] = {}
         self._missing: set[int] = set()
-        self._silent: set[int] = set()  # numbers from `next` on of packets that have come and are no audio
+        self._silent: set[int] = set()  # numbers of the last packets that have come and are no audio
         self.started = False
         """Whether anything was ever played or thrown away; before, `next` means nothing."""
         self.next = 0
@@ -120,9 +120,7 @@ class PacketBuffer:
 
     def _go_to(self, number: int) -> None:
         """Its turn is next, or that of the first behind it that is audio."""
-        silent = self._silent
-        while number in silent:
-            silent.discard(number)
+        while number in self._silent:
             number += 1
         self.next = number
 
@@ -138,11 +136,6 @@ class PacketBuffer:
     def follower(self) -> WaitingPacket | None:
         """The packet after the one whose turn it is, if it is here."""
         return self._waiting.get(self.next + 1)
-
-    @property
-    def newest(self) -> int:
-        """The highest number that has come in this or an earlier stream; -1 before the first."""
-        return -1 if self._order.newest is None else self._order.newest
 
     def take(self) -> WaitingPacket:
         """Remove the packet whose turn it is, which must be here."""
@@ -162,7 +155,6 @@ class PacketBuffer:
                 lost += 1
                 self._missing.add(gone)
         self.lost += lost
-        self._silent = {silent for silent in self._silent if silent > number}
         self._go_to(number)
         if len(self._missing) > 2 * _REMEMBERED:
             self._missing = {gone for gone in self._missing if gone > number - _REMEMBERED}
