@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._protocol.states import CallState
 from .._protocol.transcription import TranscriptionItem
+from .._runtime.log import flush
 from ..errors import TxError
 from . import options
 from .console import Console, plain
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     with raise_at_once():  # the delegate's code is the user's
         result = replay(args.file, _delegate(args.delegate), speed=args.speed)
     _print_end(console, recording)
+    flush(1.0)  # first the tracebacks, then what they come to
     if result.errors:
         names = ", ".join(sorted({name for name, _ in result.errors}))
         raise CommandError(f"{len(result.errors)} of {result.callbacks} callbacks raised an exception: {names}")

@@ -83,11 +83,13 @@ def test_mute_sends_silence_in_step() -> None:
 def test_the_recorder_hears_what_is_sent_and_what_is_played(tmp_path: Path) -> None:
     """Left the caller, muted where he was; right exactly what the device got."""
     bridge = AudioBridge()
-    recorder = StereoRecorder(tmp_path / "call.wav")
+    now = 0.0
+    recorder = StereoRecorder(tmp_path / "call.wav", clock=lambda: now)
     bridge.recorder = recorder
     fill(bridge, 10)
     heard = []
     for n in range(20):
+        now = n / 100
         bridge.muted = 5 <= n < 10
         bridge.push_capture(np.full(480, 100 + n, np.int16))
         heard.append(bridge.pull_render(480))

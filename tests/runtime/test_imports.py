@@ -38,8 +38,12 @@ def test_ctrl_c_raises_after_the_import() -> None:
             signal.raise_signal(signal.SIGINT)
             done.append("imported")
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done == ["imported"]
 
 

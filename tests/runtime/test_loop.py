@@ -407,9 +407,7 @@ def test_what_a_program_posts_at_once_runs_in_slices() -> None:
     loop = LoopThread.acquire()
     ran: list[int] = []
     seen: list[int] = []
-    begin = threading.Event()
-    loop.post(begin.wait)
-    loop.post(lambda: loop.loop.call_soon(lambda: seen.append(len(ran))))
+    done = threading.Event()
 
     def work(number: int) -> None:
         end = time.thread_time() + 0.0005
@@ -417,11 +415,13 @@ def test_what_a_program_posts_at_once_runs_in_slices() -> None:
             pass
         ran.append(number)
 
-    for number in range(400):
-        loop.post(work, number)
-    done = threading.Event()
-    loop.post(done.set)
-    begin.set()
+    def give() -> None:
+        for number in range(400):
+            loop.post(work, number)
+        loop.post(done.set)
+        loop.loop.call_soon(lambda: seen.append(len(ran)))
+
+    loop.post(give)
     assert done.wait(10)
     loop.release()
     assert ran == list(range(400))

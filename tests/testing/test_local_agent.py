@@ -424,7 +424,9 @@ def test_a_log_handler_that_blocks_does_not_stop_it() -> None:
             gate.wait(20)
 
     handler, loud = Blocking(), logging.getLogger("telnyx_agent.testing")
+    before = loud.level
     loud.addHandler(handler)
+    loud.setLevel(logging.DEBUG)
     try:
         with LocalAgent(voice="silent", ears="deaf", media=False) as agent:
             for _ in range(2):
@@ -433,7 +435,8 @@ def test_a_log_handler_that_blocks_does_not_stop_it() -> None:
                     assert connection.recv()
     finally:
         gate.set()
+        assert flush(5)
         loud.removeHandler(handler)
-    assert flush(5)
+        loud.setLevel(before)
     assert threads <= {"telnyx-agent-log", "MainThread"}
     assert "telnyx-agent-log" in threads
