@@ -185,3 +185,10 @@ def test_keys_are_for_active_calls() -> None:
     assert [event.ticket for event in settled] == waiting
     assert all("HELD" in str(event.error) for event in settled)
     assert pressed(script) == []
+
+
+def test_the_longest_gap() -> None:
+    """Ten seconds; and 0 is none."""
+    assert key_runs("12", 10.0) == (KeyRun("1", 10.0), KeyRun("2", 0.0))
+    assert key_runs("12") == key_runs("12", 0.0) == (KeyRun("12"),)
+    assert KeyRun("12").pause == 0.0

@@ -86,6 +86,124 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+def test_what_counts_to_the_byte() -> None:
+    """Up to the limit there is room; callbacks count alike on both sides."""
+    assert (backpressure.CALLBACK_WEIGHT, backpressure.ITEM_WEIGHT) == (4096, 512)
+    assert (backpressure.TOGETHER, backpressure.SLICE) == (16, 0.005)
+    callbacks = 1
+    pressure = Backpressure(lambda: callbacks, 10_000)
+    pressure.add_messages(10_000 - 4096)
+    assert (pressure.waiting, pressure.is_full, pressure.has_too_many_callbacks) == (10_000, False, False)
+    pressure.add_messages(1)
+    assert (pressure.waiting, pressure.is_full, pressure.has_too_many_callbacks) == (10_001, True, False)
+    pressure.take_messages(10_001 - 4096)
+    callbacks = 2
+    pressure.message_weight = 2049
+    assert pressure.keep_message() == 2049
+    assert (pressure.waiting, pressure.is_full, pressure.has_too_many_callbacks) == (10_241, True, True)
+    pressure.room_made(2049)
+    assert (pressure.waiting, pressure.is_full, pressure.has_too_many_callbacks) == (8192, False, False)
+    pressure.message_weight = 2048
+    assert pressure.keep_message() == 0
+    assert Backpressure().waiting == 0
+    assert Backpressure(lambda: 2048).is_full is False  # 8 MiB
+    assert Backpressure(lambda: 2049).is_full is True
+
+
+def test_a_reader_that_waits_is_known() -> None:
+    """Callbacks tell of the room that they make only where somebody waits for it."""
+    callbacks = 2
+    pressure = Backpressure(lambda: callbacks, CALLBACK_WEIGHT)
+    reader = threading.Thread(target=pressure.wait_for_room, args=(lambda: False,))
+    reader.start()
+    wait_for(lambda: pressure.is_awaited)
+    pressure.room_made(0)
+    reader.join(0.05)
+    assert reader.is_alive()
+    callbacks = 1
+    pressure.room_made(0)
+    reader.join(5)
+    assert not reader.is_alive()
+    assert pressure.is_awaited is False
+    callbacks = 2
+    is_stopped = False
+    reader = threading.Thread(target=pressure.wait_for_room, args=(lambda: is_stopped,))
+    reader.start()
+    wait_for(lambda: pressure.is_awaited)
+    is_stopped = True
+    pressure.wake()
+    reader.join(5)
+    assert not reader.is_alive()
+    assert pressure.is_awaited is False
+
+
+def test_one_of_two_pauses_ends() -> None:
+    """The other is called when there is room."""
+    callbacks = 2
+    pressure = Backpressure(lambda: callbacks, CALLBACK_WEIGHT)
+    told: list[int] = []
+    first, second = (lambda: told.append(1)), (lambda: told.append(2))
+    assert pressure.pause(first) is pressure.pause(second) is True
+    assert pressure.end_pause(first) is True
+    assert pressure.is_awaited is True
+    callbacks = 1
+    pressure.room_made(0)
+    assert (told, pressure.is_awaited) == ([2], False)
+
+
+def test_the_end_of_a_connection_that_is_paused() -> None:
+    """Callbacks that never run do not hold up the end of a connection that we close."""
+    loop, callbacks = SlowLoop(), 2
+    pressure = Backpressure(lambda: callbacks, CALLBACK_WEIGHT)
+    got: list[str] = []
+    inflow: Inflow[str] = Inflow(loop.post, lambda text: got.append(text), pressure)
+    pressure.wait_for_room = lambda is_stopped: None  # type: ignore[method-assign]
+    callbacks = 0
+    inflow.deliver(["a", "b"])
+    callbacks = 2
+    assert loop.run_all() == 1
+    assert (got, pressure.is_awaited) == ([], True)
+    inflow.finish(lambda: got.append("end"))
+    assert loop.run_all() == 0
+    inflow.stop(drop=False)
+    assert (loop.run_all(), pressure.is_awaited) == (0, True)
+    inflow.stop(drop=True)
+    assert loop.run_all() == 1
+    assert (got, pressure.waiting, pressure.is_awaited) == (["end"], 2 * CALLBACK_WEIGHT, False)
+    inflow.stop(drop=True)
+    assert loop.run_all() == 0
+
+
+def test_a_connection_that_is_paused_goes_on() -> None:
+    """When the callbacks have room, from the message at which it stopped; every eighth is a place to stop."""
+    loop, callbacks = SlowLoop(), 0
+    pressure = Backpressure(lambda: callbacks, CALLBACK_WEIGHT)
+    got: list[int] = []
+
+    def handle(number: int) -> None:
+        nonlocal callbacks
+        callbacks += 1
+        got.append(number)
+
+    inflow: Inflow[int] = Inflow(loop.post, handle, pressure)
+    inflow.deliver(range(20))
+    loop.run_all()
+    assert got == list(range(8))
+    callbacks = 0
+    pressure.room_made(0)
+    loop.run_all()
+    assert got == list(range(16))
+    callbacks = 1
+    pressure.room_made(0)
+    loop.run_all()
+    assert got == list(range(20))
+    callbacks = 0
+    inflow.deliver([20])
+    loop.run_all()
+    assert got == list(range(21))
+    assert pressure.waiting == CALLBACK_WEIGHT
+
+
 @pytest.fixture
 def no_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each message has a turn of its own."""

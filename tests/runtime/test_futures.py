@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from telnyx_agent._runtime.dispatch import PumpDispatcher, ThreadDispatcher
-from telnyx_agent._runtime.futures import CALLBACK_GRACE, CALLBACK_LIMIT, CommandFuture
+from telnyx_agent._runtime.futures import CALLBACK_GRACE, CALLBACK_LIMIT, CommandFuture, _finish
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.errors import NetworkError, TxTimeoutError
 
@@ -388,3 +388,16 @@ def test_it_does_not_wait_for_a_last_callback_that_blocks(dispatcher: ThreadDisp
     assert time.monotonic() - begin + 0.01 >= CALLBACK_GRACE
     assert not release.is_set()
     release.set()
+
+
+def test_an_await_that_was_given_up() -> None:
+    """The future that was awaited is cancelled already when the command completes; that is no error."""
+
+    async def given_up() -> tuple[bool, bool]:
+        cancelled, waiting = (asyncio.get_running_loop().create_future() for _ in range(2))
+        cancelled.cancel()
+        for future in (cancelled, waiting, waiting):
+            _finish(future)
+        return cancelled.cancelled(), waiting.done()
+
+    assert asyncio.run(given_up()) == (True, True)

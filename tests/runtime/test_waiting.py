@@ -193,3 +193,16 @@ def test_a_signal_just_before_the_wait_is_not_lost(run_program: RunProgram, wait
         """
     )
     assert float(outcome.stdout) < 10.0, outcome.stderr
+
+
+def test_followers_leave_one_by_one() -> None:
+    """Each sees the present value and every later one until it leaves; the others go on."""
+    watch = Watch(1)
+    first: list[int] = []
+    second: list[int] = []
+    with watch.following(first.append):
+        with watch.following(second.append):
+            watch.set(2)
+        watch.set(3)
+    watch.set(4)
+    assert (first, second) == ([1, 2, 3], [1, 2])
