@@ -1164,6 +1164,7 @@ def run(source: str, *command: str, timeout: float = 20.0) -> subprocess.Complet
     )
 
 
+@pytest.mark.slow
 def test_an_open_connection_does_not_hold_up_the_exit() -> None:
     """A program that falls off its end is gone."""
     begin = time.monotonic()
@@ -1172,6 +1173,7 @@ def test_an_open_connection_does_not_hold_up_the_exit() -> None:
     assert time.monotonic() - begin < 20.0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_does_not_disturb_the_parent() -> None:
     """What the child does with the connection that it has inherited does nothing; the parent goes on talking."""

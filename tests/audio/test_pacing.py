@@ -93,6 +93,7 @@ class Ticks:
             self.done.set()
 
 
+@pytest.mark.slow
 def test_the_thread_keeps_the_pace() -> None:
     """As many blocks as the clock says, but for what was skipped; and a machine that is idle skips none."""
     ticks, ended = Ticks(100), threading.Event()

@@ -242,6 +242,7 @@ def test_a_rejected_call_fails_with_its_cause(tmp_path: Path) -> None:
     assert "486" in command.err.text
 
 
+@pytest.mark.slow
 def test_an_agent_that_hangs_up_is_no_failure(agent: LocalAgent, tmp_path: Path) -> None:
     """Exit code 0: that is how most calls end."""
     with Command("talk", "a", "--server", agent.url, "--text-only", cwd=tmp_path, stdin="hang up\n") as command:

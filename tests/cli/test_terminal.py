@@ -115,6 +115,7 @@ def slow_agent() -> Iterator[LocalAgent]:
         yield agent
 
 
+@pytest.mark.slow
 def test_an_answer_grows_in_place_and_typed_lines_are_not_repeated(slow_agent: LocalAgent, tmp_path: Path) -> None:
     """Carriage returns while the agent speaks, one line when it has spoken, colours, and a hint how to end."""
     with Terminal("talk", "a", "--server", slow_agent.url, "--text-only", cwd=tmp_path) as terminal:

@@ -77,6 +77,7 @@ def test_the_greeting_is_no_answer(client: TxClient) -> None:
         client.disconnect().result(PATIENCE)
 
 
+@pytest.mark.slow
 def test_a_greeting_that_is_heard_is_over_first(client: TxClient) -> None:
     """With media and a device that hears it: not a word of it is cut off."""
     with LocalAgent(voice="tones", ears="deaf", greeting="Welcome to the shop.") as agent:
@@ -88,6 +89,7 @@ def test_a_greeting_that_is_heard_is_over_first(client: TxClient) -> None:
         client.disconnect().result(PATIENCE)
 
 
+@pytest.mark.slow
 def test_three_calls_at_once(client: TxClient, agent: LocalAgent) -> None:
     """A question in each, from three threads: each call has its own question and answer, with its own id."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration)
@@ -115,6 +117,7 @@ def test_the_question_may_come_before_the_call_is_up(client: TxClient, agent: Lo
     assert client.new_call().ask("what is your name", timeout=PATIENCE).startswith("I am the local agent")
 
 
+@pytest.mark.slow
 def test_a_tool_belongs_to_the_answer(client: TxClient, agent: LocalAgent) -> None:
     """What the agent says to the tool's result is the end of the answer, however long the tool takes."""
     asked, go = threading.Event(), threading.Event()
@@ -144,6 +147,7 @@ def test_an_agent_that_never_says_that_it_is_done(client: TxClient) -> None:
         client.disconnect().result(PATIENCE)
 
 
+@pytest.mark.slow
 def test_several_threads_ask_at_once(client: TxClient, agent: LocalAgent) -> None:
     """The questions are asked one after the other, and nobody gets another's answer."""
     call = begin(client, agent)
@@ -153,6 +157,7 @@ def test_several_threads_ask_at_once(client: TxClient, agent: LocalAgent) -> Non
     assert answers == numbers
 
 
+@pytest.mark.slow
 def test_another_message_interrupts_the_answer(client: TxClient) -> None:
     """It is said that it was, and what there was of it."""
     words = "word " * 200

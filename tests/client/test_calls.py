@@ -145,6 +145,7 @@ def test_every_order_of_media_and_answer(client: TxClient, variant: dict[str, ob
         call.hangup().result(5)
 
 
+@pytest.mark.slow
 def test_an_answer_without_any_sdp_ends_the_call(client: TxClient) -> None:
     """Without a remote SDP there is no call."""
     with LocalAgent(voice="silent", ears="deaf", media=False, scenario=Scenario.fast(sdp_in="none")) as agent:

@@ -486,6 +486,7 @@ def test_a_microphone_that_cannot_be_had_leaves_the_mute_alone(talking_agent: Lo
         assert call.is_audio_muted
 
 
+@pytest.mark.slow
 def test_checks_before_a_call(talking_agent: LocalAgent) -> None:
     """`client.runPreCall()`, `client.runNetworkCheck()`."""
     with rtc(talking_agent, anonymous_login=LOGIN) as client:

@@ -164,6 +164,7 @@ def test_secrets_are_in_no_repr_and_in_no_log(
 # -- the gateway -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_gateway_on_its_way_is_waited_for(client: TxClient) -> None:
     """UNREGED, then REGED: one question more."""
     with guarded(Scenario.gateway("UNREGED", "REGED", speed=50)) as agent:

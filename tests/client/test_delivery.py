@@ -101,6 +101,7 @@ def test_words_into_a_connection_that_is_half_dead_come_again(
         client.disconnect().result(5)
 
 
+@pytest.mark.slow
 def test_the_same_goes_for_tools_and_for_several_drops(
     client: TxClient, agent: LocalAgent, delegate: RecordingDelegate
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_held_call_is_silent_both_ways(client: TxClient, talking_agent: LocalA
     until(lambda: talking_agent.calls[0].seconds_heard > before.seconds_heard + 0.2)
 
 
+@pytest.mark.slow
 def test_a_held_call_is_held_after_a_lost_connection(
     client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate
 ) -> None:

@@ -158,6 +158,7 @@ def test_the_server_closes_during_the_login(close_code: int) -> None:
     assert delegate.calls_of("on_client_error") == [(error,)]
 
 
+@pytest.mark.slow
 def test_slow_registration_is_waited_for(client: TxClient, delegate: RecordingDelegate) -> None:
     """TRYING and REGISTER are on the way to REGED, asked for again."""
     scenario = Scenario.gateway("TRYING", "REGED", speed=50)

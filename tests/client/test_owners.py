@@ -293,6 +293,7 @@ def test_no_sound_serves_any_number_of_calls(connected: TxClient) -> None:
         assert playback.state is PlaybackState.FINISHED
 
 
+@pytest.mark.slow
 def test_a_file_is_spoken_into_any_number_of_calls(connected: TxClient, tmp_path: Path) -> None:
     """Each call hears it from its beginning; one ends, the others go on; what is asked is about the last one."""
     with wave.open(str(tmp_path / "speech.wav"), "wb") as file:

@@ -77,6 +77,7 @@ def test_metrics_come_without_a_debug_flag(talking_agent: LocalAgent, delegate: 
         json.dumps(metrics.to_dict(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_interval_is_kept(talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """A quarter of a second is a quarter of a second."""
     with TxClient(delegate, audio=NullAudio()) as client:

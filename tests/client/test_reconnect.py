@@ -90,6 +90,7 @@ def test_a_call_survives_a_dropped_connection(
     assert [delegate.names.count(f"on_socket_{what}ed") for what in ("connect", "disconnect")] == [2, 1]
 
 
+@pytest.mark.slow
 def test_the_conversation_goes_on(client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """Typed text is answered after the drop as before it; nothing is lost, nothing is there twice."""
     call = talk(client, talking_agent)
@@ -182,6 +183,7 @@ def test_either_order_of_attach_and_client_ready(client: TxClient, delegate: Rec
         client.disconnect().result(5)
 
 
+@pytest.mark.slow
 def test_a_half_dead_connection_is_replaced(
     monkeypatch: pytest.MonkeyPatch, client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate
 ) -> None:

@@ -124,6 +124,7 @@ def test_trio(url: str) -> None:
     assert python(code, url) == f"{ANSWER}\n"
 
 
+@pytest.mark.slow
 def test_a_loop_that_runs_already(url: str) -> None:
     """As in a cell of a notebook: the thread has a running loop, in which `asyncio.run` would be refused."""
     code = """

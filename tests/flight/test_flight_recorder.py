@@ -126,6 +126,7 @@ client.disconnect().result(5)
     assert kinds[-1] == "end"
 
 
+@pytest.mark.slow
 def test_nobody_stops_it_and_no_thread_stays(agent: LocalAgent, tmp_path: Path) -> None:
     """Without a connection the recorder's thread ends; the next login starts another, into the same file."""
     before, path = frozenset(threading.enumerate()), tmp_path / "session.ndjson"

@@ -311,6 +311,7 @@ def test_blocks_that_found_no_room_leave_silence(capture_first: bool, first: boo
     assert not left[51 * 480 : 148 * 480].any()
 
 
+@pytest.mark.slow
 def test_two_clocks_that_differ_stay_together() -> None:
     """A USB microphone and another loudspeaker, 200 ppm apart for half an hour: never more than 40 ms off."""
     timeline = StereoTimeline()

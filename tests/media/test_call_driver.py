@@ -283,6 +283,7 @@ async def offer_of(peer: MediaPeer) -> str:
     return (await peer.create_offer()).replace("a=setup:active", "a=setup:actpass")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux shows them")
 def test_a_thousand_offers_in_a_second_are_two_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first and the latest are answered, the loop goes on, and there are sockets of two or three connections."""

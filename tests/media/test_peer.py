@@ -211,6 +211,7 @@ def test_the_other_sides_reports_give_the_round_trip_time() -> None:
     run(main)
 
 
+@pytest.mark.slow
 @patient
 def test_both_directions_are_recorded(tmp_path: Path) -> None:
     """Left the caller's own tone, right the agent's."""
@@ -604,6 +605,7 @@ def test_one_number_has_one_meaning(answered: str, meanings: dict[int, str]) -> 
     run(main)
 
 
+@pytest.mark.slow
 @patient
 def test_events_and_comfort_noise_disturb_nothing() -> None:
     """RTP with payload types that were not agreed on, between the audio: ignored, the tone goes on."""

@@ -174,6 +174,7 @@ async def call(caller: Party, agent: Party) -> AsyncIterator[None]:
         await asyncio.gather(caller.peer.close(), agent.peer.close())
 
 
+@pytest.mark.slow
 @patient
 def test_reported_loss_turns_error_correction_on() -> None:
     """The whole circle: packets are lost, aiortc reports how many, our encoder sends FEC, the other end uses it."""

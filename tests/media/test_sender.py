@@ -197,6 +197,7 @@ class Microphone(threading.Thread):
         self.join()
 
 
+@pytest.mark.slow
 @patient
 def test_without_a_device_silence_goes_out_in_step() -> None:
     """50 frames a second by the clock, without drift, without a hole in the timestamps."""
@@ -210,6 +211,7 @@ def test_without_a_device_silence_goes_out_in_step() -> None:
     assert sent.sender.silent_frames == len(sent.frames)
 
 
+@pytest.mark.slow
 @patient
 def test_what_is_captured_is_sent_whole() -> None:
     """Every sample once, in order, soon after it was captured."""
@@ -265,6 +267,7 @@ def test_a_device_that_comes_and_goes_keeps_in_step_with_real_time() -> None:
     assert voice.size >= microphone.pushed - 2 * FRAME
 
 
+@pytest.mark.slow
 @patient
 def test_a_stalled_device_does_not_delay_what_comes_after() -> None:
     """The microphone hands over 150 ms at once: what was already sent as silence is left out, delay stays as it was."""
@@ -287,6 +290,7 @@ def test_a_stalled_device_does_not_delay_what_comes_after() -> None:
     assert bridge.capture.available <= 2 * FRAME
 
 
+@pytest.mark.slow
 @patient
 def test_a_loop_that_was_held_up_skips_in_the_timestamps() -> None:
     """Half a second without the loop: 200 ms of speech are kept, and the timestamps know how much is missing."""
@@ -421,6 +425,7 @@ def test_opus_frames_carry_the_voice() -> None:
     assert level(heard) == pytest.approx(level(voice), rel=0.1)
 
 
+@pytest.mark.slow
 @patient
 def test_dtx_leaves_holes_that_the_timestamps_explain() -> None:
     """Silence is hardly sent, and time goes on."""

@@ -220,6 +220,7 @@ def test_speech_in_noise(text: str, distance: float, exactness: float) -> None:
     assert turn.latency == pytest.approx(0.8, abs=exactness)
 
 
+@pytest.mark.slow
 def test_a_conversation_of_twenty_minutes() -> None:
     """Every turn is found, none is invented, and nothing grows."""
     said, answer = spoken("How much is it for two?"), spoken("That depends on the day.")

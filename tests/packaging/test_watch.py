@@ -139,6 +139,7 @@ def test_what_other_threads_do_is_fine_as_long_as_the_loop_runs() -> None:
     assert not beside_the_loop(hold_the_lock, "telnyx-agent-local-agent")
 
 
+@pytest.mark.slow
 def test_a_collection_is_not_the_callback_s_own_work() -> None:
     """The larger the heap of the test suite, the longer it takes; whatever is done beside it still counts."""
     begin = time.thread_time()

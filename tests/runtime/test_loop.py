@@ -182,6 +182,7 @@ def test_lingering_work_is_finished_first() -> None:
     assert done == ["goodbye"]
 
 
+@pytest.mark.slow
 def test_stubborn_tasks_and_blocked_workers_do_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
     """A task that will not be cancelled and a worker that is stuck cost a second each, and a warning."""
     loop = LoopThread.acquire()
@@ -296,6 +297,7 @@ def test_many_threads_acquire_and_release() -> None:
     assert not loop_threads()
 
 
+@pytest.mark.slow
 def test_a_late_release_from_a_finaliser(run_program: RunProgram) -> None:
     """At interpreter exit, from `atexit` and from a finaliser after that: no deadlock, no noise."""
     outcome = run_program(
@@ -318,6 +320,7 @@ def test_a_late_release_from_a_finaliser(run_program: RunProgram) -> None:
     assert outcome.seconds < 8.0
 
 
+@pytest.mark.slow
 def test_a_forgotten_loop_does_not_hold_up_the_exit(run_program: RunProgram) -> None:
     """A program that never releases ends all the same."""
     outcome = run_program(

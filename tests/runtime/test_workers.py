@@ -189,6 +189,7 @@ def test_a_job_fails_when_all_workers_hang(monkeypatch: pytest.MonkeyPatch) -> N
     pool.shutdown()
 
 
+@pytest.mark.slow
 def test_the_loop_replaces_workers_that_hang(loop: LoopThread) -> None:
     """More calls that hang than there are workers: what comes behind them runs."""
     gate = threading.Event()
