@@ -835,3 +835,59 @@ def test_what_the_network_does_to_the_packet(
     sound = play(playout, arrivals, extra=10)
     assert (delays(sound, (59, 60, 61, 62, 63, 90)), outcome(playout)) == (heard, counted)
     assert playout.stats().total_samples == sound.size == playout._time - playout._pcm.size
+
+
+def test_all_that_has_come_is_taken_at_once() -> None:
+    """What is broken, no audio, doubled or thrown away does not hold up what comes behind it."""
+    playout = steady()
+    stream = packets(6)
+    broken = ReceivedPacket(50, 0, b"x")
+    for packet in (stream[0], broken, stream[0], stream[1]):
+        playout.put(packet)
+    playout.flush()
+    for packet in stream[2:]:
+        playout.put(packet)
+    playout.get(480)
+    assert not playout._inbox
+    assert (len(playout._packets), playout._playing) == (3, True)
+    assert outcome(playout)[:3] == (0, 0, 3)
+    assert playout.stats().packets_duplicated == 1
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_a_new_stream_has_lateness_of_its_own(together: int) -> None:
+    """However many of its packets come at once: 100 ms without sound between the two are no lateness of the second."""
+    playout = Playout(RawDecoder())
+    play(playout, one_each(packets(60)), extra=5)
+    assert (playout._target.base, playout._target.value) == (0, 0)
+    for packet in packets(together, first=9000, ssrc=2, start=60):
+        playout.put(packet)
+    playout.get(FRAME)
+    assert (playout._target.base, playout._target.value) == ((6 - together) * FRAME, (6 - together) * FRAME)
+
+
+def test_lateness_that_was_forgotten_when_nothing_played() -> None:
+    """Up to 200 ms beside what was usual a pause is a pause; beyond it time goes on from somewhere else."""
+    for blocks, base in ((10, 0), (11, 11 * FRAME)):
+        playout = Playout(RawDecoder())
+        play(playout, one_each(packets(60)), extra=30 + blocks)
+        playout.put(packets(1, first=160, timestamp=5000 + 90 * FRAME, start=60)[0])
+        playout.get(FRAME)
+        assert playout._target.base == base
+
+
+def test_what_a_device_that_did_not_ask_has_missed_is_thrown_away() -> None:
+    """It asks for nothing for 1.2 s: eight packets later it is known to be no early stream, and the newest is heard."""
+    playout = Playout(RawDecoder())
+    stream = packets(160)
+    play(playout, one_each(stream[:60]))
+    for packet in stream[60:120]:
+        playout.put(packet)
+    seen = []
+    for packet in stream[120:]:
+        heard = play(playout, [[packet]])
+        seen.append((outcome(playout)[2], *real(heard)[-1:]))
+    assert seen[6] == (0, 1066)
+    assert seen[7:] == [(60, 1000 + number) for number in range(127, 160)]
+    assert outcome(playout)[3:6] == (0, 0, 0)
+    assert 0.0 < playout.stats().delay < 0.02

@@ -117,3 +117,10 @@ def test_surrogates_are_put_together(text: str, expected: str) -> None:
     """Or replaced: what comes out can always be printed."""
     assert whole(text) == expected
     whole(text).encode("utf-8")
+
+
+def test_when_it_was_said_on_the_clock_of_the_session_makes_no_difference() -> None:
+    """`at` is for sorting; two items with the same content are the same."""
+    assert TranscriptionItem("1", "user", "Hi", at=1.0) == TranscriptionItem("1", "user", "Hi", at=2.0)
+    assert hash(TranscriptionItem("1", "user", "Hi", metadata={"a": 1})) == hash(TranscriptionItem("1", "user", "Hi"))
+    assert TranscriptionItem("1", "user", "Hi") != TranscriptionItem("1", "user", "Ho")
