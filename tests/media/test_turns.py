@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from telnyx_agent._media.turns import TurnLatency, TurnMeter
+from telnyx_agent._media.turns import TurnLatency, TurnMeter, _Floor, _Speech
 from tests.media.harness import RATE, Samples, tone
 from tests.support.requirements import require
 
@@ -315,3 +315,63 @@ def test_the_agents_voice_is_told_with_its_times() -> None:
     assert [at for _, at in told[1:]] == pytest.approx([1.0, 2.5, 3.5, 4.5], abs=0.06)
     assert told[0][1] == pytest.approx(0.0, abs=0.02)
     assert all(0 <= when - at < 0.5 for when, (_, at) in zip(known, told, strict=True))
+
+
+def test_the_floor_is_the_least_of_a_second_and_a_half() -> None:
+    """Not known before 0.3 s have passed; speech without pauses is no noise, and silence has a floor."""
+    floor = _Floor()
+    assert floor.power == 121.0
+    seen = []
+    for power in (1000.0, 200.0, *[1000.0] * 28, 150.0, *[1000.0] * 29, *[1000.0] * 150):
+        floor.add(power)
+        seen.append(floor.power)
+    assert seen[:29] == [121.0] * 29
+    assert seen[29] == 200.0
+    # The frame that was the least counts until five parts of 30 frames after its own are complete.
+    assert seen[30:209] == [150.0] * 179
+    assert seen[209:] == [1000.0]
+    loud = _Floor()
+    for _ in range(30):
+        loud.add(1e8)
+    assert loud.power == 9_000_000.0
+    loud.add(1.0)
+    assert loud.power == 121.0
+
+
+LOUD, MIDDLE, SOFT = 1695.0, 727.0, 726.0
+"""Beside the least floor of 121: more than fourteen times as much, more than six times, and not."""
+
+
+def utterances(*powers: float, pause: float = 0.35) -> list[tuple[int, int]]:
+    """Of frames with these powers; in frames."""
+    speech = _Speech(pause)
+    begun = [speech.frame(power, number / 100) for number, power in enumerate(powers)]
+    assert min(8, sum(begun)) == len(speech.utterances)
+    return [(round(first * 100), round(end * 100)) for first, end in speech.utterances]
+
+
+@pytest.mark.parametrize(
+    ("powers", "found"),
+    [
+        ([LOUD] * 4, []),
+        ([LOUD] * 5, [(0, 5)]),
+        ([1694.0] * 20, []),
+        ([LOUD, 0, LOUD, 0, LOUD, 0, LOUD, 0, LOUD], []),
+        ([LOUD, 0, LOUD, 0, LOUD, 0, LOUD, LOUD], [(0, 8)]),
+        ([0, 0, LOUD, 0, LOUD, LOUD, 0, LOUD, LOUD], [(2, 9)]),
+        ([*[LOUD] * 5, MIDDLE, MIDDLE], [(0, 7)]),
+        ([*[LOUD] * 5, SOFT, SOFT], [(0, 5)]),
+        ([*[LOUD] * 5, 0, 0, MIDDLE], [(0, 5)]),
+        ([*[LOUD] * 5, 0, MIDDLE, MIDDLE], [(0, 8)]),
+        ([*[LOUD] * 5, *[0] * 8, MIDDLE, MIDDLE], [(0, 15)]),
+        ([*[LOUD] * 5, *[0] * 11, MIDDLE, MIDDLE], [(0, 5)]),
+        ([*[LOUD] * 5, *[0] * 11, LOUD, LOUD], [(0, 5)]),
+        ([*[LOUD] * 5, *[0] * 20, *[LOUD] * 5], [(0, 30)]),
+        ([*[LOUD] * 5, *[0] * 30, *[LOUD] * 5], [(0, 40)]),
+        ([*[LOUD] * 5, *[0] * 40, *[LOUD] * 5], [(0, 5), (45, 50)]),
+        ([*[LOUD] * 5, *[0] * 40] * 9, [(45 * number, 45 * number + 5) for number in range(1, 9)]),
+    ],
+)
+def test_speech_frame_by_frame(powers: list[float], found: list[tuple[int, int]]) -> None:
+    """Five loud frames of eight begin it, two of three go on with it; softer ones within a word, for 0.1 s."""
+    assert utterances(*powers) == found
