@@ -46,6 +46,13 @@ WRONG: tuple[Any, ...] = (None, "x", b"x", 7, -1, math.nan, object(), [], {}, ["
 
 PATIENCE = 20.0
 
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of what is given is the name of a file, which is written."""
+    monkeypatch.chdir(tmp_path)
+
+
 CLASSES: Mapping[str, type] = {"TxClient": TxClient, "Call": Call, "AIAssistantManager": AIAssistantManager}
 
 ELSEWHERE = {
