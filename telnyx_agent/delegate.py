@@ -235,6 +235,9 @@ class TxClientDelegate:
     def on_transcription_updated(self, transcriptions: Sequence[TranscriptionItem]) -> None:
         """The transcript changed: a new item, more text in an item, an item that became final.
 
+        Where your callbacks are much slower than the agent, changes of long transcripts come together; the last call
+        brings the newest transcript.
+
         Args:
             transcriptions: The whole transcript in order, an immutable snapshot. Items keep their `id` while they grow.
         """
