@@ -515,13 +515,13 @@ def described_candidates(sender: RTCRtpSender) -> tuple[dict[str, str], ...]:
     )
 
 
-def _strict(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _strict(parse: Callable[..., Any]) -> Callable[..., Any]:
     """A parser that fails with `ValueError` only."""
 
     @functools.wraps(parse)
-    def parse_message(data: bytes) -> Any:
+    def parse_message(*args: Any, **kwargs: Any) -> Any:
         try:
-            return parse(data)
+            return parse(*args, **kwargs)
         except struct.error as exc:
             raise ValueError(f"an attribute of a STUN message has the wrong length: {exc}") from exc
 
@@ -530,7 +530,7 @@ def _strict(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 # For everybody in the process, because a TURN client reads what comes before there is an object to reach it by.
 if not hasattr(aioice.stun.parse_message, "__wrapped__"):  # or this module was imported before
-    aioice.stun.parse_message = _strict(aioice.stun.parse_message)  # type: ignore[assignment]
+    aioice.stun.parse_message = _strict(aioice.stun.parse_message)
 
 
 def _is_answer(error: BaseException | None) -> bool:

@@ -62,8 +62,9 @@ def clean_endings(*, until_exit: bool = False) -> Iterator[None]:
         raise_if_interrupted()
     finally:
         for number, handler in before.items():
+            # Ignored by the system, because a handler of Python's own is taken away before the interpreter has ended.
             # None: it was not set from Python, and cannot be set back from there.
-            after = _ignore if until_exit else signal.SIG_DFL if handler is None else handler
+            after = signal.SIG_IGN if until_exit else signal.SIG_DFL if handler is None else handler
             signal.signal(number, after)
 
 
@@ -103,7 +104,3 @@ def _note(number: int, frame: FrameType | None) -> None:
     _received.append(exception)
     if _raises_at_once or not is_first:
         raise exception
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """The process is ending already."""

@@ -77,6 +77,7 @@ class PocketsphinxEars:
         self._own_process = own_process
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = 0  # times
         self._local: Recogniser | None = None
 
     def open(self) -> None:
@@ -86,6 +87,7 @@ class PocketsphinxEars:
 
     def close(self) -> None:
         """End the recogniser's process. It starts again with the next utterance."""
+        self._closed += 1
         process, self._process = self._process, None
         if process is not None:
             _end(process)
@@ -120,13 +122,16 @@ class PocketsphinxEars:
         if self._local is not None or self._process is not None:
             return
         if self._own_process and sys.executable:
-            self._process = self._spawn()
+            closed = self._closed
+            self._process = self._spawn(closed)
+            if self._closed != closed:  # meanwhile; what was started has ended
+                return
         if self._process is None:
             self._local = Recogniser(self._phrases, fall_back=self._fall_back)
             self._report(self._local.left_out)
 
-    def _spawn(self) -> subprocess.Popen[bytes] | None:
-        """The recogniser's process, ready; None if there cannot be one."""
+    def _spawn(self, closed: int) -> subprocess.Popen[bytes] | None:
+        """The recogniser's process, ready; None if there cannot be one, or if `close` was called."""
         program = Path(__file__).with_name("_recogniser.py")
         try:
             process = subprocess.Popen(
@@ -141,7 +146,11 @@ class PocketsphinxEars:
         except OSError as exc:
             logger.warning("the ears cannot have a process of their own: %s", exc)
             return None
+        self._process = process  # so that `close` ends it while it loads, which takes seconds on a busy machine
         answer = _ask(process, {"phrases": self._phrases, "fall_back": self._fall_back})
+        if self._closed != closed:
+            _end(process)
+            return None
         if "left_out" not in answer:
             _end(process)
             logger.warning("the ears' process did not start; recognising in this process")

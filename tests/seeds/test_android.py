@@ -59,7 +59,8 @@ class Collector(RecordingDelegate):
             is_method = method is None or (response.data is not None and response.data.method == method.method_name)
             return response.status is status and is_method
 
-        response: SocketResponse = self.wait_for("on_response", 10, predicate=matches)[0]
+        # A first login is tried again for 15 s while the server says 503.
+        response: SocketResponse = self.wait_for("on_response", 30, predicate=matches)[0]
         return response
 
 

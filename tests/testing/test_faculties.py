@@ -7,6 +7,7 @@ import datetime
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,6 +223,23 @@ def test_ears_that_were_closed() -> None:
             closing.close()
     finally:
         closing.close()
+
+
+def test_ears_that_are_closed_while_they_load() -> None:
+    """Their process does not stay behind."""
+    require("ears")
+    closing = PocketsphinxEars(["Good morning", "Goodbye"])
+    opening = threading.Thread(target=closing.open)
+    opening.start()
+    deadline = time.monotonic() + 30
+    while (process := closing._process) is None and time.monotonic() < deadline:
+        opening.join(0.001)
+    assert process is not None
+    closing.close()
+    opening.join(30)
+    assert process.poll() is not None
+    assert closing._process is None
+    assert closing._local is None
 
 
 def test_ears_whose_process_died() -> None:
