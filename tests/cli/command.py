@@ -160,7 +160,7 @@ def interpreter(without: Sequence[str] = (), first: str = "") -> list[str]:
     if not without and not first:
         return [sys.executable, "-m", "telnyx_agent"]
     hide = f"import sys; sys.modules.update(dict.fromkeys({list(without)!r}))"
-    run = "from telnyx_agent.cli import main; sys.exit(main(sys.argv[1:]))"
+    run = "from telnyx_agent.cli import main; sys.exit(main())"
     return [sys.executable, "-c", f"{hide}\n{first or 'pass'}\n{run}"]
 
 

@@ -93,7 +93,7 @@ def test_nothing_outlives_its_call(
         with pytest.raises(CallError):
             method(call, tmp_path / f"{number}.wav")
         assert own_threads() == before, name
-        assert len(os.listdir("/dev/fd")) == descriptors, name
+        assert len(os.listdir("/dev/fd")) <= descriptors, name  # fewer: sockets of the set-up have closed meanwhile
     threads = own_threads()
     assert (len(threads) > len(before)) is (state != "DONE")
     call.hangup().result(10)
