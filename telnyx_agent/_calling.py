@@ -15,7 +15,6 @@ import attrs
 from ._callables import check_methods
 from ._media.settings import OpusSettings
 from ._runtime.imports import uninterrupted
-from .audio.device import serves_any_number
 from .audio.processing import AudioConstraints, create_processor
 from .errors import ClientConfigurationError
 
@@ -74,6 +73,8 @@ class _Claims:
         """
         if device is None:
             return
+        from .audio._sharing import serves_any_number  # numpy comes with it
+
         is_shared = serves_any_number(device)
         with self._lock:
             for other in () if is_shared else self._holders:
@@ -286,7 +287,7 @@ def _make_ring(choices: MediaChoices, incoming: bool, failed: Callable[[MediaErr
 
 
 def _open_device(device: AudioDevice | None) -> AudioDevice:
-    from .audio.device import device_of_call
+    from .audio._sharing import device_of_call
 
     if device is not None:
         return device_of_call(device)

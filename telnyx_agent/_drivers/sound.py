@@ -97,7 +97,7 @@ class CallSound:
             CallError: The call has no device to exchange: its media is not up yet, or it is over.
             MediaError: The new device cannot be opened; the call goes on with the old one.
         """
-        from ..audio.device import device_of_call
+        from ..audio._sharing import device_of_call
 
         device = device_of_call(device)
         with self._lock:

@@ -29,12 +29,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ._paced import PacedDevice
-
     Pcm16 = npt.NDArray[np.int16]
 
-__all__ = ["AudioDevice", "AudioDeviceChange", "AudioDeviceChangeReason", "AudioStream", "PcmLike"]
-__all__ += ["check_hardware", "device_of_call", "serves_any_number"]
+__all__ = ["AudioDevice", "AudioDeviceChange", "AudioDeviceChangeReason", "AudioStream", "PcmLike", "check_hardware"]
 
 PcmLike = Union[bytes, bytearray, memoryview, "Pcm16"]
 """Mono 16-bit samples: a bytes-like object of even length or a one-dimensional numpy int16 array."""
@@ -81,27 +78,6 @@ def check_hardware(name: str, value: object) -> None:
     """
     if isinstance(value, bool) or not (value is None or isinstance(value, (int, str))):
         raise ClientConfigurationError(f"{name} must be a device's index or a part of its name; got {value!r}")
-
-
-def serves_any_number(device: AudioDevice) -> bool:
-    """Whether the device serves any number of calls at once: it keeps nothing of what it hears."""
-    return _shared(device) is not None
-
-
-def device_of_call(device: AudioDevice) -> AudioDevice:
-    """The device itself, or, of one that serves any number of calls, one of its kind for a single call."""
-    shared = _shared(device)
-    return device if shared is None else shared.for_one_call()
-
-
-def _shared(device: AudioDevice) -> PacedDevice | None:
-    from ._null import NullAudio
-    from ._wave import WaveAudio
-
-    # Not `isinstance`: a class of the program's own may keep something.
-    if type(device) is NullAudio or (type(device) is WaveAudio and not device.has_output):
-        return device
-    return None
 
 
 class AudioStream(Protocol):
