@@ -7,6 +7,7 @@ import atexit
 import threading
 from typing import Protocol
 
+from .._runtime.threads import NoThreadError
 from ..errors import MediaError
 from ._pacing import Pacer
 from .device import AudioStream
@@ -58,10 +59,10 @@ class PacedDevice(abc.ABC):
             self._pacer = Pacer((run.render, run.capture), run.close)
             try:
                 self._pacer.start()
-            except RuntimeError as exc:
+            except NoThreadError as exc:
                 self._pacer = None
                 run.close()
-                raise MediaError(f"{self.name} cannot start its thread: {exc}") from exc
+                raise MediaError(f"{self.name} cannot start: {exc}") from exc
             self._newest = self._pacer
             # A program may end without hanging up; files are complete all the same.
             atexit.register(self.stop)

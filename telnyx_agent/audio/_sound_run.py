@@ -386,8 +386,9 @@ class SoundRun:
         logger.warning("%s; no other works, and the call goes on without sound until one does", error.message)
         self._retry_at = time.monotonic() + _RETRY_SECONDS
         silent = SilentRun(self._stream)
-        self._silence = Pacer((silent.render, silent.capture), silent.close)
-        self._silence.start()
+        pacer = Pacer((silent.render, silent.capture), silent.close)
+        pacer.start()  # or there is no thread, and nothing to stop
+        self._silence = pacer
         return AudioDeviceChangeReason.FAILED, error
 
     def _look_for_device(self) -> tuple[AudioDeviceChangeReason, None] | None:
