@@ -20,7 +20,7 @@ import attrs
 
 from .._dial import dial
 from .._runtime.http_head import NoHttpError, read_head
-from .._runtime.proxies import is_loopback
+from .._runtime.proxies import authority, is_loopback
 from .._runtime.threads import NoThreadError, SdkThread
 from .._runtime.wire import Wire
 from ..errors import ClientConfigurationError, NetworkError, ServerError
@@ -184,8 +184,8 @@ def _post_once(url: str, body: bytes, headers: Mapping[str, str], tls: Mapping[s
     if not secure and not is_loopback(host):
         raise ClientConfigurationError("reports are only sent by https://")
     port = parts.port or (443 if secure else 80)
-    name = f"[{host}]" if ":" in host else host
-    lines = [f"POST {parts.path} HTTP/1.1", f"Host: {name}:{port}", "Connection: close", f"Content-Length: {len(body)}"]
+    target = authority(host, port)
+    lines = [f"POST {parts.path} HTTP/1.1", f"Host: {target}", "Connection: close", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if any(not line.isprintable() or not line.isascii() for line in lines):
         raise ClientConfigurationError("what a report is sent with cannot be put into an HTTP request")

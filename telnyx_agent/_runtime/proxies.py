@@ -17,7 +17,7 @@ import attrs
 from ..errors import ClientConfigurationError, NetworkError
 from .http_head import NoHttpError, read_head
 
-__all__ = ["Proxy", "Stream", "choose_proxy", "is_loopback", "open_tunnel", "parse_proxy"]
+__all__ = ["Proxy", "Stream", "authority", "choose_proxy", "is_loopback", "open_tunnel", "parse_proxy"]
 
 _PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
 _OTHER_KINDS = frozenset({"https", "socks", "socks4", "socks4a", "ftp", "ws", "wss"})
@@ -208,8 +208,13 @@ def open_tunnel(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
         _connect_by_socks(stream, proxy, host, port)
 
 
+def authority(host: str, port: int) -> str:
+    """Host and port as a URL has them (RFC 3986 3.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _connect_by_http(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    target = authority(host, port)
     head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     if proxy.username is not None:
         credentials = base64.b64encode(f"{proxy.username}:{proxy.password or ''}".encode()).decode("ascii")

@@ -19,8 +19,9 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 
@@ -142,41 +143,6 @@ class DeviceInfo:
         return self.input_channels if direction == "input" else self.output_channels
 
 
-class _Job(Generic[_T]):
-    """Something that a thread of its own does, and somebody waits for."""
-
-    def __init__(self, work: Callable[[], _T], undo: Callable[[_T], object] | None) -> None:
-        self._work = work
-        self._undo = undo
-        self._lock = threading.Lock()
-        self._is_given_up = False
-        self.is_done = threading.Event()
-        self.result: list[_T] = []
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        """On the thread."""
-        waits_here()
-        try:
-            result = self._work()
-        except BaseException as exc:  # noqa: BLE001 - whoever waits gets it
-            self.error = exc
-        else:
-            with self._lock:
-                is_late = self._is_given_up
-                if not is_late:
-                    self.result.append(result)
-            if is_late and self._undo is not None:
-                self._undo(result)
-        self.is_done.set()
-
-    def give_up(self) -> bool:
-        """Nobody waits any more; False when it was done in the last moment."""
-        with self._lock:
-            self._is_given_up = not self.result and self.error is None
-            return self._is_given_up
-
-
 _thread = threading.local()
 
 
@@ -198,17 +164,29 @@ def bounded(what: str, work: Callable[[], _T], *, undo: Callable[[_T], object] |
     """
     if getattr(_thread, "may_hang", False):
         return work()
-    job = _Job(work, undo)
+    outcome: Future[_T] = Future()
+
+    def run() -> None:
+        waits_here()
+        try:
+            result = work()
+        except BaseException as exc:  # noqa: BLE001 - whoever waits gets it
+            if outcome.set_running_or_notify_cancel():
+                outcome.set_exception(exc)
+        else:
+            if outcome.set_running_or_notify_cancel():
+                outcome.set_result(result)
+            elif undo is not None:
+                undo(result)
+
     try:
-        SdkThread(job.run, "telnyx-agent-audio-system").start()
+        SdkThread(run, "telnyx-agent-audio-system").start()
     except NoThreadError as exc:
         raise MediaError(f"cannot {what}: {exc}") from exc
-    if not job.is_done.wait(SYSTEM_SECONDS) and job.give_up():
+    if not wait((outcome,), SYSTEM_SECONDS).done and outcome.cancel():
         let_exit_go()
         raise MediaError(f"cannot {what}: the sound system has not answered for {SYSTEM_SECONDS:g} s; {_RESTART}")
-    if job.error is not None:
-        raise job.error
-    return job.result[0]
+    return outcome.result()
 
 
 def let_exit_go() -> None:

@@ -18,9 +18,8 @@ import re
 import select
 import sys
 import threading
-from collections.abc import Iterator
 
-__all__ = ["drain", "quiet", "release", "take"]
+__all__ = ["drain", "release", "take"]
 
 logger = logging.getLogger("telnyx_agent.audio")
 
@@ -87,16 +86,6 @@ def release() -> None:
         if _users == 0 and _replacement is not None:
             _replacement.remove()
     drain()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """`take` and `release` around a block."""
-    take()
-    try:
-        yield
-    finally:
-        release()
 
 
 def drain() -> None:

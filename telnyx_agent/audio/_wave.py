@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._arguments import checked_path
+from .._arguments import checked_path, is_number
 from ..errors import ClientConfigurationError, MediaError
 from ._paced import PacedDevice
 from ._pacing import PERIOD
@@ -50,7 +50,7 @@ class WaveAudio(PacedDevice):
         self._input = None if input is None else checked_path("input", input)
         self._output = None if output is None else checked_path("output", output)
         super().__init__(" -> ".join(path for path in (self._input, self._output) if path is not None) or "no files")
-        if isinstance(lead_in, bool) or not isinstance(lead_in, (int, float)) or not 0 <= lead_in < math.inf:
+        if not is_number(lead_in) or not 0 <= lead_in < math.inf:
             raise ClientConfigurationError(f"lead_in is {lead_in!r}; it is the seconds of silence before the input")
         self._loop = loop
         self._lead_in = round(lead_in / PERIOD)

@@ -142,10 +142,10 @@ def run_microphone_check(
 
 
 def _default_device() -> AudioDevice:
-    from ..audio import SoundDeviceAudio, list_devices
+    from ..audio import SoundDeviceAudio, input_devices
 
     # Where there is none, some sound systems open a device that gives nothing but zeros.
-    if not any(device.input_channels for device in list_devices()):
+    if not input_devices():
         raise MediaError("there is no microphone on this machine; connect one, and look at `telnyx-agent devices`")
     return SoundDeviceAudio()
 
