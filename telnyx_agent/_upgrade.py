@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from ._runtime.http_head import Head, HeadEndedError, NoHttpError, read_head
+from ._runtime.http_head import SWITCHING_PROTOCOLS, Head, HeadEndedError, NoHttpError, read_head
 from ._runtime.wire import Wire
 
 __all__ = ["upgrade"]
 
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_SWITCHING_PROTOCOLS = 101
 
 
 def upgrade(wire: Wire, url: str, host: str, port: int, *, secure: bool) -> None:
@@ -42,7 +41,7 @@ def upgrade(wire: Wire, url: str, host: str, port: int, *, secure: bool) -> None
         raise websocket.WebSocketConnectionClosedException("end of stream") from None
     except NoHttpError:
         raise websocket.WebSocketException("no HTTP") from None
-    if head.status != _SWITCHING_PROTOCOLS:
+    if head.status != SWITCHING_PROTOCOLS:
         raise websocket.WebSocketBadStatusException("no upgrade", head.status, resp_headers=dict(head.headers))
     if not _is_accepted(head, key):
         raise websocket.WebSocketException("another upgrade")

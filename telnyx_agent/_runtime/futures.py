@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ..errors import TxTimeoutError
 from .dispatch import Dispatcher
 from .loop import LoopThread
-from .threads import NoThreadError, call_after, check_may_wait, is_internal
+from .threads import NoThreadError, SdkThread, check_may_wait
 from .waiting import Deadline
 
 __all__ = ["CALLBACK_GRACE", "CALLBACK_LIMIT", "CommandFuture"]
@@ -72,7 +72,7 @@ class CommandFuture(Future[T]):
             future.settle()
 
         try:
-            call_after(CALLBACK_GRACE, settle_in_the_end)
+            SdkThread(settle_in_the_end, "telnyx-agent-timer").start()
         except NoThreadError:
             future.settle()
         return future
@@ -121,11 +121,10 @@ class CommandFuture(Future[T]):
             if self._outcome is not None:
                 self.settle(*self._outcome)
         deadline = Deadline(timeout)
-        if is_internal() and not deadline.is_over and not self.done():
-            check_may_wait("a command's future")
         while not self.done():
             if deadline.is_over:
                 break
+            check_may_wait("a command's future")
             concurrent.futures.wait((self,), deadline.next_wait)
         return self.done()
 

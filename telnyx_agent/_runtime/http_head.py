@@ -12,13 +12,14 @@ from typing import Protocol
 
 import attrs
 
-__all__ = ["LONGEST_HEAD", "Head", "HeadEndedError", "NoHttpError", "read_head"]
+__all__ = ["LONGEST_HEAD", "SWITCHING_PROTOCOLS", "Head", "HeadEndedError", "NoHttpError", "read_head"]
 
 LONGEST_HEAD = 65_536
 """Bytes of an answer's head, with those of the interim answers before it. Most servers allow themselves 8 to 32 KiB."""
 
 _STATUS = re.compile(rb"HTTP/1\.[0-9] +([1-5][0-9][0-9])(?: .*)?", re.DOTALL)
-_SWITCHING_PROTOCOLS = 101
+SWITCHING_PROTOCOLS = 101
+"""The status of a successful WebSocket upgrade (RFC 6455 4.1)."""
 
 
 class NoHttpError(Exception):
@@ -73,7 +74,7 @@ def read_head(stream: Stream) -> Head:
         if match is None:
             raise NoHttpError("no HTTP")
         status = int(match[1])
-        if status >= 200 or status == _SWITCHING_PROTOCOLS:
+        if status >= 200 or status == SWITCHING_PROTOCOLS:
             return Head(status, _headers(lines[1:]))
 
 

@@ -50,26 +50,14 @@ class ClientLog:
     def __init__(
         self, level: LogLevel, client_number: int, flight: FlightSlot | None = None, sink: Sink | None = None
     ) -> None:
-        self._level = level
+        self.level = level
+        """What goes to stderr, or to the sink. May be changed at any time."""
         self._flight = FlightSlot() if flight is None else flight
         self._sink = sink
-        self._number = client_number
         self._is_closed = False
         self._logger = _logger_of(f"telnyx_agent.client.{client_number}")
-        self._stderr: logging.Formatter | None = None
+        self._formatter = logging.Formatter(f"%(asctime)s telnyx-agent[{client_number}] %(levelname)s %(message)s")
         hide_secrets()
-        self.level = level
-
-    @property
-    def level(self) -> LogLevel:
-        """What goes to stderr, or to the sink. May be changed at any time."""
-        return self._level
-
-    @level.setter
-    def level(self, level: LogLevel) -> None:
-        self._level = level
-        if level > LogLevel.NONE and self._stderr is None and self._sink is None and not self._is_closed:
-            self._stderr = logging.Formatter(f"%(asctime)s telnyx-agent[{self._number}] %(levelname)s %(message)s")
 
     def error(self, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
         """Something went wrong, and the user has to do something about it."""
@@ -100,7 +88,7 @@ class ClientLog:
         """
         if (recorder := self._flight.recorder) is not None:
             recorder.frame(direction, text)
-        if self._level < LogLevel.VERTO:
+        if self.level < LogLevel.VERTO:
             return
         self._log(LogLevel.VERTO, logging.DEBUG, "%s %s", (direction, redacted_text(text)))
 
@@ -110,17 +98,13 @@ class ClientLog:
 
     def redirect(self, sink: Sink | None) -> None:
         """Take this sink from here on; None is stderr. Messages on other threads may still go to the one before."""
-        if self._is_closed:
-            return
-        self._sink = sink
-        self._stderr = None
-        self.level = self._level
+        if not self._is_closed:
+            self._sink = sink
 
     def close(self) -> None:
         """Nothing more goes to stderr or to the sink."""
         self._is_closed = True
         self._sink = None
-        self._stderr = None
 
     def _log(
         self, level: LogLevel, standard: int, message: str, args: tuple[Any, ...], exc_info: BaseException | None = None
@@ -129,11 +113,12 @@ class ClientLog:
         if self._logger.isEnabledFor(standard):
             # The record should name the caller of error(), info() and so on.
             self._logger.log(standard, message, *args, exc_info=exc, stacklevel=3)
+        if level > self.level:
+            return
         sink = self._sink
-        if sink is not None and level <= self._level:
+        if sink is not None:
             sink(level, message % args if args else message, exc_info)
-        formatter = self._stderr
-        if formatter is not None and level <= self._level:
+        elif not self._is_closed:
             record = self._logger.makeRecord(self._logger.name, standard, "", 0, message, args, exc)
             try:
                 # Here, since the arguments may change until it is printed.
@@ -141,7 +126,7 @@ class ClientLog:
             except Exception as wrong:  # noqa: BLE001 - whoever logs is not to blame
                 record.msg = f"{message!r} does not fit its arguments: {wrong}"
                 record.args = None
-            print_to_stderr(lambda: f"{formatter.format(record)}\n", len(record.msg))
+            print_to_stderr(lambda: f"{self._formatter.format(record)}\n", len(record.msg))
 
 
 class _ClientLogger(logging.Logger):

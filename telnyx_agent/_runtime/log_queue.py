@@ -29,7 +29,6 @@ import os
 import select
 import sys
 import threading
-import time
 import traceback
 import warnings
 from collections import deque
@@ -39,6 +38,7 @@ from typing import Any, TextIO
 import attrs
 
 from .threads import NoThreadError, SdkThread, is_internal
+from .waiting import Deadline
 
 __all__ = ["MOST_BYTES", "MOST_WAITING", "flush", "hold", "install", "print_to_stderr", "release"]
 
@@ -106,14 +106,13 @@ class _Queue:
             self.state.notify_all()
 
     def flush(self, timeout: float) -> bool:
-        end = time.monotonic() + timeout
+        deadline = Deadline(timeout)
         with self.state:
             self._serve_soon()
             while self.jobs or self.is_busy or self.left_out:
-                left = end - time.monotonic()
-                if left <= 0 or self.thread is None:
+                if deadline.is_over or self.thread is None:
                     return False
-                self.state.wait(min(left, 0.5))
+                self.state.wait(deadline.next_wait)
         return True
 
     def _serve_soon(self) -> None:
@@ -452,10 +451,8 @@ def _can_flush(stream: TextIO | None) -> bool:
     flushed = threading.Event()
 
     def try_it() -> None:
-        try:
+        with contextlib.suppress(OSError, ValueError):  # gone or closed: nothing is in the way
             stream.flush()
-        except (OSError, ValueError):  # gone or closed: nothing is in the way
-            flushed.set()
         flushed.set()
 
     try:

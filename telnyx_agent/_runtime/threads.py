@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import LocalProtocolError, TxError
 
-__all__ = ["NoThreadError", "SdkThread", "call_after", "check_may_wait", "is_internal", "set_internal"]
+__all__ = ["NoThreadError", "SdkThread", "check_may_wait", "is_internal", "set_internal"]
 
 
 class _Here(threading.local):
@@ -73,20 +72,6 @@ class SdkThread(threading.Thread):
         if not self._runs_program:
             set_internal(True)
         super().run()
-
-
-def call_after(seconds: float, fn: Callable[[], object]) -> None:
-    """Call `fn` on a thread of its own in `seconds`. There may be no loop that could do that.
-
-    Raises:
-        NoThreadError: There are no more threads.
-    """
-
-    def wait() -> None:
-        time.sleep(seconds)
-        fn()
-
-    SdkThread(wait, "telnyx-agent-timer").start()
 
 
 def set_internal(internal: bool) -> bool:

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ..errors import ClientConfigurationError
@@ -161,15 +162,15 @@ class Wire:
             NoThreadError: There are no more threads.
             BaseException: What `call` raises.
         """
-        outcome: list[tuple[R | None, BaseException | None]] = []
+        outcome: Future[R] = Future()
         done, signal = socket.socketpair()
 
         def run() -> None:
             with signal:  # which closes it, which wakes the waiting thread
                 try:
-                    outcome.append((call(), None))
+                    outcome.set_result(call())
                 except BaseException as exc:  # noqa: BLE001 - raised again below, on the thread that waits
-                    outcome.append((None, exc))
+                    outcome.set_exception(exc)
 
         with done:
             try:
@@ -177,12 +178,9 @@ class Wire:
             except NoThreadError:
                 signal.close()
                 raise
-            while not outcome:
+            while not outcome.done():
                 self._wait((done,), selectors.EVENT_READ)
-        result, error = outcome[0]
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value]
+        return outcome.result()
 
     def recv(self, size: int) -> bytes:
         """Receive between one and `size` bytes; none at the end of the stream."""

@@ -96,4 +96,4 @@ def test_threads_are_started_in_one_place() -> None:
         if ast.unparse(used) in ("threading.Thread", "threading.Timer", "Thread", "Timer", "_thread.start_new_thread")
         and not module.short_name.startswith("_protocol/")  # its `Timer` is a name of a deadline
     ]
-    assert not found, f"use SdkThread or call_after: {found}"
+    assert not found, f"use SdkThread: {found}"
