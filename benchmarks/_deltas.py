@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import struct
 from typing import Any
 
 from telnyx_agent.testing import LocalAgent, Scenario
+from telnyx_agent.testing._wire_frames import TEXT, WireFrame
 
 from ._child import serve
 
@@ -44,7 +44,7 @@ class Flood:
     def prepare(self, response: str, deltas: int) -> None:
         """Make the deltas of one answer."""
         texts = [opening_frame(response), *(delta_frame(response, number) for number in range(deltas))]
-        self._data = b"".join(_websocket_frame(text.encode()) for text in texts)
+        self._data = b"".join(WireFrame(TEXT, text.encode()).encode() for text in texts)
 
     def burst(self) -> None:
         """Send what was prepared as fast as the socket takes it."""
@@ -55,14 +55,6 @@ class Flood:
             link.socket.transport.write(self._data)
 
         self._agent._with_server(send)
-
-
-def _websocket_frame(payload: bytes) -> bytes:
-    """A whole text message of at most 64 KiB, from a server."""
-    length = (
-        struct.pack("!BB", 0x81, len(payload)) if len(payload) < 126 else struct.pack("!BBH", 0x81, 126, len(payload))
-    )
-    return length + payload
 
 
 def main() -> None:

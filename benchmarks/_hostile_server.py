@@ -16,15 +16,15 @@ import json
 import random
 import re
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from telnyx_agent.testing._canned import canned_answer
+from telnyx_agent.testing._wire_frames import CLOSE, TEXT, FrameSplitter
 
 from ._child import serve
-from ._hostile_families import FAMILIES, Family, World, message, request
+from ._hostile_families import BY_NAME, FAMILIES, Family, World, message, request
 
 __all__ = ["HostileServer"]
 
@@ -48,6 +48,7 @@ class HostileServer:
         self._attack: threading.Thread | None = None
         self._sent = 0
         self._link: _Link | None = None
+        self._has_login = threading.Event()
         self._links: list[_Link] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._acceptor = threading.Thread(target=self._accept, name="hostile-accept", daemon=True)
@@ -72,11 +73,13 @@ class HostileServer:
         """What `attack` will do, and what is answered from now on."""
         self._family = family
         self._is_stopped.clear()
+        self._link = None
+        self._has_login.clear()
         self._attack = None
         self._sent = 0
 
     def attack(self) -> None:
-        """Begin. Returns at once."""
+        """Begin as soon as a client has asked to log in. Returns at once."""
         self._attack = threading.Thread(target=self._run, name="hostile-attack", daemon=True)
         self._attack.start()
 
@@ -93,6 +96,7 @@ class HostileServer:
     def stop(self) -> None:
         """End the attack and the connections."""
         self._is_stopped.set()
+        self._has_login.set()
         for link in self._links:
             link.cut()
         if self._attack is not None:
@@ -127,16 +131,22 @@ class HostileServer:
                 return
             link = _Link(sock, self)
             self._links.append(link)
-            self._link = link
             link.thread.start()
+
+    def met(self, link: _Link) -> None:
+        """A client asks to log in over this connection, which is the one to attack."""
+        self._link = link
+        self._has_login.set()
 
     def answer(self, offer: str) -> str:
         """An honest answer."""
         return canned_answer(offer) if self._media is None else self._media.answer(offer)
 
     def _run(self) -> None:
+        self._has_login.wait()
         link, family = self._link, self._family
-        assert link is not None
+        if link is None:  # stopped before a client came
+            return
         dice = random.Random(1)
         if family.datagrams is not None:
             self._send_datagrams(family.datagrams(dice), link.world.offer)
@@ -180,7 +190,6 @@ class _Link:
         self._sock = sock
         self._numbers = itertools.count(900_000)
         self._sending = threading.Lock()
-        self._buffer = b""
         self._heard = threading.Event()
         self.answered = threading.Event()
         """The client's call was answered, or the connection is gone."""
@@ -208,20 +217,19 @@ class _Link:
             self.answered.set()
 
     def _converse(self) -> None:
-        with contextlib.suppress(OSError, EOFError), self._sock:
-            self._upgrade()
-            while True:
-                opcode, payload = self._frame()
-                if opcode == 8:
-                    self.send(message(payload, 8))
-                    return
-                if opcode == 1:
-                    self._received(json.loads(payload))
+        splitter = FrameSplitter()
+        with contextlib.suppress(OSError), self._sock:
+            while data := self._sock.recv(1 << 16):
+                for item in splitter.feed(data):
+                    if isinstance(item, bytes):
+                        self._upgrade(item)
+                    elif item.opcode == CLOSE:
+                        self.send(message(item.payload, CLOSE))
+                        return
+                    elif item.opcode == TEXT:
+                        self._received(json.loads(item.payload))
 
-    def _upgrade(self) -> None:
-        while b"\r\n\r\n" not in self._buffer:
-            self._more()
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+    def _upgrade(self, head: bytes) -> None:
         key = next(
             line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
         )
@@ -230,31 +238,6 @@ class _Link:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
-
-    def _more(self) -> None:
-        data = self._sock.recv(1 << 16)
-        if not data:
-            raise EOFError
-        self._buffer += data
-
-    def _take(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            self._more()
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
-        return data
-
-    def _frame(self) -> tuple[int, bytes]:
-        head = self._take(2)
-        size = head[1] & 0x7F
-        if size == 126:
-            (size,) = struct.unpack("!H", self._take(2))
-        elif size == 127:
-            (size,) = struct.unpack("!Q", self._take(8))
-        mask, data = self._take(4), self._take(size)
-        # As one large number: byte by byte a megabyte would take a second.
-        repeated = (mask * (size // 4 + 1))[:size]
-        plain = int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")
-        return head[0] & 0xF, plain.to_bytes(size, "big")
 
     def _say(self, method: str, **params: object) -> None:
         self.send(message(request(method, next(self._numbers), **params)))
@@ -269,6 +252,7 @@ class _Link:
         if method == "telnyx_rtc.ping":
             self._heard.set()
         if method in ("login", "anonymous_login"):
+            self._owner.met(self)
             if self._owner.family.login != "late":
                 self._reply(frame, message="logged in")
                 self._say("telnyx_rtc.clientReady", reattached_sessions=[])
@@ -365,7 +349,7 @@ class Remote:
         return self._server.url
 
     def arm(self, name: str) -> None:
-        self._server.arm(next(family for family in FAMILIES if family.name == name))
+        self._server.arm(BY_NAME[name])
 
     def attack(self) -> None:
         self._server.attack()

@@ -25,7 +25,7 @@ from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.audio import NullAudio
 
 from ._child import serve
-from ._hostile_families import FAMILIES, Family
+from ._hostile_families import BY_NAME, Family
 
 __all__ = ["Heartbeat", "Listener", "Victim", "own_ends"]
 
@@ -187,7 +187,7 @@ class Victim:
 
     def begin(self, honest_url: str, hostile_url: str, name: str) -> None:
         """Log both in, and bring their calls up; the one that is attacked only if its answer is honest."""
-        self._family: Family = next(family for family in FAMILIES if family.name == name)
+        self._family: Family = BY_NAME[name]
         configuration = TxServerConfiguration(honest_url, webrtc_ice_servers=())
         self._honest.anonymous_login("assistant-honest", server_configuration=configuration).result(10)
         self._honest_call = self._honest.new_call()
@@ -256,9 +256,7 @@ class Victim:
         self._busy.set()
         time.sleep(0.3)  # what is under way to the honest call still comes
         after = self._heard()
-        # Where callbacks wait, the last of them may come later than `disconnect()` waits for them.
-        counted = self._family.delegate not in ("slow", "blocked", "pump")
-        wrong = own_ends(self._calls, self._listener.ends, counted=counted)
+        wrong = own_ends(self._calls, self._listener.ends, counted=self._family.is_prompt)
         if not self._login.done():
             wrong = "the login has no outcome"
         return {

@@ -108,9 +108,7 @@ def _attack(server: HostileServer, family: Family, errors: list[str]) -> None:
         loop.post(came_round.set)
         assert came_round.wait(10), "the loop does not come round"
         assert link.dispatcher.pressure.waiting <= MOST_HELD
-        # Where callbacks wait, the last of them may come later than `disconnect()` waits for them.
-        counted = family.delegate not in ("slow", "blocked", "pump")
-        assert own_ends(calls, listener.ends, counted=counted) == ""
+        assert own_ends(calls, listener.ends, counted=family.is_prompt) == ""
         assert listener.logins["ready"] <= 1
         assert errors == []
     finally:
