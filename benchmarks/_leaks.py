@@ -30,7 +30,7 @@ from pathlib import Path
 
 import attrs
 
-__all__ = ["KEPT_ONCE", "Sample", "Slope", "Verdict", "judge", "slope", "take", "watched_objects"]
+__all__ = ["KEPT_ONCE", "Sample", "Slope", "Verdict", "judge", "resident", "slope", "take", "watched_objects"]
 
 WATCHED = ("telnyx_agent", "aiortc", "aioice", "pylibsrtp", "av", "websocket")
 """Packages whose live objects are counted."""
@@ -137,9 +137,10 @@ def take(at: float, rounds: int, loop: asyncio.AbstractEventLoop | None) -> Samp
         gc.collect()
     objects = watched_objects()
     live = sum(objects.values())
-    found = rss()
+    found = resident() / 1e6
     trim()
-    return Sample(at, rounds, threading.active_count(), descriptors(), tasks(loop), found, rss(), live, objects)
+    held = resident() / 1e6
+    return Sample(at, rounds, threading.active_count(), descriptors(), tasks(loop), found, held, live, objects)
 
 
 def tasks(loop: asyncio.AbstractEventLoop | None) -> int:
@@ -161,13 +162,13 @@ def descriptors() -> int:
         return 0
 
 
-def rss() -> float:
-    """Megabytes that are resident."""
+def resident(process: int | str = "self") -> int:
+    """Bytes of memory that a process takes now; 0 where it cannot be known, as after its end."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @functools.cache

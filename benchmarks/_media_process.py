@@ -31,6 +31,8 @@ from aiortc.codecs.opus import OpusEncoder
 from aiortc.mediastreams import MediaStreamTrack
 from numpy.typing import NDArray
 
+from benchmarks._leaks import resident
+
 FRAME, RATE = 960, 48000
 TEXT = (
     "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background. It is easy to tell the "
@@ -382,7 +384,7 @@ class Worker:
             "threads": len(os.listdir("/proc/self/task"))
             if os.path.isdir("/proc/self/task")
             else threading.active_count(),
-            "rss": _rss(),
+            "rss": resident(),
         }
 
     def profile(self, seconds: float) -> list[str]:
@@ -408,15 +410,6 @@ class Worker:
 
 async def _call(function: Any) -> None:
     function()
-
-
-def _rss() -> int:
-    """Resident bytes; 0 where it is not known."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class Side:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
-import os
 import statistics
 import sys
 import threading
@@ -26,6 +25,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._leaks import resident
 from benchmarks._report import RESULTS, Report
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.peer import MediaPeer
@@ -122,15 +122,6 @@ class _Minute:
     stats: PlayoutStats
 
 
-def _rss() -> float:
-    """Megabytes; 0 where it cannot be known."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 async def measure(minutes: float, ppm: float) -> list[_Minute]:
     """Hold the call; a figure for each minute, or for each sixth of a shorter call."""
     bridges = AudioBridge(), AudioBridge()
@@ -159,7 +150,7 @@ async def measure(minutes: float, ppm: float) -> list[_Minute]:
             listener.delays.clear()
             middle = statistics.median(delays) if delays else math.nan
             spread = max(delays) - min(delays) if delays else math.nan
-            found.append(_Minute(number, middle, spread, _rss(), bridges[1].playout.stats()))
+            found.append(_Minute(number, middle, spread, resident() / 1e6, bridges[1].playout.stats()))
             print(f"{number}: {1000 * middle:.1f} ms, {found[-1].rss:.1f} MB", file=sys.stderr, flush=True)
     finally:
         speaker.stop()

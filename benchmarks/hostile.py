@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import resource
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from ._child import Child
 from ._hostile_families import FAMILIES, Family
+from ._leaks import resident
 from ._report import Report, command
 
 WANTED = (
@@ -84,19 +83,16 @@ class Watch:
     """Samples a process's memory."""
 
     def __init__(self, pid: int) -> None:
-        self._statm = Path(f"/proc/{pid}/statm")
+        self._pid = pid
         self._stopped = threading.Event()
-        self._before = self._peak = self._resident()
+        self._before = self._peak = resident(pid)
+        assert self._before > 0, "this system does not tell what a process takes"
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def _resident(self) -> int:
-        return int(self._statm.read_text().split()[1]) * resource.getpagesize()
-
     def _run(self) -> None:
         while not self._stopped.wait(0.005):
-            with contextlib.suppress(OSError, IndexError):  # it has ended
-                self._peak = max(self._peak, self._resident())
+            self._peak = max(self._peak, resident(self._pid))
 
     def stop(self) -> int:
         """End it. By how many bytes the process had grown at most."""
