@@ -91,24 +91,18 @@ def run_stack(
 
     dice = random.Random(seed)
     watch = _Watch()
-    number, text = 0, ""
-
-    def go() -> StackWorld:
-        nonlocal number, text
+    number = 0
+    said: str | bytes = ""
+    try:
         with StackWorld(dice, media=media) as world:
             for number in range(frames):
                 said = world.mutated()
-                text = repr(said)
                 world.step(said)
                 if number % 1_000 == 0:
                     progress(number)
                     world.check_memory()
-        return world
-
-    try:
-        world = go()
     except Exception as exc:
-        raise Finding(f"input {number} of seed {seed}: {type(exc).__name__}: {exc}: {_shown(text)}") from exc
+        raise Finding(f"input {number} of seed {seed}: {type(exc).__name__}: {exc}: {_shown(said)}") from exc
     return watch.report(frames, world.sessions, world.events, slowest=world.slowest)
 
 

@@ -27,6 +27,7 @@ class HonestServer:
 
     def sent(self, frame: dict[str, Any]) -> None:
         """The client has sent a frame."""
+        assert frame["jsonrpc"] == "2.0", frame
         if "method" in frame and "id" in frame:
             self._waiting.append(frame)
             self.known["id"] = [*self.known["id"][-10:], frame["id"]]

@@ -153,7 +153,7 @@ class SessionWorld:
     def _pump(self) -> None:
         for _ in range(_MOST_EVENTS):
             for text in self.session.texts_to_send():
-                self._sent(json.loads(text))
+                self._server.sent(json.loads(text))
             event = self.session.next_event()
             if event is None:
                 break
@@ -163,10 +163,6 @@ class SessionWorld:
         deadline = self.session.get_timer()
         assert deadline is None or math.isfinite(deadline), deadline
         assert len(self.session.transcript) <= MAX_ITEMS
-
-    def _sent(self, frame: dict[str, Any]) -> None:
-        assert frame["jsonrpc"] == "2.0", frame
-        self._server.sent(frame)
 
     def _happened(self, event: Any) -> None:
         self.events += 1

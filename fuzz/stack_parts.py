@@ -184,14 +184,12 @@ class StackLoop(LoopThread):
         self.loop.close()
 
 
-class _Dry(Exception):
+class _Dry(OSError):
     """There is nothing more to be received now."""
 
 
 class _Bytes:
     """A `Wire` that has received something."""
-
-    allowance = 0.0
 
     def __init__(self, data: bytes) -> None:
         self._pieces: Iterator[bytes] = iter([data] if data else [])
@@ -202,12 +200,6 @@ class _Bytes:
         if piece is None:
             raise _Dry
         return piece
-
-    def limit(self, end: float) -> None:
-        """There is nothing to wait for."""
-
-    def abort(self) -> None:
-        """There is no socket."""
 
 
 class MemoryConnection(SignalingConnection):
@@ -249,28 +241,13 @@ class MemoryConnection(SignalingConnection):
         except _Dry:
             return
         except BadFrameError as bad:
-            self.end(self._refused(bad))
-
-    def _refused(self, bad: BadFrameError) -> Closed:
-        try:
-            return self._refuse(_Eof(), bad)  # type: ignore[arg-type]
-        finally:
-            self._outbox.end()
+            self.end(self._refuse(_Bytes(b""), bad))  # type: ignore[arg-type]
 
     def end(self, closed: Closed) -> None:
         """It is gone."""
         if not self.has_ended:
             self.has_ended = True
             self._inflow.finish(functools.partial(self._on_closed, closed))
-
-
-class _Eof(_Bytes):
-    def __init__(self) -> None:
-        super().__init__(b"")
-
-    def recv(self, size: int) -> bytes:
-        """What there is."""
-        return b""
 
 
 class SilentDevice:
@@ -287,9 +264,6 @@ class SilentDevice:
 
 class LightPeer:
     """Takes descriptions as `MediaPeer` does, up to where aiortc would open sockets for them."""
-
-    only_host_candidates = False
-    codec = "opus"
 
     def __init__(self, *, on_state: Callable[[str], None], **choices: object) -> None:
         self._on_state = on_state

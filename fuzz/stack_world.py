@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from telnyx_agent import Call, CallState, TxClient, TxClientDelegate, TxConfig, TxServerConfiguration
+from telnyx_agent import Call, CallState, TranscriptionItem, TxClient, TxClientDelegate, TxConfig, TxServerConfiguration
 from telnyx_agent._drivers import making
 from telnyx_agent._media import peer as media_peer
 from telnyx_agent._signaling import Closed
@@ -51,9 +51,7 @@ MOST_MEMORY = 200 * 2**20
 """Bytes by which the process may grow, the fuzzer's own among them."""
 
 _CONFIGURATION = TxServerConfiguration("ws://127.0.0.1:1", webrtc_ice_servers=())
-_CANDIDATE = re.compile(
-    r"^a=candidate:\S+ 1 udp \d+ (127\.\S+|\d+\.\d+\.\d+\.\d+) (\d+) ", re.MULTILINE | re.IGNORECASE
-)
+_CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) ", re.MULTILINE | re.IGNORECASE)
 
 
 def resident() -> int:
@@ -76,9 +74,10 @@ class _Errors(logging.Handler):
 
 
 class _Delegate(TxClientDelegate):
-    """Counts what must come once, and keeps calls that come in."""
+    """Counts what must come once, and keeps calls that come in. Items of the transcript become `known`."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: dict[str, list[Any]]) -> None:
+        self._known = known
         self.logins: list[str] = []
         self.ends: Counter[uuid.UUID] = Counter()
         self.calls: dict[uuid.UUID, Call] = {}
@@ -95,10 +94,13 @@ class _Delegate(TxClientDelegate):
         if call_state.is_terminal:
             self.ends[call_id] += 1
 
+    def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
+        self._known["item"] = [*self._known["item"][-6:], item.id, item.response_id or ""]
+
     def _hear(self, *event: Any, **more: Any) -> None:
         """Listened to, so that it is delivered."""
 
-    on_transcript_item_updated = on_transcription_updated = on_agent_state_changed = _hear
+    on_transcription_updated = on_agent_state_changed = _hear
     on_socket_message = on_ai_conversation_message = on_ai_conversation_event = on_function_call = _hear
     on_widget_settings_updated = on_client_warning = on_client_error = on_call_report = _hear
     on_socket_metrics_changed = on_ringing_ack_received = on_session_updated = _hear
@@ -189,9 +191,10 @@ class StackWorld:
         self.known = self._server.known
         self._connections.clear()
         self._offers: dict[str, str] = {}
+        self._places: list[tuple[str, str]] = []
         self._agents: list[Any] = []
         self._futures: list[tuple[str, Any]] = []
-        self.delegate = _Delegate()
+        self.delegate = _Delegate(self.known)
         if self.sessions > 1 and self._dice.random() < 0.3:
             self.client.delegate = self.delegate  # one client may log in again
         else:
@@ -268,7 +271,6 @@ class StackWorld:
     def _sent(self, text: str) -> None:
         """The client sends. On the loop."""
         frame = json.loads(text)
-        assert frame["jsonrpc"] == "2.0", frame
         self._server.sent(frame)
         params = frame.get("params")
         if frame.get("method") == "telnyx_rtc.invite" and self._has_media:
@@ -299,7 +301,7 @@ class StackWorld:
         """Anybody sends STUN, RTP and garbage to the client's ports; the peer, which is allowed to, sends RTP."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
-            for host, port in getattr(self, "_places", ()):
+            for host, port in self._places:
                 for _ in range(20):
                     sock.sendto(self._datagram(), (host, int(port)))
         for agent in self._agents:
@@ -339,7 +341,6 @@ class StackWorld:
             future = None
         if future is not None:
             self._futures.append((name, future))
-            self.known["tool"] = self.known["tool"][-6:]
         self.loop.loop.settle()
 
     def _call(self) -> Call | None:
