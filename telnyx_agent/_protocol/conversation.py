@@ -102,8 +102,6 @@ class Conversation(Spoken):
         self._open: _OpenItem | None = None
         # Items of the assistant's whose whole text a `done` has brought.
         self._whole: set[str] = set()
-        # The call that the frame names which is being handled.
-        self._named: UUID | None = None
 
     @property
     def is_answering(self) -> bool:
@@ -340,7 +338,7 @@ class Conversation(Spoken):
     def _on_response_created(self, response: ai_events.ResponseCreated, now: float) -> None:
         if self._open is not None and not _belongs(self._open.item, None, response.response_id):
             self._close(now, interrupted=True)
-        self._response_begins(response.response_id, now, self._named)
+        self._response_begins(response.response_id, now)
         self.agent.response_began(now)
 
     def _on_delta(self, delta: ai_events.TextDelta, now: float) -> None:
@@ -371,7 +369,7 @@ class Conversation(Spoken):
             # Another item of the same response is no interruption.
             self._close(now, interrupted=self._open.item.response_id != response_id)
         text = GrowingText("" if known is None else known.content)
-        self._response_begins(response_id or item_id if known is None else known.response_id, now, self._named)
+        self._response_begins(response_id or item_id if known is None else known.response_id, now)
         if known is None:
             item = self._new_item(
                 item_id,
@@ -459,12 +457,6 @@ class Conversation(Spoken):
             if interrupted and now is not None and self.calls.has_any:
                 item = attrs.evolve(item, interrupted=True, heard_share=self._share(item, now))
             self._put(item)
-
-    def _call_of(self, role: str) -> UUID | None:
-        """The call that a new item belongs to: the one that its frame names, or as far as one can tell."""
-        call_id = self.calls.of(role) if self._named is None else self._named
-        self.calls.said(call_id, by_assistant=role == TranscriptionItem.ROLE_ASSISTANT)
-        return call_id
 
     def _may_grow(self, key: Key, length: int, delta: str) -> bool:
         """Whether an item of that length has room for more; if not, the user is told once."""

@@ -58,6 +58,8 @@ class Spoken(Items):
         self.observer: Callable[[float], None] = lambda now: None
         self.call_over: Callable[[UUID | None, float], None] = lambda call_id, now: None
         self.agent = Agent(timers, report, self._fell_silent)
+        # The call that the frame names which is being handled.
+        self._named: UUID | None = None
         # The response that the assistant speaks at present, and the call that it is in.
         self._response_id: str | None = None
         self._response_call: UUID | None = None
@@ -131,12 +133,17 @@ class Spoken(Items):
         if last is not None and last.is_final and self.agent.hearing.is_audible and not last.interrupted:
             self._suspect = (key_of(last), now)
 
-    def _response_begins(self, response_id: str | None, now: float, named: UUID | None) -> None:
-        """What is heard from now on is this response's. `named` is the call that the frame names."""
+    def _call_of(self, role: str) -> UUID | None:
+        """The call that something new belongs to: the one that its frame names, or as far as one can tell."""
+        call_id = self.calls.of(role) if self._named is None else self._named
+        self.calls.said(call_id, by_assistant=role == TranscriptionItem.ROLE_ASSISTANT)
+        return call_id
+
+    def _response_begins(self, response_id: str | None, now: float) -> None:
+        """What is heard from now on is this response's."""
         if response_id is not None and response_id == self._response_id:
             return
-        self._response_call = self.calls.of(TranscriptionItem.ROLE_ASSISTANT) if named is None else named
-        self.calls.said(self._response_call, by_assistant=True)
+        self._response_call = self._call_of(TranscriptionItem.ROLE_ASSISTANT)
         last = self._last_of_assistant()
         hearing = self.agent.hearing
         if last is not None and last.is_final and not last.interrupted and last.response_id == self._response_id:
