@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from ..errors import RemoteProtocolError
-from .fields import ANY_LENGTH, Fields
+from .fields import Fields
 from .transcription import MAX_TEXT, whole
 from .values import frozen
 from .widget import WidgetSettings
@@ -242,19 +242,22 @@ def _short(text: str | None) -> str | None:
     return None if text is None or len(text) > MAX_ID else text
 
 
+def _within(most: int, what: str, text: str) -> str:
+    """The text, if it is not too long."""
+    if len(text) > most:
+        raise RemoteProtocolError(f"{what} of {len(text)} characters, more than {most}")
+    return text
+
+
 def _id(fields: Fields, name: str = "id") -> str | None:
     """The id of something that is kept under it; what has one that is too long is not understood."""
     found = fields.loose_text(name)
-    if found is not None and len(found) > MAX_ID:
-        raise RemoteProtocolError(f"an {name} of {len(found)} characters, more than {MAX_ID}")
-    return found
+    return None if found is None else _within(MAX_ID, f"an {name}", found)
 
 
 def _text(text: str) -> str:
     """A text for the transcript."""
-    if len(text) > MAX_TEXT:
-        raise RemoteProtocolError(f"a text of {len(text)} characters, more than {MAX_TEXT}")
-    return whole(text)
+    return whole(_within(MAX_TEXT, "a text", text))
 
 
 def _conversation_id(fields: Fields) -> str | None:
@@ -276,7 +279,7 @@ def _other(kind: str, fields: Fields) -> AiEvent:
     found += [conversation.loose_object("transcript"), *fields.loose_objects("transcriptions")]
     found += [*conversation.loose_objects("events"), *conversation.loose_objects("messages")]
     items = [item for one in found if (item := _transcript(one)) is not None]
-    if (text := fields.loose_text("transcription", most=ANY_LENGTH)) is not None:
+    if (text := fields.loose_text("transcription", is_content=True)) is not None:
         items.append(MessageItem(_id(fields), _role(fields), _is_partial(fields), _text(text)))
     if len(items) > MAX_ITEMS_IN_FRAME:
         raise RemoteProtocolError(f"a frame with {len(items)} transcript items, more than {MAX_ITEMS_IN_FRAME}")
@@ -284,7 +287,7 @@ def _other(kind: str, fields: Fields) -> AiEvent:
 
 
 def _transcript(fields: Fields) -> MessageItem | None:
-    text = fields.loose_text("content", "text", most=ANY_LENGTH)
+    text = fields.loose_text("content", "text", is_content=True)
     if text is None:
         return None
     return MessageItem(_id(fields), _role(fields), _is_partial(fields), _text(text))
@@ -306,7 +309,7 @@ def _item_created(fields: Fields) -> AiEvent:
     if kind == "function_call":
         return _function_call(item)
     if kind == "function_call_output":
-        return FunctionCallOutput(item.required("call_id"), item.text("output", most=ANY_LENGTH) or "")
+        return FunctionCallOutput(item.required("call_id"), item.text("output", is_content=True) or "")
     if kind != "message":
         return OtherAi(f"conversation.item.created {kind}")
     text, image_urls = _content(item.raw("content"))
@@ -326,15 +329,14 @@ def _function_call(item: Fields) -> FunctionCall:
         call_id = str(call_id)
     if not isinstance(call_id, str) or not call_id:
         raise RemoteProtocolError("a function_call without call_id")
-    if len(call_id) > MAX_ID:
-        raise RemoteProtocolError(f"a call_id of {len(call_id)} characters, more than {MAX_ID}")
+    call_id = whole(_within(MAX_ID, "a call_id", call_id))
     arguments = item.raw("arguments")
     if arguments is None:
         arguments = ""
     elif not isinstance(arguments, str):
         arguments = json.dumps(arguments)
     name = item.loose_text("name") or ""
-    return FunctionCall(whole(call_id), name if len(name) <= MAX_ID else "", arguments)
+    return FunctionCall(call_id, name if len(name) <= MAX_ID else "", arguments)
 
 
 def _content(content: object) -> tuple[str, tuple[str, ...]]:
@@ -350,9 +352,9 @@ def _content(content: object) -> tuple[str, tuple[str, ...]]:
             texts.append(part)
         elif isinstance(part, dict):
             fields = Fields("a part of the content", part)
-            texts.append(fields.loose_text("transcript", "text", most=ANY_LENGTH))
-            url = fields.loose_object("image_url").loose_text("url", most=ANY_LENGTH)
-            image_urls.append(url or fields.loose_text("image_url", most=ANY_LENGTH))
+            texts.append(fields.loose_text("transcript", "text", is_content=True))
+            url = fields.loose_object("image_url").loose_text("url", is_content=True)
+            image_urls.append(url or fields.loose_text("image_url", is_content=True))
     return _text(" ".join(filter(None, texts))), tuple(filter(None, image_urls))
 
 
@@ -369,16 +371,15 @@ def _response_created(fields: Fields) -> ResponseCreated:
 
 
 def _text_delta(fields: Fields) -> TextDelta:
-    delta = fields.text("delta", most=ANY_LENGTH)
+    delta = fields.text("delta", is_content=True)
     if delta is None:
         raise RemoteProtocolError("response.text.delta without delta")
-    if len(delta) > MAX_TEXT:
-        raise RemoteProtocolError(f"a delta of {len(delta)} characters, more than {MAX_TEXT}")
+    _within(MAX_TEXT, "a delta", delta)
     return TextDelta(_id(fields, "item_id"), _response_id(fields), delta)
 
 
 def _text_done(fields: Fields) -> TextDone:
-    text = fields.loose_text("text", most=ANY_LENGTH)
+    text = fields.loose_text("text", is_content=True)
     return TextDone(_id(fields, "item_id"), _response_id(fields), None if text is None else _text(text))
 
 

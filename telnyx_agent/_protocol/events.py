@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from .ai_events import AiConversation, parse_ai_conversation, parse_transcription
-from .fields import ANY_LENGTH, Fields, whole_number
+from .fields import Fields, whole_number
 from .jsonrpc import ErrorReply, Request, Result
 from .states import GatewayState
 from .widget import WidgetSettings
@@ -364,7 +364,7 @@ def _ids(fields: Fields) -> CallIds:
 
 def _sdp(fields: Fields) -> str | None:
     # An empty SDP is none.
-    return fields.text("sdp", most=ANY_LENGTH) or None
+    return fields.text("sdp", is_content=True) or None
 
 
 def _headers(fields: Fields) -> tuple[tuple[str, str], ...]:

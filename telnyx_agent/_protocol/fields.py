@@ -5,7 +5,7 @@ missing when it has a wrong type: a bye whose SIP code is a text must still end 
 
 Every text has a bound. What is read from a frame is kept, compared and sent back, for as long as a call or a login
 lasts; ids, names and reasons have a hundred characters. Where a text is the content itself (SDP, what was said), the
-parser says so with `most`.
+parser says so with `is_content`.
 
 JSON can write half of a UTF-16 pair, which no file, URL or terminal takes, and control characters, with which a log
 could be forged and a terminal be steered. They are replaced, but in content, where the other half may come with the
@@ -21,13 +21,10 @@ from typing import Any
 from ..errors import RemoteProtocolError
 from .transcription import whole
 
-__all__ = ["ANY_LENGTH", "MOST_CHARACTERS", "Fields", "plain", "whole_number"]
+__all__ = ["MOST_CHARACTERS", "Fields", "plain", "whole_number"]
 
 MOST_CHARACTERS = 4096
 """Characters of a text that is no content. Real ones have a hundred."""
-
-ANY_LENGTH = 1 << 62
-"""For `most`: only the message itself bounds this text."""
 
 # Control characters, ends of lines and paragraphs, and what turns the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -62,16 +59,16 @@ class Fields:
         self._where = where
         self._values = values
 
-    def required(self, name: str, *, most: int = MOST_CHARACTERS) -> str:
+    def required(self, name: str) -> str:
         """A text that is not empty, or `RemoteProtocolError`."""
-        found = self.text(name, most=most)
+        found = self.text(name)
         if not found:
             raise RemoteProtocolError(f"{self._where} without {name}")
         return found
 
-    def text(self, *names: str, most: int = MOST_CHARACTERS) -> str | None:
+    def text(self, *names: str, is_content: bool = False) -> str | None:
         """The first of these members that is there: a text, or None; `RemoteProtocolError` for another type, or when it
-        has more than `most` characters.
+        has more than `MOST_CHARACTERS` and is no content.
         """
         for name in names:
             value = self._values.get(name)
@@ -79,9 +76,11 @@ class Fields:
                 continue
             if not isinstance(value, str):
                 raise RemoteProtocolError(f"{self._where} whose {name} is not a text")
-            if len(value) > most:
-                raise RemoteProtocolError(f"{self._where} whose {name} has more than {most} characters")
-            return value if most == ANY_LENGTH else plain(value)
+            if is_content:
+                return value
+            if len(value) > MOST_CHARACTERS:
+                raise RemoteProtocolError(f"{self._where} whose {name} has more than {MOST_CHARACTERS} characters")
+            return plain(value)
         return None
 
     def object(self, name: str) -> Fields | None:
@@ -93,12 +92,14 @@ class Fields:
             raise RemoteProtocolError(f"{self._where} whose {name} is not an object")
         return Fields(f"{self._where} {name}", value)
 
-    def loose_text(self, *names: str, most: int = MOST_CHARACTERS) -> str | None:
-        """The first of these members that is a text, is not empty and has at most `most` characters."""
+    def loose_text(self, *names: str, is_content: bool = False) -> str | None:
+        """The first of these members that is a text, is not empty and, unless it is content, has at most
+        `MOST_CHARACTERS`.
+        """
         for name in names:
             value = self._values.get(name)
-            if value and isinstance(value, str) and len(value) <= most:
-                return value if most == ANY_LENGTH else plain(value)
+            if value and isinstance(value, str) and (is_content or len(value) <= MOST_CHARACTERS):
+                return value if is_content else plain(value)
         return None
 
     def loose_integer(self, *names: str) -> int | None:
