@@ -30,6 +30,7 @@ __all__ = [
     "is_number",
     "is_text",
     "json_copy",
+    "json_text",
     "plain",
     "plain_fields",
 ]
@@ -91,7 +92,16 @@ def json_copy(name: str, value: object) -> Any:
     """A copy, of plain values, of something that goes out as JSON. The program may change its own meanwhile.
 
     Raises:
-        ClientConfigurationError: JSON cannot express it, or it is too long. The text begins with `name`.
+        ClientConfigurationError: As `json_text`.
+    """
+    return json.loads(json_text(name, value))
+
+
+def json_text(name: str, value: object) -> str:
+    """Something that goes out as JSON, as its text.
+
+    Raises:
+        ClientConfigurationError: JSON cannot express it, or it is too long. The message begins with `name`.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -108,7 +118,7 @@ def json_copy(name: str, value: object) -> Any:
         elif isinstance(item, (list, tuple)):
             rest.extend(item)
     _check_size(f"{name} as JSON", len(text))
-    return json.loads(text)
+    return text
 
 
 def _check_size(what: str, size: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from .._arguments import json_copy
+from .._arguments import json_text
 from .jsonrpc import RequestId
 from .states import CallDirection
 
@@ -39,7 +39,7 @@ Frame = dict[str, Any]
 
 def _check_json(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Refuse what JSON cannot express, here and not when the frame is on its way."""
-    json_copy(attribute.name, value)
+    json_text(attribute.name, value)
 
 
 def _to_dict(values: Mapping[str, Any]) -> dict[str, Any]:
