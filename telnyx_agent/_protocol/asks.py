@@ -104,9 +104,7 @@ class Asks:
         """Nobody waits for this answer any more; the message stays sent."""
         self._queue = deque(one for one in self._queue if one.key is not key)
         if self._current is not None and self._current.key is key:
-            self._current = None
-            self._conversation.calls.asked = None
-            self._timers.cancel(_TIMER)
+            self._let_go()
             self._go_on(now)
 
     def timer_due(self, now: float) -> None:
@@ -202,7 +200,11 @@ class Asks:
 
     def _settle(self, question: _Question, text: str = "", *, error: TxError | None = None) -> None:
         if question is self._current:
-            self._current = None
-            self._conversation.calls.asked = None
-            self._timers.cancel(_TIMER)
+            self._let_go()
         self._report(QuestionSettled(question.key, text, error))
+
+    def _let_go(self) -> None:
+        """There is no current question any more."""
+        self._current = None
+        self._conversation.calls.asked = None
+        self._timers.cancel(_TIMER)

@@ -113,8 +113,6 @@ class Attribution:
 
     def named(self, call_id: str | None, conversation_id: str | None) -> UUID | None:
         """The call that a frame names (rule 1); None if it names none that there is."""
-        if call_id is None and (conversation_id is None or len(self._calls) < 2):
-            return None  # as with nearly every frame
         named = call_uuid(call_id)
         if named not in self._calls:
             named = None

@@ -87,9 +87,11 @@ class Channel:
 
     def settle(self, request_id: jsonrpc.RequestId | None) -> Pending | None:
         """The request that a reply or a time-out belongs to; None, also the second time, if there is none."""
-        pending = self._pending.pop(request_id, None) if isinstance(request_id, str) else None
+        if not isinstance(request_id, str):
+            return None  # ours are texts
+        pending = self._pending.pop(request_id, None)
         if pending is not None:
-            self._timers.cancel(Timer(TimerKind.REQUEST, str(request_id)))
+            self._timers.cancel(Timer(TimerKind.REQUEST, request_id))
         return pending
 
     def settle_nameless(self) -> Pending | None:
@@ -104,7 +106,7 @@ class Channel:
     def forget(self) -> None:
         """The connection is gone, and with it all replies and what was not sent."""
         self._texts.clear()
-        self._timers.cancel(*(Timer(TimerKind.REQUEST, str(request_id)) for request_id in self._pending))
+        self._timers.cancel(*(Timer(TimerKind.REQUEST, request_id) for request_id in self._pending))
         self._pending.clear()
 
     def take_texts(self) -> list[str]:

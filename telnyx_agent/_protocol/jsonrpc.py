@@ -65,7 +65,7 @@ MOST_VOICE_SDK_ID_CHARACTERS = 512
 captured ones have about 40 (R3)."""
 
 _MAX_DIGITS = 20
-_MAX_NUMBER = 10**20
+_MAX_NUMBER = 10**_MAX_DIGITS
 _MAX_FLOAT_CHARACTERS = 40
 
 RequestId = str | float
@@ -293,17 +293,13 @@ def _check_depth(text: str) -> None:
     """Refuse what is nested too deep. What is no JSON is left to the decoder, which comes no deeper."""
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return
-    plain = text.replace("\\\\", "").replace('\\"', "")
-    if plain.count('"') > 2 * (MOST_STRUCTURE + 1):
+    bare = text.replace("\\\\", "").replace('\\"', "")
+    if bare.count('"') > 2 * (MOST_STRUCTURE + 1):
         raise RemoteProtocolError("a frame that is not JSON (more strings than values)")
     depth = 0
-    for bracket in _BRACKETS.finditer("".join(plain.split('"')[::2])):
+    for bracket in _BRACKETS.finditer("".join(bare.split('"')[::2])):
         depth += 1 if bracket[0] in "[{" else -1
         if depth > MAX_DEPTH:
-            raise _too_deep()
+            raise RemoteProtocolError(f"a frame that is nested more than {MAX_DEPTH} levels deep")
         if depth < 0:
             return
-
-
-def _too_deep() -> RemoteProtocolError:
-    return RemoteProtocolError(f"a frame that is nested more than {MAX_DEPTH} levels deep")

@@ -53,9 +53,6 @@ class Timers:
         # come up. The number keeps the order of deadlines that are equal, and spares comparing timers.
         self._heap: list[tuple[float, int, Timer]] = []
         self._number = 0
-        # Asked for after every frame, and seldom another.
-        self._next: float | None = None
-        self._is_next_known = True
 
     def __contains__(self, timer: Timer) -> bool:
         return timer in self._deadlines
@@ -65,7 +62,6 @@ class Timers:
 
     def set(self, timer: Timer, deadline: float) -> None:
         """Set or move a deadline."""
-        self._is_next_known = False
         self._deadlines[timer] = deadline
         self._number += 1
         heapq.heappush(self._heap, (deadline, self._number, timer))
@@ -75,33 +71,27 @@ class Timers:
 
     def cancel(self, *timers: Timer) -> None:
         """Take deadlines out, as far as they are there."""
-        self._is_next_known = False
         for timer in timers:
             self._deadlines.pop(timer, None)
 
     def clear(self) -> None:
         """Take all out."""
-        self._is_next_known = False
         self._deadlines.clear()
         self._heap.clear()
 
     @property
     def next_deadline(self) -> float | None:
         """The earliest deadline."""
-        if not self._is_next_known:
-            heap = self._heap
-            while heap and not self._counts(heap[0]):
-                heapq.heappop(heap)
-            self._next = heap[0][0] if heap else None
-            self._is_next_known = True
-        return self._next
+        heap = self._heap
+        while heap and not self._counts(heap[0]):
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def pop_due(self, now: float) -> Timer | None:
         """Take out the earliest timer that is due. One at a time: what one causes may cancel the next."""
         deadline = self.next_deadline
         if deadline is None or deadline > now:
             return None
-        self._is_next_known = False
         timer = heapq.heappop(self._heap)[2]
         del self._deadlines[timer]
         return timer

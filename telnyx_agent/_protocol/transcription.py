@@ -117,7 +117,7 @@ def _to_call_id(call_id: UUID | str | None) -> UUID | None:
     if call_id is None or type(call_id) is UUID:
         return call_id
     found = call_uuid(call_id)
-    if found is None and call_id is not None:
+    if found is None:
         raise ClientConfigurationError(f"call_id must be a UUID or its text, not {call_id!r}")
     return found
 
