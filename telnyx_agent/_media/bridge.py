@@ -270,7 +270,7 @@ class AudioBridge:
                 recorder.render(pcm)
         except Exception:  # noqa: BLE001 - as above
             self._complain("what is to be heard could not be made")
-            return np.zeros(max(0, samples), np.int16)
+            return np.zeros(samples, np.int16)
         return pcm
 
     def silence(self, samples: int) -> NDArray[np.int16]:

@@ -219,10 +219,13 @@ def _codecs(audio: list[str], formats: Iterable[int], kind: str) -> tuple[list[i
 
 def _opus_parameters(text: str) -> str:
     """Those that Opus has, with numbers for values."""
-    found = {
-        match[1].lower(): match[2] for part in text.split(";") if (match := _PARAMETER.fullmatch(part)) is not None
-    }
+    found = _numbers(text)
     return ";".join(f"{name}={found[name]}" for name in _OPUS_PARAMETERS if name in found)
+
+
+def _numbers(text: str) -> dict[str, str]:
+    """The format parameters that have a number for a value."""
+    return {match[1].lower(): match[2] for part in text.split(";") if (match := _PARAMETER.fullmatch(part)) is not None}
 
 
 def _keys(session: list[str], audio: list[str], kind: str) -> list[str]:
@@ -362,18 +365,12 @@ def opus_wishes(sdp: str) -> OpusWishes:
     line = match and re.search(rf"^a=fmtp:{match[1]} +(.*?)\s*$", sdp, re.MULTILINE)
     if not line:
         return OpusWishes()
-    pairs = (part.partition("=") for part in line[1].split(";"))
-    values = {name.strip().lower(): value.strip() for name, _, value in pairs}
-
-    def number(name: str) -> int | None:
-        value = values.get(name, "")
-        return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
-
-    bitrate = number("maxaveragebitrate")
+    values = _numbers(line[1])
+    bitrate = int(values.get("maxaveragebitrate", "0"))
     return OpusWishes(
         fec=values.get("useinbandfec") == "1",
         dtx=values.get("usedtx") == "1",
-        bitrate=bitrate if bitrate is not None and 6000 <= bitrate <= 510_000 else None,
-        playback_rate=number("maxplaybackrate") or RATE,
+        bitrate=bitrate if 6000 <= bitrate <= 510_000 else None,
+        playback_rate=int(values.get("maxplaybackrate", "0")) or RATE,
         constant_bitrate=values.get("cbr") == "1",
     )

@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Union
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
+from .._runtime.waiting import Deadline
 from ..audio._resample import Resampler, check_rate
 from ..audio._samples import as_int16, to_float, to_int16
 from ..audio._wavefile import WavReader
@@ -69,7 +69,7 @@ class Playback:
 
     def __init__(
         self,
-        pieces: Iterator[Samples],
+        pieces: Generator[Samples, None, None],
         *,
         mix: bool,
         gain: float,
@@ -138,14 +138,10 @@ class Playback:
         Returns:
             Whether it is over.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._done.is_set():
-            # In slices, because on Windows a wait without end cannot be interrupted.
-            left = 1.0 if deadline is None else min(1.0, deadline - time.monotonic())
-            if left <= 0:
-                break
+        deadline = Deadline(timeout)
+        while not self._done.is_set() and not deadline.is_over:
             check_may_wait("Playback.wait()")
-            self._done.wait(left)
+            self._done.wait(deadline.next_wait)
         return self._done.is_set()
 
     def stop(self) -> None:
@@ -188,9 +184,7 @@ class Playback:
                     if self._stop_as is not None:
                         return
         finally:
-            close = getattr(self._pieces, "close", None)
-            if close is not None:
-                close()
+            self._pieces.close()
 
     def _put(self, samples: Samples) -> None:
         if self._gain != 1.0:
