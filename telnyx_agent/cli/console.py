@@ -40,7 +40,7 @@ class Console:
         self._row = self._out if self._out.isatty() or not self._err.isatty() else self._err
         self._row_width = 0
         self._partial = ""
-        self._typed: str | None = None
+        self._typed = ""
 
     def status(self, text: str) -> None:
         """One line about what happens, on stderr."""
@@ -80,7 +80,7 @@ class Console:
                 if self._typed:  # it was not sent, but it was written
                     self._row.write(f"{plain(self._typed)}\n")
                     self._row.flush()
-                self._typed = None
+                self._typed = ""
 
     def typed(self, text: str) -> None:
         """Show this as the line that is being typed."""

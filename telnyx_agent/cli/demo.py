@@ -197,7 +197,7 @@ def _audio(headless: bool, console: Console) -> tuple[AudioDevice, bool]:
 
 
 def _patience() -> float:
-    return USERS_PATIENCE if sys.stdin is not None and sys.stdin.isatty() else SCRIPTS_PATIENCE
+    return USERS_PATIENCE if sys.stdin.isatty() else SCRIPTS_PATIENCE
 
 
 def _make_voice(abilities: _Abilities) -> Callable[[str], npt.NDArray[np.int16]]:

@@ -90,7 +90,8 @@ class LineEditor:
 
 def can_edit() -> bool:
     """Whether lines are typed at a terminal at which they can be edited here: not on Windows, not in the background."""
-    return sys.platform != "win32" and sys.stdin.isatty() and _shown_at() is not None and _is_in_foreground()
+    is_shown = sys.stdout.isatty() or sys.stderr.isatty()
+    return sys.platform != "win32" and sys.stdin.isatty() and is_shown and _is_in_foreground()
 
 
 @contextlib.contextmanager
@@ -145,11 +146,6 @@ class _Mode:
         mode[3] &= ~(termios.ICANON | termios.ECHO)
         mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
         termios.tcsetattr(self._file, termios.TCSADRAIN, mode)
-
-
-def _shown_at() -> object:
-    """The stream that is a terminal, at which the line can be shown."""
-    return next((stream for stream in (sys.stdout, sys.stderr) if stream.isatty()), None)
 
 
 def _is_in_foreground() -> bool:

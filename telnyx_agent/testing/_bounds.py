@@ -80,6 +80,11 @@ class Kept(Generic[T]):
         self.forgotten = 0
         """How many there were that are not here any more."""
 
+    @property
+    def total(self) -> int:
+        """How many were ever added."""
+        return self.forgotten + len(self._items)
+
     def __len__(self) -> int:
         return len(self._items)
 

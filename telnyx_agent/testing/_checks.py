@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from ..errors import ClientConfigurationError
 
-__all__ = ["CannotListenError", "MissingPackageError", "cannot_listen", "check_number", "check_port", "missing_package"]
+__all__ = ["ADVICE", "CannotListenError", "MissingPackageError", "cannot_listen", "check_number", "check_port"]
+__all__ += ["missing_package"]
 
 ADVICE = 'pip install "telnyx-agent[demo]"'
 

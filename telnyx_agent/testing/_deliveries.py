@@ -20,25 +20,24 @@ class Deliveries:
     """
 
     def __init__(self) -> None:
-        self._frames: Kept[tuple[int, str]] = Kept(DELIVERY_BYTES)
-        self._latest = 0
+        self._frames: Kept[str] = Kept(DELIVERY_BYTES)
 
     def __bool__(self) -> bool:
         return len(self._frames) > 0
 
     def add(self, frame: str) -> None:
         """Keep a frame that is sent now, or will be."""
-        self._latest += 1
-        self._frames.add((self._latest, frame), size_of(frame))
+        self._frames.add(frame, size_of(frame))
 
     def after(self, number: int) -> list[tuple[int, str]]:
         """Number and frame of each that came after the one with this number; all after 0."""
-        newer = itertools.takewhile(lambda kept: kept[0] > number, reversed(self._frames))
-        return list(newer)[::-1]
+        total = self._frames.total
+        newer = list(itertools.islice(reversed(self._frames), max(0, total - number)))[::-1]
+        return list(enumerate(newer, total - len(newer) + 1))
 
     def arrived(self, number: int) -> None:
         """This frame has arrived, and with it all before it."""
-        while self and next(iter(self._frames))[0] <= number:
+        while self and self._frames.forgotten < number:
             self._frames.forget_oldest()
 
     def forget(self) -> None:

@@ -231,7 +231,7 @@ class Dialogue:
 
         def start() -> None:
             nonlocal line
-            line = self.lines.forgotten + len(self.lines)
+            line = self.lines.total
             self.lines.add(Line("assistant", ""), 0)
             self._wire.response_created(response_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from ..errors import ClientConfigurationError
+from ._checks import ADVICE
 from .ears import Ears, EnergyEars, PocketsphinxEars
 from .voice import EspeakVoice, SilentVoice, ToneVoice, Voice
 
@@ -31,7 +32,7 @@ def make_faculties(
     missing: list[str] = []
     chosen = _make_voice(voice, missing), _make_ears(ears, phrases, missing)
     if missing:
-        logger.warning('the local agent %s; to change that: pip install "telnyx-agent[demo]"', " and ".join(missing))
+        logger.warning("the local agent %s; to change that: %s", " and ".join(missing), ADVICE)
     return chosen
 
 

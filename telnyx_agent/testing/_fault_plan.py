@@ -13,6 +13,7 @@ from ._checks import check_number
 from ._wire_frames import WireFrame
 
 __all__ = ["Action", "Direction", "Fault", "FaultPlan", "FaultRates", "FaultRecord", "damaged", "probability"]
+__all__ += ["seconds"]
 
 Direction = Literal["to_client", "to_server"]
 """Which way a frame goes."""
@@ -41,7 +42,8 @@ def probability(instance: object, attribute: attrs.Attribute[float], value: floa
     check_number(attribute.name, value, 0.0, 1.0)
 
 
-def _seconds(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+def seconds(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+    """Validates a field of attrs: zero or more."""
     check_number(attribute.name, value, 0.0)
 
 
@@ -68,9 +70,9 @@ class FaultRates:
     reorder: float = attrs.field(default=0.0, validator=probability)
     corrupt: float = attrs.field(default=0.0, validator=probability)
     truncate: float = attrs.field(default=0.0, validator=probability)
-    delay: float = attrs.field(default=0.0, validator=_seconds)
-    jitter: float = attrs.field(default=0.0, validator=_seconds)
-    pace: float = attrs.field(default=0.0, validator=_seconds)
+    delay: float = attrs.field(default=0.0, validator=seconds)
+    jitter: float = attrs.field(default=0.0, validator=seconds)
+    pace: float = attrs.field(default=0.0, validator=seconds)
 
 
 @attrs.frozen
@@ -98,7 +100,7 @@ class Fault:
     contains: str | None = attrs.field(default=None, kw_only=True)
     connection: int | None = attrs.field(default=None, kw_only=True)
     after: bool = attrs.field(default=False, kw_only=True)
-    seconds: float = attrs.field(default=1.0, kw_only=True, validator=_seconds)
+    seconds: float = attrs.field(default=1.0, kw_only=True, validator=seconds)
     code: int = attrs.field(default=1011, kw_only=True)
     reason: str = attrs.field(default="", kw_only=True)
 

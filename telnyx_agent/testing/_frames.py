@@ -107,7 +107,7 @@ class FrameLog:
         found = seen = 0
         with self._changed:
             while True:
-                total = self._frames.forgotten + len(self._frames)
+                total = self._frames.total
                 new = min(total - seen, len(self._frames))
                 for frame in itertools.islice(self._frames, len(self._frames) - new, None):
                     found += matches(frame)

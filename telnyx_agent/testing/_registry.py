@@ -141,15 +141,12 @@ class Registry:
         """Whether there are as many calls as this server takes."""
         return sum(len(session.calls) for session in self.sessions.values()) >= CALLS_AT_ONCE
 
-    def make_room(self) -> bool:
-        """Forget the session that has waited longest for its client if there are too many; false if none waits."""
-        if len(self.sessions) < SESSIONS_AT_ONCE:
-            return True
-        waiting = [session for session in self.sessions.values() if session.connection is None]
-        if not waiting:
-            return False
-        self.forget(min(waiting, key=lambda session: session.expires_at or 0.0))
-        return True
+    def make_room(self) -> None:
+        """If there are too many sessions, forget the one that has waited longest for its client, if any waits."""
+        if len(self.sessions) >= SESSIONS_AT_ONCE:
+            waiting = [session for session in self.sessions.values() if session.connection is None]
+            if waiting:
+                self.forget(min(waiting, key=lambda session: session.expires_at or 0.0))
 
     def detach(self, session: ServerSession, now: float, timeout: float) -> list[ServerCall]:
         """The session's socket is gone. Returns the calls that end with it, already removed."""

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,7 +18,6 @@ from websockets.asyncio.server import ServerConnection as Socket
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from ..errors import ClientConfigurationError
 from . import _events as ev
 from . import _ice
 from ._bounds import ITEM_OVERHEAD, MESSAGE_LIMIT, OUTGOING_BYTES, RECORD_BYTES, Kept, size_of
@@ -434,11 +433,3 @@ class AgentServer:
 def new_id() -> str:
     """A UUID as text."""
     return str(uuid.uuid4())
-
-
-def to_scenarios(scenario: Scenario | Sequence[Scenario]) -> tuple[Scenario, ...]:
-    """One scenario, or one for each connection."""
-    scenarios = (scenario,) if isinstance(scenario, Scenario) else tuple(scenario)
-    if not scenarios:
-        raise ClientConfigurationError("give at least one scenario")
-    return scenarios

@@ -45,18 +45,13 @@ class Worker:
                 self._waiting -= size
             job()
 
-        with self._lock:
-            is_full = self._waiting + size > WORK_BYTES
-            if not is_full:
-                self._waiting += size
         try:
-            if is_full:
-                raise queue.Full
-            self._queue.put_nowait(begin)
+            with self._lock:
+                if self._waiting + size > WORK_BYTES:
+                    raise queue.Full
+                self._queue.put_nowait(begin)
+                self._waiting += size
         except queue.Full:
-            if not is_full:
-                with self._lock:
-                    self._waiting -= size
             logger.warning("%s is too busy; something is left out", self._thread.name)
             return False
         return True

@@ -55,10 +55,11 @@ def default_accept(target_id: str) -> bool:
     return bool(target_id.strip()) and not target_id.strip().lower().startswith("invalid")
 
 
-def _check_scenario(scenario: object) -> None:
+def _checked_scenarios(scenario: object) -> tuple[Scenario, ...]:
     several = scenario if isinstance(scenario, Sequence) and not isinstance(scenario, str) else [scenario]
     if not several or not all(isinstance(one, Scenario) for one in several):
         raise ClientConfigurationError(f"scenario is a Scenario, or a list of at least one; got {scenario!r}")
+    return tuple(several)
 
 
 class LocalAgent(CallsClients, TakesReports):
@@ -119,9 +120,8 @@ class LocalAgent(CallsClients, TakesReports):
             raise ClientConfigurationError(f"host is an address of this machine, such as '127.0.0.1'; got {host!r}")
         if brain is not None and not callable(brain):
             raise ClientConfigurationError(f"brain is a function of a text that returns one; got {brain!r}")
-        _check_scenario(scenario)
         super().__init__()
-        self._scenario = scenario
+        self._scenarios = _checked_scenarios(scenario)
         self._host = host
         self._wanted_port = port
         self._greeting = greeting
@@ -180,13 +180,13 @@ class LocalAgent(CallsClients, TakesReports):
 
         hide_secrets()  # the agent's side of a call logs as the client's does, also without a client in this process
         try:
-            from ._server import AgentServer, Settings, to_scenarios
+            from ._server import AgentServer, Settings
         except ImportError as exc:
             raise missing_package("the local agent", (exc.name or "websockets").partition(".")[0], exc) from exc
         settings = Settings(
             host=self._host,
             port=self._wanted_port,
-            scenarios=to_scenarios(self._scenario),
+            scenarios=self._scenarios,
             greeting=self._greeting,
             media=self._media,
             accept=self._is_welcome,

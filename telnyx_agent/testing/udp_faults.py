@@ -6,14 +6,9 @@ import random
 
 import attrs
 
-from ._checks import check_number
-from ._fault_plan import probability
+from ._fault_plan import probability, seconds
 
 __all__ = ["GilbertElliott", "UdpFaults", "UdpImpairment"]
-
-
-def _not_negative(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
-    check_number(attribute.name, value, 0.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -57,11 +52,11 @@ class UdpFaults:
 
     loss: float = attrs.field(default=0.0, validator=probability)
     burst: GilbertElliott | None = None
-    delay: float = attrs.field(default=0.0, validator=_not_negative)
-    jitter: float = attrs.field(default=0.0, validator=_not_negative)
+    delay: float = attrs.field(default=0.0, validator=seconds)
+    jitter: float = attrs.field(default=0.0, validator=seconds)
     duplicate: float = attrs.field(default=0.0, validator=probability)
     reorder: float = attrs.field(default=0.0, validator=probability)
-    reorder_by: float = attrs.field(default=0.05, validator=_not_negative)
+    reorder_by: float = attrs.field(default=0.05, validator=seconds)
     corrupt: float = attrs.field(default=0.0, validator=probability)
     blackout: bool = False
 
