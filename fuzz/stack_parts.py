@@ -16,6 +16,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,10 +31,16 @@ from telnyx_agent.errors import MediaError
 from telnyx_agent.testing._canned import canned_answer
 from telnyx_agent.testing._ice import own_addresses
 
-__all__ = ["LightPeer", "MemoryConnection", "SilentDevice", "StackLoop", "VirtualLoop", "described"]
+__all__ = ["LightPeer", "MemoryConnection", "SameThread", "SilentDevice", "StackLoop", "VirtualLoop", "described"]
 
 MOST_TURNS = 20_000
 """Turns of the loop for one input, after which it counts as endless."""
+
+LOOK = 50e-6
+"""Seconds by which `StackLoop.monotonic` is later at each look: about what one step of a message takes, so that slices
+of work end by number, not by how busy the machine is."""
+
+_real_monotonic = time.monotonic
 
 
 def described(exc: BaseException | None) -> str:
@@ -53,6 +60,22 @@ class _Selector(selectors.DefaultSelector):
         return super().select(self.patience if timeout is None else min(timeout, self.patience))
 
 
+class SameThread(Executor):
+    """In the place of worker threads: runs each job here and now."""
+
+    def __init__(self, *_: object) -> None:
+        """As `DaemonPool`."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Run it."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **named))
+        except Exception as exc:  # noqa: BLE001 - as an executor does
+            done.set_exception(exc)
+        return done
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is told to it, and whose worker threads are the thread that it runs on."""
 
@@ -70,12 +93,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         """Run it here and now."""
-        done: asyncio.Future[Any] = self.create_future()
-        try:
-            done.set_result(func(*args))
-        except Exception as exc:  # noqa: BLE001 - as an executor does
-            done.set_exception(exc)
-        return done
+        return asyncio.wrap_future(SameThread().submit(func, *args), loop=self)
 
     async def create_datagram_endpoint(self, *args: Any, **options: Any) -> Any:
         """As ever, but nothing leaves this machine: a description names whatever addresses the server likes."""
@@ -132,10 +150,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_for(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Run by the real clock, for what has real sockets; whether `until` came true."""
-        begin, start = time.monotonic(), self.now
+        begin, start = _real_monotonic(), self.now
         self._eye.patience = 0.005
         try:
-            while (passed := time.monotonic() - begin) < seconds and not until():
+            while (passed := _real_monotonic() - begin) < seconds and not until():
                 self.now = max(self.now, start + passed)
                 self.turn()
         finally:
@@ -155,6 +173,14 @@ class StackLoop(LoopThread):
         self.loop.set_exception_handler(self._failed)
         self.errors: list[str] = []
         """What asyncio reported, and what was posted and raised."""
+        self._looks = 0
+
+    def monotonic(self) -> float:
+        """What `time.monotonic` says while this is the loop of the process: the time of the loop, and a little more at
+        each look.
+        """
+        self._looks += 1
+        return self.loop.now + self._looks * LOOK
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.errors.append(f"{context.get('message')}: {described(context.get('exception'))}")

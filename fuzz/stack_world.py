@@ -7,6 +7,7 @@ after every step (`check`) and at the end of every login (`_check_end`).
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -15,6 +16,7 @@ import re
 import resource
 import socket
 import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,8 +25,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from telnyx_agent import Call, CallState, TranscriptionItem, TxClient, TxClientDelegate, TxConfig, TxServerConfiguration
-from telnyx_agent._drivers import making
+from telnyx_agent import (
+    Call,
+    CallState,
+    TranscriptionItem,
+    TxClient,
+    TxClientDelegate,
+    TxConfig,
+    TxServerConfiguration,
+    _media,
+)
+from telnyx_agent._drivers import making, ring, sound
 from telnyx_agent._media import peer as media_peer
 from telnyx_agent._signaling import Closed
 from telnyx_agent.errors import NetworkError, TxError
@@ -33,7 +44,7 @@ from telnyx_agent.testing._wire_frames import BINARY, CONTINUATION, TEXT, WireFr
 
 from .mutate import mutated_bytes, mutated_frame
 from .server_side import HonestServer
-from .stack_parts import LightPeer, MemoryConnection, SilentDevice, StackLoop, described
+from .stack_parts import LightPeer, MemoryConnection, SameThread, SilentDevice, StackLoop, described
 from .targets import corpus
 
 __all__ = ["StackWorld"]
@@ -138,6 +149,7 @@ class StackWorld:
     # -- the process ---------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> StackWorld:
+        asyncio.run(_media.load())  # by a thread, which would be there in the first run of a process only
         self._stack.enter_context(self._installed())
         self.begin()
         return self
@@ -162,6 +174,9 @@ class StackWorld:
             (media_peer, "MediaPeer", self._new_peer),
             (uuid, "uuid4", lambda: uuid.UUID(int=self._dice.getrandbits(128), version=4)),
             (sys, "stderr", self._stderr),
+            (time, "monotonic", self.loop.monotonic),
+            (ring, "DaemonPool", SameThread),
+            (sound, "DaemonPool", SameThread),
         )
         self.loop.install()
         for logger in loggers:

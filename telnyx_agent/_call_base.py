@@ -14,6 +14,7 @@ from uuid import UUID
 
 import attrs
 
+from ._call_ids import call_uuid
 from ._protocol.details import CallDetails
 from ._protocol.states import CallState, CallStateKind, CallTerminationReason
 from ._runtime.waiting import Watch
@@ -133,12 +134,12 @@ class CallBase:
     @property
     def telnyx_session_id(self) -> UUID | None:
         """Telnyx's session id of the call, once the server has sent it."""
-        return _uuid(self._details.telnyx_session_id)
+        return call_uuid(self._details.telnyx_session_id)
 
     @property
     def telnyx_leg_id(self) -> UUID | None:
         """Telnyx's leg id of the call, once the server has sent it."""
-        return _uuid(self._details.telnyx_leg_id)
+        return call_uuid(self._details.telnyx_leg_id)
 
     @property
     def telnyx_call_control_id(self) -> str | None:
@@ -251,7 +252,7 @@ class CallBase:
 
     def _over(self) -> Exception:
         """The refusal of a command that needs a call that is up."""
-        return CallError("the call is over", call_id=str(self.call_id))
+        return CallError("the call is over", call_id=self.call_id)
 
     # -- fed by the hub, on the loop thread --------------------------------------------------------------------------
 
@@ -284,13 +285,6 @@ class CallBase:
             self._transcript = tuple(items)
 
 
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return None if text is None else UUID(text)
-    except ValueError:
-        return None
-
-
 def _ended_too_early(call: CallBase, reason: CallTerminationReason | None, wanted: str) -> Exception:
     error = None if reason is None else reason.error
     if error is not None:
@@ -298,6 +292,6 @@ def _ended_too_early(call: CallBase, reason: CallTerminationReason | None, wante
     why: Any = "no reason was given" if reason is None else reason
     return CallError(
         f"the call ended before it became {wanted}: {why}",
-        call_id=str(call.call_id),
+        call_id=call.call_id,
         cause=None if reason is None else reason.cause,
     )

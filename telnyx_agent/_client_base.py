@@ -32,7 +32,7 @@ from ._runtime.waiting import Watch
 from ._transcript_edits import AssistantPort, Items
 from .assistant import AIAssistantManager
 from .config import TxServerConfiguration
-from .errors import ClientConfigurationError, LocalProtocolError, SocketConnectionError, TxError
+from .errors import ClientConfigurationError, LocalProtocolError, SocketConnectionError, TxError, in_words
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -286,7 +286,7 @@ def _carry_out(command: Callable[..., None], args: tuple[Any, ...], done: Comman
         done.settle(error=error)
     except Exception as exc:  # noqa: BLE001 - it is in the log, and in the future
         _log.exception("a command could not be carried out")
-        failure = LocalProtocolError(f"the command could not be carried out: {type(exc).__name__}: {exc}")
+        failure = LocalProtocolError(f"the command could not be carried out: {in_words(exc)}")
         failure.__cause__ = exc
         done.settle(error=failure)
 

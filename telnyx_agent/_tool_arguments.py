@@ -21,7 +21,7 @@ from typing import Any, Literal, Union
 
 import attrs
 
-from .errors import ClientConfigurationError
+from .errors import ClientConfigurationError, in_words
 
 __all__ = ["Signature", "ToolArgumentError", "convert"]
 
@@ -76,7 +76,7 @@ class Signature:
             raise
         except Exception as exc:  # the hints are code of the program's, and texts of it
             raise ClientConfigurationError(
-                f"the tool {name} has parameters or type hints that cannot be read ({type(exc).__name__}: {exc}); "
+                f"the tool {name} has parameters or type hints that cannot be read ({in_words(exc)}); "
                 "give a function of your own with simple hints"
             ) from exc
 

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._arguments import MESSAGE_LIMIT, plain
+from ._arguments import MESSAGE_LIMIT
 from ._callables import is_generator
 from ._runtime.dispatch import report
 from ._runtime.threads import NoThreadError
 from ._runtime.workers import DaemonPool
-from .errors import ClientConfigurationError, LocalProtocolError, TxError
+from .errors import ClientConfigurationError, LocalProtocolError, TxError, in_words
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -308,11 +308,11 @@ def _output_of(tool: Tool, arguments: str) -> str:
             result = asyncio.run(_awaited(result))
     except BaseException as exc:  # noqa: BLE001 - whatever it is, the agent waits for an answer
         report(_logger, f"tool {tool.name} raised {type(exc).__name__}; the agent was told so", exc)
-        return _error(_described(exc))
+        return _error(in_words(exc).removesuffix(": "))
     try:
         output = to_output(result)
     except BaseException as exc:  # noqa: BLE001 - the result's own code runs in it
-        _logger.error("tool %s returned what JSON cannot express: %s", tool.name, _described(exc))
+        _logger.error("tool %s returned what JSON cannot express: %s", tool.name, in_words(exc).removesuffix(": "))
         return _error(f"the tool {tool.name} returned something that cannot be expressed as JSON")
     if len(output) > MESSAGE_LIMIT:
         _logger.error("tool %s returned more than %d characters", tool.name, MESSAGE_LIMIT)
@@ -322,15 +322,6 @@ def _output_of(tool: Tool, arguments: str) -> str:
 
 async def _awaited(result: Awaitable[Any]) -> Any:
     return await result
-
-
-def _described(exc: BaseException) -> str:
-    """An exception in words, also one whose own words raise."""
-    try:
-        text = plain(str(exc))
-    except BaseException:  # noqa: BLE001 - it is the program's
-        text = ""
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
 def _error(text: str) -> str:

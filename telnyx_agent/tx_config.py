@@ -11,6 +11,7 @@ import attrs
 
 from ._arguments import check_argument, plain_fields
 from ._callables import check_logger
+from ._checks import checked_level
 from ._version import __version__
 from .config import LogLevel
 from .errors import ClientConfigurationError, FailureReason
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
     from .audio.tones import RingSource
 
 __all__ = ["TxConfig"]
-
-
-def _to_level(level: LogLevel | int | str) -> LogLevel:
-    try:
-        return LogLevel[level.upper()] if isinstance(level, str) else LogLevel(level)
-    except (KeyError, ValueError) as exc:
-        raise ClientConfigurationError(f"log_level: {level!r} is not a LogLevel") from exc
 
 
 def _check_seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -103,7 +97,7 @@ class TxConfig:
     caller_id_number: str | None = attrs.field(default=None, repr=False, validator=_check_text)
     ringtone: RingSource | None = None
     ring_back_tone: RingSource | None = None
-    log_level: LogLevel = attrs.field(default=LogLevel.NONE, converter=_to_level)
+    log_level: LogLevel = attrs.field(default=LogLevel.NONE, converter=checked_level)
     reconnect_client: bool = True
     reconnect_timeout: float = attrs.field(default=60.0, validator=_check_seconds)
     force_relay_candidate: bool = False

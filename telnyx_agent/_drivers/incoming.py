@@ -35,11 +35,10 @@ class IncomingDriver:
         _log: ClientLog
         _loop: asyncio.AbstractEventLoop
         _calls: dict[str, CallDriver]
-        _closing_media: set[asyncio.Future[None]]
 
         def _step(self) -> None: ...
         def _check_finished(self) -> None: ...
-        def _media_closed(self, closed: asyncio.Future[None]) -> None: ...
+        def _await_end(self, closing: asyncio.Future[None]) -> None: ...
         def _keep(self, task: asyncio.Task[None]) -> None: ...
         def _new_call_driver(self, call_id: str, media: CallMedia, offer: str | None = None) -> CallDriver: ...
 
@@ -62,14 +61,13 @@ class IncomingDriver:
         muted: bool | None,
         done: CommandFuture[None],
     ) -> None:
-        """Take an incoming call. `done` settles when it is active, or with what it ended with."""
+        """Take an incoming call. `done` settles when it is active, or with what it ended with. Raises `TxError`."""
         try:
             offer = self._session.answer_call(call_id, headers, self._loop.time())
-        except TxError as error:
+        except TxError:
             if call_id in self._calls:
                 self._listener.warned(WarningCode.ANSWER_WHILE_PEER_ACTIVE, call_id)
-            done.settle(error=error)
-            return
+            raise
         if muted is not None:
             media.bridge.muted = muted
         self._answers[call_id] = done
@@ -108,9 +106,8 @@ class IncomingDriver:
         """Silence is immediate."""
         if media is not None and media.tone is not None:
             # The session is not over before it is closed, unless its driver hangs.
-            ending = asyncio.ensure_future(_wait_for(asyncio.wrap_future(media.tone.stop_ringing(), loop=self._loop)))
-            self._closing_media.add(ending)
-            ending.add_done_callback(self._media_closed)
+            silent = asyncio.wrap_future(media.tone.stop_ringing(), loop=self._loop)
+            self._await_end(asyncio.ensure_future(_wait_for(silent)))
 
     async def _load_and_go_on(self, event: outcomes.IncomingCall) -> None:
         try:
@@ -141,9 +138,7 @@ class IncomingDriver:
         media = self._ringing.pop(call_id, None)
         self._end_tone(media)
         if media is not None:
-            closing = asyncio.ensure_future(self._loop.run_in_executor(None, media.sound.stop))
-            self._closing_media.add(closing)
-            closing.add_done_callback(self._media_closed)
+            self._await_end(asyncio.ensure_future(self._loop.run_in_executor(None, media.sound.stop)))
 
     def _on_credentials_updated(self, event: outcomes.CredentialsUpdated) -> None:
         self._log.info("logged in with other credentials")

@@ -428,9 +428,13 @@ class SessionDriver(IncomingDriver, Commands):
         driver = self._calls.pop(call_id, None)
         if driver is None:
             return
-        self._closing_media.add(driver.closed)
-        driver.closed.add_done_callback(self._media_closed)
+        self._await_end(driver.closed)
         driver.close()
+
+    def _await_end(self, closing: asyncio.Future[None]) -> None:
+        """The session is not over before this is."""
+        self._closing_media.add(closing)
+        closing.add_done_callback(self._media_closed)
 
     def _media_closed(self, closed: asyncio.Future[None]) -> None:
         self._closing_media.discard(closed)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .._signaling import Closed, Received, SignalingConnection
-from ..errors import SocketConnectionError, TxError
+from ..errors import SocketConnectionError, TxError, in_words
 
 __all__ = ["SocketReports", "Sockets"]
 
@@ -163,6 +163,6 @@ class Sockets:
 def _not_made(exc: Exception) -> TxError:
     if isinstance(exc, TxError):
         return exc
-    error = SocketConnectionError(f"the connection could not be made: {type(exc).__name__}: {exc}")
+    error = SocketConnectionError(f"the connection could not be made: {in_words(exc)}")
     error.__cause__ = exc
     return error

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from .._runtime.threads import SdkThread
-from ..errors import MediaError
+from ..errors import MediaError, in_words
 from . import _portaudio, _stderr
 from ._complaints import Complaints
 from ._lines import Latency, Line, complete, open_lines
@@ -282,7 +282,7 @@ class SoundRun:
                 self._look()
         except Exception as exc:
             logger.exception("the sound device %s cannot be used any more", self.name)
-            self._stream.device_failed(MediaError(f"the sound device failed: {type(exc).__name__}: {exc}"))
+            self._stream.device_failed(MediaError(f"the sound device failed: {in_words(exc)}"))
         finally:
             self.stopping = True
             with self._hands:

@@ -108,7 +108,7 @@ def run_pre_call_diagnosis(
             # Audio does not flow yet. Why is known when every way to the other side has been tried.
             reason = _ended(call, max(0.0, _MEDIA_LIMIT - duration))
             if reason is None and call.media_setup_time is None:
-                raise CallError(_NO_AUDIO, code=44002, call_id=str(call.call_id))
+                raise CallError(_NO_AUDIO, code=44002, call_id=call.call_id)
         report = call.report
     finally:
         call.hangup()

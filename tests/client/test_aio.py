@@ -236,13 +236,15 @@ def test_a_coroutine_is_a_tool_in_the_users_loop(agent: LocalAgent) -> None:
 
 def test_the_loop_ends_in_the_middle(agent: LocalAgent) -> None:
     """A loop that is gone has nobody to wake, and the client does not mind."""
+    tasks: list[asyncio.Task[Any]] = []  # asyncio itself keeps no task alive, here until the loop cancels them
     with TxClient(audio=NullAudio()) as client, TxClient(audio=NullAudio()) as idle:
 
         async def main() -> None:
             side = client.aio()
             await side.anonymous_login("assistant-1", server_configuration=agent.configuration)
             call = side.new_call()
-            tasks = [asyncio.create_task(anext(idle.aio().events())), asyncio.create_task(call.wait_until_ended())]
+            tasks.append(asyncio.create_task(anext(idle.aio().events())))
+            tasks.append(asyncio.create_task(call.wait_until_ended()))
             await asyncio.sleep(0)
             assert not any(task.done() for task in tasks)
 
