@@ -18,7 +18,6 @@ import typing
 
 from . import _lazy
 from ._call_timings import CallTimings, TimingStep
-from ._client_codecs import AudioCodec, TxCodecCapability
 from ._client_logging import TxLogger
 from ._client_recording import SessionRecording
 from ._connection_status import ConnectionStatus
@@ -36,6 +35,7 @@ from .assistant import AIAssistantManager, TranscriptCancellable, TranscriptPubl
 from .audio.processing import AudioConstraints, AudioProcessor
 from .call import Call, TxCallInfo
 from .client import TxClient
+from .codecs import AudioCodec, TxCodecCapability
 from .config import Environment, IceServer, LogLevel, Region, TxServerConfiguration
 from .delegate import AIAssistantManagerDelegate, TxClientDelegate
 from .errors import (

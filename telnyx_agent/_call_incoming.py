@@ -10,9 +10,9 @@ import attrs
 
 from ._call_base import CallBase
 from ._checks import checked_headers
-from ._client_codecs import AudioCodec, checked_codecs
 from ._protocol.states import CallDirection, CallState
 from ._runtime.futures import CommandFuture
+from .codecs import AudioCodec, checked_codecs
 
 if TYPE_CHECKING:
     from ._media.settings import OpusSettings

@@ -23,7 +23,7 @@ from ._callables import check_methods
 from ._calling import MediaChoices
 from ._checks import checked_timeout
 from ._flight import FlightSlot
-from ._hub import Link
+from ._login_state import Link
 from ._runtime.dispatch import Dispatcher, PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.log import ClientLog

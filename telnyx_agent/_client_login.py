@@ -13,7 +13,8 @@ from . import _exit
 from ._calling import MediaChoices, claims, make_media
 from ._client_base import ClientBase, LoginLink, not_connected
 from ._client_logging import checked_logger, sink_of
-from ._hub import Hub, Link, LinkStatus
+from ._hub import Hub
+from ._login_state import Link, LinkStatus
 from ._runtime.futures import CommandFuture
 from ._runtime.imports import uninterrupted
 from ._runtime.log import ClientLog

@@ -7,7 +7,6 @@ neither the client nor the driver.
 
 from __future__ import annotations
 
-import enum
 import functools
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ import attrs
 from ._audience import SHORT_TRANSCRIPT, Audience, Snapshot
 from ._callables import check_result
 from ._connection_status import shown
-from ._protocol.socket_health import SocketConnectionMetrics
+from ._login_state import Link, LinkStatus
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind
 from ._protocol.warnings import TxWarning, WarningCode
 from ._runtime.waiting import Watch
@@ -33,42 +32,14 @@ if TYPE_CHECKING:
     from ._protocol.details import CallDetails
     from ._protocol.outcomes import AiMessage, FunctionCallReceived, QuestionSettled, TranscriptChanged
     from ._protocol.requests import CallOptions
+    from ._protocol.socket_health import SocketConnectionMetrics
     from ._quality.metrics import CallQualityMetrics
     from ._runtime.dispatch import Dispatcher
     from .assistant import AIAssistantManager
     from .audio import AudioDeviceChange
     from .call import Call
 
-__all__ = ["Hub", "Link", "LinkStatus"]
-
-
-class LinkStatus(enum.Enum):
-    """How far a connection has come."""
-
-    IDLE = "idle"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    READY = "ready"
-    RECONNECTING = "reconnecting"
-    FAILED = "failed"
-    CLOSED = "closed"
-
-
-@attrs.frozen
-class Link:
-    """What waiters and properties of the client see of its connection."""
-
-    status: LinkStatus = LinkStatus.IDLE
-    error: TxError | None = None
-    session_id: str = ""
-    target_id: str | None = None
-    datacenter: str | None = None
-    region: str | None = None
-    voice_sdk_id: str | None = attrs.field(default=None, repr=False)
-    call_report_id: str | None = attrs.field(default=None, repr=False)
-    began_at: float | None = None
-    ready_after: float | None = None
-    socket: SocketConnectionMetrics = attrs.field(factory=SocketConnectionMetrics)
+__all__ = ["Hub"]
 
 
 class Hub:

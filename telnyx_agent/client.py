@@ -19,7 +19,7 @@ from ._call_ids import call_uuid
 from ._calling import MediaChoices, claims, make_media
 from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
 from ._client_base import not_connected
-from ._client_codecs import AudioCodec, ClientCodecs, checked_codecs
+from ._client_codecs import ClientCodecs
 from ._client_credentials import ClientCredentials
 from ._client_events import ClientEvents
 from ._client_logging import ClientLogging, TxLogger, checked_logger
@@ -27,8 +27,8 @@ from ._client_quality import ClientQuality
 from ._client_recording import ClientRecording
 from ._client_state import ClientState
 from ._client_tools import ClientTools
-from ._hub import LinkStatus
 from ._images import ImageSource
+from ._login_state import LinkStatus
 from ._runtime.futures import CommandFuture
 from ._runtime.ids import new_id
 from ._runtime.switch_interval import DEFAULT_INTERVAL
@@ -36,6 +36,7 @@ from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
+from .codecs import AudioCodec, checked_codecs
 from .config import LogLevel, TxServerConfiguration
 from .errors import CallError, ClientConfigurationError, FailureReason
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from .._callables import check_function
-from .._client_codecs import AudioCodec
 from .._images import ImageSource
 from .._protocol.conversation import TranscriptionItem, WidgetSettings
 from .._protocol.states import CallTerminationReason, GatewayState
 from .._protocol.states import NetworkReason as CallNetworkChangeReason
 from ..assistant import AIAssistantManager, TranscriptCancellable
 from ..call import Call, CallPort
+from ..codecs import AudioCodec
 from ..config import LogLevel, TxServerConfiguration
 from ..errors import GatewayError, ServerError, TxError
 from ._android import CallActions, CallState

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .._callables import check_function, takes
-from .._hub import LinkStatus
+from .._login_state import LinkStatus
 from .._protocol.states import CallState
 from .._protocol.warnings import TxWarning
 from .._runtime.dispatch import report
