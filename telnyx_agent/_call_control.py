@@ -93,7 +93,7 @@ class CallControl(CallBase):
         self._bridge.muted = False
 
     def toggle_mute(self) -> bool:
-        """Mute a call that is not muted, and the other way round. JavaScript: `toggleAudioMute`.
+        """Mute a call that is not muted, and the other way round.
 
         Returns:
             Whether the call is muted now.
@@ -111,15 +111,15 @@ class CallControl(CallBase):
         return self._bridge.muted
 
     def deaf_audio(self) -> None:
-        """Hear nothing from here on; what is said meanwhile is lost. Nothing is signalled. JavaScript: `deaf`."""
+        """Hear nothing from here on; what is said meanwhile is lost. Nothing is signalled."""
         self._bridge.deaf = True
 
     def undeaf_audio(self) -> None:
-        """Hear again. JavaScript: `undeaf`."""
+        """Hear again."""
         self._bridge.deaf = False
 
     def toggle_deaf(self) -> bool:
-        """JavaScript: `toggleDeaf`.
+        """Deafen a call that is not deaf, and the other way round.
 
         Returns:
             Whether nothing is heard now.
@@ -134,17 +134,9 @@ class CallControl(CallBase):
 
     mute = mute_audio
     unmute = unmute_audio
-    deaf = deaf_audio
-    undeaf = undeaf_audio
-    toggle_audio_mute = toggle_mute
     # Telnyx's iOS page has these two, its source does not.
     mute_unmute = toggle_mute
     hold_unhold = toggle_hold
-
-    @property
-    def is_audio_muted(self) -> bool:
-        """JavaScript's name for `is_muted`."""
-        return self.is_muted
 
     # -- what it is --------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class CallAnswering(CallBase):
 
     @property
     def direction(self) -> CallDirection:
-        """Who called whom. JavaScript: `direction`."""
+        """Who called whom."""
         return self._options.direction
 
     def answer(

@@ -9,7 +9,7 @@ __all__ = ["CallTimings", "TimingStep", "timings"]
 
 @attrs.frozen
 class TimingStep:
-    """One step. JavaScript: an element of `ICallEstablishmentTimings.steps`.
+    """One step of a call's set-up.
 
     Attributes:
         label: What happened.

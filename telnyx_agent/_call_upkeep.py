@@ -23,7 +23,7 @@ class CallUpkeep(CallBase):
 
     @property
     def previous_state(self) -> CallState | None:
-        """The state before the present one; None before the first change. JavaScript: `prevState`."""
+        """The state before the present one; None before the first change."""
         return self._previous_state
 
     @property

@@ -51,7 +51,7 @@ class ClientCredentials(ClientLogin):
     def update_credentials(
         self, *, sip_user: str | None = None, password: str | None = None, token: str | None = None
     ) -> CommandFuture[None]:
-        """Go on with other credentials, without another connection. JavaScript: `client.login({creds})`.
+        """Go on with other credentials, without another connection.
 
         For a token that is about to expire. Calls go on. If the server refuses the new credentials, the session keeps
         those that it had.

@@ -40,7 +40,7 @@ class ClientQuality(ClientBase):
         """Place a test call and say how good it was. Blocks until it is over.
 
         On an anonymous session this calls the assistant: it is a real call, with a transcript, that costs what calls
-        cost. JavaScript: `runPreCall`; iOS's demo: `PreCallDiagnosticManager.startPreCallDiagnosis`.
+        cost. iOS's demo: `PreCallDiagnosticManager.startPreCallDiagnosis`.
 
         Args:
             destination_number: Whom to call; ignored by the server on an anonymous session.

@@ -33,7 +33,7 @@ class ClientState(ClientBase):
         return next(reversed(self.active_calls().values()), None)
 
     def has_active_call(self) -> bool:
-        """Whether there is one. JavaScript: `hasActiveCall()`."""
+        """Whether there is one."""
         return self.active_call is not None
 
     @property

@@ -52,8 +52,7 @@ class ClientTools(ClientBase):
         runs on the thread `telnyx-agent-tool`, several at once, and may block; a coroutine function runs in an event
         loop of its own there. What it returns goes back: a text as it is, all else as JSON. An exception (logged to
         `telnyx_agent.tools`), arguments that do not fit, or a time-out become an error that the agent is told. When
-        the call is over meanwhile, the result is dropped. Tools last over calls and logins. JavaScript:
-        `registerClientTool`.
+        the call is over meanwhile, the result is dropped. Tools last over calls and logins.
 
         Args:
             function: The function, where the decorator stands alone; or the name, as the first argument.
@@ -103,21 +102,8 @@ class ClientTools(ClientBase):
 
     @property
     def tools(self) -> Mapping[str, Tool]:
-        """The tools, by name: an immutable snapshot. JavaScript: `getClientTools`."""
+        """The tools, by name: an immutable snapshot."""
         return self._assistant._tools.tools
-
-    def register_client_tool(self, name: str, function: Callable[..., Any]) -> Tool:
-        """JavaScript's name for `add_tool`: `registerClientTool`."""
-        return self.add_tool(function, name=name)
-
-    def unregister_client_tool(self, name: str) -> bool:
-        """JavaScript's name for `remove_tool`: `unregisterClientTool`."""
-        return self.remove_tool(name)
-
-    @property
-    def client_tools(self) -> Mapping[str, Tool]:
-        """JavaScript's name for `tools`."""
-        return self.tools
 
     @property
     def conversation_id(self) -> str | None:

@@ -298,7 +298,7 @@ class Hub:
             call._report_log.warning(code.name, call._elapsed(), is_cleared=is_cleared)
 
     def _warn_of_several(self, call: Call) -> None:
-        """As in JavaScript: a call is made, or comes in, while there is another."""
+        """A call is made, or comes in, while there is another."""
         if any(other is not call and not other.state.is_terminal for other in tuple(self._calls.values())):
             self.warned(WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED, str(call.call_id))
 

@@ -1,7 +1,7 @@
 """Client-side tools: functions of your program that the agent may ask for during a call.
 
 The agent asks with a function call; the function runs on a worker thread of its own, and what it returns goes back as
-the output (protocol.md 5.1, R49, R51; JavaScript's `registerClientTool`). Whatever happens - an unknown tool, arguments
+the output (protocol.md 5.1, R49, R51). Whatever happens - an unknown tool, arguments
 that do not fit, an exception, a time-out, no thread, too many requests, a result that is too large - the agent gets an
 answer and never waits in vain.
 """

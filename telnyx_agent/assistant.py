@@ -248,7 +248,7 @@ class AIAssistantManager(TranscriptEdits):
         self._tools.answers_unknown = bool(answers)
 
     def send_function_call_output(self, call_id: str, output: str) -> CommandFuture[None]:
-        """Answer a `FunctionCall` yourself. JavaScript: `sendAIConversationMessage` with `function_call_output`.
+        """Answer a `FunctionCall` yourself.
 
         Args:
             call_id: That of the function call.
@@ -264,8 +264,8 @@ class AIAssistantManager(TranscriptEdits):
     def subscribe_response_audio_stream(self) -> CommandFuture[None]:
         """Ask for events about the agent's voice before it is played; they come to `on_ai_conversation_message`.
 
-        JavaScript: `sendAIConversationMessage` with `response.audio_stream.subscribe`. What the server sends then is
-        documented nowhere.
+        The message is the JavaScript SDK's `response.audio_stream.subscribe`. What the server sends then is documented
+        nowhere.
 
         Returns:
             A future that is done when it is sent. Its error is a `SocketConnectionError` without a connection.

@@ -108,7 +108,7 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
         return future
 
     def set_audio_in_device(self, device: int | str | None, muted: bool | None = None) -> CommandFuture[None]:
-        """Choose another microphone. JavaScript: `setAudioInDevice`.
+        """Choose another microphone.
 
         Args:
             device: An index of `list_devices()`, a part of a name, or None for the system's default.
@@ -130,7 +130,7 @@ class Call(CallControl, CallRecording, CallAnswering, CallAsking, CallMonitoring
         return future
 
     def set_audio_out_device(self, device: int | str | None) -> CommandFuture[None]:
-        """Choose another loudspeaker, as `set_audio_in_device`. JavaScript: `setAudioOutDevice`."""
+        """Choose another loudspeaker, as `set_audio_in_device`."""
         check_hardware("device", device)
         return self._port.with_sound(self._options.call_id, lambda sound: sound.switch({"output": device}))
 

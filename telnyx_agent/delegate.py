@@ -200,14 +200,14 @@ class TxClientDelegate:
     def on_client_warning(self, warning: TxWarning) -> None:
         """Something is not as it should be, and it goes on: a bad network, a silent microphone, a lost path.
 
-        Each is told once when it begins and once when it is over. JavaScript: `telnyx.warning`.
+        Each is told once when it begins and once when it is over.
 
         Args:
             warning: Number, name, text and advice; `warning.is_cleared` when it is over.
         """
 
     def on_call_report(self, report: CallReport, call_id: UUID) -> None:
-        """A call is over; comes just before its `DONE`. JavaScript: `telnyx.stats.report`.
+        """A call is over; comes just before its `DONE`.
 
         Args:
             report: What the call was like, for JSON; also in `Call.report`.

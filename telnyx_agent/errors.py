@@ -131,31 +131,31 @@ class TxError(Exception):
 
     @property
     def name(self) -> str:
-        """Such as `"LOGIN_FAILED"`; of an error without an official number, its class. JavaScript: `name`."""
+        """Such as `"LOGIN_FAILED"`; of an error without an official number, its class."""
         code = self._known_code
         return type(self).__name__ if code is None else code.name
 
     @property
     def description(self) -> str:
-        """What `code` means, in one line, without the particulars. JavaScript and Flutter: `description`."""
+        """What `code` means, in one line, without the particulars. Flutter: `description`."""
         code = self._known_code
         return self.message if code is None else code.message
 
     @property
     def fatal(self) -> bool:
-        """Whether the call or the connection cannot go on. JavaScript and Flutter: `fatal`."""
+        """Whether the call or the connection cannot go on. Flutter: `fatal`."""
         code = self._known_code
         return code is None or code.is_fatal
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """What usually leads to it, for people; empty without an official number. JavaScript and Flutter: `causes`."""
+        """What usually leads to it, for people; empty without an official number. Flutter: `causes`."""
         code = self._known_code
         return () if code is None else code.causes
 
     @property
     def solutions(self) -> tuple[str, ...]:
-        """What can be done about it, for people; empty likewise. JavaScript and Flutter: `solutions`."""
+        """What can be done about it, for people; empty likewise. Flutter: `solutions`."""
         code = self._known_code
         return () if code is None else code.solutions
 

@@ -27,7 +27,7 @@ from telnyx_agent import (
 from telnyx_agent._callables import check_function, check_methods, is_async
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._protocol.requests import CallOptions
-from telnyx_agent.compat import TelnyxClient, TelnyxRTC
+from telnyx_agent.compat import TelnyxClient
 from telnyx_agent.delegate import ASSISTANT_CALLBACKS, CALLBACK_NAMES
 
 
@@ -108,7 +108,6 @@ GIVEN: dict[str, Callable[[Any], object]] = {
     "disconnect_with_call_back": lambda fn: TelnyxClient().disconnect_with_call_back(fn),
     "transcript_update_flow": lambda fn: TelnyxClient().transcript_update_flow.collect(fn),
     "socket_response_flow": lambda fn: TelnyxClient().socket_response_flow.collect(fn),
-    "TelnyxRTC.on": lambda fn: TelnyxRTC({"login_token": "t"}).on("telnyx.ready", fn),
 }
 """Everything that takes a function, but for delegates and tools."""
 

@@ -45,17 +45,17 @@ class ErrorCode(enum.IntEnum):
 
     @property
     def is_fatal(self) -> bool:
-        """Whether the call or the connection cannot go on. JavaScript: `fatal`."""
+        """Whether the call or the connection cannot go on."""
         return self not in _NOT_FATAL
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """What usually leads to it. JavaScript and Flutter: `causes`."""
+        """What usually leads to it."""
         return _ADVICE[self][0]
 
     @property
     def solutions(self) -> tuple[str, ...]:
-        """What can be done about it. JavaScript and Flutter: `solutions`."""
+        """What can be done about it."""
         return _ADVICE[self][1]
 
 

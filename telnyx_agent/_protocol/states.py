@@ -223,7 +223,7 @@ class CallStateKind(enum.Enum):
 
 
 class CallDirection(str, enum.Enum):
-    """Who called whom. JavaScript: `direction`."""
+    """Who called whom."""
 
     INBOUND = "inbound"
     """Somebody calls you."""

@@ -87,17 +87,17 @@ class TxWarning:
 
     @property
     def advice(self) -> str:
-        """What can be done about it, in one line. JavaScript: `solutions`."""
+        """What can be done about it, in one line."""
         return self.code.advice
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """What it comes of, as far as is known: `message` and `detail`. JavaScript and Flutter: `causes`."""
+        """What it comes of, as far as is known: `message` and `detail`. Flutter: `causes`."""
         return (self.message, self.detail) if self.detail else (self.message,)
 
     @property
     def solutions(self) -> tuple[str, ...]:
-        """`advice`. JavaScript and Flutter: `solutions`."""
+        """`advice`. Flutter: `solutions`."""
         return (self.advice,)
 
     def __str__(self) -> str:

@@ -328,12 +328,12 @@ def _queried(sounddevice: Any, index: int) -> Any:
 
 
 def input_devices(*, refresh: bool = False) -> list[DeviceInfo]:
-    """The microphones among `list_devices`. JavaScript: `getAudioInDevices()`."""
+    """The microphones among `list_devices`."""
     return [device for device in list_devices(refresh=refresh) if device.input_channels]
 
 
 def output_devices(*, refresh: bool = False) -> list[DeviceInfo]:
-    """The loudspeakers among `list_devices`. JavaScript: `getAudioOutDevices()`."""
+    """The loudspeakers among `list_devices`."""
     return [device for device in list_devices(refresh=refresh) if device.output_channels]
 
 

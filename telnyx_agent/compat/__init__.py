@@ -1,9 +1,9 @@
-"""The Android, Flutter and JavaScript spellings of the same SDK, for code that is ported from there.
+"""The Android and Flutter spellings of the same SDK, for code that is ported from there.
 
 `TelnyxClient` is `TxClient` with Android's `connectAnonymously`, `newInvite`, `sendAIAssistantMessage` and
 `socketResponseFlow`, and Flutter's awaited `anonymousLogin` and `sendConversationMessage`, in PEP 8; its logins with
-`CredentialConfig` and `TokenConfig`, and `acceptCall`, are in `_mobile`. `TelnyxRTC` is JavaScript's client, with its
-options and its `on("telnyx.ready", ...)`. Nothing else lives here. New code wants `TxClient`.
+`CredentialConfig` and `TokenConfig`, and `acceptCall`, are in `_mobile`. Nothing else lives here. New code wants
+`TxClient`.
 """
 
 from __future__ import annotations
@@ -32,19 +32,11 @@ from ._flutter import (
     FlutterCallActions,
     FlutterClient,
     TelnyxErrorConstants,
+    TelnyxErrorEvent,
     TelnyxMessage,
     TelnyxSocketError,
+    TelnyxWarningEvent,
 )
-from ._javascript import Notification, RtcConnection, SwEvent, TelnyxRTC
-from ._javascript_call import (
-    RtcCall,
-    RtcErrorEvent,
-    RtcWarningEvent,
-    TelnyxIds,
-    is_function_call_output_params,
-    is_function_call_params,
-)
-from ._javascript_devices import MediaDeviceInfo
 from ._latency import LatencyMetrics, LatencyTracker
 from ._mobile import CredentialConfig, TokenConfig
 from ._socket_flow import (
@@ -88,15 +80,9 @@ __all__ = [
     "LatencyMetrics",
     "LatencyTracker",
     "LoginResponse",
-    "MediaDeviceInfo",
-    "Notification",
     "PreCallDiagnosticException",
     "ReceivedMessage",
     "RingingResponse",
-    "RtcCall",
-    "RtcConnection",
-    "RtcErrorEvent",
-    "RtcWarningEvent",
     "SharedFlow",
     "SocketError",
     "SocketFlowObserver",
@@ -107,19 +93,16 @@ __all__ = [
     "SocketResponseSubscription",
     "SocketStatus",
     "StateFlow",
-    "SwEvent",
     "TelnyxCall",
     "TelnyxClient",
     "TelnyxErrorConstants",
-    "TelnyxIds",
+    "TelnyxErrorEvent",
     "TelnyxMessage",
-    "TelnyxRTC",
     "TelnyxSocketError",
+    "TelnyxWarningEvent",
     "TokenConfig",
     "TranscriptItem",
     "TranscriptUpdateFlow",
-    "is_function_call_output_params",
-    "is_function_call_params",
 ]
 
 

@@ -15,12 +15,12 @@ from .._callables import check_function
 from .._client_logging import checked_logger, sink_of
 from .._connection_status import ConnectionStatus
 from .._protocol.states import GatewayState
+from .._protocol.warnings import TxWarning
 from ..call import Call
 from ..config import TxServerConfiguration
-from ..errors import CallError
+from ..errors import CallError, TxError
 from ._android import AndroidCall, AndroidClient, CallActions
 from ._flows import SharedFlow
-from ._javascript_call import RtcErrorEvent, RtcWarningEvent
 from ._socket_flow import InviteResponse, ReceivedMessage, SocketResponse, SocketStatus
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ __all__ = [
     "FlutterCallActions",
     "FlutterClient",
     "TelnyxErrorConstants",
+    "TelnyxErrorEvent",
     "TelnyxMessage",
     "TelnyxSocketError",
+    "TelnyxWarningEvent",
 ]
 
 
@@ -67,6 +69,42 @@ class TelnyxMessage:
 
     socket_method: str
     message: ReceivedMessage
+
+
+@attrs.frozen
+class TelnyxErrorEvent:
+    """What `TelnyxClient.on_telnyx_error` and `errors` get. `event.error.code` compares with `ErrorCode`."""
+
+    error: TxError
+    session_id: str
+    call_id: UUID | None = None
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the call or the connection cannot go on; the same as `event.error.fatal`."""
+        return self.error.fatal
+
+    @property
+    def name(self) -> str:
+        """Such as `"LOGIN_FAILED"`; the same as `event.error.name`."""
+        return self.error.name
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+@attrs.frozen
+class TelnyxWarningEvent:
+    """What `TelnyxClient.on_telnyx_warning` and `warnings` get. `event.warning.code` compares with `WarningCode`."""
+
+    warning: TxWarning
+    session_id: str
+    call_id: UUID | None = None
+
+    @property
+    def name(self) -> str:
+        """Such as `"HIGH_RTT"`; the same as `event.warning.name`."""
+        return self.warning.name
 
 
 class CallHandler:
@@ -176,10 +214,10 @@ class FlutterClient(AndroidClient):
     on_socket_error_received: Callable[[TelnyxSocketError], object] | None = None
     """Flutter: `onSocketErrorReceived`."""
 
-    on_telnyx_error: Callable[[RtcErrorEvent], object] | None = None
+    on_telnyx_error: Callable[[TelnyxErrorEvent], object] | None = None
     """Flutter: `onTelnyxError`; beside `on_socket_error_received`, never in its place."""
 
-    on_telnyx_warning: Callable[[RtcWarningEvent], object] | None = None
+    on_telnyx_warning: Callable[[TelnyxWarningEvent], object] | None = None
     """Flutter: `onTelnyxWarning`."""
 
     on_connection_state_changed: Callable[[ConnectionStatus], object] | None = None
@@ -191,8 +229,8 @@ class FlutterClient(AndroidClient):
     def __init__(self, delegate: object | None = None, **options: Any) -> None:
         super().__init__(delegate, **options)
         self._audience.taps = (*self._audience.taps, self._to_flutter)
-        self._error_flows = tuple(SharedFlow[RtcErrorEvent](self._deliver) for _ in range(3))
-        self._warnings_flow = SharedFlow[RtcWarningEvent](self._deliver)
+        self._error_flows = tuple(SharedFlow[TelnyxErrorEvent](self._deliver) for _ in range(3))
+        self._warnings_flow = SharedFlow[TelnyxWarningEvent](self._deliver)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Handlers are checked when they are set."""
@@ -218,22 +256,22 @@ class FlutterClient(AndroidClient):
     # -- streams; a new collector gets the last value first, which Dart's do not ---------------------------------------
 
     @property
-    def errors(self) -> SharedFlow[RtcErrorEvent]:
+    def errors(self) -> SharedFlow[TelnyxErrorEvent]:
         """Flutter: `errors`, all that `on_telnyx_error` gets."""
         return self._error_flows[0]
 
     @property
-    def fatal_errors(self) -> SharedFlow[RtcErrorEvent]:
+    def fatal_errors(self) -> SharedFlow[TelnyxErrorEvent]:
         """Flutter: `fatalErrors`, those that end the call or the connection."""
         return self._error_flows[1]
 
     @property
-    def recoverable_errors(self) -> SharedFlow[RtcErrorEvent]:
+    def recoverable_errors(self) -> SharedFlow[TelnyxErrorEvent]:
         """Flutter: `recoverableErrors`, the others."""
         return self._error_flows[2]
 
     @property
-    def warnings(self) -> SharedFlow[RtcWarningEvent]:
+    def warnings(self) -> SharedFlow[TelnyxWarningEvent]:
         """Flutter: `warnings`, all that `on_telnyx_warning` gets."""
         return self._warnings_flow
 
@@ -345,9 +383,9 @@ class FlutterClient(AndroidClient):
 
     def _to_flutter(self, name: str, args: tuple[Any, ...]) -> None:
         if name == "on_client_error":
-            self._tell_error(RtcErrorEvent(args[0], self.session_id, args[0].call_id))
+            self._tell_error(TelnyxErrorEvent(args[0], self.session_id, args[0].call_id))
         elif name == "on_client_warning" and not args[0].is_cleared:
-            warning = RtcWarningEvent(args[0], self.session_id, args[0].call_id)
+            warning = TelnyxWarningEvent(args[0], self.session_id, args[0].call_id)
             self._warnings_flow._publish(warning)
             if self.on_telnyx_warning is not None:
                 self.on_telnyx_warning(warning)
@@ -356,7 +394,7 @@ class FlutterClient(AndroidClient):
         elif name == "on_socket_metrics_changed" and self._on_metrics is not None:
             self._on_metrics(args[0])
 
-    def _tell_error(self, error: RtcErrorEvent) -> None:
+    def _tell_error(self, error: TelnyxErrorEvent) -> None:
         everything, fatal, recoverable = self._error_flows
         everything._publish(error)
         (fatal if error.fatal else recoverable)._publish(error)

@@ -13,7 +13,7 @@ _PACKAGES = ("aiortc", "aioice", "av", "websocket-client", "numpy", "sounddevice
 
 
 def environment_info() -> dict[str, str]:
-    """Versions of the SDK, of Python, of the system and of what the SDK stands on. JavaScript: `webRTCInfo()`.
+    """Versions of the SDK, of Python, of the system and of what the SDK stands on.
 
     Nothing personal: no names, no addresses, no paths. What is not installed is `""`. Opens nothing and imports none
     of it.

@@ -111,8 +111,6 @@ def run_microphone_check(
 ) -> MicrophoneReport:
     """Listen for a while. Blocks. Nothing is kept of what was heard, and nothing is sent.
 
-    JavaScript: `runMicrophoneCheck({durationMs, silenceThreshold})`.
-
     Args:
         duration: Seconds.
         silence_threshold: The level, 0.0 to 1.0, below which the microphone counts as silent.

@@ -34,7 +34,7 @@ _GOOD_ENOUGH = frozenset({CallQuality.EXCELLENT, CallQuality.GOOD, CallQuality.F
 
 @attrs.frozen
 class PreCallDiagnosis:
-    """How good a test call was. iOS's demo: `PreCallDiagnosis`; JavaScript: the report of `runPreCall`.
+    """How good a test call was. iOS's demo: `PreCallDiagnosis`.
 
     Attributes:
         mos: The mean over the call, 1.0 to 4.41.

@@ -1,4 +1,4 @@
-"""Android's flow as an iterator, its values, and JavaScript's client."""
+"""Android's flow as an iterator, and its values."""
 
 from __future__ import annotations
 
@@ -8,27 +8,23 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import AuthenticationError, ClientConfigurationError, ErrorCode, TxTimeoutError
+from telnyx_agent import ClientConfigurationError, TxTimeoutError
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import (
     AiConversationResponse,
     AnswerResponse,
-    Notification,
     ReceivedMessage,
     RingingResponse,
-    RtcErrorEvent,
     SocketError,
     SocketMethod,
     SocketResponse,
     SocketStatus,
     TelnyxClient,
-    TelnyxRTC,
     TranscriptItem,
 )
 from telnyx_agent.testing import LocalAgent, Scenario
 
 PATIENCE = 20.0
-LOGIN = {"target_type": "ai_assistant", "target_id": "assistant-1"}
 
 
 @pytest.fixture
@@ -38,9 +34,6 @@ def agent() -> Iterator[LocalAgent]:
         greeting="Hello there.", voice="silent", ears="deaf", scenario=Scenario.fast(), media=False
     ) as agent:
         yield agent
-
-
-# -- Android -----------------------------------------------------------------------------------------------------------
 
 
 def is_end_of_response(result: object) -> bool:
@@ -164,122 +157,3 @@ def test_flutters_and_ioss_images(agent: LocalAgent) -> None:
         items = [item for item in client.transcript if item.role == "user"]
         assert [(item.content, item.image_count) for item in items] == [("one", 1), ("two", 2), ("one more", 1)]
         assert all(url.startswith("data:image/jpeg;base64,/9j/") for item in items for url in item.image_urls)
-
-
-# -- JavaScript --------------------------------------------------------------------------------------------------------
-
-
-def test_named_events(agent: LocalAgent) -> None:
-    """Login, call, conversation, error-free; `off` ends one listener or all of an event."""
-    log: list[str] = []
-    over = threading.Event()
-
-    def notified(notification: Notification) -> None:
-        assert notification.call is not None
-        log.append(f"{notification.type} {notification.call.state}")
-
-    def conversed(message: dict[str, Any]) -> None:
-        if message["params"]["type"] == "response.done":
-            log.append(message["method"])
-            over.set()
-
-    def fails() -> None:
-        raise RuntimeError("user's bug")
-
-    def never() -> None:
-        log.append("never")
-
-    client = TelnyxRTC({"anonymous_login": LOGIN}, server_configuration=agent.configuration, audio=NullAudio())
-    client.on("telnyx.ready", fails).on("telnyx.ready", never).off("telnyx.ready", never)
-    client.on("telnyx.socket.open", lambda: log.append("open")).on("telnyx.socket.close", never)
-    client.off("telnyx.socket.close").on("telnyx.socket.close", lambda: log.append("close"))
-    client.on("telnyx.ready", lambda: client.new_call({"destinationNumber": "", "callerName": "Ann", "id": CALL}))
-    client.on("telnyx.notification", notified).on("telnyx.ai.conversation", conversed)
-    with client:
-        client.connect().result(PATIENCE)
-        assert client.connected
-        assert client.get_is_registered()
-        assert over.wait(PATIENCE)
-        (call,) = client.calls.values()
-        assert (call.id, client.calls) == (CALL, {CALL: call})
-        # The greeting's text may be complete before the call's media is.
-        call.call.wait_until_active(PATIENCE)
-        item = call.send_conversation_message("thank you").result(PATIENCE)
-        assert item == client.client.transcript[1].id
-        client.disconnect().result(PATIENCE)
-    assert log[0] == "open"
-    assert "callUpdate active" in log
-    assert "never" not in log
-    assert log[-3:] == ["callUpdate hangup", "callUpdate destroy", "close"]
-
-
-CALL = "074e7e59-6859-4b8b-8743-83df82e7f776"
-
-
-def test_options_of_login_and_call(agent: LocalAgent) -> None:
-    """Under JavaScript's names, on the wire as ever."""
-    options = {
-        "anonymous_login": {**LOGIN, "target_version_id": "v1", "target_params": {"conversation_id": "conv-1"}},
-        "userVariables": {"language": "en"},
-    }
-    with TelnyxRTC(options, server_configuration=agent.configuration, audio=NullAudio()) as client:
-        client.connect().result(PATIENCE)
-        params = agent.wait_for_frame("anonymous_login").params
-        assert (params["target_version_id"], params["conversation_id"]) == ("v1", "conv-1")
-        assert params["userVariables"] == {"language": "en"}
-        call = client.new_call(
-            {
-                "destinationNumber": "123",
-                "customHeaders": [{"name": "X-A", "value": "b"}],
-                "mutedMicOnStart": True,
-                "remoteElement": "remoteMedia",
-                "audio": True,
-                "video": False,
-            }
-        )
-        assert call.is_muted
-        dialog = agent.wait_for_frame("telnyx_rtc.invite", PATIENCE).params["dialogParams"]
-        assert dialog["destination_number"] == "123"
-        assert dialog["custom_headers"] == [{"name": "X-A", "value": "b"}]
-
-
-def test_an_error_has_a_name(agent: LocalAgent) -> None:
-    """`telnyx.error` gets the error."""
-    errors: list[RtcErrorEvent] = []
-    login = {**LOGIN, "target_id": "invalid-1"}
-    client = TelnyxRTC({"anonymous_login": login}, server_configuration=agent.configuration, audio=NullAudio())
-    client.on("telnyx.error", errors.append)
-    with client, pytest.raises(AuthenticationError):
-        client.connect().result(PATIENCE)
-    assert [type(event.error) for event in errors] == [AuthenticationError]
-    assert [event.error.code for event in errors] == [ErrorCode.LOGIN_FAILED]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"anonymous_login": None},
-        {"anonymous_login": {**LOGIN, "target": "x"}},
-        {"anonymous_login": {**LOGIN, "target_params": {"other": 1}}},
-        {"anonymous_login": LOGIN, "videos": True},
-        {"anonymous_login": LOGIN, "env": "moon"},
-        {"anonymous_login": LOGIN, "iceServers": [{"urls": "http://x"}]},
-    ],
-)
-def test_unusable_options(options: dict[str, Any]) -> None:
-    """A misspelt option is refused, in place of being ignored for ever."""
-    with pytest.raises(ClientConfigurationError):
-        TelnyxRTC(options)
-
-
-def test_unusable_calls_and_events(agent: LocalAgent) -> None:
-    """Video, unknown options, unknown events."""
-    with TelnyxRTC(
-        {"anonymous_login": LOGIN, "region": "eu", "env": "development", "iceServers": [{"urls": "stun:a.example:1"}]}
-    ) as client:
-        for options in ({"video": True}, {"destination": "1"}):
-            with pytest.raises(ClientConfigurationError):
-                client.new_call(options)
-        with pytest.raises(ClientConfigurationError, match=r"telnyx\.ready"):
-            client.on("telnyx.reddy", print)

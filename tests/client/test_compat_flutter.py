@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,22 +13,42 @@ from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import (
     AudioCodec,
     CredentialConfig,
-    RtcErrorEvent,
-    RtcWarningEvent,
     SocketMethod,
     TelnyxCall,
     TelnyxClient,
     TelnyxErrorConstants,
+    TelnyxErrorEvent,
     TelnyxMessage,
     TelnyxSocketError,
+    TelnyxWarningEvent,
     TokenConfig,
     TranscriptItem,
 )
 from telnyx_agent.quality import ErrorCode, WarningCode
 from telnyx_agent.testing import LocalAgent, Scenario
-from tests.client.test_compat_javascript import Log
 
 PATIENCE = 20.0
+
+
+class Log:
+    """What handlers have got; waits for what is still to come."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self._changed = threading.Condition()
+
+    def add(self, what: Any) -> None:
+        with self._changed:
+            self.seen.append(what)
+            self._changed.notify_all()
+
+    def wait(self, found: Callable[[Any], bool], count: int = 1) -> Any:
+        def hits() -> list[Any]:
+            return [one for one in self.seen if found(one)]
+
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(hits()) >= count, PATIENCE), self.seen
+            return hits()[count - 1]
 
 
 @pytest.fixture
@@ -202,7 +223,7 @@ def test_consuming_errors(
         config = CredentialConfig(sip_user=user, sip_password="x", auto_reconnect=False)
         client.connect_with_credential(config, agent.configuration)
         error = log.wait(lambda one: isinstance(one, TelnyxSocketError))
-        event = log.wait(lambda one: isinstance(one, RtcErrorEvent))
+        event = log.wait(lambda one: isinstance(one, TelnyxErrorEvent))
     assert error.error_code == code
     assert error.error_message == str(event.error)
     assert event.error.code == structured
@@ -217,7 +238,7 @@ def test_warnings_status_and_metrics(client: TelnyxClient, agent: LocalAgent, lo
     assert client.get_connection_status().value == "disconnected"
     client.connect_with_credential(credentials(), agent.configuration).result(PATIENCE)
     agent.drop_connection()
-    warning = log.wait(lambda one: isinstance(one, RtcWarningEvent))
+    warning = log.wait(lambda one: isinstance(one, TelnyxWarningEvent))
     assert warning.warning.code == WarningCode.SIGNALING_RECOVERY_REQUIRED
     log.wait(lambda one: one == "clientReady", 2)
     assert [one for one in log.seen if isinstance(one, str)][:4] == [

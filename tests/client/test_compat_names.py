@@ -18,7 +18,6 @@ from telnyx_agent.compat import (
     SocketResponse,
     SocketStatus,
     TelnyxClient,
-    TelnyxRTC,
     TokenConfig,
 )
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
@@ -151,17 +150,3 @@ def test_the_flow_of_the_sockets_metrics() -> None:
             client.connect_anonymously(agent.configuration, "assistant-1").result(PATIENCE)
             assert measured.wait(PATIENCE)
             assert client.socket_connection_metrics_flow.replay is not None
-
-
-def test_javascript_hears_again(agent: LocalAgent) -> None:
-    """`call.deaf()`, `call.undeaf()`, `call.toggleDeaf()`."""
-    login = {"target_type": "ai_assistant", "target_id": "assistant-1"}
-    with TelnyxRTC({"anonymous_login": login}, server_configuration=agent.configuration, audio=NullAudio()) as client:
-        client.connect().result(PATIENCE)
-        call = client.new_call({"destinationNumber": ""})
-        call.call.wait_until_active(PATIENCE)
-        deaf = []
-        for change in (call.deaf, call.undeaf, call.toggle_deaf):
-            change()
-            deaf.append(call.call.is_deaf)
-    assert deaf == [True, False, True]

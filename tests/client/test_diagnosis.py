@@ -395,7 +395,7 @@ def test_what_is_wrong_with_a_microphone(amplitude: int, words_of_it: str) -> No
 
 
 def test_the_threshold_is_the_caller_s() -> None:
-    """JavaScript's `silenceThreshold`."""
+    """A level that is low for one microphone is loud for another."""
     wave = (1000 * np.sin(np.arange(BLOCK) / 7.0)).astype(np.int16)
     assert run_microphone_check(0.3, 0.01, device=Duplex(lambda step: wave)).ok
     assert not run_microphone_check(0.3, 0.1, device=Duplex(lambda step: wave)).ok

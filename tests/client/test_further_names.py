@@ -27,10 +27,9 @@ from telnyx_agent.audio import AudioLevelSmoother, DeviceInfo, NullAudio, _porta
 from telnyx_agent.compat import (
     GatewayState,
     PreCallDiagnosticException,
-    RtcErrorEvent,
-    RtcWarningEvent,
     TelnyxClient,
-    TelnyxRTC,
+    TelnyxErrorEvent,
+    TelnyxWarningEvent,
 )
 from telnyx_agent.diagnosis import environment_info
 from telnyx_agent.quality import ErrorCode
@@ -135,8 +134,8 @@ def test_a_logger_is_set_at_run_time(mobile: TelnyxClient) -> None:
 
 def test_flutters_streams(mobile: TelnyxClient) -> None:
     """`errors`, `fatalErrors`, `recoverableErrors`; a refused login ends the session."""
-    everything: list[RtcErrorEvent] = []
-    recoverable: list[RtcErrorEvent] = []
+    everything: list[TelnyxErrorEvent] = []
+    recoverable: list[TelnyxErrorEvent] = []
     fatal = threading.Event()
     mobile.errors.collect(everything.append)
     mobile.fatal_errors.collect(lambda event: fatal.set())
@@ -152,7 +151,7 @@ def test_flutters_streams(mobile: TelnyxClient) -> None:
 
 
 def test_an_error_says_of_which_session_it_is(client: TxClient, delegate: RecordingDelegate) -> None:
-    """JavaScript and Flutter: `sessionId`; here the server ends the session."""
+    """Flutter: `sessionId`; here the server ends the session."""
     with make_agent() as agent:
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
         session_id = client.session_id
@@ -164,8 +163,8 @@ def test_an_error_says_of_which_session_it_is(client: TxClient, delegate: Record
 
 
 def test_the_stream_of_warnings(mobile: TelnyxClient) -> None:
-    """Flutter: `warnings`; with JavaScript's members."""
-    seen: list[RtcWarningEvent] = []
+    """Flutter: `warnings`."""
+    seen: list[TelnyxWarningEvent] = []
     mobile.warnings.collect(seen.append)
     with make_agent() as agent:
         mobile.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
@@ -178,7 +177,7 @@ def test_the_stream_of_warnings(mobile: TelnyxClient) -> None:
 
 
 def test_what_a_warning_comes_of() -> None:
-    """JavaScript and Flutter: `name`, `causes`, `solutions`."""
+    """Flutter: `name`, `causes`, `solutions`."""
     warning = TxWarning(WarningCode.HIGH_RTT, detail="to the relay")
     assert warning.name == "HIGH_RTT"
     assert warning.causes == (WarningCode.HIGH_RTT.message, "to the relay")
@@ -188,7 +187,7 @@ def test_what_a_warning_comes_of() -> None:
 
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_every_error_has_causes_and_solutions(code: ErrorCode) -> None:
-    """JavaScript and Flutter: `TelnyxError(code, name, description, causes, solutions, fatal)`."""
+    """Flutter: `TelnyxError(code, name, description, causes, solutions, fatal)`."""
     error = TxError("something", code=int(code))
     assert (error.name, error.description, error.fatal) == (code.name, code.message, code.is_fatal)
     assert error.causes == code.causes
@@ -280,21 +279,6 @@ def test_latency_of_the_latest_call(talking_agent: LocalAgent, mobile: TelnyxCli
     assert f"  active: {metrics.call_setup_latency_ms} ms" in text
 
 
-def test_establishment_timings(talking_agent: LocalAgent) -> None:
-    """JavaScript: `call.getEstablishmentTimings()`."""
-    rtc = TelnyxRTC({"anonymous_login": {"target_type": "ai_assistant", "target_id": "a"}}, audio=NullAudio())
-    rtc.client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(PATIENCE)
-    call = rtc.new_call({})
-    call.call.wait_until_active(PATIENCE)
-    timings = call.get_establishment_timings()
-    assert (timings["mode"], timings["direction"]) == ("non-trickle", "outbound")
-    labels = [step["label"] for step in timings["steps"]]
-    assert labels[0] == "new_call"
-    assert "active" in labels
-    assert timings["steps"][-1]["fromStart"] == pytest.approx(sum(s["delta"] for s in timings["steps"]), abs=2.0)
-    rtc.client.disconnect().result(PATIENCE)
-
-
 # -- sound and machine -------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +294,7 @@ def test_a_meter_rises_fast_and_falls_slowly() -> None:
 
 
 def test_microphones_and_loudspeakers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """JavaScript: `getAudioInDevices()`, `getAudioOutDevices()`."""
+    """A card that is both is in both lists."""
     headset, monitor = (
         DeviceInfo(0, "headset", "ALSA", 1, 2, 48000, True, True),
         DeviceInfo(1, "monitor", "ALSA", 0, 2, 48000, False, False),
@@ -321,7 +305,7 @@ def test_microphones_and_loudspeakers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_versions_for_a_report() -> None:
-    """JavaScript: `webRTCInfo()`."""
+    """Of Python, the system, the SDK and what it stands on."""
     info = environment_info()
     assert info["aiortc"]
     assert info["python"].startswith("CPython")

@@ -216,12 +216,13 @@ def test_a_device_that_cannot_be_opened_leaves_the_old_one_in_place(client: TxCl
 
 
 def test_choosing_hardware_of_a_device_that_has_none(client: TxClient) -> None:
-    """Says what to do instead."""
+    """Says what to do instead, and does not mute either."""
     device = Humming()
     call = client.new_call(audio=device)
     assert device.heard.wait(15)
     with pytest.raises(MediaError, match="set_audio_device"):
-        call.set_audio_in_device("usb").result(10)
+        call.set_audio_in_device("usb", muted=True).result(10)
+    assert not call.is_muted
     with pytest.raises(MediaError, match="set_audio_device"):
         call.set_audio_out_device(3).result(10)
 

@@ -81,7 +81,7 @@ def test_the_agent_asks_and_uses_the_answer(client: TxClient, agent: LocalAgent,
 
 
 def test_three_ways_to_register(client: TxClient) -> None:
-    """Decorator, decorator with arguments, method; JavaScript's names. A tool can be taken back."""
+    """Decorator, decorator with arguments, method. A tool can be taken back."""
 
     @client.tool
     def first() -> None:
@@ -96,16 +96,14 @@ def test_three_ways_to_register(client: TxClient) -> None:
         """Does nothing."""
 
     tool = client.add_tool(other, name="fourth", timeout=None)
-    client.register_client_tool("fifth", first)
 
-    assert list(client.tools) == ["first", "second", "third", "fourth", "fifth"]
+    assert list(client.tools) == ["first", "second", "third", "fourth"]
     assert client.tools["second"].timeout == 5
     assert tool.timeout is None
-    assert client.client_tools == client.tools
     assert client.remove_tool("first")
-    assert client.unregister_client_tool("fifth")
+    assert client.remove_tool("fourth")
     assert not client.remove_tool("first")
-    assert list(client.tools) == ["second", "third", "fourth"]
+    assert list(client.tools) == ["second", "third"]
 
 
 @pytest.mark.parametrize(
@@ -493,7 +491,7 @@ def test_more_requests_than_can_be_served(client: TxClient, agent: LocalAgent) -
 
 
 def test_answering_by_hand(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
-    """JavaScript's way: the application takes the request from the callback and sends the output itself."""
+    """The application takes the request from the callback and sends the output itself."""
     manager = client.ai_assistant_manager
     manager.answers_unknown_tools = False
     begin(client, agent)
@@ -542,7 +540,7 @@ def test_tools_survive_a_login(agent: LocalAgent) -> None:
 
 
 def test_the_audio_stream_subscription(client: TxClient, agent: LocalAgent) -> None:
-    """JavaScript's `response.audio_stream.subscribe`, as a notification."""
+    """`response.audio_stream.subscribe` goes out as a notification."""
     begin(client, agent)
     client.ai_assistant_manager.subscribe_response_audio_stream().result(PATIENCE)
     frame = agent.wait_for_frame("ai_conversation", PATIENCE, direction="received")

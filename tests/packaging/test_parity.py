@@ -162,10 +162,10 @@ def test_a_line_that_is_no_row_is_refused(tmp_path: Path, line: str) -> None:
 def test_a_row_becomes_a_line_of_the_page(tmp_path: Path) -> None:
     """Columns that nothing is in are left out; names are code, sentences are not; `|` is no column."""
     path = tmp_path / "parity.tsv"
-    row = "Client\tiOS, Flutter: a(b: c), D; JavaScript: three words here\tTxClient.calls\ttests/x.py::test_y\ta|b"
+    row = "Client\tiOS: a(b: c), D; Flutter: three words here\tTxClient.calls\ttests/x.py::test_y\ta|b"
     path.write_text(f"{HEADER}{row}\n", encoding="utf-8")
     assert parity_table.page(parity_table.read(path)).partition("## Client\n\n")[2] == (
-        "| iOS | Flutter | JavaScript | here | remark | proved by |\n"
-        "| --- | --- | --- | --- | --- | --- |\n"
-        "| `a(b: c)`, `D` | `a(b: c)`, `D` | three words here | `TxClient.calls` | a\\|b | [x](../tests/x.py) |\n"
+        "| iOS | Flutter | here | remark | proved by |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| `a(b: c)`, `D` | three words here | `TxClient.calls` | a\\|b | [x](../tests/x.py) |\n"
     )

@@ -241,19 +241,6 @@ def test_from_flutter(tmp_path: Path) -> None:
     ]
 
 
-def test_from_javascript(tmp_path: Path) -> None:
-    """Named events, and a client-side tool whose result the agent speaks."""
-    lines = run("from_javascript.py", tmp_path)
-    assert lines[0] == "ready to call"
-    assert [line for line in lines if not line.startswith("call ")][1:] == [
-        f"assistant: {GREETING}",
-        "assistant: One moment, I will look that up.",
-        "assistant: I looked it up: state shipped.",
-    ]
-    assert "call active" in lines
-    assert lines[-1] == "call destroy"
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process alone")
 @pytest.mark.parametrize("name", NAMES)
 def test_ctrl_c_ends_a_sample_cleanly(name: str, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ TABLE = DOCS / "parity.tsv"
 PAGE = DOCS / "parity.md"
 
 COLUMNS = ("topic", "official", "python", "tests", "remark")
-SDKS = ("iOS", "Android", "Flutter", "JavaScript")
+SDKS = ("iOS", "Android", "Flutter")
 NOT_HERE = "Not here, on purpose"
 """The topic whose rows have a reason in place of a Python name and a test."""
 
@@ -33,7 +33,7 @@ _PYTHON = re.compile(r"[\w./-]+(?:\([\w, ]*\))?")
 _INTRODUCTION = """\
 # Parity with the official SDKs
 
-What Telnyx's iOS, Android, Flutter and JavaScript SDKs call it, what it is called here, and the test that proves it.
+What Telnyx's iOS, Android and Flutter SDKs call it, what it is called here, and the test that proves it.
 Names are relative to `telnyx_agent`; arguments in parentheses are the ones that matter. How to move a program over is
 in [porting](porting.md).
 
@@ -47,7 +47,7 @@ class Row:
 
     topic: str
     official: Mapping[str, str]
-    """The names by SDK; empty where none of the four has the feature."""
+    """The names by SDK; empty where none of the three has the feature."""
     python: tuple[str, ...]
     """Dotted names below `telnyx_agent`, perhaps with arguments in parentheses, or files of the repository."""
     tests: tuple[str, ...]
