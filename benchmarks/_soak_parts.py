@@ -278,7 +278,7 @@ def calls(count: int, at_once: int, seed: int, minutes: float | None = None) -> 
                 job.result()
             done += at_once * step
             part.sample(done)
-        if not witness.is_ready:
+        if not witness.is_registered:
             part.wrong.append("the client that was never disturbed is not ready any more")
         part.outcomes["far end: open calls"] = far.ask("open_calls")
     return part

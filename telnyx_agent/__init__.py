@@ -31,7 +31,7 @@ from ._protocol.widget import AudioVisualizerConfig, WidgetSettings
 from ._tools import Tool
 from ._variables import dynamic_variable_headers
 from ._version import __version__
-from .assistant import AIAssistantManager, TranscriptCancellable, TranscriptPublisher
+from .assistant import AIAssistantManager, TranscriptCancellable
 from .audio.processing import AudioConstraints, AudioProcessor
 from .call import Call, TxCallInfo
 from .client import TxClient
@@ -114,7 +114,6 @@ __all__ = [
     "TimingStep",
     "Tool",
     "TranscriptCancellable",
-    "TranscriptPublisher",
     "TranscriptionItem",
     "TurnLatency",
     "TxCallInfo",

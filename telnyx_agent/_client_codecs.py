@@ -11,16 +11,12 @@ __all__ = ["ClientCodecs"]
 class ClientCodecs(ClientBase):
     """See `TxClient`."""
 
-    @property
-    def supported_codecs(self) -> tuple[AudioCodec, ...]:
-        """The codecs of calls, in the order in which they are offered. Needs no connection."""
-        return SUPPORTED_CODECS
+    def get_supported_audio_codecs(self) -> tuple[AudioCodec, ...]:
+        """The codecs of calls, in the order in which they are offered. Needs no connection.
 
-    def get_supported_codecs(self) -> tuple[AudioCodec, ...]:
-        """iOS's `getSupportedAudioCodecs()`: the same as `supported_codecs`."""
+        iOS, Android and Flutter: `getSupportedAudioCodecs()`.
+        """
         return SUPPORTED_CODECS
-
-    get_supported_audio_codecs = get_supported_codecs
 
     @property
     def datacenter(self) -> str | None:

@@ -71,7 +71,3 @@ class ClientCredentials(ClientLogin):
         """
         login = checked_credentials(sip_user, password, token)
         return self._command(not_connected(), lambda driver: driver.update_credentials, login)
-
-    def logout(self) -> CommandFuture[None]:
-        """The same as `disconnect()`: the server has no other way to log out than to close the connection."""
-        return self.disconnect()

@@ -9,7 +9,6 @@ from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from ._event_stream import EventStream
-    from .aio import AsyncTxClient
 
 __all__ = ["ClientEvents"]
 
@@ -51,9 +50,3 @@ class ClientEvents(ClientBase):
             for call_id in tuple(self._calls):
                 self._watch_levels(str(call_id))
         return stream
-
-    def aio(self) -> AsyncTxClient:
-        """This client for asyncio: `async with`, awaitable commands, `async for`; see `telnyx_agent.aio`."""
-        from .aio import AsyncTxClient
-
-        return AsyncTxClient.of(self)

@@ -1,4 +1,4 @@
-"""`ClientQuality`: socket health, upload of call reports, and the checks before a call - as a part of `TxClient`."""
+"""`ClientQuality`: socket health and upload of call reports - as a part of `TxClient`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from ._protocol.socket_health import SocketConnectionMetrics
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .audio import AudioDevice
     from .call import Call
-    from .diagnosis import MicrophoneReport, NetworkReport, PreCallDiagnosis
     from .tx_config import TxConfig
 
 __all__ = ["ClientQuality"]
 
 
 class ClientQuality(ClientBase):
-    """Quality of the connection, and what can be known before a call. Any thread."""
+    """Quality of the connection. Any thread."""
 
     if TYPE_CHECKING:
         _tx_config: TxConfig | None
@@ -34,48 +32,13 @@ class ClientQuality(ClientBase):
         """
         return self._watch.get().socket
 
-    def run_pre_call_diagnosis(
-        self, destination_number: str = "", duration: float = 10.0, *, audio: AudioDevice | None = None
-    ) -> PreCallDiagnosis:
-        """Place a test call and say how good it was. Blocks until it is over.
-
-        On an anonymous session this calls the assistant: it is a real call, with a transcript, that costs what calls
-        cost. iOS's demo: `PreCallDiagnosticManager.startPreCallDiagnosis`.
-
-        Args:
-            destination_number: Whom to call; ignored by the server on an anonymous session.
-            duration: Seconds that the call lasts from its answer, unless the other side ends it before.
-            audio: The call's audio device; by default silence is sent, and no sound card is touched.
-
-        Raises:
-            TxError: Not logged in, or the call was not answered, or ended before anything was measured.
-        """
-        from .diagnosis import run_pre_call_diagnosis
-
-        return run_pre_call_diagnosis(self, destination_number, duration, audio=audio)  # type: ignore[arg-type]
-
-    def run_network_check(self, timeout: float = 5.0) -> NetworkReport:
-        """Check DNS, the signalling server, STUN and TURN of the latest login; see `diagnosis.run_network_check`.
-
-        Before the first login these are Telnyx's production servers.
-        """
-        from .diagnosis import run_network_check
-
-        return run_network_check(self._configuration, timeout=timeout)
-
-    def run_microphone_check(self, duration: float = 2.0, silence_threshold: float = 0.01) -> MicrophoneReport:
-        """Listen to the microphone of the client's audio device; see `diagnosis.run_microphone_check`."""
-        from .diagnosis import run_microphone_check
-
-        return run_microphone_check(duration, silence_threshold, device=self._media.device)
-
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _set_up_reports(self, call: Call, debug: bool = False) -> None:
         """What the `TxConfig` of a login with credentials says about its calls. Any thread, before the call begins."""
         config = self._tx_config
         if config is not None:
-            debug = debug or config.debug or config.send_webrtc_stats_via_socket
+            debug = debug or config.debug
             call._report_log.set_interval(config.call_report_interval)
         call._debug = debug
 

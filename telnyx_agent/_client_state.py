@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from uuid import UUID
 
 from ._client_base import ClientBase
 from ._connection_status import ConnectionStatus, shown
 
 if TYPE_CHECKING:
     from .call import Call
+    from .config import TxServerConfiguration
 
 __all__ = ["ClientState"]
 
@@ -23,18 +22,14 @@ class ClientState(ClientBase):
         """How far the connection is. Android: `connectionStatusFlow`; Flutter: `getConnectionStatus()`."""
         return shown(self._watch.get().status.value)
 
-    def active_calls(self) -> dict[UUID, Call]:
-        """The calls that are answered and up (`ACTIVE` or `HELD`), by id. Flutter: `activeCalls()`."""
-        return {call_id: call for call_id, call in dict(self._calls).items() if call.state.is_considered_active}
-
     @property
     def active_call(self) -> Call | None:
-        """The one that was placed, or came in, last; None if there is none."""
-        return next(reversed(self.active_calls().values()), None)
+        """Of the calls that are answered and up (`ACTIVE` or `HELD`), the one that was placed, or came in, last.
 
-    def has_active_call(self) -> bool:
-        """Whether there is one."""
-        return self.active_call is not None
+        None if there is none.
+        """
+        calls = reversed(dict(self._calls).values())
+        return next((call for call in calls if call.state.is_considered_active), None)
 
     @property
     def voice_sdk_id(self) -> str | None:
@@ -58,6 +53,6 @@ class ClientState(ClientBase):
         return self._watch.get().ready_after
 
     @property
-    def socket_host(self) -> str:
-        """The host of the signalling server of the latest login, or of Telnyx's. Flutter: `socketHost`."""
-        return urlsplit(self._configuration.socket_url).hostname or ""
+    def server_configuration(self) -> TxServerConfiguration:
+        """The servers of the latest login; Telnyx's production servers before the first."""
+        return self._configuration

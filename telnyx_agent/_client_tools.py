@@ -107,5 +107,8 @@ class ClientTools(ClientBase):
 
     @property
     def conversation_id(self) -> str | None:
-        """The id of the conversation; see `AIAssistantManager.conversation_id`."""
-        return self._assistant.conversation_id
+        """The id of the conversation: the one that the login joined, or that a message of the server's has told.
+
+        Give it to a later `anonymous_login(conversation_id=...)` to go on with this conversation.
+        """
+        return self._assistant._conversation_id

@@ -136,10 +136,6 @@ class TranscriptEdits:
         """Forget the transcript. `Call.transcript` of earlier calls stays."""
         return self._port.edit_transcript(lambda session, now: session.clear_transcript(now), lambda items: ())
 
-    def clear_transcript(self) -> CommandFuture[None]:
-        """Flutter's name for `clear_transcriptions`."""
-        return self.clear_transcriptions()
-
     def clear_transcriptions_by_role(self, role: str) -> CommandFuture[None]:
         """Forget the items of one role, `"user"` or `"assistant"`, in any case. iOS: `clearTranscriptionsByRole`."""
         wanted = role.lower()
@@ -150,13 +146,12 @@ class TranscriptEdits:
         return self._port.edit_transcript(lambda session, now: session.clear_role(wanted, now), without)
 
     def clear_all_data(self) -> CommandFuture[None]:
-        """Forget transcript and widget settings. iOS: `clearAllData`."""
+        """Forget transcript and widget settings. iOS: `clearAllData`, `reset`.
+
+        The session stays locked to the assistant until it is disconnected.
+        """
         self._widget_settings = None
         return self.clear_transcriptions()
-
-    def reset(self) -> CommandFuture[None]:
-        """iOS: `reset`; the same as `clear_all_data`. The session stays locked until it is disconnected."""
-        return self.clear_all_data()
 
     def update_widget_settings(self, settings: WidgetSettings) -> None:
         """Put your own widget settings in the place of the server's, for `widget_settings`. iOS:

@@ -161,7 +161,7 @@ class AsyncTxClient:
 
     @classmethod
     def of(cls, client: Any) -> AsyncTxClient:
-        """The asyncio side of a client that there is; the same as `client.aio()`."""
+        """The asyncio side of a client that there is."""
         made = cls.__new__(cls)
         made.sync = client
         return made

@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from ._runtime.dispatch import Dispatcher
     from ._runtime.futures import CommandFuture
 
-__all__ = ["AIAssistantManager", "TranscriptCancellable", "TranscriptPublisher"]
-
-_T = TypeVar("_T")
+__all__ = ["AIAssistantManager", "TranscriptCancellable"]
 
 
 class TranscriptCancellable:
@@ -58,18 +56,6 @@ class TranscriptCancellable:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.cancel()
-
-
-class TranscriptPublisher(Generic[_T]):
-    """What can be subscribed to. iOS: `TranscriptPublisher`."""
-
-    def __init__(self, subscribe: Callable[[Callable[[_T], object]], TranscriptCancellable]) -> None:
-        """Made by `AIAssistantManager`."""
-        self._subscribe = subscribe
-
-    def subscribe(self, handler: Callable[[_T], object]) -> TranscriptCancellable:
-        """Call `handler` with every value from now on, until the subscription is cancelled."""
-        return self._subscribe(handler)
 
 
 @attrs.frozen
@@ -106,12 +92,11 @@ class AIAssistantManager(TranscriptEdits):
 
     @property
     def transcript(self) -> tuple[TranscriptionItem, ...]:
-        """The transcript so far, in order: an immutable snapshot. May be ahead of the callbacks delivered so far."""
-        return self._transcript
+        """The transcript so far, in order: an immutable snapshot. May be ahead of the callbacks delivered so far.
 
-    def get_transcriptions(self) -> tuple[TranscriptionItem, ...]:
-        """iOS's name for `transcript`."""
-        return self.transcript
+        iOS: `transcript`, `getTranscriptions()`.
+        """
+        return self._transcript
 
     def get_transcriptions_by_role(self, role: str) -> tuple[TranscriptionItem, ...]:
         """Only the items of one role, `"user"` or `"assistant"`, in any case."""
@@ -172,16 +157,6 @@ class AIAssistantManager(TranscriptEdits):
 
         return self._subscribe(lambda item, delta: None if delta is None else handler(item, delta))
 
-    @property
-    def transcript_update_publisher(self) -> TranscriptPublisher[Sequence[TranscriptionItem]]:
-        """iOS: `transcriptUpdatePublisher`; `subscribe(f)` is `subscribe_to_transcript_updates(f)`."""
-        return TranscriptPublisher(self.subscribe_to_transcript_updates)
-
-    @property
-    def transcript_item_publisher(self) -> TranscriptPublisher[TranscriptionItem]:
-        """iOS: `transcriptItemPublisher`; `subscribe(f)` is `subscribe_to_transcript_item_updates(f)`."""
-        return TranscriptPublisher(self.subscribe_to_transcript_item_updates)
-
     def export_text(self) -> str:
         """The transcript as text: a line `role: content` for each item, images named by their number."""
         return "".join(f"{_line(item)}\n" for item in self.transcript)
@@ -198,7 +173,6 @@ class AIAssistantManager(TranscriptEdits):
         images: Iterable[ImageSource] = (),
         *,
         base64_images: Iterable[str] | None = (),
-        image_format: str = "jpeg",
         image_limit: int = DEFAULT_IMAGE_LIMIT,
         wait: bool = False,
     ) -> CommandFuture[str]:
@@ -209,7 +183,6 @@ class AIAssistantManager(TranscriptEdits):
             images: Each a path, the bytes of an image, base64, a `data:` URL or an `https://` URL; JPEG, PNG, GIF or
                 WebP.
             base64_images: iOS's name for images in base64; the same as `images`, and sent after those.
-            image_format: iOS's; not needed, since the bytes of an image say what it is.
             image_limit: Most characters of one encoded image.
             wait: What happens while the call is being set up or its connection is lost. False: the message fails. True:
                 it is sent, and shown, as soon as the call is up again, or fails when the call ends; and it is sent
@@ -288,21 +261,9 @@ class AIAssistantManager(TranscriptEdits):
         self._agent_state.wait(lambda now: now is state, timeout)
 
     @property
-    def conversation_id(self) -> str | None:
-        """The id of the conversation: the one that the login joined, or that a message of the server's has told.
-
-        Give it to a later `anonymous_login(conversation_id=...)` to go on with this conversation.
-        """
-        return self._conversation_id
-
-    @property
     def widget_settings(self) -> WidgetSettings | None:
-        """The latest widget settings; None before the server has sent any."""
+        """The latest widget settings; None before the server has sent any. iOS: `getWidgetSettings()`."""
         return self._widget_settings
-
-    def get_widget_settings(self) -> WidgetSettings | None:
-        """iOS's name for `widget_settings`."""
-        return self.widget_settings
 
     # -- fed by the hub, on the loop thread --------------------------------------------------------------------------
 

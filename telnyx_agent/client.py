@@ -210,22 +210,13 @@ class TxClient(
 
     @property
     def is_registered(self) -> bool:
-        """Whether the login is complete (gateway state `REGED`). iOS: `isRegistered`."""
+        """Whether the login is complete (gateway state `REGED`) and calls go through at once. iOS: `isRegistered`."""
         return self._watch.get().status is LinkStatus.READY
 
     @property
-    def is_ready(self) -> bool:
-        """Whether calls go through at once; the same as `is_registered`."""
-        return self.is_registered
-
-    @property
     def session_id(self) -> str:
-        """The session id that the server confirmed; empty before."""
+        """The session id that the server confirmed; empty before. iOS: `getSessionId()`."""
         return self._watch.get().session_id
-
-    def get_session_id(self) -> str:
-        """iOS's name for `session_id`."""
-        return self.session_id
 
     @property
     def connected_target_id(self) -> str | None:
@@ -368,13 +359,10 @@ class TxClient(
         images: Iterable[ImageSource] = (),
         *,
         base64_images: Iterable[str] | None = (),
-        image_format: str = "jpeg",
         wait: bool = False,
     ) -> CommandFuture[str]:
         """Send typed text and images to the assistant; see `AIAssistantManager.send_ai_assistant_message`."""
-        return self._assistant.send_ai_assistant_message(
-            message, images, base64_images=base64_images, image_format=image_format, wait=wait
-        )
+        return self._assistant.send_ai_assistant_message(message, images, base64_images=base64_images, wait=wait)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

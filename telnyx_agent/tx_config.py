@@ -74,13 +74,11 @@ class TxConfig:
         reconnect_client: Whether a lost connection is made again. iOS: `reconnectClient`.
         reconnect_timeout: Seconds for which that is tried; `math.inf` for ever. iOS: `reconnectTimeOut`.
         force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
-        debug: Send the quality samples of all calls to Telnyx too, for its debugging tools. iOS: `debug`.
+        debug: Send the quality samples of all calls to Telnyx too, for its debugging tools. iOS: `debug`,
+            `sendWebRTCStatsViaSocket`.
         custom_logger: Takes this session's log, in the place of the client's `logger`. iOS: `customLogger`.
         enable_call_reports: Whether each call's report is posted to Telnyx (iOS: by default); None leaves it to
             `TxClient(enable_call_reports=...)`, which does not. iOS: `enableCallReports`.
-        send_webrtc_stats_via_socket: The same as `debug`. iOS: `sendWebRTCStatsViaSocket`.
-        enable_quality_metrics: For ported code: metrics are there without it. iOS: `enableQualityMetrics`.
-        use_trickle_ice: For ported code: an offer goes out with its candidates in any case. iOS: `useTrickleIce`.
         call_report_interval: Seconds that one entry of `CallReport.stats` lasts. iOS: `callReportInterval`.
         call_report_log_level: Least level of the events that are posted with a report: `"debug"`, `"info"`, `"warn"`
             or `"error"`. iOS: `callReportLogLevel`.
@@ -104,9 +102,6 @@ class TxConfig:
     debug: bool = False
     custom_logger: TxLogger | None = attrs.field(default=None, repr=False, validator=_check_logger)
     enable_call_reports: bool | None = None
-    send_webrtc_stats_via_socket: bool = False
-    enable_quality_metrics: bool = True
-    use_trickle_ice: bool = False
     call_report_interval: float = attrs.field(default=5.0, validator=_check_seconds)
     call_report_log_level: str = attrs.field(default="debug", validator=_check_log_level)
     call_report_max_log_entries: int = attrs.field(default=1000, validator=_check_count)

@@ -90,8 +90,6 @@ GIVEN: dict[str, Callable[[Any], object]] = {
         TxClient().ai_assistant_manager.subscribe_to_transcript_item_updates(fn)
     ),
     "subscribe_to_transcript_deltas": lambda fn: TxClient().ai_assistant_manager.subscribe_to_transcript_deltas(fn),
-    "transcript_update_publisher": lambda fn: TxClient().ai_assistant_manager.transcript_update_publisher.subscribe(fn),
-    "transcript_item_publisher": lambda fn: TxClient().ai_assistant_manager.transcript_item_publisher.subscribe(fn),
     "Call.on_audio_level": _call("on_audio_level"),
     "Call.on_state_changed": _call("on_state_changed"),
     "Call.on_call_quality_change": _call("on_call_quality_change"),

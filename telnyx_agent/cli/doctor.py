@@ -14,7 +14,6 @@ from .signals import wait_for
 
 if TYPE_CHECKING:
     from ..config import TxServerConfiguration
-    from ..diagnosis import PreCallDiagnosis
 
 __all__ = ["add_parser", "run"]
 
@@ -110,11 +109,12 @@ def _configuration(args: argparse.Namespace) -> TxServerConfiguration:
 
 def _test_call(args: argparse.Namespace, configuration: TxServerConfiguration) -> tuple[dict[str, Any], str]:
     from ..client import TxClient
+    from ..diagnosis import run_pre_call_diagnosis
 
     try:
         with TxClient() as client:
             client.anonymous_login(args.call, server_configuration=configuration, log_level=args.log_level).result(30)
-            diagnosis: PreCallDiagnosis = client.run_pre_call_diagnosis(duration=args.duration)
+            diagnosis = run_pre_call_diagnosis(client, duration=args.duration)
     except ClientConfigurationError:
         raise
     except ImportError as exc:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import attrs
@@ -280,7 +281,12 @@ class FlutterClient(AndroidClient):
     @property
     def server_configuration(self) -> TxServerConfiguration:
         """Flutter: `serverConfiguration`, of `set_server_configuration` or else of the latest login."""
-        return self._configuration if self._default_servers is None else self._default_servers
+        return super().server_configuration if self._default_servers is None else self._default_servers
+
+    @property
+    def socket_host(self) -> str:
+        """Flutter: `socketHost`, the host of the signalling server."""
+        return urlsplit(self.server_configuration.socket_url).hostname or ""
 
     def set_server_configuration(self, configuration: TxServerConfiguration | None) -> None:
         """The servers of all later logins that are given none. Flutter: `setServerConfiguration`."""

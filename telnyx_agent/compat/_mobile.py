@@ -256,6 +256,15 @@ class MobileClient(TxClient):
         """Android: `getActiveCalls`; the same as `active_calls`."""
         return self.active_calls()
 
+    def active_calls(self) -> dict[UUID, Call]:
+        """Flutter: `activeCalls()`; the calls that are answered and up (`ACTIVE` or `HELD`), by id."""
+        return {call_id: call for call_id, call in self.calls.items() if call.state.is_considered_active}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls go through at once; the same as `is_registered`."""
+        return self.is_registered
+
     def _known(self, call_id: UUID | str | Call) -> TelnyxCall:
         call = call_id if isinstance(call_id, Call) else self.get_call(call_id)
         if call is None:

@@ -93,7 +93,20 @@ class PreCallDiagnosis:
 def run_pre_call_diagnosis(
     client: TxClient, destination_number: str = "", duration: float = 10.0, *, audio: AudioDevice | None = None
 ) -> PreCallDiagnosis:
-    """Place a test call on a client that is logged in; see `TxClient.run_pre_call_diagnosis`."""
+    """Place a test call and say how good it was. Blocks until it is over.
+
+    On an anonymous session this calls the assistant: it is a real call, with a transcript, that costs what calls cost.
+    iOS's demo: `PreCallDiagnosticManager.startPreCallDiagnosis`.
+
+    Args:
+        client: A client that is logged in, or about to be.
+        destination_number: Whom to call; ignored by the server on an anonymous session.
+        duration: Seconds that the call lasts from its answer, unless the other side ends it before.
+        audio: The call's audio device; by default silence is sent, and no sound card is touched.
+
+    Raises:
+        TxError: Not logged in, or the call was not answered, or ended before anything was measured.
+    """
     if not 0.5 <= duration <= 300.0:
         raise ClientConfigurationError(f"duration is from 0.5 to 300 seconds; got {duration!r}")
     from ..audio import NullAudio

@@ -36,7 +36,7 @@ def test_a_conversation(agent: LocalAgent) -> None:
     async def main() -> None:
         async with AsyncTxClient(audio=NullAudio()) as client:
             await client.anonymous_login("assistant-1", server_configuration=agent.configuration)
-            assert client.sync.is_ready
+            assert client.sync.is_registered
             async with client.new_call() as call:
                 await call.wait_until_active(PATIENCE)
                 assert await call.ask("what is your name", PATIENCE) == "I am the local agent. I live on your machine."
@@ -51,17 +51,17 @@ def test_a_conversation(agent: LocalAgent) -> None:
 
 
 def test_the_same_client_from_both_sides(agent: LocalAgent) -> None:
-    """`client.aio()` adds a side to a client that there is."""
+    """`AsyncTxClient.of(client)` adds a side to a client that there is."""
     with TxClient(audio=NullAudio()) as client:
 
         async def main() -> None:
-            await client.aio().anonymous_login("assistant-1", server_configuration=agent.configuration)
-            call = client.aio().new_call()
+            await AsyncTxClient.of(client).anonymous_login("assistant-1", server_configuration=agent.configuration)
+            call = AsyncTxClient.of(client).new_call()
             assert await call.ask("what is your name", PATIENCE)
             assert client.get_call(call.sync.call_id) is call.sync
 
         run(main)
-        assert client.is_ready
+        assert client.is_registered
 
 
 def test_events_with_async_for(agent: LocalAgent) -> None:
@@ -240,10 +240,10 @@ def test_the_loop_ends_in_the_middle(agent: LocalAgent) -> None:
     with TxClient(audio=NullAudio()) as client, TxClient(audio=NullAudio()) as idle:
 
         async def main() -> None:
-            side = client.aio()
+            side = AsyncTxClient.of(client)
             await side.anonymous_login("assistant-1", server_configuration=agent.configuration)
             call = side.new_call()
-            tasks.append(asyncio.create_task(anext(idle.aio().events())))
+            tasks.append(asyncio.create_task(anext(AsyncTxClient.of(idle).events())))
             tasks.append(asyncio.create_task(call.wait_until_ended()))
             await asyncio.sleep(0)
             assert not any(task.done() for task in tasks)

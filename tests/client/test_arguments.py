@@ -61,11 +61,7 @@ ELSEWHERE = {
     "Call.play": "tests/media/test_player.py",
     "Call.reject": "it ends the call",
     "TxClient.disconnect": "it takes no argument, and ends the session",
-    "TxClient.logout": "it takes no argument, and ends the session",
     "TxClient.process_events": "for clients whose callbacks are pumped",
-    "TxClient.run_microphone_check": "tests/client/test_diagnosis.py",
-    "TxClient.run_network_check": "tests/client/test_diagnosis.py",
-    "TxClient.run_pre_call_diagnosis": "tests/client/test_diagnosis.py",
 }
 
 WAITS = frozenset({"timeout"})
@@ -316,7 +312,7 @@ def test_what_is_too_long_to_be_sent(client: TxClient, agent: LocalAgent) -> Non
     for name, attempt in attempts.items():
         with pytest.raises(ClientConfigurationError, match=f"^{name} .*characters, more than the limit of 4,194,304"):
             attempt()
-    assert client.is_ready
+    assert client.is_registered
 
 
 def test_what_cannot_be_expressed() -> None:

@@ -248,7 +248,7 @@ def test_a_future_is_awaitable(client: TxClient, agent: LocalAgent) -> None:
         await asyncio.wait_for(
             asyncio.wrap_future(client.anonymous_login("assistant-1", server_configuration=agent.configuration)), 10
         )
-        return client.is_ready
+        return client.is_registered
 
     assert asyncio.run(main())
 

@@ -129,7 +129,7 @@ def test_a_refused_invite(client: TxClient) -> None:
         reason = call.wait_until_ended(10)
 
         assert reason.cause == "GATEWAY_DOWN"
-        assert client.is_ready
+        assert client.is_registered
 
 
 @pytest.mark.parametrize("variant", [{"sdp_in": "answer"}, {"answer_before_media": True}, {"sdp_in": "both"}])

@@ -146,14 +146,14 @@ def test_the_transcript_flow_and_androids_other_names(agent: LocalAgent) -> None
 
 
 def test_flutters_and_ioss_images(agent: LocalAgent) -> None:
-    """One image by its old name, several, and iOS's `base64Images`, `imageFormat`: prefixed with what they are."""
+    """One image by its old name, several, and iOS's `base64Images`: prefixed with what they are."""
     with TelnyxClient(audio=NullAudio()) as client:
         client.connect_anonymously(agent.configuration, "assistant-1")
         call = client.new_invite("Ann", "", "", "state")
         call.wait_until_active(PATIENCE)
         call.send_conversation_message("one", base64_image=JPEG).result(PATIENCE)
         client.send_conversation_message("two", [JPEG], base64_image=JPEG).result(PATIENCE)
-        client.send_ai_assistant_message("one more", base64_images=[JPEG], image_format="jpeg").result(PATIENCE)
+        client.send_ai_assistant_message("one more", base64_images=[JPEG]).result(PATIENCE)
         items = [item for item in client.transcript if item.role == "user"]
         assert [(item.content, item.image_count) for item in items] == [("one", 1), ("two", 2), ("one more", 1)]
         assert all(url.startswith("data:image/jpeg;base64,/9j/") for item in items for url in item.image_urls)

@@ -48,7 +48,7 @@ def test_a_login_is_told_in_order(client: TxClient, delegate: RecordingDelegate,
     """Connected, ready, disconnected; nothing about an assistant, to whom nothing is locked."""
     with guarded() as agent:
         client.connect(config, agent.configuration).result(10)
-        assert (client.is_ready, client.is_registered, client.is_connected()) == (True, True, True)
+        assert (client.is_registered, client.is_connected()) == (True, True)
         assert (client.is_session_locked, client.connected_target_id) == (False, None)
         assert client.session_id == agent.wait_for_frame("login", direction="received").params["sessid"]
         client.disconnect().result(5)
@@ -56,11 +56,11 @@ def test_a_login_is_told_in_order(client: TxClient, delegate: RecordingDelegate,
     assert [name for name in delegate.names if name != "on_connection_state_changed"] == wanted
 
 
-def test_logout_is_disconnect(client: TxClient) -> None:
-    """The same future, the same end; and another login follows, also an anonymous one, which locks the session."""
+def test_another_kind_of_login_may_follow(client: TxClient) -> None:
+    """After `disconnect()`, also an anonymous one, which locks the session."""
     with guarded() as agent:
         client.connect(ALICE, agent.configuration).result(10)
-        client.logout().result(5)
+        client.disconnect().result(5)
         assert not client.is_connected()
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
         assert (client.is_session_locked, client.connected_target_id) == (True, "assistant-1")
@@ -92,7 +92,7 @@ def test_another_try_right_after_a_refusal(client: TxClient) -> None:
             with pytest.raises(AuthenticationError):
                 client.connect(wrong, agent.configuration).result(10)
         client.connect(ALICE, agent.configuration).result(10)
-        assert client.is_ready
+        assert client.is_registered
 
     class Stubborn(TxClientDelegate):
         def on_client_error(self, error: TxError) -> None:
@@ -102,7 +102,7 @@ def test_another_try_right_after_a_refusal(client: TxClient) -> None:
     with guarded() as agent, TxClient(Stubborn()) as stubborn:
         assert isinstance(stubborn.connect(REFUSED[0][0], agent.configuration).exception(10), AuthenticationError)
         again[0].result(10)
-        assert stubborn.is_ready
+        assert stubborn.is_registered
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_gateway_that_fails_is_tried_elsewhere(client: TxClient, delegate: Rec
     first, second = Scenario.gateway("FAILED", speed=50), Scenario.fast()
     with LocalAgent(voice="silent", ears="deaf", media=False, scenario=[first, second]) as agent:
         client.connect(ALICE, agent.configuration).result(15)
-        assert client.is_ready
+        assert client.is_registered
         ((attempt, _, error),) = delegate.calls_of("on_reconnecting")
         assert attempt == 1
         assert isinstance(error, GatewayError)
@@ -313,7 +313,7 @@ def test_a_token_that_is_refused_changes_nothing(client: TxClient, delegate: Rec
         error = client.update_credentials(token="eyJ-a-forged-token").exception(5)
         assert isinstance(error, AuthenticationError)
         assert error.server_code == -32001
-        assert client.is_ready
+        assert client.is_registered
         assert delegate.calls_of("on_client_error") == []
         agent.drop_connection()
         delegate.wait_for("on_reconnected", 15)

@@ -22,6 +22,7 @@ from telnyx_agent.diagnosis import (
     Verdict,
     run_microphone_check,
     run_network_check,
+    run_pre_call_diagnosis,
 )
 from telnyx_agent.testing import LocalAgent, Scenario
 from tests.client.duplex import BLOCK, Duplex
@@ -443,13 +444,6 @@ def test_a_microphone_that_gives_nothing_blocks() -> None:
     assert device.stopped
 
 
-def test_the_client_s_own_device_is_listened_to() -> None:
-    """`client.run_microphone_check`; no login is needed."""
-    speech = words(1.0)
-    client = TxClient(audio=Duplex(lambda step: speech[(step % 100) * BLOCK :][:BLOCK]))
-    assert client.run_microphone_check(0.5).ok
-
-
 # -- the test call -----------------------------------------------------------------------------------------------------
 
 
@@ -457,7 +451,7 @@ def test_the_client_s_own_device_is_listened_to() -> None:
 def test_a_test_call_says_how_good_it_was(talking_agent: LocalAgent, client: TxClient) -> None:
     """MOS, loss, candidates; the call is hung up afterwards."""
     client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(10)
-    diagnosis = client.run_pre_call_diagnosis(duration=3.0)
+    diagnosis = run_pre_call_diagnosis(client, duration=3.0)
     assert diagnosis.ok
     assert diagnosis.mos > 4.0
     assert diagnosis.packets_received > 50
@@ -479,7 +473,7 @@ def test_a_test_call_inside_a_callback(talking_agent: LocalAgent) -> None:
 
     class App:
         def on_client_ready(self) -> None:
-            found.append(client.run_pre_call_diagnosis(duration=1.0).verdict)
+            found.append(run_pre_call_diagnosis(client, duration=1.0).verdict)
             done.set()
 
     client = TxClient(App())
@@ -495,7 +489,7 @@ def test_a_test_call_that_nobody_answers_raises() -> None:
     with LocalAgent(voice="silent", ears="deaf", scenario=scenario, media=False) as agent, TxClient() as client:
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
         with pytest.raises(CallError):
-            client.run_pre_call_diagnosis(duration=1.0)
+            run_pre_call_diagnosis(client, duration=1.0)
 
 
 @pytest.mark.slow
@@ -503,12 +497,12 @@ def test_a_test_call_without_audio_raises(agent: LocalAgent, client: TxClient) -
     """The call is answered, but there is nothing to measure. iOS: `noMetricsCollected`."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
     with pytest.raises(CallError):
-        client.run_pre_call_diagnosis(duration=0.5)
+        run_pre_call_diagnosis(client, duration=0.5)
 
 
 def test_the_client_checks_the_network_of_its_login(agent: LocalAgent, client: TxClient) -> None:
-    """`client.run_network_check`, also while connected."""
+    """`client.server_configuration` says where it is, also while connected."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-    report = client.run_network_check(3.0)
+    report = run_network_check(client.server_configuration, timeout=3.0)
     assert report.ok
     assert by_name(report)["ws"].target == f"127.0.0.1:{agent.port}"

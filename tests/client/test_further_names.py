@@ -31,7 +31,7 @@ from telnyx_agent.compat import (
     TelnyxErrorEvent,
     TelnyxWarningEvent,
 )
-from telnyx_agent.diagnosis import environment_info
+from telnyx_agent.diagnosis import environment_info, run_pre_call_diagnosis
 from telnyx_agent.quality import ErrorCode
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
@@ -54,12 +54,12 @@ def mobile() -> Iterator[TelnyxClient]:
 
 
 def test_what_a_session_is_known_by(client: TxClient) -> None:
-    """Flutter: `voiceSdkId`, `callReportId`, `socketHost`; Android: the latency of the registration."""
+    """Flutter: `voiceSdkId`, `callReportId`; Android: the latency of the registration; the servers."""
     assert (client.voice_sdk_id, client.call_report_id, client.registration_latency) == (None, None, None)
-    assert client.socket_host == "rtc.telnyx.com"
+    assert client.server_configuration == TxServerConfiguration()
     with make_agent() as agent:
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
-        assert client.socket_host == "127.0.0.1"
+        assert client.server_configuration is agent.configuration
         assert client.voice_sdk_id
         assert client.call_report_id
         assert client.registration_latency is not None
@@ -220,7 +220,7 @@ def test_a_lost_conversation_has_an_error_of_its_own(client: TxClient) -> None:
 def test_a_diagnosis_that_comes_to_nothing(mobile: TelnyxClient) -> None:
     """Flutter: `PreCallDiagnosticException`."""
     with pytest.raises(PreCallDiagnosticException):
-        mobile.run_pre_call_diagnosis(duration=0.1)
+        run_pre_call_diagnosis(mobile, duration=0.1)
 
 
 def test_an_error_reply_that_answers_nothing(client: TxClient, caplog: pytest.LogCaptureFixture) -> None:

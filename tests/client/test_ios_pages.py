@@ -208,14 +208,14 @@ def test_what_the_session_is_locked_to(agent: LocalAgent, client: TxClient) -> N
     assert manager.get_connection_info() == nothing
 
 
-def test_publishers_and_clearing(agent: LocalAgent, client: TxClient, delegate: RecordingDelegate) -> None:
-    """Transcript updates: both publishers, filters, and the three ways to clear."""
+def test_observers_and_clearing(agent: LocalAgent, client: TxClient, delegate: RecordingDelegate) -> None:
+    """Transcript updates: both kinds of observers, filters, and the ways to clear."""
     manager = client.ai_assistant_manager
     whole: list[int] = []
     items: list[str] = []
     with (
-        manager.transcript_update_publisher.subscribe(lambda transcripts: whole.append(len(transcripts))),
-        manager.transcript_item_publisher.subscribe(lambda item: items.append(item.id)),
+        manager.subscribe_to_transcript_updates(lambda transcripts: whole.append(len(transcripts))),
+        manager.subscribe_to_transcript_item_updates(lambda item: items.append(item.id)),
     ):
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
         delegate.wait_for("on_widget_settings_updated", PATIENCE)  # the agent's own come a moment after the login
@@ -226,9 +226,9 @@ def test_publishers_and_clearing(agent: LocalAgent, client: TxClient, delegate: 
         manager.clear_transcriptions_by_role("user").result(PATIENCE)
         assert [item.id for item in manager.transcript] == ["2"]
         manager.update_widget_settings(WidgetSettings(theme="light"))
-        manager.reset().result(PATIENCE)
-    assert manager.get_transcriptions() == ()
-    assert manager.get_widget_settings() is None
+        manager.clear_all_data().result(PATIENCE)
+    assert manager.transcript == ()
+    assert manager.widget_settings is None
     client.disconnect().result(PATIENCE)
     assert items[:2] == ["1", "2"]
     assert whole == [1, 2, 1, 0]
@@ -238,7 +238,7 @@ def test_images_by_ioss_names(agent: LocalAgent, client: TxClient) -> None:
     """AIAssistantManagerTests: text and image, text alone, and an empty image that is none."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
     client.new_call().wait_until_active(PATIENCE)
-    client.send_ai_assistant_message("What is in this image?", base64_images=[PIXEL], image_format="png").result(5)
+    client.send_ai_assistant_message("What is in this image?", base64_images=[PIXEL]).result(5)
     client.send_ai_assistant_message("Hello without image", base64_images=None).result(5)
     client.send_ai_assistant_message("Hello with empty image", base64_images=[""]).result(5)
     record = agent.wait_for_call(lambda call: len([t for t in call.transcript if t.role == "user"]) >= 2, PATIENCE)
@@ -382,10 +382,7 @@ def test_every_option_of_the_pages(agent: LocalAgent, client: TxClient) -> None:
         reconnect_client=True,
         debug=False,
         force_relay_candidate=False,
-        enable_quality_metrics=True,
-        send_webrtc_stats_via_socket=False,
         reconnect_timeout=60.0,
-        use_trickle_ice=True,
         enable_call_reports=False,
         call_report_interval=5.0,
         call_report_log_level="debug",
@@ -546,7 +543,7 @@ def test_codecs_of_an_answer(talking_agent: LocalAgent, client: TxClient, delega
     ring = talking_agent.call_client("Bob")
     (call,) = delegate.wait_for("on_incoming_call", PATIENCE)
     call.answer(preferred_codecs=preferred_codecs).result(PATIENCE)
-    assert call.session_id == client.get_session_id() != ""
+    assert call.session_id == client.session_id != ""
     ring.wait_until_answered(PATIENCE)
     stats = call.stats().result(PATIENCE)
     assert stats is not None

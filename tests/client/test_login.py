@@ -33,7 +33,7 @@ def test_a_login_tells_everything_once_and_in_order(
 ) -> None:
     """Connected, session, ready, locked; then disconnected and released."""
     login(client, agent)
-    assert (client.is_ready, client.is_connected(), client.connected_target_id) == (True, True, "assistant-1")
+    assert (client.is_registered, client.is_connected(), client.connected_target_id) == (True, True, "assistant-1")
 
     client.disconnect().result(5)
 
@@ -47,7 +47,7 @@ def test_a_login_tells_everything_once_and_in_order(
     assert tuple(name for name in delegate.names if name in wanted) == wanted
     assert delegate.calls_of("on_ai_assistant_connection_state_changed") == [(True, "assistant-1"), (False, None)]
     assert delegate.calls_of("on_client_error") == []
-    assert (client.is_ready, client.is_connected(), client.connected_target_id) == (False, False, None)
+    assert (client.is_registered, client.is_connected(), client.connected_target_id) == (False, False, None)
 
 
 def test_another_thread_disconnects_before_the_login_has_begun(
@@ -122,7 +122,7 @@ def failing(scenario: Scenario) -> tuple[BaseException | None, RecordingDelegate
     with LocalAgent(voice="silent", ears="deaf", media=False, scenario=scenario) as agent, TxClient(delegate) as client:
         error = client.anonymous_login("assistant-1", server_configuration=agent.configuration).exception(30)
         delegate.wait_for("on_socket_disconnected")
-        assert not client.is_ready
+        assert not client.is_registered
     return error, delegate
 
 
@@ -189,7 +189,7 @@ def test_a_failed_client_can_log_in_again(client: TxClient, agent: LocalAgent) -
 
     login(client, agent)
 
-    assert client.is_ready
+    assert client.is_registered
 
 
 def test_log_in_again_after_disconnect(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
@@ -291,7 +291,7 @@ def test_the_server_goes_away(client: TxClient, agent: LocalAgent, delegate: Rec
     agent.drop_connection()
     attempt, delay, error = delegate.wait_for("on_reconnecting")
     assert not client.is_connected()
-    assert not client.is_ready
+    assert not client.is_registered
     client.disconnect().result(5)
 
     assert (attempt, isinstance(error, NetworkError)) == (1, True)

@@ -54,7 +54,7 @@ def back(client: TxClient, delegate: RecordingDelegate, call: Call, count: int =
     delegate.wait_for(
         "on_call_state_updated", count=count + 1, predicate=lambda state, _: state in (CallState.ACTIVE, CallState.HELD)
     )
-    assert client.is_ready
+    assert client.is_registered
 
 
 def check_ended_once(delegate: RecordingDelegate) -> None:
@@ -156,7 +156,7 @@ def test_two_drops_in_a_row(client: TxClient, talking_agent: LocalAgent, delegat
         count = delegate.names.count("on_socket_connected")
         talking_agent.drop_connection()
         delegate.wait_for("on_socket_connected", 15, count=count + 1)
-    until(lambda: client.is_ready, 20)
+    until(lambda: client.is_registered, 20)
     call.wait_until_active(10)
     before = packets(call)
     until(lambda: packets(call) > before + 50)

@@ -54,25 +54,23 @@ def test_a_refused_login_is_disconnected(delegate: RecordingDelegate) -> None:
     assert statuses(delegate) == [C.CONNECTED, C.DISCONNECTED]
 
 
-def test_active_calls(talking_agent: LocalAgent) -> None:
-    """Those that are answered, the latest one last; a call that rings is none of them."""
+def test_the_active_call(talking_agent: LocalAgent) -> None:
+    """The latest of those that are answered; a call that rings is none of them."""
     delegate = RecordingDelegate()
     with TxClient(delegate, audio=NullAudio()) as client:
         client.connect(ALICE, talking_agent.configuration).result(10)
-        assert (client.active_calls(), client.active_call, client.has_active_call()) == ({}, None, False)
+        assert client.active_call is None
         own = client.new_call(destination_number="+15550100")
         own.wait_until_active(15)
         talking_agent.call_client()
         (call,) = delegate.wait_for("on_incoming_call")
-        assert client.active_calls() == {own.call_id: own}
+        assert client.active_call is own
         call.answer(audio=NullAudio()).result(10)
-        assert client.active_calls() == {own.call_id: own, call.call_id: call}
-        (_, latest) = client.active_calls().values()
-        assert latest is call
+        assert client.active_call is call
+        assert list(client.calls.values()) == [own, call]
         call.hangup().result(10)
         call.wait_for_state(CallState.DONE, 5)
         assert client.active_call is own
-        assert client.has_active_call()
 
 
 def test_every_frame_for_those_who_ask() -> None:

@@ -17,26 +17,26 @@ def test_without_a_connection(client: TxClient) -> None:
     manager = client.ai_assistant_manager
     manager.add_transcription(ITEM)
     manager.add_transcription(OTHER)
-    assert manager.get_transcriptions() == (ITEM, OTHER)
+    assert list(manager.transcript) == [ITEM, OTHER]
     manager.add_transcription(TranscriptionItem("test-id", "user", "Changed"))
-    assert [item.text for item in manager.get_transcriptions()] == ["Changed", "Second"]
+    assert [item.text for item in manager.transcript] == ["Changed", "Second"]
     manager.clear_transcriptions_by_role("USER").result(PATIENCE)
-    assert manager.get_transcriptions() == (OTHER,)
-    manager.clear_transcript()
-    assert manager.get_transcriptions() == ()
+    assert list(manager.transcript) == [OTHER]
+    manager.clear_transcriptions()
+    assert not manager.transcript
 
 
 def test_settings_of_ones_own(client: TxClient) -> None:
     """`updateWidgetSettings` and `clearAllData`."""
     manager = client.ai_assistant_manager
     manager.update_widget_settings(WidgetSettings(theme="light", language="en", auto_start=True))
-    settings = manager.get_widget_settings()
+    settings = manager.widget_settings
     assert settings is not None
     assert (settings.theme, settings.language, settings.auto_start) == ("light", "en", True)
     manager.add_transcription(ITEM)
     manager.clear_all_data()
-    assert manager.get_widget_settings() is None
-    assert manager.get_transcriptions() == ()
+    assert manager.widget_settings is None
+    assert not manager.transcript
 
 
 def test_in_a_session(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
@@ -54,7 +54,7 @@ def test_in_a_session(client: TxClient, agent: LocalAgent, delegate: RecordingDe
     assert sizes == [1, 2, 1]
 
     manager.clear_all_data().result(PATIENCE)
-    assert manager.transcript == ()
+    assert not manager.transcript
     client.disconnect().result(PATIENCE)
     assert not manager.is_ai_assistant_connected
 

@@ -172,14 +172,11 @@ RECIPES: Mapping[str, Recipe] = {
 }
 """The arguments of what cannot be called without. `timeout` is filled in where there is such a parameter."""
 
-ENDING = ("Call.hangup", "Call.reject", "TxClient.disconnect", "TxClient.logout")
+ENDING = ("Call.hangup", "Call.reject", "TxClient.disconnect")
 """What ends the call or the session: they come alone, after all others were called."""
 
 ELSEWHERE: Mapping[str, str] = {
     "Call.ice_restart": "it makes the connection anew; tests/client/test_upkeep.py",
-    "TxClient.run_microphone_check": "it takes the audio device for itself; tests/client/test_diagnosis.py",
-    "TxClient.run_network_check": "it waits for servers; tests/client/test_diagnosis.py",
-    "TxClient.run_pre_call_diagnosis": "a whole call of its own, which it waits for; tests/client/test_diagnosis.py",
 }
 """What is not called in the matrix, and why."""
 

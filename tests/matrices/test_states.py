@@ -289,7 +289,7 @@ def is_settled(rig: Rig) -> bool:
     if rig.login is not None and not rig.login.done():
         return False
     calls_are = rig.call is None or rig.call.state in (CallState.ACTIVE, CallState.DONE)
-    return calls_are and (rig.client.is_ready or not rig.client.is_connected())
+    return calls_are and (rig.client.is_registered or not rig.client.is_connected())
 
 
 def check(rig: Rig, *, by_user: bool) -> None:

@@ -246,7 +246,7 @@ def test_i_13_the_call_may_follow_at_once(client: TxClient) -> None:
     with quiet_agent(scenario=Scenario(client_ready_delay=0.5)) as agent:
         login(client, agent)
         call = client.new_call()
-        assert not client.is_ready
+        assert not client.is_registered
         call.wait_until_active(15)
         received = [frame.method for frame in agent.frames if frame.direction == "received"]
         assert received.index("anonymous_login") < received.index("telnyx_rtc.gatewayState")
@@ -272,7 +272,7 @@ def test_i_16_only_the_signalling_server(agent: LocalAgent, client: TxClient) ->
     assert seed.socket_url == "wss://your-custom-signaling-server.com"
     assert seed.ice_servers == TxServerConfiguration().ice_servers
     login(client, agent, server_configuration=TxServerConfiguration(signaling_server=agent.url)).result(10)
-    assert client.is_ready
+    assert client.is_registered
 
 
 def test_i_17_only_the_ice_servers(agent: LocalAgent, client: TxClient) -> None:
