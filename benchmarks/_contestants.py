@@ -260,7 +260,7 @@ class Tape(_Loop):
     def __init__(self, fec: bool, samples: NDArray[np.int16]) -> None:
         super().__init__()
         from telnyx_agent._media.opus import OpusEncoder, library
-        from telnyx_agent._media.settings import OpusSettings
+        from telnyx_agent.codecs import OpusSettings
 
         lib = library()
         if lib is None:

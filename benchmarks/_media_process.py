@@ -236,8 +236,8 @@ class OurParty:
     def __init__(self, settings: dict[str, Any]) -> None:
         from telnyx_agent._media.bridge import AudioBridge
         from telnyx_agent._media.peer import MediaPeer
-        from telnyx_agent._media.settings import OpusSettings
         from telnyx_agent.audio import PcmAudio
+        from telnyx_agent.codecs import OpusSettings
 
         self.sent, self.played = Gaps(), Gaps()
         self.heard: deque[Samples] = deque(maxlen=100)

@@ -31,7 +31,7 @@ from benchmarks._speech import RATE, script
 from telnyx_agent._media.opus import OpusDecoder, OpusEncoder, library
 from telnyx_agent._media.ordering import ReceivedPacket
 from telnyx_agent._media.playout import Playout
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 
 __all__ = ["run", "simulate"]
 

@@ -146,7 +146,7 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "Mapping[str, Any]": (lambda value: isinstance(value, Mapping), "a dict"),
     "Mapping[str, str]": (lambda value: isinstance(value, Mapping), "a dict of texts"),
     "Mapping[str, str | int | float | bool]": (lambda value: isinstance(value, Mapping), "a dict"),
-    "Iterable[AudioCodec | Mapping[str, Any] | str]": (_is_list, "a list of codecs, such as ['opus', 'PCMU']"),
+    "Iterable[TxCodecCapability | Mapping[str, Any] | str]": (_is_list, "a list of codecs, such as ['opus', 'PCMU']"),
     "Iterable[str]": (_is_list, "a list of texts"),
     "Sequence[IceServer]": (_is_list, "a list of IceServer(...) or URLs"),
     "TranscriptionItem": (_is_a("TranscriptionItem"), "a TranscriptionItem(...)"),

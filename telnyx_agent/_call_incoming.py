@@ -12,12 +12,12 @@ from ._call_base import CallBase
 from ._checks import checked_headers
 from ._protocol.states import CallDirection, CallState
 from ._runtime.futures import CommandFuture
-from .codecs import AudioCodec, checked_codecs
+from .codecs import TxCodecCapability, checked_codecs
 
 if TYPE_CHECKING:
-    from ._media.settings import OpusSettings
     from .audio import AudioDevice, AudioProcessor
     from .audio.processing import AudioConstraints
+    from .codecs import OpusSettings
 
 __all__ = ["CallAnswering"]
 
@@ -42,7 +42,7 @@ class CallAnswering(CallBase):
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
-        preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
+        preferred_codecs: Iterable[TxCodecCapability | Mapping[str, Any] | str] | None = None,
     ) -> CommandFuture[None]:
         """Take the call. Returns at once; it is `CONNECTING`, then `ACTIVE`. iOS: `answer(customHeaders:debug:)`.
 

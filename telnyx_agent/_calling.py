@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ._callables import check_methods
-from ._media.settings import OpusSettings
 from ._runtime.imports import uninterrupted
 from .audio.processing import AudioConstraints, create_processor
+from .codecs import OpusSettings
 from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._client_base import ClientBase
-from .codecs import SUPPORTED_CODECS, AudioCodec
+from .codecs import SUPPORTED_CODECS, TxCodecCapability
 
 __all__ = ["ClientCodecs"]
 
@@ -11,7 +11,7 @@ __all__ = ["ClientCodecs"]
 class ClientCodecs(ClientBase):
     """See `TxClient`."""
 
-    def get_supported_audio_codecs(self) -> tuple[AudioCodec, ...]:
+    def get_supported_audio_codecs(self) -> tuple[TxCodecCapability, ...]:
         """The codecs of calls, in the order in which they are offered. Needs no connection.
 
         iOS, Android and Flutter: `getSupportedAudioCodecs()`.

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from ._callables import check_logger, takes
 from ._checks import checked_level
 from ._client_base import ClientBase
-from ._runtime.log import TxLogger
 from .config import LogLevel
 
 if TYPE_CHECKING:
     from ._runtime.dispatch import Dispatcher
     from ._runtime.log import Sink
 
-__all__ = ["ClientLogging", "TxLogger", "checked_logger", "sink_of"]
+__all__ = ["ClientLogging", "checked_logger", "sink_of"]
 
 TAG = "telnyx_agent"
 """What Android's loggers get as their tag."""

@@ -22,7 +22,7 @@ from ._client_base import not_connected
 from ._client_codecs import ClientCodecs
 from ._client_credentials import ClientCredentials
 from ._client_events import ClientEvents
-from ._client_logging import ClientLogging, TxLogger, checked_logger
+from ._client_logging import ClientLogging, checked_logger
 from ._client_quality import ClientQuality
 from ._client_recording import ClientRecording
 from ._client_state import ClientState
@@ -36,19 +36,19 @@ from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
 from .call import Call, CallPort
-from .codecs import AudioCodec, checked_codecs
-from .config import LogLevel, TxServerConfiguration
+from .codecs import TxCodecCapability, checked_codecs
+from .config import LogLevel, TxLogger, TxServerConfiguration
 from .errors import CallError, ClientConfigurationError, FailureReason
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ._media.bridge import AudioBridge
-    from ._media.settings import OpusSettings
     from ._protocol.conversation import TranscriptionItem
     from ._protocol.requests import CallOptions
     from .audio import AudioDevice, AudioProcessor
     from .audio.tones import RingSource
+    from .codecs import OpusSettings
 
 __all__ = ["TxClient"]
 
@@ -245,7 +245,7 @@ class TxClient(
         audio_constraints: AudioConstraints | None = None,
         audio_processor: AudioProcessor | None = None,
         opus: OpusSettings | None = None,
-        preferred_codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None = None,
+        preferred_codecs: Iterable[TxCodecCapability | Mapping[str, Any] | str] | None = None,
         invite_timeout: float | None = None,
         force_relay_candidate: bool | None = None,
         quality_interval: float = 1.0,
@@ -270,8 +270,8 @@ class TxClient(
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
-            preferred_codecs: These come first in the offer, in this order: `AudioCodec`s, W3C's dictionaries or names
-                such as `"PCMU"`. The others follow, so that the call can be made in any case.
+            preferred_codecs: These come first in the offer, in this order: each a `TxCodecCapability`, W3C's dictionary
+                or a name such as `"PCMU"`. The others follow, so that the call can be made in any case.
             invite_timeout: Seconds for the other side to answer; then the call ends with `RECOVERY_ON_TIMER_EXPIRE`.
                 None: 30 s for any sign of life and 120 s for the answer. (No official SDK has such a limit.)
             force_relay_candidate: Audio over a TURN server only, in place of the client's choice.

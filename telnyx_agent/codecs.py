@@ -1,4 +1,4 @@
-"""The codecs of calls: `AudioCodec`, those that we have, and the check of those that a program prefers."""
+"""The codecs of calls: how one is named, those that we have, and how Opus encodes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import attrs
 from ._arguments import check_argument, is_text, json_copy, plain_fields
 from .errors import ClientConfigurationError
 
-__all__ = ["SUPPORTED_CODECS", "AudioCodec", "TxCodecCapability", "checked_codecs"]
+__all__ = ["APPLICATIONS", "SUPPORTED_CODECS", "OpusSettings", "TxCodecCapability", "checked_codecs"]
 
 
 @attrs.frozen(field_transformer=plain_fields)
-class AudioCodec:
-    """A codec, as W3C's `RTCRtpCodecCapability`. iOS: `TxCodecCapability`, Android and Flutter: `AudioCodec`.
+class TxCodecCapability:
+    """A codec, as W3C's `RTCRtpCodecCapability`. iOS: `TxCodecCapability`; Android and Flutter: `AudioCodec`.
 
     Attributes:
         mime_type: Such as `"audio/opus"`; upper and lower case do not matter.
@@ -43,11 +43,7 @@ class AudioCodec:
         return "_".join(str(part) for part in parts if part is not None)
 
     def to_dictionary(self) -> dict[str, Any]:
-        """iOS's name for `to_wire`."""
-        return self.to_wire()
-
-    def to_wire(self) -> dict[str, Any]:
-        """The element of `preferred_codecs` on the wire."""
+        """The element of `preferred_codecs` on the wire. iOS: `toDictionary()`."""
         values = {
             "mimeType": self.mime_type,
             "clockRate": self.clock_rate,
@@ -57,32 +53,29 @@ class AudioCodec:
         return {name: value for name, value in values.items() if value is not None}
 
 
-TxCodecCapability = AudioCodec
-"""iOS's name."""
-
 SUPPORTED_CODECS = (
-    AudioCodec("audio/opus", 48000, 2, "minptime=10;useinbandfec=1"),
-    AudioCodec("audio/G722", 8000, 1),
-    AudioCodec("audio/PCMU", 8000, 1),
-    AudioCodec("audio/PCMA", 8000, 1),
+    TxCodecCapability("audio/opus", 48000, 2, "minptime=10;useinbandfec=1"),
+    TxCodecCapability("audio/G722", 8000, 1),
+    TxCodecCapability("audio/PCMU", 8000, 1),
+    TxCodecCapability("audio/PCMA", 8000, 1),
 )
 """In the order in which they are offered."""
 
 
-def checked_codecs(codecs: Iterable[AudioCodec | Mapping[str, Any] | str] | None) -> tuple[dict[str, Any], ...]:
-    """Preferred codecs as on the wire; each may be an `AudioCodec`, W3C's dictionary, or a name such as `"PCMU"`.
+def checked_codecs(codecs: Iterable[TxCodecCapability | Mapping[str, Any] | str] | None) -> tuple[dict[str, Any], ...]:
+    """Preferred codecs as on the wire; each a `TxCodecCapability`, W3C's dictionary or a name such as `"PCMU"`.
 
     Raises:
         ClientConfigurationError: It is none of these. A codec that we do not have is no error: it is ignored, as all
             official SDKs do.
     """
-    check_argument("preferred_codecs", codecs, "Iterable[AudioCodec | Mapping[str, Any] | str] | None")
+    check_argument("preferred_codecs", codecs, "Iterable[TxCodecCapability | Mapping[str, Any] | str] | None")
     return tuple(_checked_codec(codec) for codec in codecs or ())
 
 
 def _checked_codec(codec: object) -> dict[str, Any]:
-    if isinstance(codec, AudioCodec):
-        return codec.to_wire()
+    if isinstance(codec, TxCodecCapability):
+        return codec.to_dictionary()
     if isinstance(codec, Mapping) and isinstance(codec.get("mimeType"), str):
         copy: dict[str, Any] = json_copy("preferred_codecs", dict(codec))
         return copy
@@ -90,6 +83,64 @@ def _checked_codec(codec: object) -> dict[str, Any]:
         wanted = codec.lower() if "/" in codec else f"audio/{codec.lower()}"
         known = next((one for one in SUPPORTED_CODECS if one.mime_type.lower() == wanted), None)
         if known is not None:
-            return known.to_wire()
+            return known.to_dictionary()
     names = ", ".join(one.mime_type for one in SUPPORTED_CODECS)
     raise ClientConfigurationError(f"preferred_codecs: {codec!r} cannot be a preferred codec; there are {names}")
+
+
+# -- Opus --------------------------------------------------------------------------------------------------------------
+
+APPLICATIONS = ("voip", "audio", "lowdelay")
+
+
+def _whole_number(low: int, high: int, what: str) -> Any:
+    def check(_: object, attribute: attrs.Attribute[int], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ClientConfigurationError(f"{attribute.name} is {value!r}; it must be {what}, from {low} to {high}")
+
+    return check
+
+
+def _yes_or_no(*allowed: object) -> Any:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not any(value is one for one in allowed):
+            words = ", ".join(map(repr, allowed))
+            raise ClientConfigurationError(f"{attribute.name} is {value!r}; it must be one of {words}")
+
+    return check
+
+
+def _application(_: object, attribute: attrs.Attribute[str], value: object) -> None:
+    if value not in APPLICATIONS:
+        raise ClientConfigurationError(
+            f"{attribute.name} is {value!r}; it must be 'voip' (speech), 'audio' (music) or 'lowdelay'"
+        )
+
+
+@attrs.frozen(field_transformer=plain_fields)
+class OpusSettings:
+    """How the caller's voice is encoded when the call uses Opus. Always mono, 48 kHz, 20 ms to a packet.
+
+    What the other side asks for in its description (`maxaveragebitrate`, `useinbandfec`, `usedtx`; RFC 7587) is a limit
+    on top of this: a lower bitrate is kept to, and forward error correction is only sent to who can use it.
+
+    Args:
+        bitrate: Bits a second, 6000 to 510000.
+        complexity: How hard the encoder tries, 0 to 10; costs processor time (docs/performance.md).
+        fec: Carry each frame a second time, coarsely, in the packet after it, so that single lost packets can be made
+            good. `None`, the default: while the other side reports loss. `True`: always. `False`: never.
+        expected_loss: Percent of packets, 0 to 100; decides how much of the bitrate goes into error correction. Without
+            reports of the other side, and the least that is assumed with them.
+        dtx: Send next to nothing while it is silent. Saves traffic; the other side hears its own comfort noise.
+        application: `"voip"`, `"audio"`, or `"lowdelay"` (4 ms less delay and no error correction).
+
+    Raises:
+        ClientConfigurationError: A value is out of its range; the message names it.
+    """
+
+    bitrate: int = attrs.field(default=96000, validator=_whole_number(6000, 510000, "bits a second"))
+    complexity: int = attrs.field(default=4, validator=_whole_number(0, 10, "a whole number"))
+    fec: bool | None = attrs.field(default=None, validator=_yes_or_no(None, True, False))
+    expected_loss: int = attrs.field(default=0, validator=_whole_number(0, 100, "percent"))
+    dtx: bool = attrs.field(default=False, validator=_yes_or_no(True, False))
+    application: str = attrs.field(default="voip", validator=_application)

@@ -11,7 +11,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
@@ -21,7 +21,7 @@ from ._runtime.proxies import is_loopback, parse_proxy
 from ._runtime.tls import check_tls_options
 from .errors import ClientConfigurationError
 
-__all__ = ["Environment", "IceServer", "LogLevel", "Region", "TxServerConfiguration"]
+__all__ = ["Environment", "IceServer", "LogLevel", "Region", "TxLogger", "TxServerConfiguration"]
 
 
 class LogLevel(enum.IntEnum):
@@ -40,6 +40,20 @@ class LogLevel(enum.IntEnum):
     VERTO = 6
     STATS = 7
     ALL = 8
+
+
+class TxLogger(Protocol):
+    """An object that takes a client's log. iOS and Flutter: `log(level, message)`.
+
+    Android's form `log(level, tag, message, throwable)` will do as well. It is called where the callbacks run, one
+    message at a time, with those levels that `log_level` of the login, or `TxClient.set_log_level`, asks for; the
+    standard `logging` gets its records as ever. Frames come at `LogLevel.VERTO`, as `"> {...}"` for sent and
+    `"< {...}"` for received, without what is secret or was said. An exception that it raises is logged to
+    `telnyx_agent.delegate`.
+    """
+
+    def log(self, level: LogLevel, message: str, /) -> object:
+        """One message."""
 
 
 class Environment(enum.Enum):

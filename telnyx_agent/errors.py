@@ -32,6 +32,7 @@ import re
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+from . import _lazy
 from ._call_ids import call_uuid
 from ._protocol.error_codes import ErrorCode
 
@@ -41,6 +42,7 @@ __all__ = [
     "CallError",
     "ClientConfigurationError",
     "ConversationNotFoundError",
+    "ErrorCode",
     "FailureReason",
     "GatewayError",
     "LocalProtocolError",
@@ -342,3 +344,5 @@ TxError.SocketConnectionFailed = SocketConnectionError
 TxError.ClientConfigurationFailed = ClientConfigurationError
 TxError.CallFailed = CallError
 TxError.ServerError = TxError.SignalingServerError = ServerError
+
+_lazy.adopt(globals())

@@ -20,6 +20,7 @@ from uuid import UUID
 
 import attrs
 
+from . import _lazy
 from ._protocol.ai_events import (
     AiEvent,
     ContentPartAdded,
@@ -392,3 +393,6 @@ def event_of(name: str, args: tuple[Any, ...]) -> Event:
         return OtherEvent(name, args)
     event: Event = kind(*args)
     return event
+
+
+_lazy.adopt(globals())

@@ -1,4 +1,4 @@
-"""Quality of calls and connections: metrics, MOS, warnings and error numbers, reports.
+"""Quality of calls and connections: metrics, MOS, warnings, times, reports, statistics of media and pings.
 
     from telnyx_agent.quality import CallQuality, WarningCode, calculate_mos
 
@@ -7,23 +7,39 @@ See docs/quality.md. What is done before a call is in `telnyx_agent.diagnosis`.
 
 from __future__ import annotations
 
-from ._protocol.error_codes import ErrorCode
+from typing import TYPE_CHECKING
+
+from . import _lazy
+from ._call_timings import CallTimings, TimingStep
 from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
 from ._protocol.warnings import TxWarning, WarningCode
 from ._quality.metrics import CallQuality, CallQualityMetrics, MOSCalculator, calculate_mos, get_quality
 from ._quality.report import CallReport, MetricSummary
 
+if TYPE_CHECKING:
+    from ._media.stats import MediaStats, PlayoutStats
+    from ._media.turns import TurnLatency
+
 __all__ = [
     "CallQuality",
     "CallQualityMetrics",
     "CallReport",
-    "ErrorCode",
+    "CallTimings",
     "MOSCalculator",
+    "MediaStats",
     "MetricSummary",
+    "PlayoutStats",
     "SocketConnectionMetrics",
     "SocketConnectionQuality",
+    "TimingStep",
+    "TurnLatency",
     "TxWarning",
     "WarningCode",
     "calculate_mos",
     "get_quality",
 ]
+
+# With these comes numpy.
+_HOMES = {"MediaStats": "_media.stats", "PlayoutStats": "_media.stats", "TurnLatency": "_media.turns"}
+
+__getattr__, __dir__ = _lazy.exports(globals(), _HOMES)

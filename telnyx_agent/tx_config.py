@@ -13,12 +13,11 @@ from ._arguments import check_argument, plain_fields
 from ._callables import check_logger
 from ._checks import checked_level
 from ._version import __version__
-from .config import LogLevel
+from .config import LogLevel, TxLogger
 from .errors import ClientConfigurationError, FailureReason
 
 if TYPE_CHECKING:
     from ._protocol.credentials import CredentialLogin
-    from ._runtime.log import TxLogger
     from .audio.tones import RingSource
 
 __all__ = ["TxConfig"]

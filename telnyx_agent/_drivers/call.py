@@ -25,9 +25,9 @@ from .sound import CallSound
 if TYPE_CHECKING:
     from .._media.bridge import AudioBridge
     from .._media.peer import MediaPeer, MediaStats
-    from .._media.settings import OpusSettings
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
+    from ..codecs import OpusSettings
     from ..config import IceServer
     from .ring import Ring
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .settings import OpusSettings
+    from ..codecs import OpusSettings
 
 __all__ = ["FRAME", "RATE", "SUPPORTED", "CodecError", "Decoder", "Encoder", "create_decoder", "create_encoder"]
 

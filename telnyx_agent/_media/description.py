@@ -15,9 +15,9 @@ from collections.abc import Iterable
 
 import attrs
 
+from ..codecs import OpusSettings
 from ..errors import MediaError
 from .codecs import RATE, SUPPORTED
-from .settings import OpusSettings
 
 __all__ = [
     *("MOST_REMOTE_CANDIDATES", "UNUSABLE", "OpusWishes", "only_host_candidates", "opus_wishes", "payload_types"),

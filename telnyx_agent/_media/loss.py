@@ -6,7 +6,7 @@ import math
 
 import attrs
 
-from .settings import OpusSettings
+from ..codecs import OpusSettings
 
 __all__ = ["LossAdvisor", "Protection"]
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codecs import OpusSettings
 from .codecs import FRAME, RATE, CodecError, Decoder, Encoder
-from .settings import OpusSettings
 
 __all__ = ["LibOpus", "OpusDecoder", "OpusEncoder", "create_decoder", "create_encoder", "library"]
 

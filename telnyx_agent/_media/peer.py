@@ -22,6 +22,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from ..codecs import OpusSettings
 from ..config import IceServer
 from ..errors import MediaError
 from . import graft, rtp
@@ -41,7 +42,6 @@ from .ice_servers import usable_servers
 from .loss import LossAdvisor, Protection
 from .opus import OpusEncoder, library
 from .sender import FrameSender
-from .settings import OpusSettings
 from .stats import MediaStats, mean_opinion_score
 
 __all__ = ["MediaPeer", "MediaStats", "warm_up"]

@@ -15,7 +15,7 @@ from .concealment import Concealer
 from .resample import Downsampler, Upsampler
 
 if TYPE_CHECKING:
-    from .settings import OpusSettings
+    from ..codecs import OpusSettings
 
 __all__ = ["G722Decoder", "G722Encoder", "PyAvOpusDecoder", "PyAvOpusEncoder"]
 

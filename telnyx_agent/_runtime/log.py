@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from .._flight import FlightSlot
 from .._protocol.redact import redacted_text
@@ -17,23 +17,9 @@ from ..config import LogLevel
 from .log_queue import flush, print_to_stderr
 from .third_party_logs import hide_secrets
 
-__all__ = ["ClientLog", "Sink", "TxLogger", "flush"]
+__all__ = ["ClientLog", "Sink", "flush"]
 
 Sink = Callable[[LogLevel, str, "BaseException | None"], None]
-
-
-class TxLogger(Protocol):
-    """An object that takes a client's log. iOS and Flutter: `log(level, message)`.
-
-    Android's form `log(level, tag, message, throwable)` will do as well. It is called where the callbacks run, one
-    message at a time, with those levels that `log_level` of the login, or `TxClient.set_log_level`, asks for; the
-    standard `logging` gets its records as ever. Frames come at `LogLevel.VERTO`, as `"> {...}"` for sent and
-    `"< {...}"` for received, without what is secret or was said. An exception that it raises is logged to
-    `telnyx_agent.delegate`.
-    """
-
-    def log(self, level: LogLevel, message: str, /) -> object:
-        """One message."""
 
 
 class ClientLog:

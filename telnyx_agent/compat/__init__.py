@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from .. import _lazy
 from .._callables import check_function
 from .._images import ImageSource
 from .._protocol.conversation import TranscriptionItem, WidgetSettings
@@ -21,7 +22,7 @@ from .._protocol.states import CallTerminationReason, GatewayState
 from .._protocol.states import NetworkReason as CallNetworkChangeReason
 from ..assistant import AIAssistantManager, TranscriptCancellable
 from ..call import Call, CallPort
-from ..codecs import AudioCodec
+from ..codecs import TxCodecCapability
 from ..config import LogLevel, TxServerConfiguration
 from ..errors import GatewayError, ServerError, TxError
 from ._android import CallActions, CallState
@@ -107,6 +108,9 @@ __all__ = [
 
 
 TranscriptItem = TranscriptionItem
+"""Android's and Flutter's name."""
+
+AudioCodec = TxCodecCapability
 """Android's and Flutter's name."""
 
 PreCallDiagnosticException = TxError
@@ -413,3 +417,5 @@ _RESPONSES: dict[str, Callable[..., list[SocketResponse]]] = {
     ],
 }
 """What each event of the client is on Android's flow."""
+
+_lazy.adopt(globals())

@@ -18,14 +18,13 @@ from .._connection_status import ConnectionStatus
 from .._protocol.states import GatewayState
 from .._protocol.warnings import TxWarning
 from ..call import Call
-from ..config import TxServerConfiguration
+from ..config import TxLogger, TxServerConfiguration
 from ..errors import CallError, TxError
 from ._android import AndroidCall, AndroidClient, CallActions
 from ._flows import SharedFlow
 from ._socket_flow import InviteResponse, ReceivedMessage, SocketResponse, SocketStatus
 
 if TYPE_CHECKING:
-    from .._client_logging import TxLogger
     from .._protocol.credentials import Login
     from .._protocol.socket_health import SocketConnectionMetrics
     from .._protocol.states import CallState

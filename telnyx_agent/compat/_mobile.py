@@ -14,12 +14,11 @@ import attrs
 from .._runtime.futures import CommandFuture
 from ..call import Call
 from ..client import TxClient
-from ..config import LogLevel, Region, TxServerConfiguration
+from ..config import LogLevel, Region, TxLogger, TxServerConfiguration
 from ..errors import CallError, ClientConfigurationError, FailureReason
 from ..tx_config import TxConfig
 
 if TYPE_CHECKING:
-    from .._client_logging import TxLogger
     from ..audio.tones import RingSource
     from . import TelnyxCall
 

@@ -11,6 +11,7 @@ See docs/diagnosis.md.
 
 from __future__ import annotations
 
+from .. import _lazy
 from ._environment import environment_info
 from ._microphone import MicrophoneReport, run_microphone_check
 from ._network import NetworkReport, run_network_check
@@ -28,3 +29,5 @@ __all__ = [
     "run_network_check",
     "run_pre_call_diagnosis",
 ]
+
+_lazy.adopt(globals())

@@ -19,15 +19,12 @@ import pytest
 from telnyx_agent import (
     AgentState,
     AIAssistantManager,
-    AudioCodec,
-    AudioConstraints,
     AudioVisualizerConfig,
     Call,
     CallState,
     ClientConfigurationError,
     IceServer,
     LocalProtocolError,
-    OpusSettings,
     SessionRecording,
     TranscriptionItem,
     TxClient,
@@ -38,7 +35,8 @@ from telnyx_agent import (
 )
 from telnyx_agent._arguments import MESSAGE_LIMIT, check_argument, plain
 from telnyx_agent._checks import encoded_client_state
-from telnyx_agent.audio import NullAudio
+from telnyx_agent.audio import AudioConstraints, NullAudio
+from telnyx_agent.codecs import OpusSettings, TxCodecCapability
 from telnyx_agent.testing import LocalAgent, Scenario
 
 WRONG: tuple[Any, ...] = (None, "x", b"x", 7, -1, math.nan, object(), [], {}, ["x"], True)
@@ -175,7 +173,7 @@ def test_arguments_of_methods(class_name: str, client: TxClient, agent: LocalAge
 
 
 RIGHT_VALUES: Mapping[type, Mapping[str, Any]] = {
-    AudioCodec: {"mime_type": "audio/x", "clock_rate": 8000},
+    TxCodecCapability: {"mime_type": "audio/x", "clock_rate": 8000},
     IceServer: {"urls": "stun:127.0.0.1:9"},
     TranscriptionItem: {"id": "i", "role": "user", "content": "x"},
 }
@@ -190,7 +188,7 @@ RIGHT_VALUES: Mapping[type, Mapping[str, Any]] = {
         IceServer,
         OpusSettings,
         AudioConstraints,
-        AudioCodec,
+        TxCodecCapability,
         AudioVisualizerConfig,
         TranscriptionItem,
         WidgetSettings,
@@ -273,7 +271,9 @@ def test_values_of_classes_of_the_programs(agent: LocalAgent) -> None:
             client_state=text("state"),
             custom_headers=mapping({text("X-A"): text("a")}),
             dynamic_variables=mapping({text("b"): number(1)}),
-            preferred_codecs=several([AudioCodec(text("audio/PCMU"), number(8000)), {"mimeType": text("audio/opus")}]),
+            preferred_codecs=several(
+                [TxCodecCapability(text("audio/PCMU"), number(8000)), {"mimeType": text("audio/opus")}]
+            ),
             invite_timeout=real(20),
             quality_interval=real(0.5),
         ) as call:

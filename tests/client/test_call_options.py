@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from telnyx_agent import AudioCodec, Call, CallError, ClientConfigurationError, MediaError, TxClient
+from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient
+from telnyx_agent.codecs import TxCodecCapability
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from tests.client.duplex import Duplex
 from tests.client.test_hold import speak, talk, until
@@ -54,12 +55,12 @@ def test_the_offer_without_preferences(client: TxClient, agent: LocalAgent) -> N
     "preferred",
     [
         ["PCMA", "opus"],
-        [AudioCodec("audio/PCMA", 8000), AudioCodec("AUDIO/OPUS", 48000, 2)],
+        [TxCodecCapability("audio/PCMA", 8000), TxCodecCapability("AUDIO/OPUS", 48000, 2)],
         [{"mimeType": "audio/pcma", "clockRate": 8000}, {"mimeType": "audio/opus", "clockRate": 48000}],
     ],
 )
 def test_preferred_codecs_change_the_offer_and_are_sent(
-    client: TxClient, agent: LocalAgent, preferred: list[AudioCodec]
+    client: TxClient, agent: LocalAgent, preferred: list[TxCodecCapability]
 ) -> None:
     """They come first, the others after them; and the array is in the dialog's parameters, as all SDKs have it."""
     login(client, agent)
@@ -85,7 +86,7 @@ def test_a_preferred_codec_is_what_is_spoken(client: TxClient, talking_agent: Lo
 def test_a_codec_that_we_do_not_have_is_ignored(client: TxClient, agent: LocalAgent) -> None:
     """As on all platforms; but a name that is none is a slip of the pen."""
     login(client, agent)
-    call = client.new_call(preferred_codecs=[AudioCodec("audio/EVS", 16000), "G722"])
+    call = client.new_call(preferred_codecs=[TxCodecCapability("audio/EVS", 16000), "G722"])
     call.wait_until_active(15)
     assert offered(agent)[0] == "G722"
     with pytest.raises(ClientConfigurationError, match="audio/opus"):
@@ -93,7 +94,7 @@ def test_a_codec_that_we_do_not_have_is_ignored(client: TxClient, agent: LocalAg
     with pytest.raises(ClientConfigurationError, match="list"):
         client.new_call(preferred_codecs="opus")
     with pytest.raises(ClientConfigurationError, match="mime_type"):
-        AudioCodec("opus", 48000)
+        TxCodecCapability("opus", 48000)
 
 
 # -- headers, states, names --------------------------------------------------------------------------------------------

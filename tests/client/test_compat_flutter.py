@@ -24,7 +24,8 @@ from telnyx_agent.compat import (
     TokenConfig,
     TranscriptItem,
 )
-from telnyx_agent.quality import ErrorCode, WarningCode
+from telnyx_agent.errors import ErrorCode
+from telnyx_agent.quality import WarningCode
 from telnyx_agent.testing import LocalAgent, Scenario
 
 PATIENCE = 20.0

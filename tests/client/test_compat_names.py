@@ -7,7 +7,7 @@ import threading
 import attrs
 import pytest
 
-from telnyx_agent import CallError, SocketConnectionMetrics
+from telnyx_agent import CallError
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import (
     ByeResponse,
@@ -20,6 +20,7 @@ from telnyx_agent.compat import (
     TelnyxClient,
     TokenConfig,
 )
+from telnyx_agent.quality import SocketConnectionMetrics
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 PATIENCE = 20.0

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import AuthenticationError, ClientConfigurationError, TxClient, dynamic_variable_headers
+from telnyx_agent import AuthenticationError, ClientConfigurationError, TxClient
+from telnyx_agent._variables import dynamic_variable_headers
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 PATIENCE = 20.0

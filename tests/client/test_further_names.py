@@ -13,15 +13,12 @@ from telnyx_agent import (
     AuthenticationError,
     CallTerminationReason,
     ClientConfigurationError,
-    ConversationNotFoundError,
     LogLevel,
     NetworkError,
     TxClient,
     TxError,
     TxServerConfiguration,
     TxTimeoutError,
-    TxWarning,
-    WarningCode,
 )
 from telnyx_agent.audio import AudioLevelSmoother, DeviceInfo, NullAudio, _portaudio
 from telnyx_agent.compat import (
@@ -32,7 +29,8 @@ from telnyx_agent.compat import (
     TelnyxWarningEvent,
 )
 from telnyx_agent.diagnosis import environment_info, run_pre_call_diagnosis
-from telnyx_agent.quality import ErrorCode
+from telnyx_agent.errors import ConversationNotFoundError, ErrorCode
+from telnyx_agent.quality import TxWarning, WarningCode
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 PATIENCE = 20.0

@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 import pytest
 
-from telnyx_agent import Call, CallQualityMetrics, CallReport, CallState, ClientConfigurationError, TxClient
+from telnyx_agent import Call, CallState, ClientConfigurationError, TxClient
 from telnyx_agent.audio import NullAudio
-from telnyx_agent.quality import TxWarning, WarningCode
+from telnyx_agent.quality import CallQualityMetrics, CallReport, TxWarning, WarningCode
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults
 from tests.client.duplex import BLOCK, Duplex
 from tests.client.test_turn_latency import words

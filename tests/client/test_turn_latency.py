@@ -9,8 +9,9 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from telnyx_agent import Call, TurnLatency, TxClient
+from telnyx_agent import Call, TxClient
 from telnyx_agent.audio import NullAudio
+from telnyx_agent.quality import TurnLatency
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from tests.client.duplex import BLOCK, Duplex, Samples
 from tests.media.harness import patient

@@ -23,11 +23,11 @@ from telnyx_agent._drivers.ring import Ring
 from telnyx_agent._drivers.sound import CallSound
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.peer import MediaPeer
-from telnyx_agent._media.settings import OpusSettings
 from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent._runtime.log import ClientLog
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.audio.tones import ToneSource
+from telnyx_agent.codecs import OpusSettings
 from telnyx_agent.config import LogLevel
 from telnyx_agent.errors import CallError, MediaError, TxError
 from tests.media.harness import Pulse, run, until

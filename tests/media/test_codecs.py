@@ -20,7 +20,7 @@ from telnyx_agent._media.g711 import G711Decoder, G711Encoder
 from telnyx_agent._media.ordering import ReceivedPacket
 from telnyx_agent._media.playout import Playout
 from telnyx_agent._media.resample import Downsampler, Upsampler
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import FRAME, RATE, Samples, energies, level, likeness, pitch, snr, tone
 
 

@@ -25,7 +25,7 @@ from telnyx_agent._media.description import (
     prepare_remote,
     with_rejected_sections,
 )
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 from telnyx_agent.errors import MediaError
 
 VECTORS = Path(__file__).resolve().parents[1] / "protocol" / "vectors.json"

@@ -30,7 +30,7 @@ from telnyx_agent._media import graft, load
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.peer import MediaPeer
 from telnyx_agent._media.recorder import StereoRecorder
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 from telnyx_agent.config import IceServer
 from telnyx_agent.errors import MediaError
 from tests.media.harness import (

@@ -25,7 +25,7 @@ from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.loss import Protection
 from telnyx_agent._media.peer import MediaPeer
 from telnyx_agent._media.rtp import MOST_PAIRS, MOST_QUEUED, MOST_STREAMS, _parse
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import Device, patient, run, until
 from tests.media.test_codecs import speechlike
 

@@ -13,7 +13,7 @@ import pytest
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._media.codecs import Encoder, create_decoder, create_encoder
 from telnyx_agent._media.sender import FramePace, FrameSender
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import FRAME, RATE, Samples, level, patient, pitch, run, tone
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from telnyx_agent._media.codecs import CodecError, create_decoder
 from telnyx_agent._media.opus import OpusEncoder, library
-from telnyx_agent._media.settings import OpusSettings
 from telnyx_agent._media.stretch import OVERLAP
 from telnyx_agent._media.synthesis import FADED, Synthesis
+from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import CONCEALED, FRAME, RATE, RawDecoder, Samples
 
 LOST = 40

@@ -28,7 +28,7 @@ from telnyx_agent._media.codecs import RATE, Decoder, create_decoder
 from telnyx_agent._media.opus import OpusEncoder, library
 from telnyx_agent._media.ordering import ReceivedPacket
 from telnyx_agent._media.playout import Playout
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import FRAME, Samples
 
 __all__ = ["FOLDER", "Outcome", "Trace", "read", "run"]

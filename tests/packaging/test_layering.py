@@ -35,7 +35,8 @@ ONLY_INSIDE_FUNCTIONS = ("espeakng_loader", "livekit", "pocketsphinx", "sounddev
 
 PURE = (
     "_protocol",
-    *(f"_media/{name}" for name in ("alignment", "noise", "ordering", "pace", "packets", "playout", "settings")),
+    "codecs",
+    *(f"_media/{name}" for name in ("alignment", "noise", "ordering", "pace", "packets", "playout")),
     *(f"_media/{name}" for name in ("spikes", "stretch", "synthesis", "target", "turns")),
 )
 

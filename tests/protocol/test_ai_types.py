@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
-from telnyx_agent import FunctionCall
 from telnyx_agent._protocol import ai_events as ai
 from telnyx_agent._protocol import outcomes
+from telnyx_agent.events import FunctionCall
 from tests.protocol.script import Script, vector
 
 KNOWN: list[tuple[dict[str, Any], ai.AiEvent]] = [

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from telnyx_agent import RemoteProtocolError
 from telnyx_agent._protocol import budget, conversation, outcomes
 from telnyx_agent._protocol import items as items_module
 from telnyx_agent._protocol.ai_events import MAX_ID, MAX_ITEMS_IN_FRAME
@@ -18,6 +17,7 @@ from telnyx_agent._protocol.hearing import beginning
 from telnyx_agent._protocol.spoken import MAX_OPEN_TOOL_CALLS
 from telnyx_agent._protocol.transcription import MAX_TEXT
 from telnyx_agent._protocol.widget import MAX_SETTING, MAX_SETTINGS
+from telnyx_agent.errors import RemoteProtocolError
 from tests.protocol.script import Script
 
 

@@ -20,15 +20,8 @@ from telnyx_agent._quality.metrics import quality_metrics
 from telnyx_agent._quality.report import ReportLog
 from telnyx_agent._quality.upload import UploadIdentity, report_url, upload_payload
 from telnyx_agent._quality.watch import QualityWatch
-from telnyx_agent.quality import (
-    CallQuality,
-    CallQualityMetrics,
-    ErrorCode,
-    TxWarning,
-    WarningCode,
-    calculate_mos,
-    get_quality,
-)
+from telnyx_agent.errors import ErrorCode
+from telnyx_agent.quality import CallQuality, CallQualityMetrics, TxWarning, WarningCode, calculate_mos, get_quality
 
 CALL_ID = "6c9f1f0e-0000-4000-8000-000000000001"
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import pytest
 import websocket
 
-from telnyx_agent import NetworkError, RemoteProtocolError, TxClient, TxError
+from telnyx_agent import NetworkError, TxClient, TxError
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.audio import NullAudio
+from telnyx_agent.errors import RemoteProtocolError
 from telnyx_agent.testing import Fault, FaultProxy, FaultRates, LocalAgent, RecordingDelegate, Scenario, UdpFaults
 from tests.runtime.sockets import Client
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from telnyx_agent import ClientConfigurationError
-from telnyx_agent._media.settings import OpusSettings
+from telnyx_agent.codecs import OpusSettings
 
 
 def opus(**settings: Any) -> OpusSettings:
