@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ._callables import check_function
 from ._client_base import ClientBase
 from .errors import ClientConfigurationError
 
@@ -50,3 +52,17 @@ class ClientEvents(ClientBase):
             for call_id in tuple(self._calls):
                 self._watch_levels(str(call_id))
         return stream
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call `function` where the callbacks run, behind those that are due. Any thread.
+
+        Before the first login there is no such place: it is called at once.
+
+        Raises:
+            ClientConfigurationError: `function` is no plain function without parameters.
+        """
+        check_function("function", function, "()")
+        if self._last_dispatcher is None:
+            function()
+        else:
+            self._last_dispatcher.submit(function)

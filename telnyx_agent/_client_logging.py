@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ._callables import check_logger, takes
 from ._checks import checked_level
 from ._client_base import ClientBase
-from .config import LogLevel
+from .config import LogLevel, TxLogger
 
 if TYPE_CHECKING:
     from ._runtime.dispatch import Dispatcher
@@ -31,6 +31,16 @@ class ClientLogging(ClientBase):
         checked = checked_level(level, "level")
         if self._log is not None:
             self._log.level = checked
+
+    def set_logger(self, logger: TxLogger | None) -> None:
+        """Where the log goes from here on, this session's too; None is stderr. Flutter: `setCustomLogger`.
+
+        Raises:
+            ClientConfigurationError: It has no method `log`.
+        """
+        self._logger = checked_logger(logger)
+        if self._log is not None and self._last_dispatcher is not None:
+            self._log.redirect(sink_of(logger, self._last_dispatcher))
 
 
 def checked_logger(logger: object | None) -> object | None:

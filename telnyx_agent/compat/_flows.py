@@ -1,22 +1,34 @@
-"""Kotlin's flows as `compat` has them: shared ones that replay their last value, and the state flow of a call."""
+"""Kotlin's flows: shared ones that replay their last value, and the state flow of a call."""
 
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from .._callables import check_function, check_result
+from .._runtime.dispatch import report
 from .._runtime.threads import check_may_wait
 from .._runtime.waiting import Deadline
 from ..assistant import TranscriptCancellable
 from ..errors import ClientConfigurationError, TxTimeoutError
 
-__all__ = ["FlowSubscription", "SharedFlow", "StateFlow"]
+__all__ = ["FlowSubscription", "SharedFlow", "StateFlow", "run"]
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("telnyx_agent.delegate")
+
+
+def run(name: str, function: Callable[[T], object], value: T) -> None:
+    """Call one of several functions of the program: what it raises is reported, and the others are called."""
+    try:
+        check_result(name, function(value))
+    except Exception as exc:  # noqa: BLE001 - it is the program's function
+        report(_logger, f"{name} raised {type(exc).__name__}; the call goes on", exc)
 
 
 class FlowSubscription(Iterator[T]):
@@ -75,18 +87,19 @@ class FlowSubscription(Iterator[T]):
 class SharedFlow(Generic[T]):
     """Kotlin: `SharedFlow` with `replay = 1`: a new collector gets the last value first."""
 
-    def __init__(self, deliver: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, call_soon: Callable[[Callable[[], object]], None], last: T | None = None) -> None:
         """Made by `TelnyxClient` and `TelnyxCall`.
 
         Args:
-            deliver: Runs a function where callbacks run.
+            call_soon: `TxClient.call_soon`.
+            last: What the first collector gets; None for nothing yet.
         """
-        self._deliver = deliver
-        # Collectors come from any thread while the delegate thread publishes.
+        self._call_soon = call_soon
+        # Collectors come from any thread while values are published where callbacks run.
         self._lock = threading.Lock()
         self._collectors: tuple[Callable[[T], object], ...] = ()
         self._takers: tuple[Callable[[T], object], ...] = ()
-        self._last: T | None = None
+        self._last = last
 
     @property
     def replay(self) -> T | None:
@@ -103,16 +116,19 @@ class SharedFlow(Generic[T]):
             ClientConfigurationError: `collector` is no plain function of one parameter.
         """
         check_function("collector", collector, "(value)")
-
-        def entry(value: T) -> None:
-            check_result("collector", collector(value))
-
+        # One function may be collected with twice.
+        entry = functools.partial(collector)
         with self._lock:
             self._collectors = (*self._collectors, entry)
             last = self._last
         if last is not None:
-            self._deliver(functools.partial(self._send, entry, last))
-        return TranscriptCancellable(functools.partial(self._cancel, entry))
+            self._call_soon(functools.partial(self._send, entry, last))
+
+        def cancel() -> None:
+            with self._lock:
+                self._collectors = tuple(other for other in self._collectors if other is not entry)
+
+        return TranscriptCancellable(cancel)
 
     def subscribe(self, maxsize: int = 64, timeout: float | None = None) -> FlowSubscription[T]:
         """An iterator over the last value and every later one, for a `for` loop on a thread of yours.
@@ -123,12 +139,19 @@ class SharedFlow(Generic[T]):
         """
         return FlowSubscription[T](self, maxsize, timeout)
 
+    def publish(self, value: T) -> None:
+        """Give a value to everybody. Called by `TelnyxClient`, where callbacks run."""
+        with self._lock:
+            self._last = value
+            collectors = self._collectors
+            for put in self._takers:
+                put(value)
+        for entry in collectors:
+            self._send(entry, value)
+
     def _attach(self, put: Callable[[T], object]) -> Callable[[], None]:
-        """Call `put` with the last value, and with every later one as soon as it is published."""
-
-        def entry(value: T) -> None:
-            put(value)
-
+        """Call `put` with the last value and every later one."""
+        entry = functools.partial(put)
         with self._lock:
             self._takers = (*self._takers, entry)
             if self._last is not None:
@@ -140,38 +163,27 @@ class SharedFlow(Generic[T]):
 
         return end
 
-    def _cancel(self, entry: Callable[[T], object]) -> None:
-        with self._lock:
-            self._collectors = tuple(other for other in self._collectors if other is not entry)
-
-    def _publish(self, value: T) -> None:
-        with self._lock:
-            self._last = value
-            collectors = self._collectors
-            for put in self._takers:
-                put(value)
-        for entry in collectors:
-            self._deliver(functools.partial(self._send, entry, value))
-
     def _send(self, entry: Callable[[T], object], value: T) -> None:
-        if entry in self._collectors:
-            entry(value)
+        # Asked again here, so that nothing comes after a cancellation.
+        if any(other is entry for other in self._collectors):
+            run("collector", entry, value)
 
 
 class StateFlow(SharedFlow[T]):
     """Kotlin: `StateFlow`; it has a value from the beginning."""
 
-    def __init__(self, deliver: Callable[[Callable[[], None]], None], value: T) -> None:
+    def __init__(self, call_soon: Callable[[Callable[[], object]], None], last: T, present: Callable[[], T]) -> None:
         """Made by `TelnyxCall`.
 
         Args:
-            deliver: Runs a function where callbacks run.
-            value: The first one.
+            call_soon: `TxClient.call_soon`.
+            last: The first value.
+            present: Says what the value is now.
         """
-        super().__init__(deliver)
-        self._last: T = value
+        super().__init__(call_soon, last)
+        self._present = present
 
     @property
     def value(self) -> T:
         """The value now. May be ahead of what the collectors were given so far."""
-        return self._last
+        return self._present()

@@ -17,6 +17,7 @@ from telnyx_agent import (
     GatewayError,
     LogLevel,
     NetworkError,
+    TxError,
     TxServerConfiguration,
     compat,
 )
@@ -141,7 +142,7 @@ def test_one_bye_for_each_call(agent: LocalAgent, telnyx_client: TelnyxClient) -
     theirs = telnyx_client.new_invite("", "", "", "")
     theirs.wait_until_active(PATIENCE)
     agent.hang_up("CALL_REJECTED")
-    theirs.wait_until_ended(PATIENCE)
+    theirs.call.wait_until_ended(PATIENCE)
     telnyx_client.disconnect().result(PATIENCE)
     assert [bye.call_id for bye in byes] == [mine.call_id, theirs.call_id]
     assert byes[1].cause == "CALL_REJECTED"
@@ -235,6 +236,12 @@ def test_an_observer_with_a_method_for_each_status(agent: LocalAgent, telnyx_cli
     assert telnyx_client.socket_response_live_data is telnyx_client.socket_response_flow
 
 
+def fails(telnyx_client: TelnyxClient, error: TxError) -> None:
+    """As if something had failed so."""
+    delegate: Any = telnyx_client.client.delegate
+    delegate.on_client_error(error)
+
+
 @pytest.mark.parametrize(
     ("state", "code"),
     [
@@ -247,7 +254,7 @@ def test_an_observer_with_a_method_for_each_status(agent: LocalAgent, telnyx_cli
 )
 def test_the_codes_of_a_gateway_that_fails(telnyx_client: TelnyxClient, state: str, code: int) -> None:
     """ErrorHandling.md: -32003 for one that does not register in time, -32004 for one that failed."""
-    telnyx_client._to_flow("on_client_error", (GatewayError("no", server_message=state),))
+    fails(telnyx_client, GatewayError("no", server_message=state))
     response = telnyx_client.socket_response_flow.replay
     assert response is not None
     assert (response.status, response.error_code) == (SocketStatus.ERROR, code)
@@ -262,7 +269,7 @@ def test_the_codes_of_other_errors(telnyx_client: TelnyxClient) -> None:
     }
     codes = {}
     for name, error in told.items():
-        telnyx_client._to_flow("on_client_error", (error,))
+        fails(telnyx_client, error)
         response = telnyx_client.socket_response_flow.replay
         codes[name] = None if response is None else response.error_code
     assert codes == {"server": SocketError.CREDENTIAL_ERROR, "network": None, "gateway": SocketError.TOKEN_ERROR}
@@ -345,12 +352,12 @@ def test_what_only_android_calls_so(agent: LocalAgent, telnyx_client: TelnyxClie
     assert telnyx_client.get_active_calls() == {}
     call = telnyx_client.new_invite("Ann", "", "", "state", {"X-A": "1"}, True, ["PCMU"], False, None, True)
     call.wait_until_active(PATIENCE)
-    assert call.is_muted
+    assert call.muted
     assert call.get_telnyx_session_id() == call.telnyx_session_id
     assert call.get_telnyx_leg_id() == call.telnyx_leg_id
     assert call.get_telnyx_call_control_id() == call.telnyx_call_control_id
-    assert telnyx_client.get_connection_metrics() == telnyx_client.socket_metrics
-    assert telnyx_client.get_current_connection_quality() is telnyx_client.socket_metrics.quality
+    assert telnyx_client.get_connection_metrics() == telnyx_client.client.socket_metrics
+    assert telnyx_client.get_current_connection_quality() is telnyx_client.client.socket_metrics.quality
     telnyx_client.disconnect().result(PATIENCE)
     assert statuses == ["CONNECTED", "CLIENT_READY", "DISCONNECTED"]
     assert any(frame.get("method") == SocketMethod.ANSWER for frame in frames)

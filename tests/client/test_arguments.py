@@ -73,6 +73,7 @@ def right(folder: Path, configuration: TxServerConfiguration) -> dict[str, dict[
         "add_transcription": {"item": TranscriptionItem("i", "user", "x")},
         "anonymous_login": {"target_id": "a", "server_configuration": configuration},
         "ask": {"text": "q", "timeout": 0.01},
+        "call_soon": {"function": lambda: None},
         "clear_transcriptions_by_role": {"role": "user"},
         "connect": {
             "tx_config": TxConfig(sip_user="a", password="b"),
@@ -91,6 +92,7 @@ def right(folder: Path, configuration: TxServerConfiguration) -> dict[str, dict[
         "set_audio_in_device": {"device": None},
         "set_audio_out_device": {"device": None},
         "set_log_level": {"level": 0},
+        "set_logger": {"logger": None},
         "set_mute": {"muted": False},
         "subscribe_to_transcript_deltas": {"handler": lambda item, delta: None},
         "subscribe_to_transcript_item_updates": {"handler": lambda item: None},

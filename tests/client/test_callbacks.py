@@ -14,7 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from telnyx_agent import CallState, SocketConnectionError, TranscriptionItem, TxClient, TxClientDelegate, _audience
+from telnyx_agent import (
+    CallState,
+    ClientConfigurationError,
+    SocketConnectionError,
+    TranscriptionItem,
+    TxClient,
+    TxClientDelegate,
+    _audience,
+)
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
@@ -239,6 +247,30 @@ def test_done_callbacks_of_futures_run_where_callbacks_run(client: TxClient, age
 
     assert called.wait(10)
     assert thread == ["telnyx-agent-delegate"]
+
+
+def test_a_function_among_the_callbacks(client: TxClient, agent: LocalAgent) -> None:
+    """`call_soon`: behind those that are due, where they run; at once where there is no such place yet."""
+    told: list[str] = []
+    busy, go_on, done = (threading.Event() for _ in range(3))
+
+    def hold_up() -> None:
+        busy.set()
+        go_on.wait(20.0)
+        told.append("first")
+
+    client.call_soon(lambda: told.append(threading.current_thread().name))
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(20.0)
+    client.call_soon(hold_up)
+    assert busy.wait(20.0)
+    client.call_soon(lambda: told.append(threading.current_thread().name))
+    client.call_soon(done.set)
+    assert len(told) == 1
+    go_on.set()
+    assert done.wait(20.0)
+    assert told == [threading.current_thread().name, "first", "telnyx-agent-delegate"]
+    with pytest.raises(ClientConfigurationError, match="function"):
+        client.call_soon("no function")  # type: ignore[arg-type]
 
 
 def test_a_future_is_awaitable(client: TxClient, agent: LocalAgent) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from telnyx_agent import CallError, CallState, LogLevel
+from telnyx_agent import Call, CallError, CallState, LogLevel
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import CredentialConfig, TelnyxCall, TelnyxClient, TokenConfig
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
@@ -21,13 +21,13 @@ def mobile(delegate: RecordingDelegate) -> Iterator[TelnyxClient]:
         yield found
 
 
-def ringing(agent: LocalAgent, delegate: RecordingDelegate, count: int = 1) -> TelnyxCall:
+def ringing(mobile: TelnyxClient, agent: LocalAgent, delegate: RecordingDelegate, count: int = 1) -> TelnyxCall:
     """The call that came in last, of so many."""
     agent.call_client("Bob", "+15550122")
-    call = delegate.wait_for("on_incoming_call", 10, count=count)[-1]
-    call = delegate.calls_of("on_incoming_call")[-1][0]
-    assert isinstance(call, TelnyxCall)
-    return call
+    delegate.wait_for("on_incoming_call", 10, count=count)
+    ((call,), *_) = reversed(delegate.calls_of("on_incoming_call"))
+    assert isinstance(call, Call)
+    return mobile.calls[call.call_id]
 
 
 def test_the_configurations_are_those_of_the_core() -> None:
@@ -56,7 +56,7 @@ def test_logging_in_by_any_name(mobile: TelnyxClient, agent: LocalAgent, login: 
     config = CredentialConfig(sip_user="alice", sip_password=SECRET)
     if login == "connect":
         mobile.connect(config, agent.configuration).result(10)
-        assert mobile.is_registered
+        assert mobile.is_ready
         return
     called: list[object] = []
     mobile.connect = lambda config, servers=None: called.append(config)  # type: ignore[assignment,method-assign,misc]
@@ -67,7 +67,7 @@ def test_logging_in_by_any_name(mobile: TelnyxClient, agent: LocalAgent, login: 
 def test_a_token_logs_in(mobile: TelnyxClient, agent: LocalAgent) -> None:
     """`TokenConfig` on the wire."""
     mobile.connect(TokenConfig(sip_token="a.secret.token"), agent.configuration).result(10)
-    assert mobile.is_registered
+    assert mobile.is_ready
 
 
 def test_a_call_is_accepted_and_ended_by_its_id(
@@ -75,20 +75,20 @@ def test_a_call_is_accepted_and_ended_by_its_id(
 ) -> None:
     """Android's `acceptCall(callId, ...)`, the buttons, and `endCall(callId)`."""
     mobile.connect(CredentialConfig(sip_user="alice", sip_password=SECRET), talking_agent.configuration).result(10)
-    call = ringing(talking_agent, delegate)
+    call = ringing(mobile, talking_agent, delegate)
     accepted = mobile.accept_call(call.call_id, muted_mic_on_start=True)
     assert accepted is call
     call.wait_until_active(15)
     assert call.get_is_mute_status()
     call.on_mute_unmute_pressed()
-    assert not call.is_muted
+    assert not call.muted
     call.set_mute_state(True)
-    assert call.is_muted
+    assert call.muted
     call.on_hold_unhold_pressed().result(10)
     assert call.get_is_on_hold_status()
     assert mobile.get_active_calls() == {call.call_id: call}
     mobile.end_call(call.call_id).result(10)
-    assert call.state.is_terminal
+    assert call.call_state.is_terminal
     with pytest.raises(CallError, match="no call with this id"):
         mobile.accept_call(call.call_id)
 
@@ -98,19 +98,19 @@ def test_another_call_is_taken_while_the_first_is_held(
 ) -> None:
     """Flutter's `holdCurrentAndAcceptIncoming`, then `endCurrentAndAcceptIncoming`, and `rejectCall`."""
     mobile.connect(CredentialConfig(sip_user="alice", sip_password=SECRET), talking_agent.configuration).result(10)
-    first = ringing(talking_agent, delegate)
+    first = ringing(mobile, talking_agent, delegate)
     mobile.accept_call(first, audio=NullAudio()).wait_until_active(15)
 
-    second = ringing(talking_agent, delegate, 2)
+    second = ringing(mobile, talking_agent, delegate, 2)
     mobile.hold_current_and_accept_incoming(second.call_id, audio=NullAudio()).wait_until_active(15)
-    first.wait_for_state(CallState.HELD, 10)
+    first.call.wait_for_state(CallState.HELD, 10)
 
-    third = ringing(talking_agent, delegate, 3)
+    third = ringing(mobile, talking_agent, delegate, 3)
     mobile.end_current_and_accept_incoming(third, audio=NullAudio()).wait_until_active(15)
-    second.wait_until_ended(10)
-    assert first.is_held
+    second.call.wait_until_ended(10)
+    assert first.held
 
-    fourth = ringing(talking_agent, delegate, 4)
+    fourth = ringing(mobile, talking_agent, delegate, 4)
     mobile.reject_call(fourth).result(10)
-    assert fourth.state.is_terminal
-    assert third.state == CallState.ACTIVE
+    assert fourth.call_state.is_terminal
+    assert third.call_state == CallState.ACTIVE

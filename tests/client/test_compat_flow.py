@@ -133,7 +133,7 @@ def test_the_transcript_flow_and_androids_other_names(agent: LocalAgent) -> None
     with TelnyxClient(audio=NullAudio()) as client:
         client.connect_anonymously(agent.configuration, "assistant-1")
         call = client.new_invite("Ann", "", "", "state")
-        assert call.ask("thank you", PATIENCE)
+        assert call.call.ask("thank you", PATIENCE)
         present = [item.content for item in client.transcript]
         with client.transcript_update_flow.collect(collect), changed:
             assert changed.wait_for(lambda: present in updates, PATIENCE)
@@ -153,7 +153,7 @@ def test_flutters_and_ioss_images(agent: LocalAgent) -> None:
         call.wait_until_active(PATIENCE)
         call.send_conversation_message("one", base64_image=JPEG).result(PATIENCE)
         client.send_conversation_message("two", [JPEG], base64_image=JPEG).result(PATIENCE)
-        client.send_ai_assistant_message("one more", base64_images=[JPEG]).result(PATIENCE)
+        client.client.send_ai_assistant_message("one more", base64_images=[JPEG]).result(PATIENCE)
         items = [item for item in client.transcript if item.role == "user"]
         assert [(item.content, item.image_count) for item in items] == [("one", 1), ("two", 2), ("one more", 1)]
         assert all(url.startswith("data:image/jpeg;base64,/9j/") for item in items for url in item.image_urls)

@@ -114,7 +114,7 @@ def test_listening_for_events_and_accepting_a_call(talking_agent: LocalAgent, cl
     client.call.enable_speaker_phone(False)
     talking_agent.hang_up()
     log.wait(lambda one: one == ("bye", "NORMAL_CLEARING"))
-    assert call.answer_custom_headers == {"X-A": "b"}
+    assert call.call.answer_custom_headers == {"X-A": "b"}
     methods = [one for one in log.seen if isinstance(one, str)]
     assert methods == ["login", "telnyx_rtc.clientReady", "telnyx_rtc.invite", "telnyx_rtc.answer", "telnyx_rtc.bye"]
 

@@ -114,7 +114,7 @@ def test_flutter_hangs_up_on_the_call(agent: LocalAgent) -> None:
         call = client.new_invite("Ann", "", "", "state")
         call.wait_until_active(PATIENCE)
         call.end_call().result(PATIENCE)
-        assert call.state.is_terminal
+        assert call.call_state.is_terminal
         bye = agent.wait_for_frame("telnyx_rtc.bye", direction="received")
         assert bye.params["dialogParams"]["callID"] == str(call.call_id)
 
@@ -127,8 +127,8 @@ def test_the_audio_path_by_flutters_name(talking_agent: LocalAgent, delegate: Re
         with pytest.raises(CallError, match="no audio path yet"):
             call.restart_ice()
         call.wait_until_active(PATIENCE)
-        while call.media_setup_time is None:
-            call.stats().result(5)
+        while call.call.media_setup_time is None:
+            call.call.stats().result(5)
         call.restart_ice().result(PATIENCE)
         delegate.wait_for("on_reconnected", PATIENCE)
         delegate.wait_for(

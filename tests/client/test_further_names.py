@@ -57,7 +57,7 @@ def test_what_a_session_is_known_by(client: TxClient) -> None:
     assert client.server_configuration == TxServerConfiguration()
     with make_agent() as agent:
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
-        assert client.server_configuration is agent.configuration
+        assert client.server_configuration == agent.configuration
         assert client.voice_sdk_id
         assert client.call_report_id
         assert client.registration_latency is not None
@@ -162,16 +162,15 @@ def test_an_error_says_of_which_session_it_is(client: TxClient, delegate: Record
 
 def test_the_stream_of_warnings(mobile: TelnyxClient) -> None:
     """Flutter: `warnings`."""
-    seen: list[TelnyxWarningEvent] = []
-    mobile.warnings.collect(seen.append)
-    with make_agent() as agent:
+    with make_agent() as agent, mobile.warnings.subscribe(timeout=PATIENCE) as seen:
         mobile.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
-        mobile._warn(WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED, "00000000-0000-4000-8000-000000000000").result(
-            PATIENCE
-        )
+        mobile.new_invite("", "", "", "").wait_until_active(PATIENCE)
+        second = mobile.new_invite("", "", "", "")
+        event = next(seen)
         mobile.disconnect().result(PATIENCE)
-    (event,) = seen
+    assert isinstance(event, TelnyxWarningEvent)
     assert event.name == "MULTIPLE_ACTIVE_CALLS_DETECTED"
+    assert event.call_id == second.call_id
 
 
 def test_what_a_warning_comes_of() -> None:
@@ -218,7 +217,7 @@ def test_a_lost_conversation_has_an_error_of_its_own(client: TxClient) -> None:
 def test_a_diagnosis_that_comes_to_nothing(mobile: TelnyxClient) -> None:
     """Flutter: `PreCallDiagnosticException`."""
     with pytest.raises(PreCallDiagnosticException):
-        run_pre_call_diagnosis(mobile, duration=0.1)
+        run_pre_call_diagnosis(mobile.client, duration=0.1)
 
 
 def test_an_error_reply_that_answers_nothing(client: TxClient, caplog: pytest.LogCaptureFixture) -> None:
@@ -270,8 +269,8 @@ def test_latency_of_the_latest_call(talking_agent: LocalAgent, mobile: TelnyxCli
     assert metrics is not None
     assert (metrics.call_id, metrics.is_outbound) == (call.call_id, True)
     assert metrics.registration_latency_ms is not None
-    assert call.timings.call_setup is not None
-    assert metrics.call_setup_latency_ms == round(1000 * call.timings.call_setup)
+    assert call.call.timings.call_setup is not None
+    assert metrics.call_setup_latency_ms == round(1000 * call.call.timings.call_setup)
     text = metrics.to_formatted_string()
     assert f"call setup latency: {metrics.call_setup_latency_ms} ms" in text
     assert f"  active: {metrics.call_setup_latency_ms} ms" in text

@@ -85,7 +85,7 @@ def test_a_01_the_method_is_called_connect_anonymously(agent: LocalAgent, telnyx
     telnyx_client.connect_anonymously(agent.configuration, ASSISTANT).result(10)
     assert telnyx_client.is_ready
     assert login_params(agent)["target_id"] == ASSISTANT
-    assert isinstance(telnyx_client, TxClient)
+    assert isinstance(telnyx_client.client, TxClient)
 
 
 def test_a_02_parameters_in_the_order_of_android(agent: LocalAgent, telnyx_client: TelnyxClient) -> None:
@@ -224,7 +224,7 @@ def test_a_10_call_routing_session_lock_and_version(agent: LocalAgent, telnyx_cl
     """Call Routing, Session Lock, Version Control: any destination, until the disconnection, the latest version."""
     telnyx_client.connect_anonymously(agent.configuration, ASSISTANT).result(10)
     assert "target_version_id" not in login_params(agent)
-    assert telnyx_client.connected_target_id == ASSISTANT
+    assert telnyx_client.client.connected_target_id == ASSISTANT
     with pytest.raises(LocalProtocolError):
         telnyx_client.connect_anonymously(agent.configuration, "assistant-other")
     for destination in ("", "+12125550100"):
@@ -306,8 +306,8 @@ def test_a_14_login_means_success() -> None:
             client.connect_anonymously(agent.configuration, ASSISTANT).result(10)
             response = collector.wait_for_status(SocketStatus.MESSAGERECEIVED, SocketMethod.LOGIN)
             assert response.data is not None
-            assert response.data.result == LoginResponse(client.session_id)
-            assert client.session_id == login_params(agent)["sessid"]
+            assert response.data.result == LoginResponse(client.sessid)
+            assert client.sessid == login_params(agent)["sessid"]
             client.disconnect().result(5)
             collector.clear()
             for target in (ASSISTANT, INVALID):  # the gateway fails; the login is refused
@@ -413,5 +413,5 @@ def test_a_20_next_new_invite_transcript_and_text_messages(
         assert card.heard.wait(5)
         agent.wait_for_call(lambda record: record.seconds_heard > 0.2, 10)
         call.end_call().result(5)
-        assert call.state == CallState.DONE
+        assert call.call_state == CallState.DONE
     assert "What is new?" in [item.content for item in telnyx_client.transcript]

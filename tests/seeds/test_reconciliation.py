@@ -80,7 +80,7 @@ def test_note_2_the_ios_names_are_swapped_and_both_readings_hold(
     assert not isinstance(error, ClientConfigurationError)
     assert ios_switch(error) == android_when(error.message) == flutter_if(error) == NETWORK
     # The natural classes do not match the names that the page gives to their opposites.
-    refused = login(telnyx_client, agent, INVALID).exception(10)
+    refused = login(telnyx_client.client, agent, INVALID).exception(10)
     assert not isinstance(refused, SocketConnectionError)
     argument = ClientConfigurationError("wrong")
     plain = SocketConnectionError("not there")
@@ -141,7 +141,7 @@ def test_note_3_a_close_reason_cannot_make_a_network_failure_an_authentication_f
 ) -> None:
     """A connection that is lost during the login has "network", whatever reason the server gives for closing it."""
     with quiet_agent(scenario=Scenario.silent("login")) as agent:
-        future = login(telnyx_client, agent)
+        future = login(telnyx_client.client, agent)
         agent.wait_for_frame("anonymous_login")
         agent.close_connection(4014, "Authentication failed: not authenticated")
         error = future.exception(10)
@@ -158,12 +158,12 @@ def test_note_3_neither_word_crosses_into_other_errors(telnyx_client: TelnyxClie
         TxServerConfiguration(webrtc_ice_servers=["network:authentication"])
     scenario = Scenario.rejected("NETWORK_OUT_OF_ORDER", speed=50)
     with quiet_agent(scenario=scenario) as agent:
-        login(telnyx_client, agent, "network-authentication-assistant").result(10)
+        login(telnyx_client.client, agent, "network-authentication-assistant").result(10)
         with pytest.raises(LocalProtocolError) as again:
-            login(telnyx_client, agent)
+            login(telnyx_client.client, agent)
         with pytest.raises(ClientConfigurationError) as header:
-            telnyx_client.new_call(custom_headers={"Network-Authentication": "1"})
-        call = telnyx_client.new_call()
+            telnyx_client.client.new_call(custom_headers={"Network-Authentication": "1"})
+        call = telnyx_client.client.new_call()
         with pytest.raises(CallError) as rejected:
             call.wait_until_active(15)
         reason = call.termination_reason
@@ -215,7 +215,7 @@ def test_note_5_no_answer_to_the_login_is_a_network_failure(
 ) -> None:
     """Login timeout (no reply at all) counts as network."""
     with quiet_agent(scenario=Scenario.silent("login")) as agent:
-        future = login(telnyx_client, agent)
+        future = login(telnyx_client.client, agent)
         with pytest.raises(TxTimeoutError):  # a waiter's time is not the login's
             future.result(0.1)
         error = future.exception(20)
@@ -235,7 +235,7 @@ def test_note_5_a_gateway_that_never_registers_is_neither(
 ) -> None:
     """A gateway that never gets to REGED counts as gateway error, with neither word."""
     with quiet_agent(scenario=Scenario.gateway(*states, speed=50)) as agent:
-        error = login(telnyx_client, agent).exception(30)
+        error = login(telnyx_client.client, agent).exception(30)
         telnyx_client.disconnect().result(5)
     assert isinstance(error, GatewayError)
     assert keywords_in(str(error)) == set()
@@ -247,7 +247,7 @@ def test_note_5_a_gateway_that_never_registers_is_neither(
 def test_note_5_a_failed_gateway_is_neither(state: str, telnyx_client: TelnyxClient) -> None:
     """A gateway that says so itself is a gateway error at once."""
     with quiet_agent(scenario=Scenario.gateway(state, speed=50)) as agent:
-        error = login(telnyx_client, agent).exception(5)
+        error = login(telnyx_client.client, agent).exception(5)
     assert isinstance(error, GatewayError)
     assert keywords_in(str(error)) == set()
 
@@ -263,7 +263,7 @@ def test_a_call_behind_a_failed_login_shows_why(sooner: str, telnyx_client: Teln
         if sooner == "the failure":
             future.wait(10)
         try:
-            reason = telnyx_client.new_call().wait_until_ended(10)
+            reason = telnyx_client.client.new_call().wait_until_ended(10)
         except TxError as raised:
             seen: TxError | None = raised
         else:

@@ -1,0 +1,241 @@
+"""`TelnyxCall`: a call by Android's and Flutter's names. `TelnyxCall.call` is the `Call` that does the work."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, cast
+from uuid import UUID
+
+from .._protocol import states
+from ._flows import StateFlow
+
+if TYPE_CHECKING:
+    from .._images import ImageSource
+    from .._runtime.futures import CommandFuture
+    from ..call import Call
+    from ..quality import CallQualityMetrics
+
+__all__ = ["CallHandler", "CallState", "TelnyxCall", "with_image"]
+
+
+class _NeverReached(enum.Enum):
+    ERROR = "ERROR"
+    RENEGOTIATING = "RENEGOTIATING"
+
+
+class CallState(states.CallState):
+    """`telnyx_agent.CallState` with Android's and Flutter's further names, so that ported `when`s work as they are.
+
+    The states of a `TelnyxCall` are of this class. States of either class compare equal by their kind.
+
+    No call is ever `ERROR` or `RENEGOTIATING`: what failed ends as `DONE` with its reason, and a call whose connection
+    is made anew is `RECONNECTING`.
+    """
+
+    ERROR: ClassVar[states.CallState]
+    """Android: `CallState.ERROR`; never reached."""
+    RENEGOTIATING: ClassVar[states.CallState]
+    """Android: `CallState.RENEGOTIATING`; never reached."""
+
+    @classmethod
+    def of(cls, state: states.CallState) -> CallState:
+        """The same state, of this class."""
+        return cls(state.kind, state.reason, state.termination_reason)
+
+
+# Kinds of their own, not the core's: its tables know what can happen to a call.
+CallState.ERROR = CallState(cast("states.CallStateKind", _NeverReached.ERROR))
+CallState.RENEGOTIATING = CallState(cast("states.CallStateKind", _NeverReached.RENEGOTIATING))
+
+
+class CallHandler:
+    """Flutter: `call.callHandler`."""
+
+    def __init__(self, call: Call) -> None:
+        """Made by `TelnyxCall.call_handler`."""
+        self._call = call
+
+    @property
+    def on_call_state_changed(self) -> Callable[[states.CallState], object] | None:
+        """Flutter: `onCallStateChanged`; the same as `Call.on_state_changed`."""
+        return self._call.on_state_changed
+
+    @on_call_state_changed.setter
+    def on_call_state_changed(self, listener: Callable[[states.CallState], object] | None) -> None:
+        self._call.on_state_changed = listener
+
+
+class TelnyxCall:
+    """A call by Android's and Flutter's names. Any thread. As a context manager it hangs up at the end of the block.
+
+    Android's methods take the call's id first, Flutter's do not: it may be given, and is not looked at.
+
+    Attributes:
+        call: The `Call`, with everything else that it can.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        send_message: Callable[..., CommandFuture[str]],
+        call_soon: Callable[[Callable[[], object]], None],
+        state: states.CallState,
+    ) -> None:
+        """Made by `TelnyxClient`; `state` is the one that was told last."""
+        self.call = call
+        self._send_message = send_message
+        self._state_flow = StateFlow(call_soon, CallState.of(state), lambda: self.call_state)
+
+    def __repr__(self) -> str:
+        return f"<TelnyxCall {self.call_id} {self.call.state}>"
+
+    def __enter__(self) -> TelnyxCall:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.call.__exit__(exc_type, exc, traceback)
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def call_id(self) -> UUID:
+        """Android and Flutter: `callId`."""
+        return self.call.call_id
+
+    @property
+    def call_state(self) -> CallState:
+        """Flutter: `callState`."""
+        return CallState.of(self.call.state)
+
+    def get_call_state(self) -> CallState:
+        """Android: `getCallState`."""
+        return self.call_state
+
+    @property
+    def call_state_flow(self) -> StateFlow[CallState]:
+        """Android: `callStateFlow`. `value` is the state now; `collect(f)` gives `f` this and every later one, where
+        callbacks run; `subscribe()` is an iterator over the same.
+        """
+        return self._state_flow
+
+    @property
+    def call_handler(self) -> CallHandler:
+        """Flutter: `callHandler`."""
+        return CallHandler(self.call)
+
+    @property
+    def telnyx_session_id(self) -> UUID | None:
+        """Flutter: `telnyxSessionId`."""
+        return self.call.telnyx_session_id
+
+    @property
+    def telnyx_leg_id(self) -> UUID | None:
+        """Flutter: `telnyxLegId`."""
+        return self.call.telnyx_leg_id
+
+    @property
+    def telnyx_call_control_id(self) -> str | None:
+        """Flutter: `telnyxCallControlId`."""
+        return self.call.telnyx_call_control_id
+
+    def get_telnyx_session_id(self) -> UUID | None:
+        """Android: `getTelnyxSessionId`."""
+        return self.call.telnyx_session_id
+
+    def get_telnyx_leg_id(self) -> UUID | None:
+        """Android: `getTelnyxLegId`."""
+        return self.call.telnyx_leg_id
+
+    def get_telnyx_call_control_id(self) -> str | None:
+        """Android: `getTelnyxCallControlId`; None, not empty, where the server has sent none."""
+        return self.call.telnyx_call_control_id
+
+    @property
+    def on_call_quality_change(self) -> Callable[[CallQualityMetrics], object] | None:
+        """Android and Flutter: `onCallQualityChange`; see `Call.on_call_quality_change`."""
+        return self.call.on_call_quality_change
+
+    @on_call_quality_change.setter
+    def on_call_quality_change(self, listener: Callable[[CallQualityMetrics], object] | None) -> None:
+        self.call.on_call_quality_change = listener
+
+    def wait_until_active(self, timeout: float | None = None) -> None:
+        """`Call.wait_until_active`."""
+        self.call.wait_until_active(timeout)
+
+    # -- what it does ------------------------------------------------------------------------------------------------
+
+    def accept_call(
+        self,
+        call_id: UUID | str | None = None,
+        destination_number: str = "",
+        custom_headers: Mapping[str, str] | None = None,
+        debug: bool = False,
+    ) -> CommandFuture[None]:
+        """Android: `call.acceptCall(callId, destinationNumber, ...)`; `Call.answer`. The first two are not looked at: a
+        call knows its own.
+        """
+        return self.call.answer(custom_headers, debug)
+
+    def end_call(self, call_id: UUID | str | None = None) -> CommandFuture[None]:
+        """Android and Flutter: `endCall`; `Call.hangup`."""
+        return self.call.hangup()
+
+    def on_hold_unhold_pressed(self, call_id: UUID | str | None = None) -> CommandFuture[None]:
+        """Android and Flutter: `onHoldUnholdPressed`; `Call.toggle_hold`."""
+        return self.call.toggle_hold()
+
+    def get_is_on_hold_status(self) -> bool:
+        """Android: `getIsOnHoldStatus`; `Call.is_held`."""
+        return self.call.is_held
+
+    @property
+    def held(self) -> bool:
+        """Flutter: `held`; `Call.is_held`."""
+        return self.call.is_held
+
+    def on_mute_unmute_pressed(self) -> None:
+        """Android and Flutter: `onMuteUnmutePressed`; `Call.toggle_mute`."""
+        self.call.toggle_mute()
+
+    def set_mute_state(self, muted: bool) -> None:
+        """Android and Flutter: `setMuteState`; `Call.mute_audio` or `Call.unmute_audio`."""
+        if muted:
+            self.call.mute_audio()
+        else:
+            self.call.unmute_audio()
+
+    def get_is_mute_status(self) -> bool:
+        """Android: `getIsMuteStatus`; `Call.is_muted`."""
+        return self.call.is_muted
+
+    @property
+    def muted(self) -> bool:
+        """Flutter: `muted`; `Call.is_muted`."""
+        return self.call.is_muted
+
+    def dtmf(self, digits: UUID | str, tone: str | None = None) -> CommandFuture[None]:
+        """Android: `dtmf(callId, tone)`; Flutter: `dtmf(tone)`; `Call.dtmf`."""
+        return self.call.dtmf(str(digits) if tone is None else tone)
+
+    def restart_ice(self) -> CommandFuture[None]:
+        """Flutter: `restartIce`; `Call.ice_restart`."""
+        return self.call.ice_restart()
+
+    def send_conversation_message(
+        self, message: str, base64_images: Iterable[ImageSource] = (), *, base64_image: ImageSource | None = None
+    ) -> CommandFuture[str]:
+        """Flutter: `call.sendConversationMessage`; `TxClient.send_ai_assistant_message`."""
+        return self._send_message(message, with_image(base64_images, base64_image))
+
+    def enable_speaker_phone(self, enable: bool) -> None:
+        """Flutter: `enableSpeakerPhone`. Without effect: there is no earpiece here; see `Call.set_audio_out_device`."""
+
+
+def with_image(images: Iterable[ImageSource], image: ImageSource | None) -> Iterable[ImageSource]:
+    """Flutter's images, and its older name for a single one."""
+    return images if image is None else (*images, image)
