@@ -102,7 +102,7 @@ def fuzz_rtp(data: bytes) -> None:
     """Datagrams, each with its length before it, as aiortc parses them, to real decoders and the playout."""
     from aiortc.rtp import RtpPacket
 
-    from telnyx_agent._media.codecs import create_decoder
+    from telnyx_agent._media.codec_table import create_decoder
     from telnyx_agent._media.ordering import ReceivedPacket
     from telnyx_agent._media.playout import Playout
 

@@ -1,22 +1,21 @@
-"""What the playout and the sender ask of a codec, and the codecs by name. All samples are mono int16 at 48 kHz."""
+"""What the playout and the sender ask of a codec. All samples are mono int16 at 48 kHz."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from ..codecs import OpusSettings
+from ..codecs import SUPPORTED_CODECS
 
-__all__ = ["FRAME", "RATE", "SUPPORTED", "CodecError", "Decoder", "Encoder", "create_decoder", "create_encoder"]
+__all__ = ["FRAME", "RATE", "SUPPORTED", "CodecError", "Decoder", "Encoder"]
 
 RATE = 48000
 FRAME = 960
 """Samples in one packet that we send: 20 ms."""
-SUPPORTED = ("opus", "G722", "PCMU", "PCMA")
-"""In the order in which we offer them."""
+SUPPORTED = {codec.mime_type.removeprefix("audio/"): codec for codec in SUPPORTED_CODECS}
+"""By their names in SDP, in the order in which we offer them."""
 
 
 class CodecError(Exception):
@@ -63,47 +62,3 @@ class Encoder(Protocol):
     def encode(self, samples: NDArray[np.int16]) -> bytes:
         """One payload for `FRAME` samples; empty when nothing is to be sent for them."""
         ...
-
-
-def create_encoder(name: str, opus: OpusSettings | None = None) -> Encoder:
-    """The encoder for a codec's SDP name, in any case of letters.
-
-    Raises:
-        CodecError: There is none.
-    """
-    kind = name.lower()
-    if kind == "opus":
-        from . import opus as opus_module
-
-        return opus_module.create_encoder() if opus is None else opus_module.create_encoder(opus)
-    if kind == "g722":
-        from .pyav import G722Encoder
-
-        return G722Encoder()
-    if kind in ("pcmu", "pcma"):
-        from .g711 import G711Encoder
-
-        return G711Encoder(kind)
-    raise CodecError(f"no encoder for {name!r}")
-
-
-def create_decoder(name: str) -> Decoder:
-    """The decoder for a codec's SDP name, in any case of letters.
-
-    Raises:
-        CodecError: There is none.
-    """
-    kind = name.lower()
-    if kind == "opus":
-        from . import opus as opus_module
-
-        return opus_module.create_decoder()
-    if kind == "g722":
-        from .pyav import G722Decoder
-
-        return G722Decoder()
-    if kind in ("pcmu", "pcma"):
-        from .g711 import G711Decoder
-
-        return G711Decoder(kind)
-    raise CodecError(f"no decoder for {name!r}")

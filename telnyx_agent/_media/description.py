@@ -50,7 +50,6 @@ MOST_FINGERPRINTS = 8
 
 _STATIC = {0: "PCMU", 8: "PCMA", 9: "G722"}
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
-_OPUS_FMTP = "minptime=10;useinbandfec=1"
 _OPUS_PARAMETERS = (
     *("maxplaybackrate", "sprop-maxcapturerate", "maxaveragebitrate", "stereo", "sprop-stereo", "cbr"),
     *("useinbandfec", "usedtx", "minptime", "ptime"),  # RFC 7587 section 6.1, and Chrome's
@@ -195,12 +194,12 @@ def _codecs(audio: list[str], formats: Iterable[int], kind: str) -> tuple[list[i
     speakable: dict[int, str] = dict(_STATIC)
     for line in audio:
         if (match := _RTPMAP.fullmatch(line)) and (number := int(match[1])) < 128:
-            name = match[2].lower()
             described[number] = match[2]
             speakable.pop(number, None)
+            name = _NAMES.get(match[2].lower())
             channels_fit = name == "opus" or match[4] in (None, "1")
-            if name in _NAMES and int(match[3]) == (48000 if name == "opus" else 8000) and channels_fit:
-                speakable[number] = _NAMES[name]
+            if name is not None and int(match[3]) == SUPPORTED[name].clock_rate and channels_fit:
+                speakable[number] = name
     numbers = list(dict.fromkeys(formats))
     # 72 to 76 cannot be told from RTCP (RFC 5761 section 4).
     usable = [number for number in numbers if number in speakable and not 72 <= number <= 76]
@@ -211,7 +210,8 @@ def _codecs(audio: list[str], formats: Iterable[int], kind: str) -> tuple[list[i
     parameters = {match[1]: match[2] for line in reversed(audio) if (match := _FMTP.fullmatch(line))}
     for number in usable:
         name = speakable[number]
-        lines.append(f"a=rtpmap:{number} {name}/{'48000/2' if name == 'opus' else '8000'}")
+        codec = SUPPORTED[name]
+        lines.append(f"a=rtpmap:{number} {name}/{codec.clock_rate}{'/2' if codec.channels == 2 else ''}")
         if name == "opus" and (text := _opus_parameters(parameters.get(str(number), ""))):
             lines.append(f"a=fmtp:{number} {text}")
     return usable, lines
@@ -329,7 +329,7 @@ def prepare_local(sdp: str) -> str:
         lines.append(line)
         match = re.match(r"a=rtpmap:(\d+) opus/", line)
         if match and f"a=fmtp:{match[1]} " not in sdp:
-            lines.append(f"a=fmtp:{match[1]} {_OPUS_FMTP}")
+            lines.append(f"a=fmtp:{match[1]} {SUPPORTED['opus'].sdp_fmtp_line}")
     return "\r\n".join(lines) + "\r\n"
 
 

@@ -27,7 +27,8 @@ from ..config import IceServer
 from ..errors import MediaError
 from . import graft, rtp
 from .bridge import AudioBridge
-from .codecs import SUPPORTED, create_decoder, create_encoder
+from .codec_table import create_decoder, create_encoder
+from .codecs import SUPPORTED
 from .description import (
     MOST_REMOTE_CANDIDATES,
     UNUSABLE,

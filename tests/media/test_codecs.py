@@ -14,7 +14,8 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.audio.codeccontext import AudioCodecContext
 
 from telnyx_agent._media import opus, pyav
-from telnyx_agent._media.codecs import SUPPORTED, CodecError, Decoder, Encoder, create_decoder, create_encoder
+from telnyx_agent._media.codec_table import create_decoder, create_encoder
+from telnyx_agent._media.codecs import SUPPORTED, CodecError, Decoder, Encoder
 from telnyx_agent._media.concealment import Concealer
 from telnyx_agent._media.g711 import G711Decoder, G711Encoder
 from telnyx_agent._media.ordering import ReceivedPacket

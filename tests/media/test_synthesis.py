@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telnyx_agent._media.codecs import CodecError, create_decoder
+from telnyx_agent._media.codec_table import create_decoder
+from telnyx_agent._media.codecs import CodecError
 from telnyx_agent._media.opus import OpusEncoder, library
 from telnyx_agent._media.stretch import OVERLAP
 from telnyx_agent._media.synthesis import FADED, Synthesis

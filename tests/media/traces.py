@@ -24,7 +24,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from telnyx_agent._media.codecs import RATE, Decoder, create_decoder
+from telnyx_agent._media.codec_table import create_decoder, create_encoder
+from telnyx_agent._media.codecs import RATE, Decoder
 from telnyx_agent._media.opus import OpusEncoder, library
 from telnyx_agent._media.ordering import ReceivedPacket
 from telnyx_agent._media.playout import Playout
@@ -127,8 +128,6 @@ def _payloads(codec: str, fec: int, dtx: bool, size: int, seconds: int) -> list[
         settings = OpusSettings(bitrate=32000, complexity=3, fec=fec > 0, expected_loss=fec, dtx=dtx)
         opus = OpusEncoder(lib, settings)
         return [opus.encode(frame) for frame in voice.reshape(-1, FRAME)]
-    from telnyx_agent._media.codecs import create_encoder
-
     encoder = create_encoder(codec)
     whole = b"".join(encoder.encode(frame) for frame in voice.reshape(-1, FRAME))
     per_packet = size * 8  # bytes for a millisecond: 8, of all three
