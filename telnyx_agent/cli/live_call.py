@@ -16,6 +16,7 @@ from ..client import TxClient
 from ..config import LogLevel, TxServerConfiguration
 from ..delegate import TxClientDelegate
 from ..errors import CallError, SocketConnectionError, TxError
+from .reporters import CallEnd
 from .signals import raise_if_interrupted
 from .turns import TurnWatch
 
@@ -106,7 +107,7 @@ class LiveCall:
         """What went wrong, if the call did not end as it should have."""
         if self._events.login_error is not None:
             return self._events.login_error
-        reason = None if self.call is None else self.call.termination_reason
+        reason = self._reason
         if reason is None:
             return None
         if reason.error is not None:
@@ -116,6 +117,10 @@ class LiveCall:
             return None
         what = "was ended by the other side" if was_answered else "was not answered"
         return CallError(f"the call {what}: {_full(reason)}", cause=reason.cause)
+
+    @property
+    def _reason(self) -> CallTerminationReason | None:
+        return None if self.call is None else self.call.termination_reason
 
     # -- the call ------------------------------------------------------------------------------------------------------
 
@@ -180,9 +185,11 @@ class LiveCall:
             self.call.stop_recording()
         self._events.over(time.monotonic())
         if self._events.output_error is None:
-            if (failure := self.failure) is not None:
+            failure = self.failure
+            if failure is not None:
                 self.reporter.failed(failure)
-            self.reporter.ended(self)
+            call_id = None if self.call is None else str(self.call.call_id)
+            self.reporter.ended(CallEnd(call_id, self.duration, self._reason, failure))
 
     def _follow_stats(self, call: Call, now: float) -> None:
         """Keep statistics at hand: when the other side has hung up, it is too late to ask."""

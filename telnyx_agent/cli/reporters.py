@@ -7,15 +7,28 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from .._protocol.states import AgentState, CallState
+import attrs
+
+from .._protocol.states import AgentState, CallState, CallTerminationReason
 from ..errors import TxError
 from .console import Console
 
 if TYPE_CHECKING:
     from .._protocol.conversation import TranscriptionItem
-    from .live_call import LiveCall
 
-__all__ = ["JsonReporter", "Reporter", "TextReporter", "is_typed"]
+__all__ = ["CallEnd", "JsonReporter", "Reporter", "TextReporter", "is_typed"]
+
+
+@attrs.frozen
+class CallEnd:
+    """How a call ended. `call_id` and `reason` are None if the login failed, `duration` if nobody answered."""
+
+    call_id: str | None
+    duration: float | None
+    """Seconds from the answer to the end."""
+    reason: CallTerminationReason | None
+    failure: TxError | None
+    """What went wrong, if the call did not end as it should have."""
 
 
 class Reporter(Protocol):
@@ -48,7 +61,7 @@ class Reporter(Protocol):
     def failed(self, error: TxError) -> None:
         """The login or the call failed; `ended` follows, and the command ends with this error."""
 
-    def ended(self, live: LiveCall) -> None:
+    def ended(self, end: CallEnd) -> None:
         """The call is over; the last report."""
 
 
@@ -109,10 +122,10 @@ class TextReporter:
     def failed(self, error: TxError) -> None:
         """The command's last line says so."""
 
-    def ended(self, live: LiveCall) -> None:
+    def ended(self, end: CallEnd) -> None:
         """How long it was, and who ended it."""
-        if live.duration is not None:
-            self._console.status(f"call ended after {live.duration:.1f} s: {_why(live)}")
+        if end.duration is not None:
+            self._console.status(f"call ended after {end.duration:.1f} s: {_why(end)}")
 
 
 class JsonReporter:
@@ -161,14 +174,14 @@ class JsonReporter:
         """As any other error."""
         self.error(error)
 
-    def ended(self, live: LiveCall) -> None:
+    def ended(self, end: CallEnd) -> None:
         """With `ok`, `call_id`, `duration` in seconds, `hung_up_by` and the cause as far as it is known."""
-        reason = None if live.call is None else live.call.termination_reason
+        reason = end.reason
         self._write(
             "ended",
-            ok=live.failure is None,
-            call_id=None if live.call is None else str(live.call.call_id),
-            duration=None if live.duration is None else round(live.duration, 3),
+            ok=end.failure is None,
+            call_id=end.call_id,
+            duration=None if end.duration is None else round(end.duration, 3),
             hung_up_by=None if reason is None else "caller" if reason.is_local else "agent",
             cause=None if reason is None else reason.cause,
             cause_code=None if reason is None else reason.cause_code,
@@ -186,11 +199,10 @@ def is_typed(item: TranscriptionItem) -> bool:
     return (item.item_type or "").startswith("text_message")
 
 
-def _why(live: LiveCall) -> str:
-    reason = None if live.call is None else live.call.termination_reason
-    if reason is None or reason.is_local:
+def _why(end: CallEnd) -> str:
+    if end.reason is None or end.reason.is_local:
         return "you hung up"
-    return "the agent hung up" if live.failure is None else str(reason)
+    return "the agent hung up" if end.failure is None else str(end.reason)
 
 
 def _images(count: int) -> str:
