@@ -54,7 +54,7 @@ class Flood:
             link = server._links[server.core(None).number]
             link.socket.transport.write(self._data)
 
-        self._agent._with_server(send)
+        self._agent._server.perform(send)
 
 
 def main() -> None:

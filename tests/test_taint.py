@@ -209,7 +209,7 @@ def tainted() -> Taint:
     """One that has seen a frame with a secret."""
     taint = Taint()
     taint.begin()
-    log = LocalAgent(voice="silent", ears="deaf", media=False)._frames
+    log = LocalAgent(voice="silent", ears="deaf", media=False)._server.frames
     log.add("sent", 1, FRAME)
     taint._logs.append(log)
     return taint

@@ -21,16 +21,15 @@ from websockets.http11 import Request, Response
 from . import _events as ev
 from . import _ice
 from ._bounds import ITEM_OVERHEAD, MESSAGE_LIMIT, OUTGOING_BYTES, RECORD_BYTES, Kept, size_of
-from ._credentials import Credentials
 from ._dialogue import Faculties
 from ._frames import FrameLog
 from ._live_call import CallRecord, LiveCall
 from ._posts import answer_post
 from ._registry import Registry
 from ._server_protocol import ServerConnection
+from ._settings import Settings
 from ._sockets import CountedConnection, Sockets
 from .call_reports import PostLog
-from .scenario import Scenario
 
 logger = logging.getLogger("telnyx_agent.testing")
 
@@ -41,19 +40,6 @@ _sockets_logger.setLevel(logging.WARNING)
 CLOSE_TIMEOUT = 1.0
 DIGITS_KEPT = 10_000
 """Of one call; the newest."""
-
-
-@attrs.frozen
-class Settings:
-    """What a server needs to know; see `LocalAgent`."""
-
-    host: str
-    port: int
-    scenarios: tuple[Scenario, ...]
-    greeting: str
-    media: bool
-    accept: Callable[[str], bool]
-    credentials: Credentials
 
 
 @attrs.frozen

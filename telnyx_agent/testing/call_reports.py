@@ -12,7 +12,7 @@ import attrs
 
 from ._bounds import POST_BYTES, Kept
 
-__all__ = ["PostLog", "PostedReport", "TakesReports"]
+__all__ = ["PostLog", "PostedReport"]
 
 
 @attrs.frozen
@@ -76,28 +76,3 @@ class PostLog:
                 if remaining <= 0:
                     raise TimeoutError(f"no such call report within {timeout} s; there were {len(self._reports)}")
                 self._changed.wait(remaining)
-
-
-class TakesReports:
-    """The part of `LocalAgent` that knows them."""
-
-    def __init__(self) -> None:
-        self._posts = PostLog()
-
-    @property
-    def call_reports(self) -> tuple[PostedReport, ...]:
-        """Every call report that was posted to `/call_report`, oldest first, whether it was taken or not.
-
-        Clients post them with `TxClient(enable_call_reports=True)`, to the host and port of the WebSocket.
-        """
-        return self._posts.snapshot()
-
-    def wait_for_call_report(
-        self, predicate: Callable[[PostedReport], bool] = lambda report: True, timeout: float = 5.0
-    ) -> PostedReport:
-        """Wait until a call report looks as it should; reports of the past count.
-
-        Raises:
-            TimeoutError: None did.
-        """
-        return self._posts.wait_for(predicate, timeout)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._runtime.imports import uninterrupted
 from .._runtime.proxies import is_loopback
-from .._runtime.third_party_logs import hide_secrets
 from ..config import TxServerConfiguration
 from ..errors import ClientConfigurationError
-from ._checks import cannot_listen, check_port, missing_package
+from ._checks import check_port
 from ._credentials import Credentials
-from ._frames import FrameLog, FrameRecord
-from ._server_thread import ServerThread
-from ._worker import Worker
+from ._frames import FrameRecord
+from ._server_handle import ServerHandle
+from ._settings import Settings
 from .brain import Brain, ScriptedBrain
-from .call_reports import TakesReports
-from .client_call import CallsClients
+from .call_reports import PostedReport
+from .client_call import ClientCall
 from .scenario import FunctionCall, HangUp, Scenario
 
 if TYPE_CHECKING:
@@ -36,23 +32,27 @@ __all__ = ["LocalAgent"]
 
 logger = logging.getLogger("telnyx_agent.testing")
 
-T = TypeVar("T")
-
 _GOOD_CASE = Scenario()
 
-START_TIMEOUT = 10.0
-STOP_TIMEOUT = 3.0
-COMMAND_TIMEOUT = 5.0
 GREETING = "Hello! This is the local agent. How can I help you today?"
-
-
-def _nothing() -> None:
-    """What voices and ears without `open` and `close` do."""
 
 
 def default_accept(target_id: str) -> bool:
     """Who is let in by default: every id that is not blank and does not start with "invalid"."""
     return bool(target_id.strip()) and not target_id.strip().lower().startswith("invalid")
+
+
+def _never_raising(accept: Callable[[str], bool]) -> Callable[[str], bool]:
+    """A program's `accept` for the server's thread: whom it fails on is not let in."""
+
+    def is_welcome(target_id: str) -> bool:
+        try:
+            return bool(accept(target_id))
+        except Exception:
+            logger.exception("accept(%r) failed; the login is refused", target_id)
+            return False
+
+    return is_welcome
 
 
 def _checked_scenarios(scenario: object) -> tuple[Scenario, ...]:
@@ -62,7 +62,7 @@ def _checked_scenarios(scenario: object) -> tuple[Scenario, ...]:
     return tuple(several)
 
 
-class LocalAgent(CallsClients, TakesReports):
+class LocalAgent:
     """A server that speaks Telnyx's protocol on a real WebSocket, and a voice agent over real WebRTC.
 
         with LocalAgent() as agent, TxClient() as client:
@@ -120,24 +120,21 @@ class LocalAgent(CallsClients, TakesReports):
             raise ClientConfigurationError(f"host is an address of this machine, such as '127.0.0.1'; got {host!r}")
         if brain is not None and not callable(brain):
             raise ClientConfigurationError(f"brain is a function of a text that returns one; got {brain!r}")
-        super().__init__()
-        self._scenarios = _checked_scenarios(scenario)
+        scenarios = _checked_scenarios(scenario)
+        thinks: Brain = ScriptedBrain() if brain is None else brain
+        known = getattr(thinks, "phrases", None) if phrases is None else phrases
+        speaks, hears = make_faculties(voice, ears, None if known is None else tuple(known))
+        settings = Settings(
+            host=host,
+            port=port,
+            scenarios=scenarios,
+            greeting=greeting,
+            media=media,
+            accept=_never_raising(default_accept if accept is None else accept),
+            credentials=Credentials(credentials, None if tokens is None else frozenset(tokens)),
+        )
         self._host = host
-        self._wanted_port = port
-        self._greeting = greeting
-        self._media = media
-        self._barge_in = barge_in
-        self._accept = default_accept if accept is None else accept
-        self._credentials = Credentials(credentials, None if tokens is None else frozenset(tokens))
-        self._brain: Brain = ScriptedBrain() if brain is None else brain
-        known = getattr(self._brain, "phrases", None) if phrases is None else phrases
-        self._voice, self._ears = make_faculties(voice, ears, None if known is None else tuple(known))
-        self._frames = FrameLog()
-        self._lock = threading.RLock()
-        self._thread: ServerThread | None = None
-        self._server: AgentServer | None = None
-        self._port = 0
-        self._last_calls: tuple[CallRecord, ...] = ()
+        self._server = ServerHandle(settings, thinks, speaks, hears, barge_in=barge_in)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -148,25 +145,12 @@ class LocalAgent(CallsClients, TakesReports):
             ClientConfigurationError: The address or the port cannot be used (then it is an OSError as well), or a
                 package is not installed (then it is an ImportError as well); the message says what to do.
         """
-        with self._lock:
-            if self._thread is None:
-                self._thread = ServerThread("telnyx-agent-local-agent", self._serve)
-                try:
-                    self._thread.start(START_TIMEOUT)
-                except BaseException:
-                    self._thread = None
-                    raise
+        self._server.start()
         return self
 
     def stop(self) -> None:
         """Close every call and socket and end all threads, within 3 seconds. Frames and calls can still be read."""
-        with self._lock:
-            thread = self._thread
-            if thread is None:
-                return
-            if not thread.stop(STOP_TIMEOUT):
-                logger.warning("the local agent did not stop within %s s", STOP_TIMEOUT)
-            self._thread = self._server = None
+        self._server.stop()
 
     def __enter__(self) -> LocalAgent:
         return self.start()
@@ -174,72 +158,18 @@ class LocalAgent(CallsClients, TakesReports):
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
-    async def _serve(self, tell_started: Callable[[], None], stopping: asyncio.Event) -> None:
-        """The agent's thread."""
-        from ._dialogue import Faculties
-
-        hide_secrets()  # the agent's side of a call logs as the client's does, also without a client in this process
-        try:
-            from ._server import AgentServer, Settings
-        except ImportError as exc:
-            raise missing_package("the local agent", (exc.name or "websockets").partition(".")[0], exc) from exc
-        settings = Settings(
-            host=self._host,
-            port=self._wanted_port,
-            scenarios=self._scenarios,
-            greeting=self._greeting,
-            media=self._media,
-            accept=self._is_welcome,
-            credentials=self._credentials,
-        )
-        mind, hearing = Worker("telnyx-agent-local-brain"), Worker("telnyx-agent-local-ears")
-        faculties = Faculties(self._brain, self._voice, self._ears, mind, hearing, self._barge_in)
-        server = AgentServer(settings, faculties, self._frames, self._posts)
-        try:
-            try:
-                self._port = await server.start()
-            except OSError as exc:
-                raise cannot_listen(self._host, self._wanted_port, exc) from exc
-            hearing.submit(getattr(self._ears, "open", _nothing))
-            self._server = server
-            tell_started()
-            await stopping.wait()
-        finally:
-            mind.abandon()
-            hearing.abandon()
-            await server.close()
-            self._last_calls = server.records()
-            await asyncio.to_thread(self._close_faculties, mind, hearing)
-
-    def _close_faculties(self, mind: Worker, hearing: Worker) -> None:
-        """End the agent's own threads and the ears' process."""
-        close_ears: Callable[[], None] = getattr(self._ears, "close", _nothing)
-        close_ears()  # ends a recognition that is going on
-        deadline = time.monotonic() + 1.0
-        for worker in (mind, hearing):
-            if not worker.close(max(0.0, deadline - time.monotonic())):
-                logger.warning("a brain or voice is still busy; its thread ends when it is done")
-        close_ears()  # a recognition that had just begun may have started them again
-
-    def _is_welcome(self, target_id: str) -> bool:
-        try:
-            return bool(self._accept(target_id))
-        except Exception:
-            logger.exception("accept(%r) failed; the login is refused", target_id)
-            return False
-
     # -- where ---------------------------------------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
         """The port it listens on; that of the last start after `stop`."""
-        return self._port
+        return self._server.port
 
     @property
     def url(self) -> str:
         """The WebSocket URL for clients on this machine, such as `"ws://127.0.0.1:40123"`."""
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
-        return f"ws://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self._port}"
+        return f"ws://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
 
     @property
     def configuration(self) -> TxServerConfiguration:
@@ -255,19 +185,17 @@ class LocalAgent(CallsClients, TakesReports):
     @property
     def frames(self) -> tuple[FrameRecord, ...]:
         """Every frame that was received or sent, oldest first."""
-        return self._frames.snapshot()
+        return self._server.frames.snapshot()
 
     @property
     def calls(self) -> tuple[CallRecord, ...]:
         """A snapshot of every call, oldest first."""
-        server = self._server
-        return self._last_calls if server is None else self._on_loop(server.records)
+        return self._server.records()
 
     @property
     def connections(self) -> tuple[int, ...]:
         """Numbers of the connections that are open."""
-        server = self._server
-        return () if server is None else self._on_loop(server.connections)
+        return self._server.connections()
 
     def wait_for_frame(
         self,
@@ -290,7 +218,7 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             TimeoutError: There was none in time; the message lists the frames that there were.
         """
-        return self._frames.wait_for(method, timeout, direction=direction, count=count, predicate=predicate)
+        return self._server.frames.wait_for(method, timeout, direction=direction, count=count, predicate=predicate)
 
     def wait_for_call(self, predicate: Callable[[CallRecord], bool], timeout: float = 5.0) -> CallRecord:
         """Wait until a call looks as it should, for example `lambda call: call.state == "ended"`.
@@ -298,18 +226,67 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             TimeoutError: None did; the message shows the calls.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            calls = self.calls
-            for call in calls:
-                if predicate(call):
-                    return call
-            if time.monotonic() >= deadline:
-                raise TimeoutError(f"no call looked like that within {timeout} s: {calls!r}")
-            # Audio counters change without an event; a look at them 50 times a second is cheap.
-            time.sleep(0.02)
+        return self._server.wait_for_call(predicate, timeout)
+
+    @property
+    def call_reports(self) -> tuple[PostedReport, ...]:
+        """Every call report that was posted to `/call_report`, oldest first, whether it was taken or not.
+
+        Clients post them with `TxClient(enable_call_reports=True)`, to the host and port of the WebSocket.
+        """
+        return self._server.posts.snapshot()
+
+    def wait_for_call_report(
+        self, predicate: Callable[[PostedReport], bool] = lambda report: True, timeout: float = 5.0
+    ) -> PostedReport:
+        """Wait until a call report looks as it should; reports of the past count.
+
+        Raises:
+            TimeoutError: None did.
+        """
+        return self._server.posts.wait_for(predicate, timeout)
 
     # -- what to do now ------------------------------------------------------------------------------------------------
+
+    def call_client(
+        self,
+        caller_name: str = "Local Agent",
+        caller_number: str = "+15550100",
+        *,
+        sip_user: str | None = None,
+        callee_name: str = "",
+        callee_number: str | None = None,
+        custom_headers: Mapping[str, str] | None = None,
+        client_state: str | None = None,
+        greeting: str | None = None,
+        ring_timeout: float = 60.0,
+    ) -> ClientCall:
+        """Call a client that is logged in with credentials: it rings, and when it answers, the agent speaks.
+
+        Args:
+            caller_name: Who calls.
+            caller_number: From which number.
+            sip_user: Whom; the client that logged in last, unless named.
+            callee_name: The client's name.
+            callee_number: The number that was dialled; the SIP user unless given.
+            custom_headers: SIP headers of the invite.
+            client_state: Base64, as Telnyx sends it.
+            greeting: The agent's first words; those of `LocalAgent` unless given.
+            ring_timeout: Seconds; then the caller gives up with `NO_ANSWER`.
+
+        Raises:
+            LookupError: No such client is logged in with credentials and registered.
+        """
+        dialog: dict[str, Any] = {
+            "caller_id_name": caller_name,
+            "caller_id_number": caller_number,
+            "remote_caller_id_name": callee_name,
+            "destination_number": callee_number,
+            "custom_headers": [{"name": name, "value": value} for name, value in (custom_headers or {}).items()],
+            "clientState": client_state,
+        }
+        call_id = self._server.perform(lambda server: server.call_client(dialog, sip_user, greeting, ring_timeout))
+        return ClientCall(self._server, call_id)
 
     def say(self, text: str, *, call_id: str | None = None) -> None:
         """Say something in a call (the latest, unless one is named), after what is being said.
@@ -317,7 +294,7 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             LookupError: There is no such call.
         """
-        self._with_server(lambda server: server.call(call_id).say(text))
+        self._server.say(text, call_id)
 
     def hang_up(self, cause: str = "NORMAL_CLEARING", *, call_id: str | None = None) -> None:
         """Hang up a call (D).
@@ -325,7 +302,7 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             LookupError: There is no such call.
         """
-        self._hang_up(HangUp(cause), call_id)
+        self._server.hang_up(HangUp(cause), call_id)
 
     def call_function(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
         """Ask the client for a tool's result (A18); returns the id of the request.
@@ -340,7 +317,7 @@ class LocalAgent(CallsClients, TakesReports):
             server.pump(core)
             return request_id
 
-        return self._with_server(do)
+        return self._server.perform(do)
 
     def send(self, frame: Mapping[str, Any] | str | bytes, *, connection: int | None = None) -> None:
         """Send anything: a mapping as JSON, text as it is, bytes as a binary frame.
@@ -349,7 +326,7 @@ class LocalAgent(CallsClients, TakesReports):
             LookupError: There is no such connection.
         """
         data = json.dumps(dict(frame)) if isinstance(frame, Mapping) else frame
-        self._with_core(connection, lambda core, now: core.send_raw(data))
+        self._server.perform_on(connection, lambda core, now: core.send_raw(data))
 
     def ping(self, *, connection: int | None = None) -> None:
         """Send a ping now (F).
@@ -357,7 +334,7 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             LookupError: There is no such connection.
         """
-        self._with_core(connection, lambda core, now: core.ping(now))
+        self._server.perform_on(connection, lambda core, now: core.ping(now))
 
     def punt(self, *, connection: int | None = None) -> None:
         """Evict a client (H).
@@ -365,7 +342,7 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             LookupError: There is no such connection.
         """
-        self._with_core(connection, lambda core, now: core.punt(now))
+        self._server.perform_on(connection, lambda core, now: core.punt(now))
 
     def fall_silent(self, *, connection: int | None = None) -> None:
         """From now on neither read nor write on a connection, though it stays open (F).
@@ -373,7 +350,7 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             LookupError: There is no such connection.
         """
-        self._with_core(connection, lambda core, now: core.fall_silent())
+        self._server.perform_on(connection, lambda core, now: core.fall_silent())
 
     def drop_connection(self, *, connection: int | None = None) -> None:
         """Cut the TCP connection without a close frame (G). What the agent says until the client is back, waits for it.
@@ -381,7 +358,7 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             LookupError: There is no such connection.
         """
-        self._with_server(lambda server: server.close_connection(server.core(connection), None, ""))
+        self._server.perform(lambda server: server.close_connection(server.core(connection), None, ""))
 
     def close_connection(self, code: int = 1000, reason: str = "", *, connection: int | None = None) -> None:
         """Close a WebSocket in order, for example with 4014 (E).
@@ -389,34 +366,4 @@ class LocalAgent(CallsClients, TakesReports):
         Raises:
             LookupError: There is no such connection.
         """
-        self._with_server(lambda server: server.close_connection(server.core(connection), code, reason))
-
-    # -- to the loop and back ------------------------------------------------------------------------------------------
-
-    def _with_core(self, connection: int | None, action: Callable[[Any, float], None]) -> None:
-        def do(server: AgentServer) -> None:
-            core = server.core(connection)
-            action(core, asyncio.get_running_loop().time())
-            server.pump(core)
-
-        self._with_server(do)
-
-    def _with_server(self, action: Callable[[AgentServer], T]) -> T:
-        server = self._server
-        if server is None:
-            raise LookupError("the local agent is not running")
-        return self._on_loop(lambda: action(server))
-
-    def _on_loop(self, action: Callable[[], T]) -> T:
-        """Do something on the agent's thread and return the result."""
-        thread = self._thread
-        loop = None if thread is None else thread.loop
-        if thread is None or loop is None or loop.is_closed():
-            raise LookupError("the local agent is not running")
-
-        async def run() -> T:
-            return action()
-
-        if thread.is_current:
-            return action()
-        return asyncio.run_coroutine_threadsafe(run(), loop).result(COMMAND_TIMEOUT)
+        self._server.perform(lambda server: server.close_connection(server.core(connection), code, reason))
