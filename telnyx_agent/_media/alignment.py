@@ -1,6 +1,6 @@
 """Two streams of blocks as the two channels of one recording, aligned to the sample.
 
-Pure: blocks and the times at which they came are arguments. The device's sample clock is the recording's: each channel
+PURE: blocks and the times at which they came are arguments. The device's sample clock is the recording's: each channel
 advances by what its side delivers, so that a duplex device, which pushes and pulls in one step, is aligned exactly. A
 side that lost time against the other, because it began later, hung or was exchanged, is given silence for it, to the
 very block that belongs to the other side's. When both were away, both get silence, so that a recording is as long as

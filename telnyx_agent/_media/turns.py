@@ -1,6 +1,6 @@
 """How long the user waits for the agent: from the end of the user's speech to the first of the agent's that is heard.
 
-Pure: sound and time are arguments. Speech is told from noise by its energy, above a floor that follows the noise. That
+PURE: sound and time are arguments. Speech is told from noise by its energy, above a floor that follows the noise. That
 is simple and fast (some microseconds a block); it takes loud music for speech.
 """
 

@@ -1,4 +1,4 @@
-"""Which faults hit which frame: rates and single faults, drawn from a seed. PURE: no socket, no clock."""
+"""Which faults hit which frame: rates and single faults, drawn from a seed. No socket, no clock."""
 
 from __future__ import annotations
 

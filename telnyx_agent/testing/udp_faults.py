@@ -1,4 +1,4 @@
-"""`UdpFaults`: what a bad network does to media packets, drawn from a seed. PURE: no socket, no clock."""
+"""`UdpFaults`: what a bad network does to media packets, drawn from a seed. No socket, no clock."""
 
 from __future__ import annotations
 

@@ -53,6 +53,21 @@ class Module:
         return ast.parse(self.text, str(self.path))
 
     @functools.cached_property
+    def statements(self) -> tuple[ast.stmt, ...]:
+        """What stands at the top of the module, also under `if` and `try`."""
+        return tuple(_at_the_top(self.tree.body))
+
+    @functools.cached_property
+    def names(self) -> dict[str, tuple[str, str]]:
+        """What is imported by `from home import original as name`, by its name here."""
+        return {
+            alias.asname or alias.name: (self._base(statement), alias.name)
+            for statement in self.statements
+            if isinstance(statement, ast.ImportFrom)
+            for alias in statement.names
+        }
+
+    @functools.cached_property
     def imports(self) -> tuple[Import, ...]:
         """Everything the module imports, wherever it stands; modules of the package by their full name."""
         return tuple(self._imports_in(self.tree.body, at_module_level=True, for_types_only=False))
@@ -79,15 +94,29 @@ class Module:
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom):
-            base = statement.module or ""
-            if statement.level:
-                start = self.package.split(".")
-                parent = ".".join(start[: len(start) - statement.level + 1])
-                base = f"{parent}.{base}" if base else parent
+            base = self._base(statement)
             for alias in statement.names:
                 # `from package import module` imports the module, `from module import name` the module as well.
                 candidate = f"{base}.{alias.name}"
                 yield candidate if candidate in module_names() else base
+
+    def _base(self, statement: ast.ImportFrom) -> str:
+        """The full name of what something is imported from."""
+        base = statement.module or ""
+        if statement.level:
+            start = self.package.split(".")
+            parent = ".".join(start[: len(start) - statement.level + 1])
+            base = f"{parent}.{base}" if base else parent
+        return base
+
+
+def _at_the_top(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in statements:
+        if isinstance(statement, (ast.If, ast.Try)):
+            for field in ("body", "orelse", "finalbody"):
+                yield from _at_the_top(getattr(statement, field, []))
+        else:
+            yield statement
 
 
 def _is_for_types(statement: ast.stmt) -> bool:
