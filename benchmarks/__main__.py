@@ -8,7 +8,6 @@ Prints their tables, writes them to `benchmarks/results/`, and an index of all t
 from __future__ import annotations
 
 import argparse
-import json
 import pkgutil
 import subprocess
 import sys
@@ -30,12 +29,13 @@ def index(folder: Path) -> str:
     """A page about all results in a folder: what was measured, and what came of it."""
     lines = ["# Results of the benchmarks", ""]
     lines += ["Written by `python -m benchmarks`; `../README.md` says what is measured.", ""]
-    for file in sorted(folder.glob("*.json")):
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if "title" not in record or not file.with_suffix(".md").exists():
+    for file in sorted(folder.glob("*.md")):
+        if file.name == "README.md":
             continue
-        lines += [f"## [{record['title']}]({file.stem}.md)", "", f"{record['machine']}.", ""]
-        lines += [f"- {note}" for note in record["notes"]]
+        # As `Report.markdown` writes it: the title, the command and the machine, the table, the notes.
+        title, measured, _table, *notes = file.read_text(encoding="utf-8").strip().split("\n\n")
+        lines += [f"## [{title.removeprefix('# ')}]({file.name})", "", measured.partition("`, ")[2], ""]
+        lines += [f"- {note}" for note in notes if not note.startswith("![")]
         lines.append("")
     return "\n".join(lines)
 

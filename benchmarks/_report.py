@@ -34,6 +34,7 @@ class Report:
         notes: Sentences below the table: what was compared, what is wanted, what was met or missed.
         raw: Everything that was measured, as JSON.
         plot: Draws the figures into the file it is given (SVG); only called where matplotlib is installed.
+        shows_plot: Whether the documentation shows the plot; it then stands beside the table.
         command: What comes after `python -m benchmarks.`, if it is not the name.
     """
 
@@ -44,6 +45,7 @@ class Report:
     notes: Sequence[str] = ()
     raw: Mapping[str, Any] = attrs.field(factory=dict)
     plot: Callable[[Path], None] | None = None
+    shows_plot: bool = False
     command: str = ""
 
     def markdown(self) -> str:
@@ -57,16 +59,21 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def write(self, folder: Path = RESULTS) -> None:
-        """Write `<name>.md`, `<name>.json` and, where it can be drawn, `<name>.svg`."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write `<name>.md`, `raw/<name>.json` and, where it can be drawn, the plot: `<name>.svg` here or in `raw`.
+
+        `raw` is for who measures; git ignores it in `RESULTS`.
+        """
+        raw = folder / "raw"
+        raw.mkdir(parents=True, exist_ok=True)
         page = self.markdown()
         if self.plot is not None and _can_plot():
-            self.plot(folder / f"{self.name}.svg")
-            page += f"\n![{self.title}]({self.name}.svg)\n"
+            self.plot((folder if self.shows_plot else raw) / f"{self.name}.svg")
+            if self.shows_plot:
+                page += f"\n![{self.title}]({self.name}.svg)\n"
         (folder / f"{self.name}.md").write_text(page, encoding="utf-8")
         table = {"columns": list(self.columns), "rows": [list(row) for row in self.rows], "notes": list(self.notes)}
         record = {"title": self.title, "machine": machine(), **table, "raw": self.raw}
-        (folder / f"{self.name}.json").write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
+        (raw / f"{self.name}.json").write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def command(run: Callable[[bool], Report], description: str | None, arguments: Sequence[str] | None = None) -> int:

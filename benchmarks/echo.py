@@ -355,6 +355,7 @@ def run(quick: bool = False) -> Report:
         notes=notes,
         raw=raw,
         plot=lambda path: plot(path, raw),
+        shows_plot=True,
     )
 
 

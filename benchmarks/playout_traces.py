@@ -195,6 +195,7 @@ def run(quick: bool = False) -> Report:
         notes=[f"Means over the seeds {', '.join(map(str, seeds))}. {_LEGEND}"],
         raw={"takes": raw},
         plot=plot,
+        shows_plot=True,
     )
 
 

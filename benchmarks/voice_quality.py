@@ -166,6 +166,7 @@ def summarise(figures: Sequence[Figures]) -> Report:
         notes=_notes(means, figures),
         raw={"figures": list(figures)},
         plot=plot,
+        shows_plot=True,
     )
 
 

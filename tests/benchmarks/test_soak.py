@@ -18,7 +18,7 @@ def soak(tmp_path: Path, *arguments: str, patch: str = "") -> tuple[int, str, di
     program = f"import sys\nfrom benchmarks import soak\n{patch}\nsys.exit(soak.main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, *arguments, "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
-    files = list(tmp_path.glob("*.json"))
+    files = list(tmp_path.glob("raw/*.json"))
     assert len(files) == 1, done.stderr[-3000:]
     return done.returncode, done.stdout + done.stderr, json.loads(files[0].read_text())["raw"]
 
