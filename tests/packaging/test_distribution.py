@@ -132,7 +132,7 @@ def test_version_is_told_once() -> None:
     assert getattr(telnyx_agent, "__version__", __version__) == __version__
     assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc|\.dev)\d+)?", __version__)
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"[{__version__}]" in changelog or "[Unreleased]" in changelog
+    assert f"## [{__version__}]\n" in changelog
     try:
         installed = metadata.version("telnyx-agent")
     except metadata.PackageNotFoundError:
