@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
-__all__ = ["PACKAGE", "ROOT", "Import", "Module", "modules"]
+__all__ = ["ENTRANCES", "PACKAGE", "ROOT", "Import", "Module", "layer_of", "layers", "modules", "own_imports"]
+__all__ += ["strongly_connected"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "telnyx_agent"
+
+ENTRANCES = ("", "__main__")
+"""The package itself and `python -m` may import everything."""
 
 
 @attrs.frozen
@@ -137,3 +142,53 @@ def modules() -> tuple[Module, ...]:
         parts = path.relative_to(ROOT).with_suffix("").parts
         found.append(Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
     return tuple(sorted(found, key=lambda module: module.name))
+
+
+@functools.cache
+def layers() -> dict[str, int]:
+    """The table: each name in it, `/*` taken off, with the number of its layer."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table: dict[str, int] = {}
+    for number, names in re.findall(r"^\| (\d+) \| ([^|]*) \|", text, re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", re.sub(r"\([^)]*\)", "", names)):
+            table[name.removesuffix("/*")] = int(number)
+    return table
+
+
+def layer_of(short_name: str) -> int | None:
+    """The layer of a module: the longest name in the table that is its own or that of a package around it."""
+    table = layers()
+    parts = short_name.split("/")
+    for length in range(len(parts), 0, -1):
+        if (number := table.get("/".join(parts[:length]))) is not None:
+            return number
+    return None
+
+
+def own_imports(module: Module) -> list[tuple[Import, str]]:
+    """What a module imports from the package, with the short names."""
+    found = []
+    for one in module.imports:
+        if one.target == PACKAGE or one.target.startswith(f"{PACKAGE}."):
+            found.append((one, one.target.removeprefix(PACKAGE).lstrip(".").replace(".", "/")))
+    return found
+
+
+def strongly_connected(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The parts of a graph in which each node leads to each other one."""
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = graph.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    reach = {node: reachable(node) for node in graph}
+    found: list[set[str]] = []
+    for node in graph:
+        if not any(node in part for part in found):
+            found.append({node} | {other for other in reach[node] if node in reach.get(other, set())})
+    return found
