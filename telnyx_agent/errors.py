@@ -34,7 +34,7 @@ from uuid import UUID
 
 from . import _lazy
 from ._call_ids import call_uuid
-from ._protocol.error_codes import ErrorCode
+from ._error_codes import ErrorCode
 
 __all__ = [
     "AnswerInterruptedError",
