@@ -20,14 +20,6 @@ SPREAD = {
     "_protocol/session:Session",
     "call:Call",
     "client:TxClient",
-    "compat/_android:AndroidCall",
-    "compat/_android:AndroidClient",
-    "compat/_flutter:FlutterCall",
-    "compat/_flutter:FlutterClient",
-    "compat/_mobile:MobileCall",
-    "compat/_mobile:MobileClient",
-    "compat:TelnyxCall",
-    "compat:TelnyxClient",
 }
 """Classes that are not so yet, as `module:name`. The list may only get shorter."""
 
