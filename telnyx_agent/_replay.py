@@ -24,7 +24,7 @@ import attrs
 
 import telnyx_agent
 
-from . import audio, events
+from . import audio, errors, events, quality
 from ._flight import SCHEMA
 from ._protocol.transcription import EPOCH, TranscriptionItem
 from ._runtime.dispatch import PumpDispatcher
@@ -370,7 +370,7 @@ _ITEMS_OWN = frozenset({"$", "number", "content", "timestamp"})
 
 def _public_class(kind: str) -> type | None:
     """A class that recordings may make: an enumeration, an error, a value."""
-    for home in (telnyx_agent, audio, events):
+    for home in (telnyx_agent, audio, errors, events, quality):
         found = getattr(home, kind, None) if kind in home.__all__ else None
         if isinstance(found, type) and (issubclass(found, (enum.Enum, TxError)) or attrs.has(found)):
             return found
