@@ -339,11 +339,6 @@ class CallState:
         return cls(CallStateKind.DONE, termination_reason=reason)
 
     @property
-    def call_network_change_reason(self) -> NetworkReason | None:
-        """Android's name for `reason`: `callNetworkChangeReason`."""
-        return self.reason
-
-    @property
     def value(self) -> str:
         """The name of the state, such as `"NEW"`. iOS: `value`."""
         return self.kind.value
@@ -353,31 +348,6 @@ class CallState:
         if self.termination_reason is not None:
             return self.termination_reason.cause
         return None if self.reason is None else self.reason.value
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it is `ACTIVE`. Flutter: `isActive`."""
-        return self.kind is CallStateKind.ACTIVE
-
-    @property
-    def is_reconnecting(self) -> bool:
-        """Whether it is `RECONNECTING`. Flutter: `isReconnecting`."""
-        return self.kind is CallStateKind.RECONNECTING
-
-    @property
-    def is_dropped(self) -> bool:
-        """Whether it is `DROPPED`. Flutter: `isDropped`."""
-        return self.kind is CallStateKind.DROPPED
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it is `DONE`. Flutter: `isDone`."""
-        return self.kind is CallStateKind.DONE
-
-    @property
-    def network_reason(self) -> NetworkReason | None:
-        """Flutter's name for `reason`."""
-        return self.reason
 
     @property
     def is_considered_active(self) -> bool:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, cast
 from uuid import UUID
 
+from .._callables import check_function
 from .._protocol import states
 from ._flows import StateFlow
 
@@ -44,7 +45,39 @@ class CallState(states.CallState):
         """The same state, of this class."""
         return cls(state.kind, state.reason, state.termination_reason)
 
+    @property
+    def call_network_change_reason(self) -> states.NetworkReason | None:
+        """Android: `callNetworkChangeReason`; `reason`."""
+        return self.reason
 
+    @property
+    def network_reason(self) -> states.NetworkReason | None:
+        """Flutter: `networkReason`; `reason`."""
+        return self.reason
+
+    @property
+    def is_active(self) -> bool:
+        """Flutter: `isActive`."""
+        return self.kind is states.CallStateKind.ACTIVE
+
+    @property
+    def is_reconnecting(self) -> bool:
+        """Flutter: `isReconnecting`."""
+        return self.kind is states.CallStateKind.RECONNECTING
+
+    @property
+    def is_dropped(self) -> bool:
+        """Flutter: `isDropped`."""
+        return self.kind is states.CallStateKind.DROPPED
+
+    @property
+    def is_done(self) -> bool:
+        """Flutter: `isDone`."""
+        return self.kind is states.CallStateKind.DONE
+
+
+for _kind in states.CallStateKind:
+    setattr(CallState, _kind.name, CallState(_kind))
 # Kinds of their own, not the core's: its tables know what can happen to a call.
 CallState.ERROR = CallState(cast("states.CallStateKind", _NeverReached.ERROR))
 CallState.RENEGOTIATING = CallState(cast("states.CallStateKind", _NeverReached.RENEGOTIATING))
@@ -54,17 +87,25 @@ class CallHandler:
     """Flutter: `call.callHandler`."""
 
     def __init__(self, call: Call) -> None:
-        """Made by `TelnyxCall.call_handler`."""
+        """Made by `TelnyxCall`."""
         self._call = call
+        self._listener: Callable[[CallState], object] | None = None
 
     @property
-    def on_call_state_changed(self) -> Callable[[states.CallState], object] | None:
-        """Flutter: `onCallStateChanged`; the same as `Call.on_state_changed`."""
-        return self._call.on_state_changed
+    def on_call_state_changed(self) -> Callable[[CallState], object] | None:
+        """Flutter: `onCallStateChanged`; see `Call.on_state_changed`.
+
+        Raises:
+            ClientConfigurationError: When it is set: no plain function of one parameter.
+        """
+        return self._listener
 
     @on_call_state_changed.setter
-    def on_call_state_changed(self, listener: Callable[[states.CallState], object] | None) -> None:
-        self._call.on_state_changed = listener
+    def on_call_state_changed(self, listener: Callable[[CallState], object] | None) -> None:
+        if listener is not None:
+            check_function("on_call_state_changed", listener, "(state)")
+        self._listener = listener
+        self._call.on_state_changed = None if listener is None else lambda state: listener(CallState.of(state))
 
 
 class TelnyxCall:
@@ -85,6 +126,7 @@ class TelnyxCall:
     ) -> None:
         """Made by `TelnyxClient`; `state` is the one that was told last."""
         self.call = call
+        self._handler = CallHandler(call)
         self._send_message = send_message
         self._state_flow = StateFlow(call_soon, CallState.of(state), lambda: self.call_state)
 
@@ -125,7 +167,7 @@ class TelnyxCall:
     @property
     def call_handler(self) -> CallHandler:
         """Flutter: `callHandler`."""
-        return CallHandler(self.call)
+        return self._handler
 
     @property
     def telnyx_session_id(self) -> UUID | None:

@@ -154,7 +154,7 @@ def test_observing_the_states_of_a_call(agent: LocalAgent, telnyx_client: Telnyx
     shown: list[str] = []
     done = threading.Event()
 
-    def collect(call_state: CallState) -> None:
+    def collect(call_state: compat.CallState) -> None:
         if call_state == compat.CallState.NEW:
             shown.append("Call initializing...")
         elif call_state == compat.CallState.CONNECTING:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import CallState, CallTerminationReason, LogLevel, NetworkReason
+from telnyx_agent import CallTerminationReason, LogLevel, NetworkReason
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import (
     AudioCodec,
+    CallState,
     CredentialConfig,
     SocketMethod,
     TelnyxCall,
@@ -284,8 +285,8 @@ def test_the_flags_of_states() -> None:
     flags = {"is_active": "ACTIVE", "is_reconnecting": "RECONNECTING", "is_dropped": "DROPPED", "is_done": "DONE"}
     for flag, name in flags.items():
         assert [state.value for state in every if getattr(state, flag)] == [name]
-    state = CallState.dropped(NetworkReason.NETWORK_LOST)
-    assert state.network_reason is NetworkReason.NETWORK_LOST
+    state = CallState.of(CallState.dropped(NetworkReason.NETWORK_LOST))
+    assert state.network_reason is state.call_network_change_reason is NetworkReason.NETWORK_LOST
     assert NetworkReason.NETWORK_SWITCH.message == "Network switched"
     assert NetworkReason.NETWORK_LOST.message == "Network lost"
     assert NetworkReason.SERVER_ERROR.message == "Server error"

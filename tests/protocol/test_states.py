@@ -173,23 +173,20 @@ def test_the_reason_of_done_is_the_cause() -> None:
 
 @pytest.mark.parametrize("kind", list(CallStateKind))
 def test_questions_about_a_state(kind: CallStateKind) -> None:
-    """Flutter's and Android's names: each is true of one state, and `is_considered_active` of a held call too."""
+    """A held call is active too, as iOS sees it."""
     state = CallState(kind)
-    names = ("is_active", "is_reconnecting", "is_dropped", "is_done", "is_terminal", "is_considered_active")
+    names = ("is_terminal", "is_considered_active")
     true = {name for name in names if getattr(state, name) is True}
     assert all(isinstance(getattr(state, name), bool) for name in names)
     assert true == {
-        CallStateKind.ACTIVE: {"is_active", "is_considered_active"},
+        CallStateKind.ACTIVE: {"is_considered_active"},
         CallStateKind.HELD: {"is_considered_active"},
-        CallStateKind.RECONNECTING: {"is_reconnecting"},
-        CallStateKind.DROPPED: {"is_dropped"},
-        CallStateKind.DONE: {"is_done", "is_terminal"},
+        CallStateKind.DONE: {"is_terminal"},
     }.get(kind, set())
     assert (state.value, state.get_reason()) == (kind.value, None)
 
 
-def test_reasons_of_states_have_both_names() -> None:
+def test_the_reason_in_words() -> None:
     dropped = CallState.dropped(NetworkReason.NETWORK_LOST)
-    assert dropped.network_reason is dropped.call_network_change_reason is NetworkReason.NETWORK_LOST
     assert dropped.get_reason() == "Network lost"
     assert CallState.done(CallTerminationReason("USER_BUSY")).get_reason() == "USER_BUSY"
