@@ -17,7 +17,7 @@
 
 Texts are a contract. Telnyx's own pages tell applications to look for the words "authentication" and "network" in the
 message, in lower case, so `AuthenticationError` always contains the first and `NetworkError` the second, and no other
-error contains either (`tests/seeds`, checks a-16 to a-18 and f-08 to f-10).
+error contains either (`docs/parity.tsv`, statements a-16 to a-18 and f-08 to f-10).
 
 Telnyx's iOS page names the cases `socketFailure` (for a refused login) and `clientConfigurationFailure` (for a network
 failure); neither exists in the iOS source. `TxError.SocketFailure`, `TxError.ClientConfigurationFailure` and

@@ -18,8 +18,9 @@ import hypothesis
 import pytest
 
 from telnyx_agent._runtime.log import flush
-from tests.support import parity_table, watch
-from tests.support.parity_gate import ParityGate
+from tests.parity import table
+from tests.parity.gate import ParityGate
+from tests.support import watch
 from tests.support.recorded import IS_WANTED, AllRecorded
 from tests.support.slow import SlowTests
 from tests.support.taint import Taint
@@ -71,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("tests" if config.getoption("all_tests") else "same")
     # Where pytest-xdist shares the tests out, reports of all workers come to the process that has no `workerinput`.
     if config.getoption("parity") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(ParityGate(parity_table.read()), "parity-gate")
+        config.pluginmanager.register(ParityGate(table.read()), "parity-gate")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -121,9 +122,19 @@ def caplog(request: pytest.FixtureRequest) -> Iterator[pytest.LogCaptureFixture]
 @pytest.fixture
 def capsys(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
     """As pytest's; what the SDK prints comes to stderr a moment later, too."""
-    read = capsys.readouterr
-    monkeypatch.setattr(capsys, "readouterr", lambda: (flush(), read())[1])
-    return capsys
+    return _flushed(capsys, monkeypatch)
+
+
+@pytest.fixture
+def capfd(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
+    """Likewise."""
+    return _flushed(capfd, monkeypatch)
+
+
+def _flushed(captured: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
+    read = captured.readouterr
+    monkeypatch.setattr(captured, "readouterr", lambda: (flush(), read())[1])
+    return captured
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from telnyx_agent import ClientConfigurationError, Environment, IceServer, LogLe
         (TxServerConfiguration(region=Region.EU), "wss://eu.rtc.telnyx.com"),
         (TxServerConfiguration(region="south-asia"), "wss://south-asia.rtc.telnyx.com"),
         (TxServerConfiguration(region="auto"), "wss://rtc.telnyx.com"),
+        (TxServerConfiguration(environment="development", region=Region.EU), "wss://eu.rtcdev.telnyx.com"),
         (TxServerConfiguration("wss://your-server.com"), "wss://your-server.com"),
         (TxServerConfiguration("ws://127.0.0.1:8080/path"), "ws://127.0.0.1:8080/path"),
         (TxServerConfiguration("wss://your-server.com", region=Region.EU), "wss://your-server.com"),
@@ -40,6 +41,9 @@ def test_every_region_is_a_host(region: Region) -> None:
     assert configuration.socket_url == f"wss://{host}"
     assert configuration.has_fallback == (region is not Region.AUTO)
     assert not TxServerConfiguration(region=region, fallback_on_region_failure=False).has_fallback
+    assert not TxServerConfiguration("wss://eu.example.com", region=region).has_fallback
+    url = configuration.url_with(voice_sdk_id="test_sdk_id_123")
+    assert url == f"wss://{host}?voice_sdk_id=test_sdk_id_123"
 
 
 def test_parameters_are_added_without_losing_port_path_or_query() -> None:
@@ -74,13 +78,22 @@ def test_unusable_values_are_refused(arguments: dict[str, object]) -> None:
         TxServerConfiguration(**arguments)  # type: ignore[arg-type]
 
 
-def test_default_ice_servers_are_telnyx_own() -> None:
-    """Without ICE servers of one's own, Telnyx's STUN comes first and TURN has its public credentials."""
-    servers = TxServerConfiguration().ice_servers
-
-    assert servers[0].urls == ("stun:stun.telnyx.com:3478",)
-    assert ("turn:turn.telnyx.com:3478?transport=tcp",) in [server.urls for server in servers]
-    assert all(server.credential for server in servers if server.urls[0].startswith("turn"))
+@pytest.mark.parametrize(
+    ("environment", "suffix", "further"),
+    [("production", "", ["turns:turn2.telnyx.com:443"]), ("development", "dev", [])],
+)
+def test_default_ice_servers_are_telnyx_own(environment: str, suffix: str, further: list[str]) -> None:
+    """TurnServerConfigurationTests of iOS: two STUN, TURN by UDP before TCP, TURNS on 443 last, public credentials."""
+    servers = TxServerConfiguration(environment=environment).ice_servers
+    assert [url for server in servers for url in server.urls] == [
+        f"stun:stun{suffix}.telnyx.com:3478",
+        "stun:stun.l.google.com:19302",
+        f"turn:turn{suffix}.telnyx.com:3478?transport=udp",
+        f"turn:turn{suffix}.telnyx.com:3478?transport=tcp",
+        f"turns:turn{suffix}.telnyx.com:443",
+        *further,
+    ]
+    assert {(server.username, server.credential) for server in servers[2:]} == {("testuser", "testpassword")}
 
 
 def test_custom_ice_servers_in_every_spelling() -> None:

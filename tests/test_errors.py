@@ -12,6 +12,9 @@ from telnyx_agent.errors import (
     AuthenticationError,
     CallError,
     ClientConfigurationError,
+    ErrorCode,
+    FailureReason,
+    GatewayError,
     NetworkError,
     ServerError,
     TxError,
@@ -85,3 +88,31 @@ def test_codes_are_the_official_ones() -> None:
     assert AuthenticationError("x").code == 46001
     assert NetworkError("x").code == 45001
     assert CallError("x", code=48501).code == 48501
+
+
+@pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.name)
+def test_every_number_has_causes_and_solutions(code: ErrorCode) -> None:
+    """Flutter: `TelnyxError(code, name, description, causes, solutions, fatal)`."""
+    error = TxError("something", code=int(code))
+    assert (error.name, error.description, error.fatal) == (code.name, code.message, code.is_fatal)
+    assert (error.causes, error.solutions) == (code.causes, code.solutions)
+
+
+def test_an_error_without_a_number() -> None:
+    """Has the name of its class, and no advice."""
+    error = TxTimeoutError("too late")
+    assert (error.name, error.description, error.fatal) == ("TxTimeoutError", "too late", True)
+    assert (error.causes, error.solutions, error.session_id) == ((), (), None)
+    assert NetworkError("gone").name == "WEBSOCKET_CONNECTION_FAILED"
+
+
+def test_the_cases_of_ioss_source() -> None:
+    """One of the four for each error that iOS knows, with iOS's reason where it has one."""
+    cases = (TxError.SocketConnectionFailed, TxError.ClientConfigurationFailed, TxError.CallFailed, TxError.ServerError)
+    known = [NetworkError("x"), ClientConfigurationError("x"), CallError("x"), GatewayError("x")]
+    assert [[isinstance(error, case) for case in cases] for error in known] == [
+        [error is other for other in known] for error in known
+    ]
+    assert not isinstance(TxError("x"), cases)
+    assert GatewayError("x").reason is FailureReason.GATEWAY_NOT_REGISTERED
+    assert ServerError("x").reason is FailureReason.SIGNALING_SERVER_ERROR

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient
+from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient, TxConfig
 from telnyx_agent.codecs import TxCodecCapability
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from tests.client.duplex import Duplex
@@ -78,6 +78,19 @@ def test_a_preferred_codec_is_what_is_spoken(client: TxClient, talking_agent: Lo
     call = client.new_call(preferred_codecs=["PCMU"])
     call.wait_until_active(15)
     until(lambda: talking_agent.calls[0].seconds_received > 0.1)
+    stats = call.stats().result(5)
+    assert stats is not None
+    assert stats.codec == "PCMU"
+
+
+def test_codecs_of_an_answer(client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """README of iOS, "Setting Preferred Codecs", for inbound calls: `call.answer(preferredCodecs:)`."""
+    preferred = [TxCodecCapability("audio/iLBC", 8000), TxCodecCapability("audio/PCMU", 8000, channels=1)]
+    client.connect(TxConfig(token="a.b.c"), talking_agent.configuration).result(10)
+    ring = talking_agent.call_client("Bob")
+    (call,) = delegate.wait_for("on_incoming_call", 10)
+    call.answer(preferred_codecs=preferred).result(10)
+    ring.wait_until_answered(10)
     stats = call.stats().result(5)
     assert stats is not None
     assert stats.codec == "PCMU"
@@ -239,7 +252,11 @@ def test_toggles(client: TxClient, agent: LocalAgent) -> None:
     assert not call.is_muted
     call.mute()
     assert call.is_muted
+    assert [call.mute_audio(), call.is_muted, call.unmute_audio(), call.is_muted] == [None, True, None, False]
+    call.mute_unmute()
+    assert call.is_muted
     assert [call.toggle_deaf(), call.is_deaf, call.toggle_deaf(), call.is_deaf] == [True, True, False, False]
+    assert [call.deaf_audio(), call.is_deaf, call.undeaf_audio(), call.is_deaf] == [None, True, None, False]
 
 
 def test_muted_from_the_start(client: TxClient, talking_agent: LocalAgent) -> None:

@@ -169,22 +169,6 @@ def test_a_blocking_callback_does_not_hold_up_the_call(talking_agent: LocalAgent
     assert states == ["NEW", "CONNECTING", "RINGING", "ACTIVE", "DONE"]
 
 
-def test_any_object_with_some_of_the_methods_will_do(agent: LocalAgent) -> None:
-    """A delegate need not be a subclass nor have more than one method."""
-
-    class Plain:
-        def __init__(self) -> None:
-            self.ready = threading.Event()
-
-        def on_client_ready(self) -> None:
-            self.ready.set()
-
-    plain = Plain()
-    with TxClient(plain) as client:
-        client.anonymous_login("assistant-1", server_configuration=agent.configuration)
-        assert plain.ready.wait(10)
-
-
 def test_a_delegate_with_code_of_its_own_in_its_attributes(agent: LocalAgent) -> None:
     """It runs where callbacks run and never on the loop; a weak proxy (iOS: `weak var delegate`) has the callbacks of
     what it stands for, and one whose object is gone ends nothing.

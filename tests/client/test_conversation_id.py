@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import AuthenticationError, ClientConfigurationError, TxClient
+from telnyx_agent import AuthenticationError, ClientConfigurationError, TxClient, TxError
 from telnyx_agent._variables import dynamic_variable_headers
+from telnyx_agent.errors import ConversationNotFoundError
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 PATIENCE = 20.0
@@ -31,14 +32,20 @@ def test_joining_a_conversation(client: TxClient) -> None:
 
 
 def test_a_conversation_that_does_not_exist(client: TxClient) -> None:
-    """Is a refused login, with the server's number."""
+    """Is a refused login with an error of its own, and the server's number; another refusal has not."""
     with make_agent(conversations=("conv-1",)) as agent:
         login = client.anonymous_login(
             "assistant-1", conversation_id="conv-2", server_configuration=agent.configuration
         )
-        with pytest.raises(AuthenticationError) as refused:
+        with pytest.raises(ConversationNotFoundError) as refused:
             login.result(PATIENCE)
+    assert isinstance(refused.value, AuthenticationError)
+    assert isinstance(refused.value, TxError.SocketFailure)
     assert refused.value.server_code == 10007
+    client.disconnect().result(PATIENCE)
+    with make_agent(login="reject") as agent:
+        other = client.anonymous_login("assistant-1", server_configuration=agent.configuration).exception(PATIENCE)
+    assert type(other) is AuthenticationError
 
 
 def test_the_server_tells_the_id(client: TxClient, delegate: RecordingDelegate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 
@@ -24,6 +25,7 @@ from telnyx_agent import (
 )
 from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent.audio import NullAudio
+from telnyx_agent.errors import FailureReason
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 PASSWORD, TOKEN, NEXT_TOKEN = "a-password-of-alice", "eyJ-a-token-of-alice", "eyJ-the-next-token"
@@ -80,7 +82,9 @@ def test_who_is_not_let_in(delegate: RecordingDelegate, config: TxConfig, text: 
         error = client.connect(config, agent.configuration).exception(10)
         delegate.wait_for("on_socket_disconnected")
     assert isinstance(error, AuthenticationError)
+    assert isinstance(error, TxError.ServerError)
     assert (error.code, error.server_code, error.server_message) == (46001, -32001, text)
+    assert error.reason is FailureReason.SIGNALING_SERVER_ERROR
     assert delegate.calls_of("on_client_error") == [(error,)]
     assert "on_client_ready" not in delegate.names
 
@@ -106,21 +110,26 @@ def test_another_try_right_after_a_refusal(client: TxClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "what"),
+    ("config", "what", "reason"),
     [
-        (TxConfig(), "sip_user and password are required"),
-        (TxConfig(sip_user="", password=""), "sip_user and password are required"),
-        (TxConfig(sip_user="alice"), "password is required"),
-        (TxConfig(password=PASSWORD), "sip_user is required"),
-        (TxConfig(token=" "), "token is required"),
-        (TxConfig(sip_user="alice", password=PASSWORD, token=TOKEN), "not both"),
+        (TxConfig(), "sip_user and password are required", "userNameAndPasswordAreRequired"),
+        (TxConfig(sip_user="", password=""), "sip_user and password are required", "userNameAndPasswordAreRequired"),
+        (TxConfig(sip_user="alice"), "password is required", "passwordIsRequired"),
+        (TxConfig(sip_user="alice", password=""), "password is required", "passwordIsRequired"),
+        (TxConfig(password=PASSWORD), "sip_user is required", "userNameIsRequired"),
+        (TxConfig(sip_user="", password=PASSWORD), "sip_user is required", "userNameIsRequired"),
+        (TxConfig(token=" "), "token is required", "tokenIsRequired"),
+        (TxConfig(token=""), "token is required", "tokenIsRequired"),
+        (TxConfig(sip_user="alice", password=PASSWORD, token=TOKEN), "not both", None),
     ],
 )
-def test_what_is_missing_is_said_at_once(client: TxClient, config: TxConfig, what: str) -> None:
+def test_what_is_missing_is_said_at_once(client: TxClient, config: TxConfig, what: str, reason: str | None) -> None:
     """iOS's cases of `clientConfigurationFailed`; nothing is sent, no thread starts, and no secret is in the text."""
     for refuse in (lambda: client.connect(config), config.validate_params):
-        with pytest.raises(ClientConfigurationError, match=what) as caught:
+        with pytest.raises(TxError.ClientConfigurationFailed, match=what) as caught:
             refuse()
+        assert isinstance(caught.value, ClientConfigurationError)
+        assert (caught.value.reason.value if caught.value.reason else None) == reason
         assert PASSWORD not in str(caught.value)
     with pytest.raises(SocketConnectionError):
         client.wait_until_ready(0)
@@ -132,10 +141,43 @@ def test_a_config_is_checked_when_it_is_made() -> None:
         TxConfig(sip_user="alice", password=b"a-password-in-bytes")  # type: ignore[arg-type]
     assert "bytes" in str(caught.value)
     assert "a-password" not in str(caught.value)
-    for options in ({"reconnect_timeout": -1}, {"reconnect_timeout": "60"}, {"log_level": "LOUD"}):
+    for options in (
+        {"reconnect_timeout": -1},
+        {"reconnect_timeout": "60"},
+        {"log_level": "LOUD"},
+        {"call_report_log_level": "verbose"},
+        {"call_report_max_log_entries": -1},
+    ):
         with pytest.raises(ClientConfigurationError):
             TxConfig(**options)
     assert TxConfig(log_level="debug").log_level is LogLevel.DEBUG
+
+
+def test_every_option_of_ios(client: TxClient) -> None:
+    """They are taken; the config's logger gets this session's log."""
+    logged = threading.Event()
+
+    class MyCustomLogger:
+        def log(self, level: LogLevel, message: str) -> None:
+            logged.set()
+
+    config = TxConfig(
+        sip_user="alice",
+        password=PASSWORD,
+        log_level=LogLevel.ALL,
+        custom_logger=MyCustomLogger(),
+        reconnect_client=True,
+        debug=False,
+        force_relay_candidate=False,
+        reconnect_timeout=60.0,
+        enable_call_reports=False,
+        call_report_interval=5.0,
+        call_report_log_level="debug",
+        call_report_max_log_entries=1000,
+    )
+    with guarded() as agent:
+        client.connect(config, agent.configuration).result(10)
+        assert logged.wait(10)
 
 
 def test_connect_takes_a_config(client: TxClient) -> None:
@@ -229,8 +271,9 @@ def test_a_call_needs_somebody_to_call(client: TxClient) -> None:
     """iOS: destinationNumberIsRequired; nothing is sent. After an anonymous login none is needed."""
     with guarded() as agent:
         client.connect(ALICE, agent.configuration).result(10)
-        with pytest.raises(CallError, match="destination_number is required"):
+        with pytest.raises(CallError, match="destination_number is required") as lacking:
             client.new_call()
+        assert lacking.value.reason is FailureReason.DESTINATION_NUMBER_IS_REQUIRED
         assert client.calls == {}
         client.disconnect().result(5)
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)

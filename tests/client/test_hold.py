@@ -55,9 +55,9 @@ def test_hold_and_unhold(client: TxClient, agent: LocalAgent, delegate: Recordin
 
 
 def test_two_toggles_without_waiting(client: TxClient, agent: LocalAgent) -> None:
-    """There and back again, in order."""
+    """There and back again, in order; by either name."""
     call = talk(client, agent)
-    futures = [call.toggle_hold(), call.toggle_hold()]
+    futures = [call.toggle_hold(), call.hold_unhold()]
     for future in futures:
         future.result(10)
     assert call.state == CallState.ACTIVE

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import wave
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -533,3 +535,37 @@ def test_hold_and_keys_on_an_incoming_call(
     assert ring.record.digits == "12#"
     assert call.timings.get("answer_created") is not None
     assert call.timings.call_setup is not None
+
+
+def test_a_callback_may_leave_out_its_last_argument(agent: LocalAgent) -> None:
+    """iOS's first page: a delegate with `onRemoteCallEnded(callId:)` alone, a token, a call that is answered."""
+
+    class ViewController(TxClientDelegate):
+        def __init__(self) -> None:
+            self.my_call: Call | None = None
+            self.headers: Mapping[str, str] = {}
+            self.ended: list[UUID] = []
+            self.is_over = threading.Event()
+
+        def on_remote_call_ended(self, call_id: UUID) -> None:  # type: ignore[override]
+            self.ended.append(call_id)
+            self.is_over.set()
+
+        def on_incoming_call(self, call: Call) -> None:
+            call.answer(custom_headers={"X-test1": "ios-header-test", "X-test2": "ios-header-2"})
+            self.my_call = call
+            self.headers = call.invite_custom_headers
+
+    controller = ViewController()
+    telnyx_client = TxClient()
+    telnyx_client.delegate = controller
+    with telnyx_client:
+        telnyx_client.connect(TxConfig(token="MY_JWT_TELNYX_TOKEN"), agent.configuration).result(10)
+        ring = agent.call_client("Bob", custom_headers={"X-Parcel": "42"})
+        record = ring.wait_until_answered(10)
+        ring.hang_up()
+        assert controller.is_over.wait(10)
+    assert controller.my_call is not None
+    assert controller.ended == [controller.my_call.call_id]
+    assert controller.headers == {"X-Parcel": "42"}
+    assert dict(record.answer_custom_headers) == {"X-test1": "ios-header-test", "X-test2": "ios-header-2"}

@@ -7,13 +7,13 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 import pytest
 
-from telnyx_agent import Call, CallState, ClientConfigurationError, TxClient
+from telnyx_agent import Call, CallState, ClientConfigurationError, TxClient, TxConfig
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.quality import CallQualityMetrics, CallReport, TxWarning, WarningCode
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults
@@ -446,3 +446,28 @@ def test_a_refused_report_costs_nothing_else(
     assert len(lines) == 1
     assert "could not be uploaded" in lines[0]
     assert secret not in lines[0]
+
+
+@pytest.mark.parametrize(("wanted", "of_client", "count"), [(True, False, 1), (False, True, 0), (None, True, 1)])
+def test_who_says_whether_reports_are_posted(
+    agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, wanted: bool | None, of_client: bool, count: int
+) -> None:
+    """`enableCallReports` of the login, or else the client's; with the latest entries of the wanted level."""
+    posted: list[Mapping[str, Any]] = []
+
+    def post(url: str, payload: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+        posted.append(payload)
+
+    monkeypatch.setattr("telnyx_agent._quality.upload.post_report", post)
+    config = TxConfig(sip_user="alice", password="a-password-of-alice", enable_call_reports=wanted)
+    limited = TxConfig(token="a.b.c", enable_call_reports=wanted, call_report_max_log_entries=2)
+    for one in (config, limited):
+        with TxClient(audio=NullAudio(), enable_call_reports=of_client) as client:
+            client.connect(one, agent.configuration).result(20)
+            call = client.new_call(destination_number="+15550100")
+            call.wait_until_active(20)
+            call.hangup().result(20)
+    assert len(posted) == 2 * count
+    if count:
+        assert len(posted[0]["logs"]) > 2
+        assert len(posted[1]["logs"]) == 2

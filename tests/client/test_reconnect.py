@@ -8,11 +8,20 @@ from collections.abc import Callable
 
 import pytest
 
-from telnyx_agent import AuthenticationError, Call, CallError, CallState, NetworkError, SocketConnectionError, TxClient
+from telnyx_agent import (
+    AuthenticationError,
+    Call,
+    CallError,
+    CallState,
+    NetworkError,
+    SocketConnectionError,
+    TxClient,
+)
 from telnyx_agent._protocol.session import SessionSettings
 from telnyx_agent.audio import AudioDevice, NullAudio
+from telnyx_agent.errors import FailureReason
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults
-from tests.support.seeds import SoundCard
+from tests.support.sound_card import SoundCard
 
 
 def kinds(delegate: RecordingDelegate) -> list[str]:
@@ -309,7 +318,7 @@ def test_giving_up(delegate: RecordingDelegate) -> None:
         until(lambda: not client.calls and "on_client_error" in delegate.names)
         ((error,),) = delegate.calls_of("on_client_error")
         assert isinstance(error, NetworkError)
-        assert (error.code, reason.error) == (45003, error)
+        assert (error.code, error.reason, reason.error) == (45003, FailureReason.RECONNECT_FAILED, error)
         assert kinds(delegate)[-2:] == ["DROPPED", "DONE"]
         check_ended_once(delegate)
         delegate.wait_for("on_ai_assistant_connection_state_changed", 5, count=2)

@@ -18,7 +18,7 @@ from telnyx_agent._media.stats import MediaStats, PlayoutCounts, PlayoutStats
 from telnyx_agent._protocol.socket_health import SocketHealth
 from telnyx_agent._quality.metrics import quality_metrics
 from telnyx_agent._quality.report import ReportLog
-from telnyx_agent._quality.upload import UploadIdentity, report_url, upload_payload
+from telnyx_agent._quality.upload import UploadIdentity, chosen_logs, report_url, upload_payload
 from telnyx_agent._quality.watch import QualityWatch
 from telnyx_agent.errors import ErrorCode
 from telnyx_agent.quality import CallQuality, CallQualityMetrics, TxWarning, WarningCode, calculate_mos, get_quality
@@ -136,6 +136,12 @@ def test_worse_is_never_better() -> None:
     assert by_loss == sorted(by_loss, reverse=True)
 
 
+@pytest.mark.parametrize(("jitter", "rtt"), [(math.inf, 50), (20, math.inf), (20, -math.inf), (math.nan, 50)])
+def test_no_mos_without_times(jitter: float, rtt: float) -> None:
+    """iOS's MOSCalculatorTests: not finite is NaN, and NaN is unknown."""
+    assert math.isnan(calculate_mos(jitter, rtt, 100, 0))
+
+
 def test_no_packets_are_no_loss() -> None:
     """As in iOS, whose denominator is guarded too."""
     assert calculate_mos(0, 0, 0, 0) == pytest.approx(4.4093, abs=0.0001)
@@ -153,8 +159,10 @@ def test_no_packets_are_no_loss() -> None:
         (3.1, "poor"),
         (3.05, "bad"),
         (1.0, "bad"),
+        (-1.0, "bad"),
         (math.nan, "unknown"),
         (math.inf, "unknown"),
+        (-math.inf, "unknown"),
     ],
 )
 def test_the_bands_have_no_gaps(mos: float, quality: str) -> None:
@@ -614,3 +622,12 @@ def test_the_upload_has_the_official_form() -> None:
         }
     ]
     assert "secret-report" not in json.dumps(payload)
+
+
+def test_the_levels_of_a_reports_log() -> None:
+    """Each contains those above it; the latest are kept."""
+    logs = [{"level": level, "message": level} for level in ("info", "warn", "debug", "error")]
+    assert [entry["level"] for entry in chosen_logs(logs, "debug", 10)] == ["info", "warn", "debug", "error"]
+    assert [entry["level"] for entry in chosen_logs(logs, "warn", 10)] == ["warn", "error"]
+    assert [entry["level"] for entry in chosen_logs(logs, "debug", 1)] == ["error"]
+    assert chosen_logs(logs, "debug", 0) == []

@@ -190,3 +190,28 @@ def test_the_reason_in_words() -> None:
     dropped = CallState.dropped(NetworkReason.NETWORK_LOST)
     assert dropped.get_reason() == "Network lost"
     assert CallState.done(CallTerminationReason("USER_BUSY")).get_reason() == "USER_BUSY"
+
+
+def test_states_and_their_reasons() -> None:
+    """Error handling, "Handle call reconnection": `case .RECONNECTING(let reason)`, `case .DONE(let reason)`."""
+
+    def shown(call_state: CallState) -> str:
+        match call_state:
+            case CallState(kind=CallState.RECONNECTING.kind, reason=NetworkReason.NETWORK_SWITCH):
+                return "reconnecting"
+            case CallState(kind=CallState.DROPPED.kind, reason=NetworkReason.NETWORK_LOST):
+                return "network lost"
+            case CallState(
+                kind=CallState.DONE.kind, termination_reason=CallTerminationReason(sip_code=int()) as reason
+            ):
+                return f"Call failed: {reason.sip_reason} (SIP {reason.sip_code})"
+            case CallState(kind=CallState.DONE.kind, termination_reason=CallTerminationReason() as reason):
+                return f"Call ended: {reason.cause}"
+        return "nothing"
+
+    assert shown(CallState.reconnecting(NetworkReason.NETWORK_SWITCH)) == "reconnecting"
+    assert shown(CallState.dropped(NetworkReason.NETWORK_LOST)) == "network lost"
+    forbidden = CallTerminationReason("CALL_REJECTED", 21, 403, "Forbidden")
+    assert shown(CallState.done(forbidden)) == "Call failed: Forbidden (SIP 403)"
+    assert shown(CallState.done(CallTerminationReason("USER_BUSY", 17))) == "Call ended: USER_BUSY"
+    assert shown(CallState.done(None)) == shown(CallState.ACTIVE) == "nothing"

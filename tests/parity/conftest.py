@@ -10,7 +10,7 @@ from telnyx_agent import TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import TelnyxClient
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
-from tests.support.seeds import quiet_agent
+from tests.support.pages import quiet_agent
 
 
 @pytest.fixture

@@ -1,19 +1,20 @@
-"""The assistant: live transcript, observers, typed messages and images, agent state, export."""
+"""The transcript of a conversation: it grows word by word, is observed, filtered, changed by the program, exported."""
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from telnyx_agent import AgentState, CallError, ClientConfigurationError, TranscriptionItem, TxClient
+from telnyx_agent import TranscriptionItem, TxClient, WidgetSettings
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
+PATIENCE = 20.0
 PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex("0000000d49484452000000020000000308020000003688c3b0") + bytes(20)
+ITEM = TranscriptionItem("test-id", "user", "Hello, this is a test transcription")
+OTHER = TranscriptionItem("other-id", "assistant", "Second")
 
 
 @pytest.fixture
@@ -60,63 +61,27 @@ def test_the_agents_words_grow_and_become_final(
     assert client.transcript[0].role == "assistant"
 
 
-def test_typed_text_is_shown_at_once_and_answered(
-    client: TxClient, agent: LocalAgent, delegate: RecordingDelegate
-) -> None:
-    """The local echo and the server's are one item; the answer follows."""
+def test_partial_and_final(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """iOS: `getPartialTranscriptions()` has what still grows, `getFinalTranscriptions()` the rest; the call's end
+    completes all.
+    """
     start(client, agent, delegate)
-    item_id = client.send_ai_assistant_message("good morning").result(5)
-    assert client.transcript[-1].id == item_id
-
-    final(delegate, "You wrote good morning.")
-
-    assert [(item.role, item.content) for item in client.transcript] == [
-        ("assistant", "Hello there."),
-        ("user", "good morning"),
-        ("assistant", "You wrote good morning."),
-    ]
-    assert [item.is_final for item in client.transcript] == [True, True, True]
-
-
-def test_images_travel_with_the_text(
-    client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, tmp_path: Path
-) -> None:
-    """Text and images are one item on the wire and in the transcript; the agent has seen the image."""
-    path = tmp_path / "picture"
-    path.write_bytes(PNG)
-    start(client, agent, delegate)
-
-    client.send_ai_assistant_message("what is this", images=[path]).result(5)
-    frame = agent.wait_for_frame("ai_conversation", direction="received")
-
-    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
-    assert frame.params["item"]["content"] == [
-        {"type": "input_text", "text": "what is this"},
-        {"type": "image_url", "image_url": {"url": url}},
-    ]
-    item = next(item for item in client.transcript if item.role == "user")
-    assert (item.image_urls, item.content) == ((url,), "what is this")
-    answer = delegate.wait_for(
-        "on_transcript_item_updated", 10, predicate=lambda i: i.role == "assistant" and "png" in i.content.lower()
-    )
-    assert answer
-
-
-def test_what_cannot_be_sent(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
-    """Nothing to say is refused at once; no call is a CallError, and nothing stays in the transcript."""
-    with pytest.raises(ClientConfigurationError):
-        client.send_ai_assistant_message("  ")
-    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-
-    with pytest.raises(CallError, match="call"):
-        client.send_ai_assistant_message("hello").result(5)
-    assert client.transcript == ()
+    delta = {"type": "response.text.delta", "item_id": "i-9", "response_id": "r-9", "delta": "Let me"}
+    agent.send({"jsonrpc": "2.0", "id": 99, "method": "ai_conversation", "params": delta})
+    delegate.wait_for("on_transcript_item_updated", PATIENCE, predicate=lambda item: item.content == "Let me")
+    manager = client.ai_assistant_manager
+    assert [item.content for item in manager.get_partial_transcriptions()] == ["Let me"]
+    assert [item.is_partial for item in manager.get_final_transcriptions()] == [False]
+    next(iter(client.calls.values())).hangup().result(PATIENCE)
+    assert manager.get_partial_transcriptions() == ()
+    assert manager.get_final_transcriptions() == manager.transcript
 
 
 def test_observers(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """Observers get every change on the delegate thread until cancelled; one's exception is not the other's."""
     lists: list[int] = []
     items: list[TranscriptionItem] = []
+    deltas: list[tuple[str, str]] = []
     threads: set[str] = set()
     manager = client.ai_assistant_manager
 
@@ -127,10 +92,16 @@ def test_observers(client: TxClient, agent: LocalAgent, delegate: RecordingDeleg
         items.append(item)
         threads.add(threading.current_thread().name)
 
+    def note_delta(item: TranscriptionItem, delta: str) -> None:
+        deltas.append((item.id, delta))
+
     manager.subscribe_to_transcript_updates(fail)
     manager.subscribe_to_transcript_updates(lambda all_items: lists.append(len(all_items)))
-    with manager.subscribe_to_transcript_item_updates(note):
+    with manager.subscribe_to_transcript_item_updates(note), manager.subscribe_to_transcript_deltas(note_delta):
         start(client, agent, delegate)
+        greeting = client.transcript[0]
+        assert "".join(delta for _, delta in deltas).strip() == greeting.content
+        assert {item_id for item_id, _ in deltas} == {greeting.id}
         client.send_ai_assistant_message("one").result(5)
         final(delegate, "You wrote one.")
     seen = len(items)
@@ -159,7 +130,7 @@ def test_the_transcript_outlives_the_call(client: TxClient, agent: LocalAgent, d
     assert len(kept) == 1
 
 
-def test_filters_and_export(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, tmp_path: Path) -> None:
+def test_filters_and_export(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """iOS's filters, and the transcript as text and as JSON."""
     start(client, agent, delegate)
     client.send_ai_assistant_message("hi", images=[PNG]).result(5)
@@ -176,21 +147,6 @@ def test_filters_and_export(client: TxClient, agent: LocalAgent, delegate: Recor
     assert "Hello there." not in [item.content for item in client.transcript]
 
 
-def test_agent_state_and_widget_settings(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
-    """The agent thinks, speaks and listens; the settings are those that the server sent."""
-    start(client, agent, delegate)
-    client.ai_assistant_manager.wait_for_agent_state(AgentState.LISTENING, 10)
-    client.send_ai_assistant_message("hi").result(5)
-    final(delegate, "You wrote hi.")
-    client.ai_assistant_manager.wait_for_agent_state(AgentState.LISTENING, 10)
-
-    states = [state for (state,) in delegate.calls_of("on_agent_state_changed")]
-    assert {AgentState.THINKING, AgentState.SPEAKING, AgentState.LISTENING} <= set(states)
-    settings = client.ai_assistant_manager.widget_settings
-    assert settings is not None
-    assert (settings.theme, settings.start_call_text) == ("dark", "Let's chat")
-
-
 def test_nothing_that_was_said_is_in_a_repr(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
     """Client, manager, call, items and frozen values show no transcript, no number, no variable."""
     client.anonymous_login(
@@ -204,3 +160,54 @@ def test_nothing_that_was_said_is_in_a_repr(client: TxClient, agent: LocalAgent,
     shown = repr([client, client.ai_assistant_manager, call, call.call_info, call.transcript, call.state])
     assert "canary" not in shown
     assert "Hello there" not in shown
+
+
+# -- the program's own changes -----------------------------------------------------------------------------------------
+
+
+def test_changes_without_a_connection(client: TxClient) -> None:
+    """As iOS's own tests make them: add, replace, filter, clear, settings; each takes effect at once."""
+    manager = client.ai_assistant_manager
+    manager.add_transcription(ITEM)
+    manager.add_transcription(OTHER)
+    assert list(manager.transcript) == [ITEM, OTHER]
+    manager.add_transcription(TranscriptionItem("test-id", "user", "Changed"))
+    assert [item.text for item in manager.transcript] == ["Changed", "Second"]
+    manager.clear_transcriptions_by_role("USER").result(PATIENCE)
+    assert list(manager.transcript) == [OTHER]
+    manager.clear_transcriptions()
+    assert not manager.transcript
+    manager.update_widget_settings(WidgetSettings(theme="light", language="en", auto_start=True))
+    settings = manager.widget_settings
+    assert settings is not None
+    assert (settings.theme, settings.language, settings.auto_start) == ("light", "en", True)
+    manager.add_transcription(ITEM)
+    manager.clear_all_data()
+    assert manager.widget_settings is None
+    assert not manager.transcript
+
+
+def test_changes_in_a_session(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """The delegate and the observers are told as of any change; `clearAllData()` leaves nothing."""
+    manager = client.ai_assistant_manager
+    whole: list[int] = []
+    items: list[str] = []
+    with (
+        manager.subscribe_to_transcript_updates(lambda transcripts: whole.append(len(transcripts))),
+        manager.subscribe_to_transcript_item_updates(lambda item: items.append(item.id)),
+    ):
+        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(PATIENCE)
+        delegate.wait_for("on_widget_settings_updated", PATIENCE)  # the agent's own come a moment after the login
+        for item in (ITEM, OTHER):
+            manager.add_transcription(item).result(PATIENCE)
+        assert [item.id for item in manager.get_user_transcriptions()] == [ITEM.id]
+        manager.clear_transcriptions_by_role("user").result(PATIENCE)
+        assert [item.id for item in manager.transcript] == [OTHER.id]
+        manager.update_widget_settings(WidgetSettings(theme="light"))
+        manager.clear_all_data().result(PATIENCE)
+        assert not manager.transcript
+        assert manager.widget_settings is None
+    client.disconnect().result(PATIENCE)
+    assert items[:2] == [ITEM.id, OTHER.id]
+    assert whole == [1, 2, 1, 0]
+    assert [len(transcript) for (transcript,) in delegate.calls_of("on_transcription_updated")] == whole

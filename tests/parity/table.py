@@ -1,9 +1,10 @@
-"""`docs/parity.tsv`, which says for each feature of the official SDKs its name here and the test that proves it.
+"""`docs/parity.tsv`, which says for each feature of the official SDKs its name here and what checks it.
 
-The page `docs/parity.md` is made from it:
+A check is a test, as pytest names it, or an expression behind `>>> `, which `test_table.py` evaluates. The page
+`docs/parity.md` is made from the table:
 
-    python3 -m tests.support.parity_table            writes docs/parity.md
-    python3 -m tests.support.parity_table --check    ends with 1 if the page is not what the table says
+    python3 -m tests.parity.table            writes docs/parity.md
+    python3 -m tests.parity.table --check    ends with 1 if the page is not what the table says
 
 Only the standard library, so that the page can be made before anything is installed.
 """
@@ -22,10 +23,10 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 TABLE = DOCS / "parity.tsv"
 PAGE = DOCS / "parity.md"
 
-COLUMNS = ("topic", "official", "python", "tests", "remark")
+COLUMNS = ("topic", "official", "python", "checks", "remark")
 SDKS = ("iOS", "Android", "Flutter")
 NOT_HERE = "Not here, on purpose"
-"""The topic whose rows have a reason in place of a Python name and a test."""
+"""The topic whose rows have a reason in place of a Python name and a check."""
 
 _OFFICIAL = re.compile(r"(?P<sdks>[A-Z]?\w+(?:, [A-Z]?\w+)*): (?P<names>\S.*)")
 _PYTHON = re.compile(r"[\w./-]+(?:\([\w, ]*\))?")
@@ -33,11 +34,12 @@ _PYTHON = re.compile(r"[\w./-]+(?:\([\w, ]*\))?")
 _INTRODUCTION = """\
 # Parity with the official SDKs
 
-What Telnyx's iOS, Android and Flutter SDKs call it, what it is called here, and the test that proves it.
-Names are relative to `telnyx_agent`; arguments in parentheses are the ones that matter. How to move a program over is
-in [porting](porting.md).
+What Telnyx's iOS, Android and Flutter SDKs call it, what it is called here, and what checks it: a test, or an
+expression that must be true (in it, `client` and `call` are those of a running call). Names are relative to
+`telnyx_agent`; arguments in parentheses are the ones that matter. How to move a program over is in
+[porting](porting.md).
 
-This page is made by `scripts/parity` from [parity.tsv](parity.tsv); `.ci/run` fails if a row's tests do not pass.
+This page is made by `scripts/parity` from [parity.tsv](parity.tsv); `.ci/run` fails if a row's checks do not pass.
 """
 
 
@@ -52,8 +54,15 @@ class Row:
     """Dotted names below `telnyx_agent`, perhaps with arguments in parentheses, or files of the repository."""
     tests: tuple[str, ...]
     """`path::function`, or `path::function[parameters]`."""
+    expressions: tuple[str, ...]
+    """Python expressions that must be true."""
     remark: str
     line: int
+
+    @property
+    def has_check(self) -> bool:
+        """Whether there is anything that could fail."""
+        return bool(self.tests or self.expressions)
 
     def __str__(self) -> str:
         names = "; ".join(f"{sdk} {names}" for sdk, names in self.official.items())
@@ -72,7 +81,7 @@ def _row(name: str, number: int, line: str) -> Row:
     cells = line.split("\t")
     if len(cells) != len(COLUMNS) or any(cell != cell.strip() for cell in cells) or not cells[0]:
         raise ValueError(f"{name}:{number}: five cells between tabs, without spaces around them; empty ones are `-`")
-    topic, official, python, tests, remark = ("" if cell == "-" else cell for cell in cells)
+    topic, official, python, checks, remark = ("" if cell == "-" else cell for cell in cells)
     names: dict[str, str] = {}
     for part in official.split("; ") if official else ():
         match = _OFFICIAL.fullmatch(part)
@@ -84,7 +93,8 @@ def _row(name: str, number: int, line: str) -> Row:
     found = tuple(_PYTHON.findall(python))
     if ", ".join(found) != python:
         raise ValueError(f"{name}:{number}: Python names are dotted names between commas, not {python!r}")
-    return Row(topic, ordered, found, tuple(tests.split()), remark, number)
+    tests, *expressions = re.split(r" ?>>> ", f" {checks}")
+    return Row(topic, ordered, found, tuple(tests.split()), tuple(expressions), remark, number)
 
 
 def topics(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -105,7 +115,7 @@ def _section(topic: str, rows: list[Row]) -> str:
     columns = [(sdk, [_code(row.official.get(sdk, "")) for row in rows]) for sdk in SDKS]
     columns.append(("here", [_code(", ".join(row.python)) for row in rows]))
     columns.append(("remark", [row.remark for row in rows]))
-    columns.append(("proved by", [", ".join(_links(row.tests)) for row in rows]))
+    columns.append(("checked by", ["; ".join([*_links(row.tests), *map(_quoted, row.expressions)]) for row in rows]))
     columns = [(title, cells) for title, cells in columns if any(cells)]
     lines = [[title for title, _ in columns], ["---"] * len(columns)]
     lines += [list(cells) for cells in zip(*(cells for _, cells in columns), strict=True)]
@@ -121,6 +131,10 @@ def _code(names: str) -> str:
 def _links(tests: Iterable[str]) -> dict[str, None]:
     """One link per file."""
     return {f"[{Path(path).stem}](../{path})": None for path in (test.partition("::")[0] for test in tests)}
+
+
+def _quoted(expression: str) -> str:
+    return f"`{expression}`"
 
 
 def _escaped(cell: str) -> str:

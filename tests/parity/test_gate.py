@@ -1,4 +1,4 @@
-"""The gate that fails a run which leaves a row of docs/parity.tsv unproven, on small suites in other processes."""
+"""`gate`: a run that leaves a row of docs/parity.tsv unproven fails; on small suites in other processes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CONFTEST = """
 from pathlib import Path
-from tests.support.parity_gate import ParityGate
-from tests.support.parity_table import read
+from tests.parity.gate import ParityGate
+from tests.parity.table import read
 
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
@@ -61,7 +61,7 @@ class Suite:
 
     def rows(self, *tests: str) -> None:
         lines = [f"Client\tiOS: name{n}\tTxClient\t{test}\t-" for n, test in enumerate(tests)]
-        text = "\n".join(["topic\tofficial\tpython\ttests\tremark", *lines]) + "\n"
+        text = "\n".join(["topic\tofficial\tpython\tchecks\tremark", *lines]) + "\n"
         (self.folder / "parity.tsv").write_text(text, encoding="utf-8")
 
     def run(self, *arguments: str) -> tuple[int, str]:
@@ -117,7 +117,7 @@ def test_processes_that_share_the_tests_prove_what_they_ran_together(suite: Suit
         ("test_it.py::test_counted", "was deselected", ["-k", "good"]),
         ("test_it.py::test_counted", "test_counted[2] was deselected", ["-k", "good or counted and 1"]),
         ("test_it.py::test_missing", "did not run", ["-k", "good"]),
-        ("-", "names no test", ["-k", "good"]),
+        ("-", "has no check", ["-k", "good"]),
     ],
 )
 def test_a_row_without_a_passing_test_fails_a_good_run(suite: Suite, test: str, why: str, arguments: list[str]) -> None:

@@ -1,19 +1,14 @@
-"""What the tests of the seeds share: quiet agents, ways to fail, and how the seeds' own code reads an error."""
+"""What the tests of the three pages on the anonymous login share: ways to fail, and how their code reads an error."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from telnyx_agent import TxClient, TxError, TxServerConfiguration
-from telnyx_agent.audio import PcmAudio
 from telnyx_agent.testing import FrameRecord, LocalAgent, Scenario
 from tests.support import bad_servers
 
@@ -23,7 +18,6 @@ __all__ = [
     "NETWORK_FAILURES",
     "SEED_VARIABLES",
     "HearsTheSame",
-    "SoundCard",
     "android_when",
     "flutter_if",
     "ios_switch",
@@ -94,28 +88,6 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(wrapper())
 
 
-class SoundCard:
-    """An audio device that plays a tone to the agent and notes whether the agent can be heard.
-
-    Attributes:
-        device: For `new_call(audio=...)`.
-        heard: Set when there was sound from the agent.
-    """
-
-    def __init__(self) -> None:
-        self.heard = threading.Event()
-        self.device = PcmAudio(sink=self._listen)
-
-    def speak(self, seconds: float = 0.8) -> None:
-        """Say something that stands out of the silence around it."""
-        time = np.arange(round(seconds * 48000)) / 48000
-        self.device.write((np.sin(2 * np.pi * 440 * time) * 12000).astype(np.int16))
-
-    def _listen(self, samples: NDArray[np.int16]) -> None:
-        if len(samples) and int(np.abs(samples.astype(np.int32)).max()) > 1000:
-            self.heard.set()
-
-
 class HearsTheSame:
     """Ears that take every utterance for the same words."""
 
@@ -155,11 +127,11 @@ def unreachable(kind: str, directory: Path) -> Iterator[TxServerConfiguration]:
         yield TxServerConfiguration(signaling_server=url, webrtc_ice_servers=())
 
 
-# -- how the seeds' own code reads an error ----------------------------------------------------------------------------
+# -- how the pages' own code reads an error ----------------------------------------------------------------------------
 
 
 def keywords_in(text: str) -> set[str]:
-    """Which of the seeds' two words a text contains, in whatever case."""
+    """Which of the pages' two words a text contains, in whatever case."""
     return {word for word in ("authentication", "network") if word in text.lower()}
 
 
