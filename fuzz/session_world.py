@@ -100,7 +100,7 @@ class SessionWorld:
                 self.known["callID"].append(call_id)
                 session.set_local_description(call_id, SDP, self.now)
             elif action == 2:
-                session.send_message("hello", (), self.now, may_wait=self._dice.random() < 0.5)
+                session.conversation.send_message("hello", (), self.now, may_wait=self._dice.random() < 0.5)
             elif action == 3 and self._dice.random() < 0.1:
                 session.hangup(self._dice.choice(calls), self.now)
             elif action == 4 and self._dice.random() < 0.1:
@@ -118,9 +118,9 @@ class SessionWorld:
             elif action == 9:
                 self._ask()
             elif action == 10:
-                session.agent_voice(self._dice.random() < 0.5, self.now - self._dice.random(), self.now)
+                session.conversation.voice(self._dice.random() < 0.5, self.now - self._dice.random(), self.now)
             elif action == 11 and self.known["tool"]:
-                session.send_function_call_output(self._dice.choice(self.known["tool"]), "done", self.now)
+                session.conversation.send_function_call_output(self._dice.choice(self.known["tool"]), "done", self.now)
         except TxError:
             pass  # refused in words: that is what commands may do
         self._pump()
@@ -129,11 +129,11 @@ class SessionWorld:
         if self.asked and self._dice.random() < 0.2:
             forgotten = self._dice.choice(sorted(self.asked))
             self.asked.discard(forgotten)
-            self.session.forget_question(forgotten, self.now)
+            self.session.conversation.questions.forget(forgotten, self.now)
         elif len(self.asked) < 5:
             question = next(self._ids)
             self.asked.add(question)
-            self.session.ask(question, "why", self.now)
+            self.session.conversation.questions.ask(question, "why", self.now)
 
     def _wait(self, seconds: float) -> None:
         end = self.now + seconds
@@ -162,7 +162,7 @@ class SessionWorld:
             raise AssertionError("events without end")
         deadline = self.session.get_timer()
         assert deadline is None or math.isfinite(deadline), deadline
-        assert len(self.session.transcript) <= MAX_ITEMS
+        assert len(self.session.conversation.transcript.items) <= MAX_ITEMS
 
     def _happened(self, event: Any) -> None:
         self.events += 1

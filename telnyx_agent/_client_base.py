@@ -261,7 +261,11 @@ class ClientBase:
             return CommandFuture.settled(error=not_connected())
         future: CommandFuture[str] = CommandFuture(link.dispatcher, link.loop)
         self._assistant._questions[future] = future
-        sent = self._perform(lambda session, now: session.ask(future, text, now, call_id=call_id, barge_in=barge_in))
+        sent = self._perform(
+            lambda session, now: session.conversation.questions.ask(
+                future, text, now, call_id=call_id, barge_in=barge_in
+            )
+        )
         if sent.done() and isinstance(error := sent.exception(0), TxError):
             from ._protocol.outcomes import QuestionSettled
 
@@ -271,7 +275,7 @@ class ClientBase:
     def _forget_question(self, question: CommandFuture[str]) -> None:
         """Nobody waits for this answer any more."""
         if self._assistant._questions.pop(question, None) is not None:
-            self._perform(lambda session, now: session.forget_question(question, now))
+            self._perform(lambda session, now: session.conversation.questions.forget(question, now))
 
     def _on_delegate_thread(self) -> bool:
         dispatcher = self._last_dispatcher

@@ -130,11 +130,13 @@ class TranscriptEdits:
                 return (*items[:place], item, *items[place + 1 :])
             return (*items, item)
 
-        return self._port.edit_transcript(lambda session, now: session.add_transcription(item, now), with_item)
+        return self._port.edit_transcript(
+            lambda session, now: session.conversation.transcript.add(item, now), with_item
+        )
 
     def clear_transcriptions(self) -> CommandFuture[None]:
         """Forget the transcript. `Call.transcript` of earlier calls stays."""
-        return self._port.edit_transcript(lambda session, now: session.clear_transcript(now), lambda items: ())
+        return self._port.edit_transcript(lambda session, now: session.conversation.clear(), lambda items: ())
 
     def clear_transcriptions_by_role(self, role: str) -> CommandFuture[None]:
         """Forget the items of one role, `"user"` or `"assistant"`, in any case. iOS: `clearTranscriptionsByRole`."""
@@ -143,7 +145,9 @@ class TranscriptEdits:
         def without(items: Items) -> Items:
             return tuple(item for item in items if item.role != wanted)
 
-        return self._port.edit_transcript(lambda session, now: session.clear_role(wanted, now), without)
+        return self._port.edit_transcript(
+            lambda session, now: session.conversation.transcript.clear_role(wanted), without
+        )
 
     def clear_all_data(self) -> CommandFuture[None]:
         """Forget transcript and widget settings. iOS: `clearAllData`, `reset`.

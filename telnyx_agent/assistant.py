@@ -232,7 +232,9 @@ class AIAssistantManager(TranscriptEdits):
             connection (a result that comes late is worth nothing, so it is not kept), or a `CallError` where the call
             in which the agent asked is over.
         """
-        return self._port.perform(lambda session, now: session.send_function_call_output(call_id, output, now))
+        return self._port.perform(
+            lambda session, now: session.conversation.send_function_call_output(call_id, output, now)
+        )
 
     def subscribe_response_audio_stream(self) -> CommandFuture[None]:
         """Ask for events about the agent's voice before it is played; they come to `on_ai_conversation_message`.
@@ -243,7 +245,7 @@ class AIAssistantManager(TranscriptEdits):
         Returns:
             A future that is done when it is sent. Its error is a `SocketConnectionError` without a connection.
         """
-        return self._port.perform(lambda session, now: session.subscribe_audio_stream(now))
+        return self._port.perform(lambda session, now: session.conversation.subscribe_audio_stream())
 
     # -- the assistant -----------------------------------------------------------------------------------------------
 

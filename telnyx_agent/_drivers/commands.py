@@ -65,8 +65,8 @@ class Commands:
         Raises:
             TxError: The message was refused.
         """
-        item_id = self._session.send_message(text, image_urls, self._loop.time(), may_wait=may_wait)
-        if self._session.is_waiting(item_id):
+        item_id = self._session.conversation.send_message(text, image_urls, self._loop.time(), may_wait=may_wait)
+        if self._session.conversation.messages.is_waiting(item_id):
             self._waiting_messages[item_id] = done
         else:
             self._step()

@@ -259,7 +259,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def agent_voice(self, call_id: str, audible: bool, at: float) -> None:
         """The agent's voice begins, or has ended, to be heard; `at` is on the clock that the loop's is, too."""
-        self._session.agent_voice(audible, at, self._loop.time(), call_id)
+        self._session.conversation.voice(audible, at, self._loop.time(), call_id)
         self._step()
 
     def turn_measured(self, call_id: str, turn: TurnLatency) -> None:

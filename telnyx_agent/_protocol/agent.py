@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .hearing import Hearing
+from .hearing import SpeechProgress
 from .outcomes import AgentStateChanged, SessionEvent
 from .states import AgentState
 from .timers import Timer, TimerKind, Timers
@@ -48,16 +48,21 @@ class Agent:
     """What the agent does in one call after the other.
 
     Args:
+        speech: What is heard of it.
         timers: For what is over when nothing happens.
         report: Takes `AgentStateChanged`.
         on_quiet: Called with the time when a response has ended without a word.
     """
 
     def __init__(
-        self, timers: Timers, report: Callable[[SessionEvent], None], on_quiet: Callable[[float], None]
+        self,
+        speech: SpeechProgress,
+        timers: Timers,
+        report: Callable[[SessionEvent], None],
+        on_quiet: Callable[[float], None],
     ) -> None:
         self.state = AgentState.IDLE
-        self.hearing = Hearing()
+        self._speech = speech
         # When the user has said something last.
         self.turn_since = 0.0
         self._timers = timers
@@ -93,7 +98,6 @@ class Agent:
         """A call begins."""
         self._forget()
         self._has_call = True
-        self.hearing = Hearing()
 
     def call_established(self) -> None:
         """The call is up; it may have begun to speak before."""
@@ -120,7 +124,7 @@ class Agent:
         is_news = not self._is_responding or self._is_expected or self._voice_due is not None
         if not self._is_responding:
             self._is_responding = True
-            self._was_heard = self.hearing.is_audible and not self._is_stale
+            self._was_heard = self._speech.is_audible and not self._is_stale
             if self._stale_until is not None:
                 self._stale_until = min(self._stale_until, now + TAIL)
         self._is_expected = False
@@ -136,7 +140,7 @@ class Agent:
             self._is_responding = False
             self._quiet_at = None
             self._turn = AgentState.LISTENING
-            if self.hearing.is_on and not self._was_heard:
+            if self._speech.is_on and not self._was_heard:
                 self._voice_due = now + VOICE_WAIT
         self._look()
 
@@ -146,7 +150,7 @@ class Agent:
         self.turn_since = now
         self._is_responding = self._is_expected = False
         self._voice_due = self._silent_until = self._quiet_at = None
-        if self.hearing.is_audible:
+        if self._speech.is_audible:
             self._is_stale = True
             self._stale_until = now + YIELD
         self._look()
@@ -173,10 +177,10 @@ class Agent:
             at: When that was; silence is known for such only later.
             now: The time.
         """
-        if not self.hearing.is_on and self._is_responding:
+        if not self._speech.is_on and self._is_responding:
             # Nobody listened when it began.
             self._was_heard = True
-        self.hearing.voice(audible, at)
+        self._speech.voice(audible, at)
         if audible:
             self._silent_until = self._voice_due = None
             if not self._is_stale:
@@ -196,7 +200,7 @@ class Agent:
         if self._stale_until is not None and self._stale_until <= now:
             self._stale_until = None
             self._is_stale = False
-            self._was_heard = self.hearing.is_audible
+            self._was_heard = self._speech.is_audible
         if self._silent_until is not None and self._silent_until <= now:
             self._silent_until = None
             if not self._is_responding:
@@ -205,7 +209,7 @@ class Agent:
             self._voice_due = None
         if self._quiet_at is not None and self._quiet_at <= now:
             self._quiet_at = None
-            if self.hearing.is_audible and not self._is_stale:
+            if self._speech.is_audible and not self._is_stale:
                 self._quiet_at = now + QUIET
             elif self.is_responding:
                 self._on_quiet(now)
@@ -218,10 +222,10 @@ class Agent:
     def _now_doing(self) -> AgentState:
         is_thinking = self._turn in (AgentState.THINKING, AgentState.PROCESSING_IMAGE)
         prepares = self._turn if is_thinking else AgentState.THINKING
-        if self.hearing.is_audible and not self._is_stale:
+        if self._speech.is_audible and not self._is_stale:
             return AgentState.SPEAKING
         if self._is_responding:
-            return AgentState.SPEAKING if self._was_heard or not self.hearing.is_on else prepares
+            return AgentState.SPEAKING if self._was_heard or not self._speech.is_on else prepares
         if self._silent_until is not None:
             return AgentState.SPEAKING
         return prepares if self._voice_due is not None else self._turn

@@ -1,11 +1,10 @@
-"""`Asks`: typed questions whose answer somebody waits for.
+"""`Questions`: typed questions whose answer somebody waits for.
 
 Rules of this file:
 
 1. One question at a time: the next is sent when the one before has its answer, in the order in which they were asked.
 2. A question is sent when the agent listens: when the call is up, its greeting is over, and it neither speaks nor is
-   about to answer something else. `Conversation.busy_until` says how long that may take. With `barge_in` it is sent at
-   once.
+   about to answer something else, for which it has its time. With `barge_in` it is sent at once.
 3. The answer is everything that the assistant says in its call after the question, in responses that it began after it,
    until it has finished: no item grows, it responds to nothing, no tool is asked for, and for `SETTLE` seconds none of
    this changes, so that a tool that it asks for behind its words counts as going on.
@@ -23,18 +22,35 @@ from uuid import UUID
 import attrs
 
 from ..errors import AnswerInterruptedError, CallError, TxError
-from .conversation import Conversation
+from .agent import Agent
+from .attribution import Attribution
+from .hearing import SpeechProgress
+from .items import Transcript
+from .messages import Messages
 from .outcomes import QuestionSettled, SessionEvent
+from .states import AgentState
 from .timers import Timer, TimerKind, Timers
+from .tool_calls import ToolCalls
 from .transcription import TranscriptionItem
 
-__all__ = ["MAX_QUESTIONS", "Asks"]
+__all__ = ["MAX_QUESTIONS", "Questions"]
 
 SETTLE = 0.3
 """Seconds after which an answer that is complete is taken for all of it."""
 
 MAX_QUESTIONS = 100
 """Questions that may wait for the one before. Each is a thread, or a task, of the program's."""
+
+GREETING_WAIT = 1.5
+"""Seconds after a call is up in which the assistant may begin to greet; later it waits for the user to speak. Its
+greeting comes within a second of the answer (protocol.md, scenario A), and some assistants have none.
+"""
+
+THINKING_WAIT = 5.0
+"""Seconds after the user has said something in which it is expected to begin to answer."""
+
+SPEAKING_WAIT = 20.0
+"""Seconds in which it is expected to come to an end of what it says. Longer is a story, or a sound without an end."""
 
 _TIMER = Timer(TimerKind.ANSWER)
 
@@ -47,44 +63,60 @@ class _Question:
     barge_in: bool = False
     # When it came to its turn.
     since: float = 0.0
-    is_sent: bool = False
+    # Of its message, once that is sent, or kept until it can be.
     item_id: str = ""
     # Responses that were under way when it was asked.
     earlier: frozenset[str] = frozenset()
     is_typed: bool = False
 
+    @property
+    def is_sent(self) -> bool:
+        return bool(self.item_id)
 
-class Asks:
+
+class Questions:
     """The questions of one session.
 
     Args:
-        conversation: Where the answers are.
+        calls: In which they are asked.
+        transcript: Where the answers are.
+        speech: Which response the agent speaks.
+        agent: Whether it listens.
+        tools: Whether it waits for a tool.
+        messages: Whether a question waits for its call.
         timers: For `SETTLE`, and for agents that do not come to an end.
         send: Sends a text in a call, or keeps it until that is up; gives the id of its item, or raises a `TxError`.
-        is_waiting: Whether a message is being kept.
         report: Takes `QuestionSettled`.
     """
 
     def __init__(
         self,
-        conversation: Conversation,
+        calls: Attribution,
+        transcript: Transcript,
+        speech: SpeechProgress,
+        agent: Agent,
+        tools: ToolCalls,
+        messages: Messages,
         timers: Timers,
         send: Callable[[str, UUID | None, float], str],
-        is_waiting: Callable[[str], bool],
         report: Callable[[SessionEvent], None],
     ) -> None:
-        self._conversation = conversation
+        self._calls = calls
+        self._transcript = transcript
+        self._speech = speech
+        self._agent = agent
+        self._tools = tools
+        self._messages = messages
         self._timers = timers
         self._send = send
-        self._is_waiting = is_waiting
         self._report = report
         self._current: _Question | None = None
         self._queue: deque[_Question] = deque()
-        conversation.observer = self._look
-        conversation.call_over = self._call_over
 
     def ask(self, key: object, text: str, now: float, *, call_id: UUID | None = None, barge_in: bool = False) -> None:
         """Ask as soon as the questions before are answered, and the agent listens. `QuestionSettled` follows.
+
+        While a call is being set up or taken up again, the question waits.
 
         Args:
             key: Says in `QuestionSettled` which question it is.
@@ -119,43 +151,7 @@ class Asks:
         self._settle(question, " ".join(item.content.strip() for item in self._answers(question)))
         self._go_on(now)
 
-    # -- inside --------------------------------------------------------------------------------------------------------
-
-    def _go_on(self, now: float) -> None:
-        """Ask the next question."""
-        while self._current is None and self._queue:
-            question = self._current = self._queue.popleft()
-            question.since = now
-            self._try(question, now)
-
-    def _try(self, question: _Question, now: float) -> None:
-        """Send the question if the agent listens, or has been waited for long enough."""
-        deadline = None if question.barge_in else self._conversation.busy_until(question.call_id, question.since)
-        if deadline is not None and now < deadline:
-            if deadline < math.inf:
-                self._timers.set(_TIMER, deadline)
-            return
-        self._timers.cancel(_TIMER)
-        question.is_sent = True
-        question.earlier = self._conversation.response_ids
-        self._conversation.calls.asked = question.call_id
-        try:
-            question.item_id = self._send(question.text, question.call_id, now)
-            question.is_typed = self._conversation.find_typed(question.item_id) is not None
-        except TxError as error:
-            self._settle(question, error=error)
-
-    def _call_over(self, call_id: UUID | None, now: float) -> None:
-        """A call is over: what was asked in it has no answer."""
-        is_last = not self._conversation.calls.has_any
-        waiting = [*([] if self._current is None else [self._current]), *self._queue]
-        over = [one for one in waiting if is_last or one.call_id == call_id]
-        self._queue = deque(one for one in self._queue if one not in over)
-        for one in over:
-            self._settle(one, error=CallError("the call ended before the agent had answered", call_id=one.call_id))
-        self._go_on(now)
-
-    def _look(self, now: float) -> None:
+    def look(self, now: float) -> None:
         """Something has changed in the conversation."""
         question = self._current
         if question is None:
@@ -164,14 +160,12 @@ class Asks:
             self._try(question, now)
             self._go_on(now)
             return
-        if not question.item_id:
-            return
-        is_typed = self._conversation.find_typed(question.item_id) is not None
+        is_typed = self._transcript.find_typed(question.item_id) is not None
         if is_typed and not question.is_typed:
             # It may have waited for the call, and what the agent was saying then is no answer either.
             question.is_typed = True
-            question.earlier |= self._conversation.response_ids
-        if not is_typed and not self._is_waiting(question.item_id):
+            question.earlier |= self._response_ids
+        if not is_typed and not self._messages.is_waiting(question.item_id):
             self._settle(question, error=CallError("the question did not reach the agent, or was taken out again"))
         elif any(item.interrupted for item in self._answers(question)):
             said = " ".join(item.heard_text.strip() for item in self._answers(question))
@@ -185,10 +179,74 @@ class Asks:
             return
         self._go_on(now)
 
+    def call_over(self, call_id: UUID | None, now: float) -> None:
+        """A call is over: what was asked in it has no answer."""
+        is_last = not self._calls.has_any
+        waiting = [*([] if self._current is None else [self._current]), *self._queue]
+        over = [one for one in waiting if is_last or one.call_id == call_id]
+        self._queue = deque(one for one in self._queue if one not in over)
+        for one in over:
+            self._settle(one, error=CallError("the call ended before the agent had answered", call_id=one.call_id))
+        self._go_on(now)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _go_on(self, now: float) -> None:
+        """Ask the next question."""
+        while self._current is None and self._queue:
+            question = self._current = self._queue.popleft()
+            question.since = now
+            self._try(question, now)
+
+    def _try(self, question: _Question, now: float) -> None:
+        """Send the question if the agent listens, or has been waited for long enough."""
+        deadline = None if question.barge_in else self._busy_until(question)
+        if deadline is not None and now < deadline:
+            if deadline < math.inf:
+                self._timers.set(_TIMER, deadline)
+            return
+        self._timers.cancel(_TIMER)
+        question.earlier = self._response_ids
+        self._calls.asked = question.call_id
+        try:
+            question.item_id = self._send(question.text, question.call_id, now)
+            question.is_typed = self._transcript.find_typed(question.item_id) is not None
+        except TxError as error:
+            self._settle(question, error=error)
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether more is to be expected of the agent."""
+        return self._transcript.open is not None or self._agent.is_responding or len(self._tools) > 0
+
+    @property
+    def _response_ids(self) -> frozenset[str]:
+        """The responses that there have been so far, the one that has only been announced included."""
+        announced = self._speech.response_id
+        return frozenset(self._transcript.response_ids | (set() if announced is None else {announced}))
+
+    def _busy_until(self, question: _Question) -> float | None:
+        """Whether the agent is about to speak, or does, so that the question would be mixed up with that.
+
+        Returns:
+            None: it listens. Else when it is asked all the same; infinite while the call is being set up.
+        """
+        calls, agent = self._calls, self._agent
+        if not calls.has_any:
+            return None
+        if not calls.is_established(question.call_id):
+            return math.inf
+        if self._is_answering or agent.state is AgentState.SPEAKING or agent.awaits_voice:
+            return question.since + SPEAKING_WAIT
+        if agent.state in (AgentState.THINKING, AgentState.PROCESSING_IMAGE):
+            return agent.turn_since + THINKING_WAIT
+        up_since = calls.awaits_greeting_since(question.call_id)
+        return None if up_since is None else up_since + GREETING_WAIT
+
     def _answers(self, question: _Question) -> list[TranscriptionItem]:
         return [
             item
-            for item in self._conversation.items_after(question.item_id)
+            for item in self._transcript.after(question.item_id)
             if item.role == TranscriptionItem.ROLE_ASSISTANT
             and item.response_id not in question.earlier
             and (question.call_id is None or item.call_id in (question.call_id, None))
@@ -196,7 +254,7 @@ class Asks:
 
     def _is_complete(self, question: _Question) -> bool:
         answers = self._answers(question)
-        return bool(answers) and answers[-1].is_final and not self._conversation.is_answering
+        return bool(answers) and answers[-1].is_final and not self._is_answering
 
     def _settle(self, question: _Question, text: str = "", *, error: TxError | None = None) -> None:
         if question is self._current:
@@ -206,5 +264,5 @@ class Asks:
     def _let_go(self) -> None:
         """There is no current question any more."""
         self._current = None
-        self._conversation.calls.asked = None
+        self._calls.asked = None
         self._timers.cancel(_TIMER)

@@ -38,13 +38,15 @@ class _Call:
 class Attribution:
     """The calls that there are at the moment.
 
-    Attributes:
+    Args:
         joined: The conversation that the login joined: all calls have it, so it tells nothing.
+
+    Attributes:
         asked: The call in which a question waits for its answer.
     """
 
-    def __init__(self) -> None:
-        self.joined: str | None = None
+    def __init__(self, joined: str | None = None) -> None:
+        self._joined = joined
         self.asked: UUID | None = None
         self._calls: dict[UUID | None, _Call] = {}
         self._conversations: dict[str, UUID] = {}
@@ -116,7 +118,7 @@ class Attribution:
         named = call_uuid(call_id)
         if named not in self._calls:
             named = None
-        if conversation_id is None or conversation_id == self.joined or len(self._calls) < 2:
+        if conversation_id is None or conversation_id == self._joined or len(self._calls) < 2:
             return named
         known = self._conversations.get(conversation_id)
         if named is None:

@@ -9,10 +9,9 @@ from . import events, requests
 from .channel import Channel, Pending, RequestKind
 from .controls import Controls
 from .conversation import Conversation
-from .dialog import CAUSE_CODES, Dialog
+from .dialog import CAUSE_CODES, Dialog, Dialogs
 from .hold import HoldWish, server_error
 from .keys import KeyRun
-from .messages import Messages
 from .outcomes import CallProgress, CallStep, RingingReceived, SessionEvent, Warned
 from .registration import Registration
 from .requests import CallOptions
@@ -40,8 +39,8 @@ class Calls:
         channel: Channel,
         timers: Timers,
         registration: Registration,
+        dialogs: Dialogs,
         conversation: Conversation,
-        messages: Messages,
         settings: SessionSettings,
         sdk_version: str,
         report: Callable[[SessionEvent], None],
@@ -49,30 +48,14 @@ class Calls:
         self._channel = channel
         self._timers = timers
         self._registration = registration
+        self._dialogs = dialogs
         self._conversation = conversation
-        self._messages = messages
         self._settings = settings
         self._sdk_version = sdk_version
         self._report = report
         self._controls = Controls(channel, timers, registration, settings, report)
-        self._dialogs: dict[str, Dialog] = {}
         # Calls that ended on our side, with cause and code, until the server has confirmed the bye.
         self._farewells: dict[str, tuple[str | None, int | None, Headers]] = {}
-
-    @property
-    def has_active(self) -> bool:
-        """Whether a call is answered and up."""
-        return any(dialog.state.is_considered_active for dialog in self._dialogs.values())
-
-    @property
-    def has_lost(self) -> bool:
-        """Whether a call waits for being taken up again."""
-        return any(dialog.is_lost for dialog in self._dialogs.values())
-
-    @property
-    def has_any(self) -> bool:
-        """Whether there is a call that has not ended."""
-        return bool(self._dialogs)
 
     # -- our side ------------------------------------------------------------------------------------------------------
 
@@ -444,7 +427,7 @@ class Calls:
         self._cancel_timers(dialog.call_id)
         self._controls.end(dialog.call_id)
         if not self._dialogs:
-            self._messages.fail_waiting(reason.error)
+            self._conversation.messages.fail_waiting(reason.error)
         self._conversation.end_call(dialog.call_id, now)
         dialog.end(reason)
 
@@ -454,8 +437,8 @@ class Calls:
             del self._farewells[next(iter(self._farewells))]
 
     def _send_waiting_messages(self, now: float) -> None:
-        if self.has_active and self._registration.is_ready:
-            self._messages.send_waiting(now)
+        if self._dialogs.has_active and self._registration.is_ready:
+            self._conversation.send_waiting(now)
 
     def _send_bye(self, call_id: str, cause: tuple[str | None, int | None, Headers], now: float) -> None:
         request_id = self._channel.expect(Pending(RequestKind.BYE, call_id), now + self._settings.request_timeout)

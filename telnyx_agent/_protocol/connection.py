@@ -82,7 +82,7 @@ class Connection(SessionView):
             self._fail(end, now, lost=reason)
             return
         self._calls.connection_lost(error, now, reason, deliberate=deliberate)
-        self._messages.connection_lost(now)
+        self.conversation.messages.connection_lost(now)
 
     def _replace(self, error: TxError, now: float, reason: NetworkReason, **how: bool) -> None:
         """The connection is no good any more, though its socket may be open."""

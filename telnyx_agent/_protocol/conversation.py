@@ -1,18 +1,18 @@
-"""`Conversation`: the transcript, the agent's state and the widget settings, from the assistant's messages.
+"""`Conversation`: what is said and typed in the calls of a session, and what its agent does.
+
+It puts together the assistant's messages, the agent's voice and the commands of the program.
 
 Rules of this file:
 
-1. An item keeps its id and its place. The same id again replaces the item (R41, R44); a final item does not become
-   partial again.
-2. Deltas belong to their `item_id`, else to their `response_id`, else to the open item (R42). At most one item of the
-   assistant's is open.
+1. A final item does not become partial again.
+2. Deltas belong to their `item_id`, else to their `response_id`, else to the open item (R42).
 3. An open item becomes final with its `done`; with the next response or a new item of the user's, which then has
    interrupted it; or with the call (R43). Text that comes for it after all opens it again: the server knows better;
    but not once a `done` has brought the whole text. What changes nothing is not reported.
-4. What was typed is there at once. The server's echo confirms it, under its id or as the same text under another (R45).
-5. What the agent does, and how much of it was heard, is `Agent`'s business; this file tells it what was said.
-6. Each request for a tool is reported, also one under an id that is open already: each gets an answer.
-7. Calls that overlap share one transcript; each item has the id of its call.
+4. What is typed is in the transcript as soon as it has been sent, and not before. The server's echo confirms it, under
+   its id or as the same text under another (R45).
+5. Each request for a tool is reported, also one under an id that is open already: each gets an answer.
+6. Calls that overlap share one transcript; each item has the id of its call.
 """
 
 from __future__ import annotations
@@ -25,181 +25,230 @@ from uuid import UUID
 import attrs
 
 from .._call_ids import call_uuid
-from ..errors import ServerError
-from . import ai_events
-from .budget import Key, growth_of
+from ..errors import CallError, ClientConfigurationError, ServerError, SocketConnectionError
+from . import ai_events, requests
+from .agent import Agent
+from .asks import Questions
+from .attribution import Attribution
+from .channel import Channel
+from .credentials import conversation_of
+from .dialog import Dialogs
 from .events import Refusal, WidgetConfig
-from .items import key_of
+from .hearing import SpeechProgress
+from .items import Transcript
+from .messages import Messages, TypedMessage
 from .outcomes import (
     AiMessage,
     ClientFailed,
     FunctionCallReceived,
+    MessageSent,
     SessionEvent,
-    TranscriptChanged,
     WidgetSettingsChanged,
 )
-from .spoken import MAX_OPEN_TOOL_CALLS, Spoken
+from .registration import Registration
+from .settings import SessionSettings
 from .states import AgentState
-from .timers import Timers
-from .transcription import EPOCH, MAX_TEXT, GrowingText, TranscriptionItem, whole
+from .timers import TimerKind, Timers
+from .tool_calls import ToolCalls
+from .transcription import TranscriptionItem, is_blank
 from .widget import AudioVisualizerConfig, WidgetSettings
 
 __all__ = ["AudioVisualizerConfig", "Conversation", "TranscriptionItem", "WidgetSettings"]
 
-MERGE_WINDOW = 10.0
-"""Seconds in which an echo under another id is still taken for one (R45)."""
 
-MAX_UNCONFIRMED = 1000
-"""Typed messages that the server has not echoed, of which is remembered that they may be. Some servers echo nothing."""
-
-GREETING_WAIT = 1.5
-"""Seconds after a call is up in which the assistant may begin to greet; later it waits for the user to speak. Its
-greeting comes within a second of the answer (protocol.md, scenario A), and some assistants have none.
-"""
-
-THINKING_WAIT = 5.0
-"""Seconds after the user has said something in which it is expected to begin to answer."""
-
-SPEAKING_WAIT = 20.0
-"""Seconds in which it is expected to come to an end of what it says. Longer is a story, or a sound without an end."""
-
-
-@attrs.define
-class _OpenItem:
-    """The assistant's item that still grows."""
-
-    item: TranscriptionItem
-    text: GrowingText
-
-
-class Conversation(Spoken):
-    """What was said and typed in one call, and who is at it.
+class Conversation:
+    """What is said and typed in the calls of one session, and who is at it.
 
     Args:
-        new_id: Makes ids for items that came without.
+        channel: The way to the assistant.
+        registration: Whether something may go there.
+        dialogs: Whether there is a call in which it would arrive.
+        timers: For what happens when nothing comes.
+        settings: How long something may be under way.
         wall_clock: The time for `TranscriptionItem.timestamp`.
         report: Takes the events that follow.
-        timers: For what the agent does when nothing comes.
 
     Attributes:
-        conversation_id: The server's id of the conversation, once a message has brought it.
+        transcript: What was said and typed.
+        agent: What the agent does.
+        messages: What is typed, on its way to the assistant.
+        questions: What is typed and somebody waits for the answer to.
+        widget_settings: The latest widget settings (R18).
     """
 
     def __init__(
         self,
-        *,
-        new_id: Callable[[], str],
+        channel: Channel,
+        registration: Registration,
+        dialogs: Dialogs,
+        timers: Timers,
+        settings: SessionSettings,
         wall_clock: Callable[[], datetime],
         report: Callable[[SessionEvent], None],
-        timers: Timers | None = None,
     ) -> None:
-        super().__init__(wall_clock, report, Timers() if timers is None else timers)
-        self._new_id = new_id
-        self.conversation_id: str | None = None
+        self._channel = channel
+        self._registration = registration
+        self._dialogs = dialogs
+        self._report = report
+        self._calls = Attribution(conversation_of(registration.login))
+        self.transcript = Transcript(self._calls, wall_clock, report)
+        self._speech = SpeechProgress(self.transcript)
+        self.agent = Agent(self._speech, timers, report, self._fell_silent)
+        self._tools = ToolCalls()
+        self.messages = Messages(channel, settings, report)
+        self.questions = Questions(
+            self._calls,
+            self.transcript,
+            self._speech,
+            self.agent,
+            self._tools,
+            self.messages,
+            timers,
+            self._send_question,
+            report,
+        )
         self.widget_settings: WidgetSettings | None = None
-        # Items typed here that the server has not confirmed, and until when an echo may have another id.
-        self._unconfirmed: dict[str, float] = {}
-        self._open: _OpenItem | None = None
-        # Items of the assistant's whose whole text a `done` has brought.
-        self._whole: set[str] = set()
+        # The server's id of the conversation, once a message has brought it.
+        self._conversation_id: str | None = None
+        # The call that the frame names which is being handled.
+        self._named: UUID | None = None
+        # The call in which the assistant speaks at present.
+        self._response_call: UUID | None = None
 
     @property
-    def is_answering(self) -> bool:
-        """Whether more is to be expected of the assistant."""
-        return self._open is not None or self.agent.is_responding or bool(self._tool_calls)
+    def conversation_id(self) -> str | None:
+        """The id of the conversation: that which the server has told, or which was joined."""
+        return self._conversation_id or conversation_of(self._registration.login)
 
-    # -- the call ------------------------------------------------------------------------------------------------------
+    # -- the program's commands ----------------------------------------------------------------------------------------
+
+    def send_message(
+        self,
+        text: str,
+        image_urls: Sequence[str],
+        now: float,
+        *,
+        may_wait: bool = False,
+        call_id: UUID | None = None,
+    ) -> str:
+        """Send typed text, images (`data:` or `https:` URLs) or both (R45, R48).
+
+        Args:
+            text: The text.
+            image_urls: The images.
+            now: The time.
+            may_wait: Whether to keep the message while a call is being set up or taken up again. What became of it is
+                then told by `MessageSent` or `MessageFailed`.
+            call_id: The call whose transcript it belongs to; None leaves that to `Attribution`. On the wire no message
+                says so.
+
+        Returns:
+            The id of the transcript item.
+
+        Raises:
+            ClientConfigurationError: There is nothing to send.
+            CallError: No call is active; nothing was sent.
+            SocketConnectionError: A call is active, but its connection is lost at the moment; nothing was sent.
+        """
+        item_id = self._send_or_keep(text, image_urls, now, may_wait=may_wait, call_id=call_id)
+        self.questions.look(now)
+        return item_id
+
+    def send_function_call_output(self, call_id: str, output: str, now: float) -> None:
+        """Answer a `FunctionCallReceived`.
+
+        Raises:
+            SocketConnectionError: Not connected; an answer that comes late is worth nothing, so it is not kept (R49).
+            CallError: The call in which it was asked for is over.
+        """
+        if not self._registration.is_ready:
+            raise SocketConnectionError("not connected; the tool's result was not sent")
+        if self._tools.answered(call_id):
+            self.agent.tool_answered(now)
+            self.questions.look(now)
+        self._channel.send(requests.function_call_output(call_id, output))
+
+    def subscribe_audio_stream(self) -> None:
+        """Ask for events about audio before it is played; they come as `AiMessage`.
+
+        Raises:
+            SocketConnectionError: Not connected.
+        """
+        if not self._registration.is_ready:
+            raise SocketConnectionError("not connected; the message was not sent")
+        self._channel.send(requests.audio_stream_subscribe())
+
+    def clear(self) -> None:
+        """Forget all that was said and typed."""
+        self._response_call = None
+        self._speech.forget_response()
+        self.messages.forget_unconfirmed()
+        self.transcript.clear()
+
+    # -- the calls -----------------------------------------------------------------------------------------------------
 
     def start_call(self, call_id: str) -> None:
         """A call begins, and with it a new transcript (R47), unless there is another call already."""
-        if not self.calls.has_any:
+        if not self._calls.has_any:
+            self._speech.call_started()
             self.agent.call_started()
             self.clear()
-        self.calls.started(call_uuid(call_id))
+        self._calls.started(call_uuid(call_id))
 
     def call_established(self, call_id: str, now: float) -> None:
         """A call is up; the assistant may have begun to speak before."""
-        self.calls.established(call_uuid(call_id), now)
+        self._calls.established(call_uuid(call_id), now)
         self.agent.call_established()
-        self.observer(now)
+        self.questions.look(now)
 
     def end_call(self, call_id: str, now: float) -> None:
         """A call is over: nothing of it grows any more. The transcript stays. One that never started is no error."""
         ended = call_uuid(call_id)
-        if self.calls.is_over(ended):
-            # A call that only rang has nothing in the transcript, but something may have been asked in it.
-            self.call_over(ended, now)
+        # A call that only rang has nothing in the transcript, but something may have been asked in it.
+        if not self._calls.is_over(ended):
+            self.transcript.end_call(ended)
+            self._calls.ended(ended)
+            if not self._calls.has_any:
+                self.messages.forget_unconfirmed()
+                self.agent.call_ended()
+                self._tools.call_ended()
+        self.questions.call_over(ended, now)
+
+    def voice(self, audible: bool, at: float, now: float, call_id: str | None = None) -> None:
+        """The agent's voice begins, or has ended, to be heard in a call; `at` is when that was, on the same clock."""
+        if not self._calls.has_any:
             return
-        if self._open is not None and self._open.item.call_id in (ended, None):
-            self._close(None, interrupted=False)
-        for item in [item for item in self._items if item.is_partial and item.call_id in (ended, None)]:
-            self._put(attrs.evolve(item, is_partial=False))
-        self.calls.ended(ended)
-        if not self.calls.has_any:
-            self._unconfirmed.clear()
-            self.agent.call_ended()
-            self._forget_tools()
-        self.call_over(ended, now)
+        self._calls.voice(self._calls.of(None) if call_id is None else call_uuid(call_id), audible)
+        audible = self._calls.is_audible
+        self.agent.voice(audible, at, now)
+        if not audible and (item := self._speech.fell_silent(at, now)) is not None:
+            self.transcript.put(item)
+        self.questions.look(now)
 
-    def busy_until(self, call_id: UUID | None, since: float) -> float | None:
-        """Whether the assistant is about to speak, or does, so that a question would be mixed up with that.
+    def timer_due(self, kind: TimerKind, now: float) -> None:
+        """One of the conversation's timers is due."""
+        if kind is TimerKind.ANSWER:
+            self.questions.timer_due(now)
+        else:
+            self.agent.timer_due(now)
+            self.questions.look(now)
 
-        Args:
-            call_id: The call in which it is to be asked.
-            since: When somebody began to wait for it to listen.
+    # -- our messages --------------------------------------------------------------------------------------------------
 
-        Returns:
-            None: it listens. Else when it is asked all the same; infinite while the call is being set up.
-        """
-        if not self.calls.has_any:
-            return None
-        if not self.calls.is_established(call_id):
-            return float("inf")
-        if self.is_answering or self.agent_state is AgentState.SPEAKING or self.agent.awaits_voice:
-            return since + SPEAKING_WAIT
-        if self.agent_state in (AgentState.THINKING, AgentState.PROCESSING_IMAGE):
-            return self.agent.turn_since + THINKING_WAIT
-        up_since = self.calls.awaits_greeting_since(call_id)
-        return None if up_since is None else up_since + GREETING_WAIT
-
-    # -- our side ------------------------------------------------------------------------------------------------------
-
-    def is_unconfirmed(self, item_id: str) -> bool:
-        """Whether a typed message is in the transcript, but the server has not echoed it."""
-        return item_id in self._unconfirmed
-
-    def typed(
-        self, item_id: str, text: str, image_urls: Sequence[str], now: float, call_id: UUID | None = None
-    ) -> None:
-        """A message is on its way to the assistant, perhaps for the second time. `call_id`: typed in that call."""
-        self._unconfirmed[item_id] = now + MERGE_WINDOW
-        if len(self._unconfirmed) > MAX_UNCONFIRMED:
-            del self._unconfirmed[next(iter(self._unconfirmed))]
-        if self.find_typed(item_id) is not None:
-            return
-        call_id = self.calls.of(TranscriptionItem.ROLE_USER) if call_id is None else call_id
-        self.calls.said(call_id)
-        self._put(
-            self._new_item(
-                item_id,
-                TranscriptionItem.ROLE_USER,
-                text,
-                now,
-                call_id=call_id,
-                image_urls=image_urls,
-                item_type="text_message_with_image" if image_urls else "text_message",
-            ),
-            own=True,
-        )
-        self._was_talked_over(now)
-        self.agent.user_turn(AgentState.PROCESSING_IMAGE if image_urls else AgentState.THINKING, now)
-        self.observer(now)
+    def send_waiting(self, now: float) -> None:
+        """A call is up: send what waited for it."""
+        waiting = self.messages.take_waiting()
+        for message in waiting:
+            self._send(message, now)
+            self._report(MessageSent(message.item_id))
+        if waiting:
+            self.questions.look(now)
 
     def refused(self, item_id: str, refusal: Refusal, now: float) -> None:
         """The server did not take a message, so it was not said."""
-        self._unconfirmed.pop(item_id, None)
-        if (refused := self.find_typed(item_id)) is not None:
-            self._keep([item for item in self._items if item is not refused])
+        self.messages.confirmed(item_id)
+        if (refused := self.transcript.find_typed(item_id)) is not None:
+            self.transcript.remove(refused)
         error = ServerError(
             f"the server did not take the message: {refusal}",
             server_message=refusal.message,
@@ -207,53 +256,64 @@ class Conversation(Spoken):
             data=dict(refusal.data),
         )
         self._report(ClientFailed(error))
-        self.observer(now)
+        self.questions.look(now)
 
-    def add(self, item: TranscriptionItem, now: float) -> None:
-        """Put an item of the application's in, or in the place of the one with its role and id."""
-        if item.timestamp == EPOCH:
-            item = attrs.evolve(item, timestamp=self._wall_clock())
-        self._put(attrs.evolve(item, at=now, call_id=item.call_id or self.calls.of(item.role)), own=True)
+    def _send_question(self, text: str, call_id: UUID | None, now: float) -> str:
+        return self._send_or_keep(text, (), now, may_wait=True, call_id=call_id)
 
-    def clear(self, role: str | None = None) -> None:
-        """Forget all items, or those of one role."""
-        if role is not None:
-            self._clear_role(role)
+    def _send_or_keep(
+        self, text: str, image_urls: Sequence[str], now: float, *, may_wait: bool, call_id: UUID | None
+    ) -> str:
+        if not text.strip() and not image_urls:
+            raise ClientConfigurationError("there is nothing to send: give a text, an image or both")
+        message = TypedMessage(self._channel.new_id(), text, tuple(image_urls), may_wait, call_id)
+        if self._registration.is_ready and self._dialogs.has_active:
+            self._send(message, now)
+        elif may_wait and self._dialogs:
+            self.messages.keep(message)
+        elif self._dialogs.has_lost or self._dialogs.has_active:
+            raise SocketConnectionError(
+                "the connection is lost at the moment and being made again; the message was not sent"
+            )
+        else:
+            raise CallError("no call is active; messages reach the assistant only during a call")
+        return message.item_id
+
+    def _send(self, message: TypedMessage, now: float) -> None:
+        """A message is on its way to the assistant, perhaps for the second time."""
+        self.messages.send(message, now)
+        if self.transcript.find_typed(message.item_id) is not None:
             return
-        had_items = bool(self._items)
-        self._response_id = self._response_call = self._suspect = self._last_spoken = None
-        self._budget.clear()
-        self._items.clear()
-        self._places.clear()
-        self._aliases.clear()
-        self._unconfirmed.clear()
-        self._whole.clear()
-        self._open = None
-        if had_items:
-            self._report(TranscriptChanged(None, ()))
+        call_id = self._calls.of(TranscriptionItem.ROLE_USER) if message.call_id is None else message.call_id
+        self._calls.said(call_id)
+        self.transcript.put(
+            self.transcript.new_item(
+                message.item_id,
+                TranscriptionItem.ROLE_USER,
+                message.text,
+                now,
+                call_id=call_id,
+                image_urls=message.image_urls,
+                item_type="text_message_with_image" if message.image_urls else "text_message",
+            ),
+            own=True,
+        )
+        self._speech.user_began(now)
+        self.agent.user_turn(AgentState.PROCESSING_IMAGE if message.image_urls else AgentState.THINKING, now)
 
-    def _clear_role(self, role: str) -> None:
-        left = [item for item in self._items if item.role != role]
-        if len(left) == len(self._items):
-            return
-        if role == TranscriptionItem.ROLE_ASSISTANT:
-            self._open = self._suspect = None
-            self._whole.clear()
-        self._keep(left)
-
-    # -- the assistant's side ------------------------------------------------------------------------------------------
+    # -- the assistant's messages --------------------------------------------------------------------------------------
 
     def receive(self, event: ai_events.AiConversation, now: float) -> None:
         """An `ai_conversation` frame came."""
-        self.conversation_id = event.conversation_id or self.conversation_id
-        self._named = self.calls.named(event.call_id, event.conversation_id)
-        self._report(AiMessage(event.params, event.content, self.conversation_id))
+        self._conversation_id = event.conversation_id or self._conversation_id
+        self._named = self._calls.named(event.call_id, event.conversation_id)
+        self._report(AiMessage(event.params, event.content, self._conversation_id))
         if event.widget_settings is not None:
             self._configure(event.widget_settings)
         handler = self._HANDLERS.get(type(event.content))
         if handler is not None:
             handler(self, event.content, now)
-            self.observer(now)
+            self.questions.look(now)
 
     def widget_config(self, event: WidgetConfig, now: float) -> None:
         """Widget settings came in a frame of their own."""
@@ -276,15 +336,15 @@ class Conversation(Spoken):
 
     def _on_user_message(self, message: ai_events.MessageItem, now: float) -> None:
         known = self._find_user_item(message, now)
-        is_blank = _is_blank(message.text) and not message.image_urls
+        has_nothing = is_blank(message.text) and not message.image_urls
         if known is None:
-            if is_blank:
+            if has_nothing:
                 return
             call_id = self._call_of(message.role)
-            self._was_talked_over(now)
+            self._speech.user_began(now)
             self._close(now, interrupted=True)
-            item = self._new_item(
-                message.item_id or self._new_id(),
+            item = self.transcript.new_item(
+                message.item_id or self._channel.new_id(),
                 message.role,
                 message.text,
                 now,
@@ -295,48 +355,51 @@ class Conversation(Spoken):
             )
         elif known.is_final and message.is_partial:
             return
-        elif is_blank:
+        elif has_nothing:
             item = attrs.evolve(known, is_partial=message.is_partial)
         else:
             # An echo may leave out the images, which were large.
             images = message.image_urls or known.image_urls
             item = attrs.evolve(known, content=message.text, image_urls=images, is_partial=message.is_partial)
         if item != known:
-            self._put(item)
+            self.transcript.put(item)
         elif item.is_final:
             return  # said again: what the agent does has not changed either
         # What the user said may be known only after the assistant has begun to respond to it.
-        if known is None or self.agent_state is not AgentState.SPEAKING:
+        if known is None or self.agent.state is not AgentState.SPEAKING:
             self.agent.user_turn(_state_after(item), now)
 
     def _on_assistant_message(self, message: ai_events.MessageItem, now: float) -> None:
-        if _is_blank(message.text):
+        if is_blank(message.text):
             return
-        known = self._find_spoken(message.item_id)
-        if known is None and (last := self._last_of_assistant()) is not None:
+        transcript = self.transcript
+        known = transcript.find_spoken(message.item_id)
+        if known is None and (last := transcript.last_spoken) is not None:
             # What the deltas have built already, under another id (R44).
             known = last if _is_same(last.content, message.text) else None
         if known is None:
             self._close(now, interrupted=False)
-            item_id = message.item_id or self._new_id()
+            item_id = message.item_id or self._channel.new_id()
             call_id = self._call_of(message.role)
-            self._put(
-                self._new_item(item_id, message.role, message.text, now, call_id=call_id, is_partial=message.is_partial)
+            transcript.put(
+                transcript.new_item(
+                    item_id, message.role, message.text, now, call_id=call_id, is_partial=message.is_partial
+                )
             )
             return
-        if self._open is not None and self._open.item.id == known.id:
-            self._open = None
-        self._replace(known, attrs.evolve(known, content=message.text, is_partial=message.is_partial))
+        if transcript.open is not None and transcript.open.item.id == known.id:
+            transcript.open = None
+        transcript.replace(known, attrs.evolve(known, content=message.text, is_partial=message.is_partial))
 
     def _on_function_call(self, call: ai_events.FunctionCall, now: float) -> None:
-        # Beyond the bound it is reported, too, so that it gets an answer; only nobody waits for that.
-        if call.call_id in self._tool_calls or len(self._tool_calls) < MAX_OPEN_TOOL_CALLS:
-            self._tool_calls[call.call_id] = self._tool_calls.get(call.call_id, 0) + 1
+        # One that is not remembered is reported, too, so that it gets an answer; only nobody waits for that.
+        if self._tools.asked(call.call_id):
             self.agent.tool_wanted()
         self._report(FunctionCallReceived(call.call_id, call.name, call.arguments))
 
     def _on_response_created(self, response: ai_events.ResponseCreated, now: float) -> None:
-        if self._open is not None and not _belongs(self._open.item, None, response.response_id):
+        opened = self.transcript.open
+        if opened is not None and not _belongs(opened.item, None, response.response_id):
             self._close(now, interrupted=True)
         self._response_begins(response.response_id, now)
         self.agent.response_began(now)
@@ -345,92 +408,57 @@ class Conversation(Spoken):
         if not delta.delta:
             self.agent.response_began(now)
             return
-        item_id = delta.item_id or delta.response_id or (None if self._open is None else self._open.item.id)
-        if self._open is None or self._open.item.id != item_id:
-            known = self._find_spoken(item_id)
-            if known is not None and known.id in self._whole:
-                return
-            if known is not None and known.is_final and not known.interrupted:
-                # Late, after its `done`. An item that came as a whole has this text already.
-                if known.item_type == "response_delta" and self._may_grow(
-                    key_of(known), len(known.content), delta.delta
-                ):
-                    self._put(attrs.evolve(known, content=known.content + whole(delta.delta)), whole(delta.delta))
-                return
-            response_id = delta.response_id or item_id or self._response_id
+        transcript = self.transcript
+        opened = transcript.open
+        item_id = delta.item_id or delta.response_id or (None if opened is None else opened.item.id)
+        if opened is not None and opened.item.id == item_id:
             self.agent.response_began(now)
-            self._open_item(item_id or self._new_id(), response_id, known, now)
-        else:
-            self.agent.response_began(now)
-        self._grow(delta.delta)
-
-    def _open_item(self, item_id: str, response_id: str | None, known: TranscriptionItem | None, now: float) -> None:
-        if self._open is not None:
-            # Another item of the same response is no interruption.
-            self._close(now, interrupted=self._open.item.response_id != response_id)
-        text = GrowingText("" if known is None else known.content)
-        self._response_begins(response_id or item_id if known is None else known.response_id, now)
-        if known is None:
-            item = self._new_item(
-                item_id,
-                TranscriptionItem.ROLE_ASSISTANT,
-                text.snapshot(),
-                now,
-                call_id=self._response_call if self._named is None else self._named,
-                item_type="response_delta",
-                response_id=response_id or item_id,
-            )
-        else:
-            item = known
-        self._open = _OpenItem(attrs.evolve(item, is_partial=True, interrupted=False, heard_share=None), text)
-
-    def _grow(self, delta: str) -> None:
-        opened = self._open
-        assert opened is not None
-        text, key = opened.text, key_of(opened.item)
-        if not self._may_grow(key, len(text), delta):
+            transcript.grow(delta.delta)
             return
-        text.append(delta)
-        opened.item = opened.item.grown(text.snapshot())
-        if key in self._places:
-            self._put(opened.item, whole(delta))
-        elif not _is_blank(delta):
-            # Blank so far, and therefore not in the transcript yet (R46).
-            self._put(opened.item, opened.item.content)
+        known = transcript.find_spoken(item_id)
+        if known is not None and transcript.is_whole(known.id):
+            return
+        if known is not None and known.is_final and not known.interrupted:
+            # Late, after its `done`. An item that came as a whole has this text already.
+            if known.item_type == "response_delta":
+                transcript.lengthen(known, delta.delta)
+            return
+        response_id = delta.response_id or item_id or self._speech.response_id
+        self.agent.response_began(now)
+        self._open(item_id or self._channel.new_id(), response_id, known, now)
+        transcript.grow(delta.delta)
 
     def _on_text_done(self, done: ai_events.TextDone, now: float) -> None:
+        transcript = self.transcript
+        opened = transcript.open
         is_current = self._is_current(done.response_id or done.item_id)
-        if self._open is not None and _belongs(self._open.item, done.item_id, done.response_id):
+        if opened is not None and _belongs(opened.item, done.item_id, done.response_id):
             is_current = True
-            item_id = self._open.item.id
             if done.text is not None:
-                self._open.item = attrs.evolve(self._open.item, content=done.text)
+                opened.item = attrs.evolve(opened.item, content=done.text)
             self._close(now, interrupted=False)
             # There may have been no room for it.
-            if done.text is not None and self._find_spoken(item_id) is not None:
-                self._whole.add(item_id)
-        elif done.text is not None and (known := self._find_spoken(done.item_id)) is not None:
-            self._whole.add(known.id)
-            self._replace(known, attrs.evolve(known, content=done.text))
+            if done.text is not None and transcript.find_spoken(opened.item.id) is not None:
+                transcript.mark_whole(opened.item.id)
+        elif done.text is not None and (known := transcript.find_spoken(done.item_id)) is not None:
+            transcript.mark_whole(known.id)
+            transcript.replace(known, attrs.evolve(known, content=done.text))
         if is_current:
             self.agent.response_over(now)
 
     def _on_response_done(self, done: ai_events.ResponseDone, now: float) -> None:
+        opened = self.transcript.open
         is_current = self._is_current(done.response_id)
-        if self._open is not None and _belongs(self._open.item, None, done.response_id):
+        if opened is not None and _belongs(opened.item, None, done.response_id):
             self._close(now, interrupted=done.is_cancelled)
         elif done.is_cancelled and done.response_id is not None:
             # Its text was complete before its voice.
-            last = self._last_of_assistant()
+            last = self.transcript.last_spoken
             if last is not None and last.response_id == done.response_id and not last.interrupted:
-                self._put(attrs.evolve(last, interrupted=True, heard_share=self._share(last, now)))
+                self.transcript.put(self._speech.interrupted(last, now))
         # After an interruption the agent is thinking already, and the end of the old response changes nothing.
         if is_current:
             self.agent.response_over(now)
-
-    def _is_current(self, response_id: str | None) -> bool:
-        """Whether this is the response that is being spoken, as far as one can tell."""
-        return response_id is None or self._response_id in (None, response_id)
 
     _HANDLERS: Mapping[type, Callable[[Conversation, Any, float], None]] = {
         ai_events.MessageItem: _on_message,
@@ -446,41 +474,61 @@ class Conversation(Spoken):
         """The end of a response came without a word."""
         self._close(now, interrupted=False)
 
-    # -- items ---------------------------------------------------------------------------------------------------------
+    # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _close(self, now: float | None, *, interrupted: bool) -> None:
-        """The open item, if there is one, is complete. There is no time when the call is over."""
-        opened, self._open = self._open, None
-        if opened is not None and not _is_blank(opened.item.content):
-            # As a plain text: nobody adds to it any more.
-            item = attrs.evolve(opened.item, content=opened.item.content, is_partial=False)
-            if interrupted and now is not None and self.calls.has_any:
-                item = attrs.evolve(item, interrupted=True, heard_share=self._share(item, now))
-            self._put(item)
+    def _is_current(self, response_id: str | None) -> bool:
+        """Whether this is the response that is being spoken, as far as one can tell."""
+        return response_id is None or self._speech.response_id in (None, response_id)
 
-    def _may_grow(self, key: Key, length: int, delta: str) -> bool:
-        """Whether an item of that length has room for more; if not, the user is told once."""
-        if length + len(delta) <= MAX_TEXT and self._budget.grow(key, growth_of(delta)):
-            return True
-        return self._fits(False)
+    def _call_of(self, role: str) -> UUID | None:
+        """The call that something new belongs to: the one that its frame names, or as far as one can tell."""
+        call_id = self._calls.of(role) if self._named is None else self._named
+        self._calls.said(call_id, by_assistant=role == TranscriptionItem.ROLE_ASSISTANT)
+        return call_id
 
-    def _replace(self, known: TranscriptionItem, item: TranscriptionItem) -> None:
-        """Put an item in the place of what is known of it, if there is a difference."""
-        if item != known:
-            self._put(item)
+    def _response_begins(self, response_id: str | None, now: float) -> None:
+        """What is heard from now on is this response's."""
+        if response_id is None or response_id != self._speech.response_id:
+            self._response_call = self._call_of(TranscriptionItem.ROLE_ASSISTANT)
+            self._speech.begin(response_id, now)
+
+    def _open(self, item_id: str, response_id: str | None, known: TranscriptionItem | None, now: float) -> None:
+        """Text comes for an item: a new one, or one that was complete."""
+        opened = self.transcript.open
+        if opened is not None:
+            # Another item of the same response is no interruption.
+            self._close(now, interrupted=opened.item.response_id != response_id)
+        self._response_begins(response_id or item_id if known is None else known.response_id, now)
+        if known is None:
+            known = self.transcript.new_item(
+                item_id,
+                TranscriptionItem.ROLE_ASSISTANT,
+                "",
+                now,
+                call_id=self._response_call if self._named is None else self._named,
+                item_type="response_delta",
+                response_id=response_id or item_id,
+            )
+        self.transcript.begin(known)
+
+    def _close(self, now: float, *, interrupted: bool) -> None:
+        """The open item, if there is one, is complete."""
+        item = self.transcript.close()
+        if item is not None:
+            self.transcript.put(self._speech.interrupted(item, now) if interrupted and self._calls.has_any else item)
 
     def _find_user_item(self, message: ai_events.MessageItem, now: float) -> TranscriptionItem | None:
         """The item that a message is about, be it as the echo of what was typed here (R45)."""
-        known = self.find(message.role, message.item_id)
+        known = self.transcript.find(message.role, message.item_id)
         if known is not None:
-            self._unconfirmed.pop(known.id, None)
+            self.messages.confirmed(known.id)
             return known
-        for item_id, deadline in self._unconfirmed.items():
-            typed = self.find_typed(item_id)
-            if typed is not None and now <= deadline and _is_same(typed.content, message.text):
-                del self._unconfirmed[item_id]
+        for item_id in self.messages.unconfirmed(now):
+            typed = self.transcript.find_typed(item_id)
+            if typed is not None and _is_same(typed.content, message.text):
+                self.messages.confirmed(item_id)
                 if message.item_id is not None:
-                    self._aliases[message.item_id] = item_id
+                    self.transcript.know_as(message.item_id, item_id)
                 return typed
         return None
 
@@ -490,11 +538,6 @@ def _belongs(item: TranscriptionItem, item_id: str | None, response_id: str | No
     if item_id is not None:
         return item.id == item_id
     return response_id is None or response_id in (item.response_id, item.id)
-
-
-def _is_blank(text: str) -> bool:
-    """Without a copy of it, as `strip` makes one."""
-    return not text or text.isspace()
 
 
 def _is_same(text: str, other: str) -> bool:

@@ -39,7 +39,7 @@ from .states import (
     allows,
 )
 
-__all__ = ["CAUSE_CODES", "Dialog"]
+__all__ = ["CAUSE_CODES", "Dialog", "Dialogs"]
 
 CAUSE_CODES = {
     "UNALLOCATED_NUMBER": 1,
@@ -236,3 +236,17 @@ class Dialog:
         if kind is not self.state.kind:
             self.state = CallState(kind, reason, termination_reason)
             self._report(CallStateChanged(self.call_id, self.state))
+
+
+class Dialogs(dict[str, Dialog]):
+    """The calls of a session that have not ended, by their ids, in the order in which they began."""
+
+    @property
+    def has_active(self) -> bool:
+        """Whether a call is answered and up."""
+        return any(dialog.state.is_considered_active for dialog in self.values())
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether a call waits for being taken up again."""
+        return any(dialog.is_lost for dialog in self.values())

@@ -28,14 +28,13 @@ from ..errors import (
 )
 from . import events, requests
 from .ai_events import AiConversation
-from .assistant import SessionAssistant
 from .channel import CALL_COMMANDS, Pending, RequestKind
 from .connection import Connection
 from .credentials import Login, token_of
 from .inbox import Inbound
 from .jsonrpc import RequestId
 from .outcomes import ServerLocated, SessionUpdated
-from .requests import CallOptions, Frame
+from .requests import CallOptions
 from .settings import SessionSettings
 from .states import NetworkReason
 from .timers import TimerKind
@@ -48,7 +47,7 @@ _LOGIN_REQUIRED = -32000
 """What the server answers on a connection whose login it does not know (S2)."""
 
 
-class Session(Connection, SessionAssistant):
+class Session(Connection):
     """One login. Not thread-safe; times are seconds on any clock that does not go back.
 
     Args:
@@ -81,8 +80,8 @@ class Session(Connection, SessionAssistant):
             events.Bye: self._calls.bye,
             events.Invite: self._calls.invite,
             events.Attach: self._calls.attach,
-            events.WidgetConfig: self._conversation.widget_config,
-            AiConversation: self._conversation.receive,
+            events.WidgetConfig: self.conversation.widget_config,
+            AiConversation: self.conversation.receive,
         }
 
     # -- the socket ----------------------------------------------------------------------------------------------------
@@ -160,7 +159,7 @@ class Session(Connection, SessionAssistant):
             elif timer.kind is TimerKind.TOKEN:
                 self._token_watch.due()
             elif timer.kind in (TimerKind.AGENT, TimerKind.ANSWER):
-                self.conversation_timer_due(timer.kind, now)
+                self.conversation.timer_due(timer.kind, now)
             elif timer.about:
                 self._calls.timer_due(timer, now)
             else:
@@ -238,7 +237,7 @@ class Session(Connection, SessionAssistant):
                 self._relogin.accepted()
                 self._watch_token(now)
             elif pending.kind is RequestKind.MESSAGE:
-                self._messages.confirmed(pending.about)
+                self.conversation.messages.answered(pending.about)
             elif pending.kind is RequestKind.BYE:
                 self._calls.bye_answered(pending.about)
             elif pending.kind in CALL_COMMANDS:
@@ -255,7 +254,7 @@ class Session(Connection, SessionAssistant):
             return
         self._liveness.confirmed(now)
         if pending.kind is RequestKind.MESSAGE:
-            self._messages.confirmed(pending.about)
+            self.conversation.messages.answered(pending.about)
         elif pending.kind in CALL_COMMANDS:
             self._calls.command_answered(pending, refusal, now)
         elif pending.kind is RequestKind.BYE and refusal.number != _LOGIN_REQUIRED:
@@ -275,7 +274,7 @@ class Session(Connection, SessionAssistant):
         elif pending.kind is RequestKind.ANSWER:
             self._calls.answer_refused(pending.about, refusal, now)
         elif pending.kind is RequestKind.MESSAGE:
-            self._conversation.refused(pending.about, refusal, now)
+            self.conversation.refused(pending.about, refusal, now)
 
     def _watch_token(self, now: float) -> None:
         self._token_watch.logged_in(token_of(self._registration.login), now)
@@ -291,7 +290,7 @@ class Session(Connection, SessionAssistant):
         elif pending.kind is RequestKind.ATTACH:
             self._calls.attach_later(pending.about)
         elif pending.kind is RequestKind.MESSAGE and not self._registration.is_over:
-            self._conversation.refused(pending.about, refusal, now)
+            self.conversation.refused(pending.about, refusal, now)
 
     def _adopt_session_id(self, reply: events.Reply, pending: Pending) -> None:
         """The server's word counts (R10); the login's result is news even if it says what we said."""
@@ -299,11 +298,6 @@ class Session(Connection, SessionAssistant):
         if session_id != self.session_id or pending.kind is RequestKind.LOGIN:
             self._registration.session_id = session_id
             self._events.append(SessionUpdated(session_id))
-
-    def _notify(self, frame: Frame) -> None:
-        if not self.is_ready:
-            raise SocketConnectionError("not connected; the message was not sent")
-        self._channel.send(frame)
 
     # -- the server's requests; those about calls and the conversation go straight there -------------------------------
 

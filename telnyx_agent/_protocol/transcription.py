@@ -6,6 +6,8 @@ the queue of a slow reader; so partial items hold a place in one shared text, an
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, ClassVar
@@ -15,15 +17,25 @@ import attrs
 
 from .._call_ids import call_uuid
 from ..errors import ClientConfigurationError
-from .hearing import beginning
 
-__all__ = ["EPOCH", "MAX_TEXT", "GrowingText", "TextPrefix", "TranscriptionItem", "whole"]
+__all__ = [
+    "EPOCH",
+    "MAX_TEXT",
+    "GrowingText",
+    "TextPrefix",
+    "TranscriptionItem",
+    "beginning",
+    "is_blank",
+    "whole",
+]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 """Stands for "no time given"."""
 
 MAX_TEXT = 2**20
 """Characters of one item of the server's: twenty hours of speech. What the loop does with one takes milliseconds."""
+
+_BLANK = re.compile(r"\s")
 
 
 def _has_surrogates(text: str) -> bool:
@@ -45,6 +57,25 @@ def whole(text: str) -> str:
     if not _has_surrogates(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to read. Without a copy of the text, as `strip` makes one."""
+    return not text or text.isspace()
+
+
+def beginning(text: str, share: float) -> str:
+    """The words of a text that make up so much of it; a word that was begun was heard.
+
+    Costs what it gives, and not what it leaves out: the text may be long.
+    """
+    limit = math.ceil(share * len(text))
+    if limit <= 0:
+        return ""
+    if not text[limit - 1 : limit].isspace():
+        end = _BLANK.search(text, limit)
+        limit = len(text) if end is None else end.start()
+    return text[:limit].strip()
 
 
 class GrowingText:

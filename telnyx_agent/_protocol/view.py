@@ -13,12 +13,12 @@ from ..errors import TxError
 from .channel import Channel
 from .conversation import Conversation
 from .credentials import CredentialLogin, Login, target_of
+from .dialog import Dialogs
 from .hold import HoldWish
 from .inbox import Inbox
 from .incoming import AllCalls
 from .keys import KeyRun
 from .liveness import Liveness
-from .messages import Messages
 from .outcomes import SessionEvent
 from .recovery import Recovery
 from .registration import Registration
@@ -26,10 +26,9 @@ from .relogin import Relogin
 from .requests import Frame
 from .settings import SessionSettings
 from .socket_health import SocketConnectionMetrics, SocketHealth
-from .states import AgentState, SessionState
+from .states import SessionState
 from .timers import Timers
-from .transcription import EPOCH, TranscriptionItem
-from .widget import WidgetSettings
+from .transcription import EPOCH
 
 __all__ = ["SessionView", "no_clock"]
 
@@ -40,7 +39,11 @@ def no_clock() -> datetime:
 
 
 class SessionView:
-    """The parts of a session, each of which has a file of its own, and its properties."""
+    """The parts of a session, each of which has a file of its own, and its properties.
+
+    Attributes:
+        conversation: What is said and typed in its calls, and the commands about that.
+    """
 
     def __init__(
         self,
@@ -59,15 +62,17 @@ class SessionView:
         self._recovery = Recovery(self._timers, settings, random, report)
         self._liveness = Liveness(self._timers, settings)
         self._socket_health = SocketHealth()
-        self._conversation = Conversation(new_id=new_id, wall_clock=wall_clock, report=report, timers=self._timers)
-        self._messages = Messages(self._channel, self._conversation, settings, report)
+        dialogs = Dialogs()
+        self.conversation = Conversation(
+            self._channel, self._registration, dialogs, self._timers, settings, wall_clock, report
+        )
         self._relogin = Relogin(self._channel, self._registration, settings, report)
         self._calls = AllCalls(
             self._channel,
             self._timers,
             self._registration,
-            self._conversation,
-            self._messages,
+            dialogs,
+            self.conversation,
             settings,
             login.sdk_version,
             report,
@@ -133,28 +138,9 @@ class SessionView:
         return self._registration.report.region
 
     @property
-    def widget_settings(self) -> WidgetSettings | None:
-        """The latest widget settings (R18)."""
-        return self._conversation.widget_settings
-
-    @property
-    def transcript(self) -> tuple[TranscriptionItem, ...]:
-        """The transcript of the current call, or of the last one until the next begins."""
-        return self._conversation.transcript
-
-    @property
-    def agent_state(self) -> AgentState:
-        """What the assistant does at the moment."""
-        return self._conversation.agent_state
-
-    @property
     def socket_metrics(self) -> SocketConnectionMetrics:
         """What the pings say of the connection; the same object until there is news."""
         return self._socket_health.metrics
-
-    def is_waiting(self, item_id: str) -> bool:
-        """Whether a message waits for the connection."""
-        return self._messages.is_waiting(item_id)
 
     def update_credentials(self, login: CredentialLogin, now: float) -> None:
         """Log in with other credentials on the same connection; `CredentialsUpdated` or `CredentialsRefused` follows.
@@ -245,11 +231,3 @@ class SessionView:
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called; None for never."""
         return self._timers.next_deadline
-
-    def clear_transcript(self, now: float) -> None:
-        """Forget the transcript."""
-        self._conversation.clear()
-
-    def add_transcription(self, item: TranscriptionItem, now: float) -> None:
-        """Put an item of the application's into the transcript, or in the place of the one with its id."""
-        self._conversation.add(item, now)

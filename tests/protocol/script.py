@@ -14,7 +14,8 @@ from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
 from telnyx_agent._protocol.session import Session, SessionSettings
-from telnyx_agent._protocol.states import CallState
+from telnyx_agent._protocol.states import AgentState, CallState
+from telnyx_agent._protocol.transcription import TranscriptionItem
 
 E = TypeVar("E")
 
@@ -157,7 +158,7 @@ class Script:
 
     def write(self, text: str, *image_urls: str) -> str:
         """A typed message; the item's id is the result."""
-        return self.session.send_message(text, image_urls, self.now)
+        return self.session.conversation.send_message(text, image_urls, self.now)
 
     def hang_up(self, **cause: Any) -> None:
         """The user has enough."""
@@ -181,6 +182,18 @@ class Script:
     def lose_connection(self, error: Any = None) -> None:
         """The socket is gone."""
         self.session.connection_closed(error, self.now)
+
+    # -- what the session knows ----------------------------------------------------------------------------------------
+
+    @property
+    def items(self) -> tuple[TranscriptionItem, ...]:
+        """What was said and typed."""
+        return self.session.conversation.transcript.items
+
+    @property
+    def agent_state(self) -> AgentState:
+        """What the agent does."""
+        return self.session.conversation.agent.state
 
     # -- what came out -------------------------------------------------------------------------------------------------
 
@@ -247,7 +260,7 @@ class Script:
         """The items, as `user: Hello` with marks: `...` partial, `!` interrupted."""
         return [
             f"{item.role}: {item.content}{'...' if item.is_partial else ''}{'!' if item.interrupted else ''}"
-            for item in self.session.transcript
+            for item in self.items
         ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.agent import PAUSE, QUIET, TAIL, VOICE_WAIT, YIELD
-from telnyx_agent._protocol.hearing import USUAL_PACE, Hearing, beginning
+from telnyx_agent._protocol.hearing import USUAL_PACE
 from telnyx_agent._protocol.states import AgentState
 from telnyx_agent._protocol.transcription import TranscriptionItem
 from tests.protocol.script import Script
@@ -39,13 +39,13 @@ class Voice(Script):
 
     def begins(self) -> None:
         """The voice is heard from now on."""
-        self.session.agent_voice(True, self.now, self.now)
+        self.session.conversation.voice(True, self.now, self.now)
 
     def ends(self) -> None:
         """The voice has ended, as is noticed only later."""
         at = self.now
         self.wait(NOTICED)
-        self.session.agent_voice(False, at, self.now)
+        self.session.conversation.voice(False, at, self.now)
 
     def speaks(self, seconds: float) -> None:
         """The voice is heard for so long."""
@@ -59,14 +59,14 @@ class Voice(Script):
 
     def last(self) -> TranscriptionItem:
         """The assistant's latest item."""
-        return next(item for item in reversed(self.session.transcript) if item.role == "assistant")
+        return next(item for item in reversed(self.items) if item.role == "assistant")
 
 
 @pytest.fixture
 def voice() -> Voice:
     """An active call; silence has been heard in it."""
     talk = cast(Voice, Voice.talking())
-    talk.session.agent_voice(False, talk.now, talk.now)
+    talk.session.conversation.voice(False, talk.now, talk.now)
     talk.events()
     return talk
 
@@ -165,7 +165,7 @@ def test_a_tool_is_thinking(voice: Voice) -> None:
     item = {"type": "function_call", "call_id": "call-1", "name": "look_up", "arguments": "{}"}
     voice.ai("conversation.item.created", item=item)
     assert voice.changes() == ["THINKING"]
-    voice.session.send_function_call_output("call-1", "done", voice.now)
+    voice.session.conversation.send_function_call_output("call-1", "done", voice.now)
     voice.says("It is done.", "r2")
     voice.begins()
     assert voice.changes() == ["SPEAKING"]
@@ -176,10 +176,10 @@ def test_two_requests_under_one_id_need_two_answers(voice: Voice) -> None:
     item = {"type": "function_call", "call_id": "call-1", "name": "look_up", "arguments": "{}"}
     for _ in range(2):
         voice.ai("conversation.item.created", item=item)
-    voice.session.send_function_call_output("call-1", "done", voice.now)
+    voice.session.conversation.send_function_call_output("call-1", "done", voice.now)
     voice.wait(60.0)
     assert voice.changes() == ["THINKING"]
-    voice.session.send_function_call_output("call-1", "done", voice.now)
+    voice.session.conversation.send_function_call_output("call-1", "done", voice.now)
     voice.wait(12.0)
     assert voice.changes() == ["LISTENING"]
 
@@ -204,10 +204,10 @@ def test_a_response_that_nobody_ends(voice: Voice, with_ears: bool) -> None:
     talk.says("Hi there", done=False)
     if with_ears:
         talk.speaks(6.0)
-        assert talk.session.transcript[-1].is_partial
+        assert talk.items[-1].is_partial
     talk.wait(QUIET + VOICE_WAIT)
     assert talk.transcript() == ["assistant: Hi there"]
-    assert talk.session.agent_state is AgentState.LISTENING
+    assert talk.agent_state is AgentState.LISTENING
     assert talk.transcript() == ["assistant: Hi there"]
 
 
@@ -223,7 +223,7 @@ def text_without_voice(voice: Voice) -> None:
 def tool(voice: Voice) -> None:
     item = {"type": "function_call", "call_id": "call-1", "name": "look_up", "arguments": "{}"}
     voice.ai("conversation.item.created", item=item)
-    voice.session.send_function_call_output("call-1", "done", voice.now)
+    voice.session.conversation.send_function_call_output("call-1", "done", voice.now)
 
 
 def endless_text(voice: Voice) -> None:
@@ -294,8 +294,8 @@ def test_without_a_call_it_is_idle(voice: Voice) -> None:
     assert voice.changes() == ["SPEAKING"]
     voice.hang_up()
     assert voice.changes() == ["IDLE"]
-    voice.session.agent_voice(False, voice.now, voice.now)
-    voice.session.agent_voice(True, voice.now, voice.now)
+    voice.session.conversation.voice(False, voice.now, voice.now)
+    voice.session.conversation.voice(True, voice.now, voice.now)
     voice.wait(10.0)
     assert voice.changes() == []
 
@@ -402,75 +402,14 @@ def test_the_share_survives_an_export(voice: Voice) -> None:
     assert item.to_dict()["heard_share"] == item.heard_share
 
 
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [
-        *((0.0, ""), (0.01, "one"), (3 / 13, "one"), (4 / 13, "one"), (5 / 13, "one two")),
-        *((0.5, "one two"), (8 / 13, "one two"), (0.75, "one two three"), (1.0, "one two three")),
-    ],
-)
-def test_beginnings_end_with_a_word(share: float, words: str) -> None:
-    """One that was begun was heard."""
-    assert beginning("one two three", share) == words
-
-
-def test_hearing_is_exact_in_time() -> None:
-    """What is noticed late counts only to its true end, and each response begins at nothing."""
-    hearing = Hearing()
-    assert hearing.characters(0.0) is None
-    hearing.voice(True, 10.0)
-    assert hearing.seconds(12.0) == 2.0
-    hearing.voice(False, 13.0)
-    assert hearing.seconds(99.0) == 3.0
-    hearing.begin(99.0)
-    assert hearing.seconds(99.0) == 0.0
-
-
-def test_the_pace_is_learned_slowly() -> None:
-    """Half of it from each response that is long enough, and nobody speaks slower or faster than people do."""
-    for length, seconds, pace in (
-        *((200, 10.0, 17.5), (1000, 10.0, 27.5), (20, 10.0, 10.5), (30, 1.0, 22.5), (30, 0.99, 15.0)),
-    ):
-        hearing = Hearing()
-        hearing.voice(True, 10.0)
-        hearing.voice(False, 10.0 + seconds)
-        hearing.learn(length, 50.0)
-        assert hearing.characters(50.0) == pytest.approx(pace * seconds)
-
-
-def test_an_end_that_was_known_already_counts_once() -> None:
-    """Nor does a beginning; and a clock that went back takes nothing away."""
-    hearing = Hearing()
-    hearing.voice(True, 10.0)
-    hearing.voice(True, 11.0)
-    assert hearing.is_audible
-    hearing.voice(False, 12.0)
-    hearing.voice(False, 13.0)
-    assert not hearing.is_audible
-    assert hearing.seconds(20.0) == 2.0
-    hearing.voice(True, 20.0)
-    assert hearing.seconds(19.0) == 2.0
-    hearing.voice(False, 19.0)
-    assert hearing.seconds(30.0) == 2.0
-
-
 def test_somebody_begins_to_listen_in_the_middle() -> None:
     """A response that began before the sound was there goes on speaking; no flicker."""
     talk = cast(Voice, Voice.talking())
     talk.events()
     talk.says("Welcome to our", done=False)
-    talk.session.agent_voice(False, talk.now, talk.now)
+    talk.session.conversation.voice(False, talk.now, talk.now)
     talk.begins()
     assert talk.changes() == ["SPEAKING"]
-
-
-def test_a_voice_that_began_long_before_its_text_is_not_all_its() -> None:
-    """A voice may come 1.5 s before the text that it speaks; what was heard earlier was something else."""
-    for ahead, heard in ((1.5, 2.0), (1.51, 0.49)):
-        hearing = Hearing()
-        hearing.voice(True, 10.0)
-        hearing.begin(10.0 + ahead)
-        assert hearing.seconds(12.0) == pytest.approx(heard)
 
 
 def test_more_text_in_a_pause_of_the_voice(voice: Voice) -> None:
@@ -483,7 +422,7 @@ def test_more_text_in_a_pause_of_the_voice(voice: Voice) -> None:
     voice.ai("response.text.delta", delta=" Two.", item_id="r1", response_id="r1")
     voice.wait(1.0)
     assert voice.changes() == []
-    assert voice.session.agent_state is AgentState.SPEAKING
+    assert voice.agent_state is AgentState.SPEAKING
 
 
 def test_the_rest_of_an_interrupted_voice_is_short_when_the_next_response_has_begun(voice: Voice) -> None:

@@ -88,9 +88,9 @@ def test_forms_that_only_ios_reads(method: str, params: dict[str, Any]) -> None:
     script = Script.talking()
     script.say(method, **params)
     assert script.transcript() == ["user: Hello world"]
-    assert script.session.transcript[0].id == "t1"
+    assert script.items[0].id == "t1"
     script.say(method, **params)
-    assert len(script.session.transcript) == 1
+    assert len(script.items) == 1
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_which_transcriptions_are_partial(marks: dict[str, Any], is_partial: boo
     """Either of iOS's marks says so; without one, or with one that is none, it is final."""
     script = Script.talking()
     script.say("telnyx_rtc.transcription", transcript={"id": "t1", "text": "Hi", "role": "user", **marks})
-    (item,) = script.session.transcript
+    (item,) = script.items
     assert item.is_partial is is_partial
 
 
@@ -136,16 +136,16 @@ def test_the_conversations_id(params: dict[str, Any], found: str | None) -> None
     script = Script.talking()
     script.ai("response.created", **params)
     script.ai("response.done")
-    assert script.session.conversation_id == found
+    assert script.session.conversation.conversation_id == found
     assert [message.conversation_id for message in script.events(outcomes.AiMessage)] == [found, found]
 
 
 def test_the_id_of_the_login_counts_until_the_server_tells_one() -> None:
     """As the login joined it."""
     script = Script.talking(conversation_id="conv-1")
-    assert script.session.conversation_id == "conv-1"
+    assert script.session.conversation.conversation_id == "conv-1"
     script.ai("response.created", conversation_id="conv-2")
-    assert script.session.conversation_id == "conv-2"
+    assert script.session.conversation.conversation_id == "conv-2"
 
 
 def test_the_captured_function_call() -> None:
@@ -158,7 +158,7 @@ def test_the_captured_function_call() -> None:
     with pytest.raises(ValueError, match="no JSON object"):
         FunctionCall("c", "n", "[]").parsed_arguments()
     assert FunctionCall("c", "n", "").parsed_arguments() == {}
-    script.session.send_function_call_output(call.call_id, '{"result": true}', script.now)
+    script.session.conversation.send_function_call_output(call.call_id, '{"result": true}', script.now)
     sent = script.expect("ai_conversation")
     expected = vector("ai_function_call_output")
     expected["params"]["item"]["call_id"] = call.call_id
@@ -172,9 +172,9 @@ def test_clearing_one_role(role: str) -> None:
     script.ai("response.created", response={"id": "r1"})
     script.ai("response.text.delta", delta="Hello", item_id="r1", response_id="r1")
     script.write("Hi")
-    script.session.clear_role(role, script.now)
+    script.session.conversation.transcript.clear_role(role)
     left = {"user": ["assistant: Hello..."], "assistant": ["user: Hi"]}[role]
     assert script.transcript() == left
-    script.session.clear_role("nobody", script.now)
+    script.session.conversation.transcript.clear_role("nobody")
     script.ai("response.text.delta", delta=" there", item_id="r1", response_id="r1")
     assert script.transcript()[-1] == ("assistant: Hello there..." if role == "user" else "assistant:  there...")

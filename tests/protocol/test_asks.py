@@ -9,8 +9,7 @@ import pytest
 from telnyx_agent import AnswerInterruptedError, CallError, TxError
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.agent import PAUSE, QUIET, TOOL_REPLY
-from telnyx_agent._protocol.asks import MAX_QUESTIONS, SETTLE
-from telnyx_agent._protocol.conversation import GREETING_WAIT, SPEAKING_WAIT, THINKING_WAIT
+from telnyx_agent._protocol.asks import GREETING_WAIT, MAX_QUESTIONS, SETTLE, SPEAKING_WAIT, THINKING_WAIT
 from tests.protocol.script import Script
 
 
@@ -19,7 +18,7 @@ class Quiz(Script):
 
     def ask(self, text: str, key: object = "k") -> None:
         """Ask; the key tells the questions apart."""
-        self.session.ask(key, text, self.now)
+        self.session.conversation.questions.ask(key, text, self.now)
 
     def says(self, text: str, response: str = "r1", *, done: bool = True) -> None:
         """A response, as text."""
@@ -111,7 +110,7 @@ def test_a_tool_that_is_asked_for_behind_the_words(quiz: Quiz) -> None:
     item = {"type": "function_call", "call_id": "call-1", "name": "look_up", "arguments": "{}"}
     quiz.ai("conversation.item.created", item=item)
     quiz.wait(20.0)
-    quiz.session.send_function_call_output("call-1", "shipped", quiz.now)
+    quiz.session.conversation.send_function_call_output("call-1", "shipped", quiz.now)
     quiz.wait(TOOL_REPLY / 2)
     assert quiz.settled() == []
     quiz.says("It is shipped.", "r2")
@@ -125,7 +124,7 @@ def test_a_tool_to_whose_result_nothing_is_said(quiz: Quiz) -> None:
     quiz.says("I will.")
     item = {"type": "function_call", "call_id": "call-1", "name": "remember", "arguments": "{}"}
     quiz.ai("conversation.item.created", item=item)
-    quiz.session.send_function_call_output("call-1", "", quiz.now)
+    quiz.session.conversation.send_function_call_output("call-1", "", quiz.now)
     quiz.wait(TOOL_REPLY + SETTLE)
     assert quiz.settled() == [("k", "I will.")]
 
@@ -191,7 +190,7 @@ def test_a_refused_question(quiz: Quiz) -> None:
 def test_a_cleared_transcript(quiz: Quiz) -> None:
     """Takes question and answer with it, as soon as anything happens."""
     quiz.ask("Who are you?")
-    quiz.session.clear_transcript(quiz.now)
+    quiz.session.conversation.clear()
     quiz.says("I am Ann.")
     assert quiz.settled() == [("k", CallError)]
 
@@ -218,9 +217,9 @@ def test_a_question_that_nobody_waits_for(quiz: Quiz) -> None:
     quiz.ask("One?", 1)
     quiz.ask("Two?", 2)
     quiz.ask("Three?", 3)
-    quiz.session.forget_question(1, quiz.now)
-    quiz.session.forget_question(3, quiz.now)
-    quiz.session.forget_question(4, quiz.now)
+    quiz.session.conversation.questions.forget(1, quiz.now)
+    quiz.session.conversation.questions.forget(3, quiz.now)
+    quiz.session.conversation.questions.forget(4, quiz.now)
     assert quiz.asked() == ["One?"]
     quiz.wait(THINKING_WAIT)
     assert quiz.asked() == ["Two?"]
@@ -255,12 +254,12 @@ def test_the_greeting_is_no_answer() -> None:
 def test_the_voice_of_the_greeting_is_waited_for() -> None:
     """Where the agent is heard, it listens when it has finished speaking, and not when its text is complete."""
     quiz = active()
-    quiz.session.agent_voice(True, quiz.now, quiz.now)
+    quiz.session.conversation.voice(True, quiz.now, quiz.now)
     quiz.ask("What are your opening hours?")
     quiz.says("Welcome!", "r0")
     quiz.wait(3.0)
     assert quiz.asked() == []
-    quiz.session.agent_voice(False, quiz.now, quiz.now)
+    quiz.session.conversation.voice(False, quiz.now, quiz.now)
     quiz.wait(PAUSE)
     assert quiz.asked() == ["What are your opening hours?"]
 
@@ -282,7 +281,7 @@ def test_an_agent_that_does_not_greet_is_not_waited_for_long() -> None:
 def test_an_agent_that_does_not_stop_speaking_is_asked_all_the_same() -> None:
     """A sound without an end is no reason to wait for ever."""
     quiz = active()
-    quiz.session.agent_voice(True, quiz.now, quiz.now)
+    quiz.session.conversation.voice(True, quiz.now, quiz.now)
     quiz.ask("Who are you?")
     quiz.wait(SPEAKING_WAIT - 0.01)
     assert quiz.asked() == []
@@ -294,7 +293,7 @@ def test_barge_in() -> None:
     """Asked at once, whatever the agent says; what it said before is no answer all the same."""
     quiz = active()
     quiz.says("Welcome! What", "r0", done=False)
-    quiz.session.ask("k", "Who are you?", quiz.now, barge_in=True)
+    quiz.session.conversation.questions.ask("k", "Who are you?", quiz.now, barge_in=True)
     assert quiz.asked() == ["Who are you?"]
     quiz.ai("response.done", response={"id": "r0", "status": "cancelled"})
     quiz.says("I am Ann.")

@@ -11,9 +11,9 @@ from telnyx_agent._protocol.attribution import MAX_CONVERSATIONS, Attribution
 A, B, C = (uuid.UUID(int=number) for number in (1, 2, 3))
 
 
-def calls(*up: uuid.UUID, ringing: tuple[uuid.UUID, ...] = ()) -> Attribution:
+def calls(*up: uuid.UUID, ringing: tuple[uuid.UUID, ...] = (), joined: str | None = None) -> Attribution:
     """These calls are up, one second after the other."""
-    found = Attribution()
+    found = Attribution(joined)
     for now, call in enumerate(up):
         found.started(call)
         found.established(call, float(now))
@@ -113,8 +113,7 @@ def test_the_user_is_where_something_was_said_last() -> None:
 @pytest.mark.parametrize("joined", [None, "other"])
 def test_a_conversation_belongs_to_the_call_that_has_none(joined: str | None) -> None:
     """It is remembered, from a frame that names the call, or where only one is left."""
-    found = calls(A, B)
-    found.joined = joined
+    found = calls(A, B, joined=joined)
     assert found.named(None, "one") is None
     assert found.named(str(A), "one") == A
     assert found.named(None, "one") == A
@@ -126,8 +125,7 @@ def test_a_conversation_belongs_to_the_call_that_has_none(joined: str | None) ->
 
 def test_what_names_nothing() -> None:
     """A conversation that all calls have, an id of no call, a single call's conversation."""
-    found = calls(A, B)
-    found.joined = "joined"
+    found = calls(A, B, joined="joined")
     assert found.named(None, "joined") is None
     assert found.named(str(A), "joined") == A
     assert found.named(None, "joined") is None

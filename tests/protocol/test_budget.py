@@ -8,14 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from telnyx_agent._protocol import budget, conversation, outcomes
+from telnyx_agent._protocol import budget, messages, outcomes
 from telnyx_agent._protocol import items as items_module
 from telnyx_agent._protocol.ai_events import MAX_ID, MAX_ITEMS_IN_FRAME
 from telnyx_agent._protocol.attribution import MAX_CONVERSATIONS, Attribution
 from telnyx_agent._protocol.budget import ITEM_BYTES, Budget, growth_of, size_of
-from telnyx_agent._protocol.hearing import beginning
-from telnyx_agent._protocol.spoken import MAX_OPEN_TOOL_CALLS
-from telnyx_agent._protocol.transcription import MAX_TEXT
+from telnyx_agent._protocol.tool_calls import MAX_OPEN_TOOL_CALLS
+from telnyx_agent._protocol.transcription import MAX_TEXT, beginning
 from telnyx_agent._protocol.widget import MAX_SETTING, MAX_SETTINGS
 from telnyx_agent.errors import RemoteProtocolError
 from tests.protocol.script import Script
@@ -39,7 +38,7 @@ def item(script: Script, item_id: str, text: str, status: str = "completed", rol
 
 
 def contents(script: Script) -> list[str]:
-    return [one.content for one in script.session.transcript]
+    return [one.content for one in script.items]
 
 
 def test_too_many_items(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +68,7 @@ def test_too_much_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
     script.ai("response.done", response={"id": "r", "status": "completed"})
 
-    (only,) = script.session.transcript
+    (only,) = script.items
     assert only.is_final
     item(script, "b", "123")
     assert contents(script) == ["12341234"]
@@ -77,7 +76,7 @@ def test_too_much_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_item_has_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much room there is: what the loop does with one text must not take long."""
-    monkeypatch.setattr(conversation, "MAX_TEXT", 10)
+    monkeypatch.setattr(items_module, "MAX_TEXT", 10)
     script = Script.talking()
     for _ in range(5):
         script.ai("response.text.delta", item_id="a", response_id="r", delta="1234")
@@ -113,11 +112,11 @@ def test_room_is_made_by_clearing_and_by_the_next_call(monkeypatch: pytest.Monke
     script = small(monkeypatch, items=1)
     for number in range(2):
         item(script, f"i{number}", "text")
-    script.session.clear_transcript(script.now)
+    script.session.conversation.clear()
     for number in range(2, 4):
         item(script, f"i{number}", "text")
     assert len(complaints(script)) == 2
-    assert [one.id for one in script.session.transcript] == ["i2"]
+    assert [one.id for one in script.items] == ["i2"]
 
 
 def test_images_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +133,7 @@ def test_what_the_program_sends_has_room_of_its_own(monkeypatch: pytest.MonkeyPa
     script = small(monkeypatch, size=size_of(["server"]), own_size=size_of(["mine"]))
     item(script, "a", "server")
     item(script, "b", "server")
-    item_id = script.session.send_message("mine", (), script.now)
+    item_id = script.session.conversation.send_message("mine", (), script.now)
     assert contents(script) == ["server", "mine"]
     item(script, item_id, "min")  # the server makes it shorter: still the program's
     assert contents(script) == ["server", "min"]
@@ -218,7 +217,7 @@ def test_what_is_too_long_is_left_out(params: dict[str, Any]) -> None:
     script = Script.talking()
     script.ai(params["type"], **{name: value for name, value in params.items() if name != "type"})
     assert len(script.events(outcomes.Malformed)) == 1
-    assert script.session.transcript == ()
+    assert script.items == ()
     item(script, "a", "still there")
     assert contents(script) == ["still there"]
 
@@ -227,38 +226,38 @@ def test_items_of_one_frame() -> None:
     """As many as are allowed."""
     script = Script.talking()
     script.ai("x", transcriptions=[{"text": f"text {number}"} for number in range(MAX_ITEMS_IN_FRAME)])
-    assert len(script.session.transcript) == MAX_ITEMS_IN_FRAME
+    assert len(script.items) == MAX_ITEMS_IN_FRAME
 
 
 def test_the_id_of_the_conversation_has_a_length() -> None:
     """One that is too long is none."""
     script = Script.talking()
     script.ai("x", conversation_id="x" * (MAX_ID + 1))
-    assert script.session.conversation_id is None
+    assert script.session.conversation.conversation_id is None
 
 
 def test_settings_of_a_widget_have_an_end() -> None:
     """A text that is too long counts as missing; of too many only what is known is kept."""
     script = Script.talking()
     script.ai("x", widget_settings={"theme": "x" * (MAX_SETTING + 1), "language": "de", "custom_styles": {"a": {}}})
-    settings = script.session.widget_settings
+    settings = script.session.conversation.widget_settings
     assert settings is not None
     assert (settings.theme, settings.language, settings.custom_styles) == ("dark", "de", {"a": {}})
     many: dict[str, Any] = {str(number): [{}, "x" * MAX_SETTING] for number in range(MAX_SETTINGS // MAX_SETTING)}
     script.ai("x", widget_settings={"language": "en", "styles": many})
-    settings = script.session.widget_settings
+    settings = script.session.conversation.widget_settings
     assert settings is not None
     assert (settings.language, settings.custom_styles, settings.raw) == ("en", None, {})
 
 
 def test_typed_messages_that_nobody_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Are not all looked through for an echo for ever."""
-    monkeypatch.setattr(conversation, "MAX_UNCONFIRMED", 2)
+    monkeypatch.setattr(messages, "MAX_UNCONFIRMED", 2)
     script = Script.talking()
-    ids = [script.session.send_message(f"text {number}", (), script.now) for number in range(3)]
+    ids = [script.session.conversation.send_message(f"text {number}", (), script.now) for number in range(3)]
     item(script, "echo", "text 0")
     item(script, "echo 2", "text 2")
-    assert [one.id for one in script.session.transcript] == [*ids, "echo"]
+    assert [one.id for one in script.items] == [*ids, "echo"]
 
 
 def test_requests_for_tools_that_nobody_answers() -> None:
@@ -268,8 +267,8 @@ def test_requests_for_tools_that_nobody_answers() -> None:
         call = {"type": "function_call", "call_id": f"c{number}", "name": "f", "arguments": ""}
         script.ai("conversation.item.created", item=call)
     assert len(script.events(outcomes.FunctionCallReceived)) == MAX_OPEN_TOOL_CALLS + 10
-    assert len(script.session._conversation._tool_calls) == MAX_OPEN_TOOL_CALLS
-    script.session.send_function_call_output(f"c{MAX_OPEN_TOOL_CALLS}", "", script.now)
+    assert len(script.session.conversation._tools) == MAX_OPEN_TOOL_CALLS
+    script.session.conversation.send_function_call_output(f"c{MAX_OPEN_TOOL_CALLS}", "", script.now)
     assert script.sent_methods()[-1] == "ai_conversation"
 
 
@@ -279,7 +278,7 @@ def test_requests_for_tools_that_nobody_answers() -> None:
 def test_what_is_done_with_the_longest_text_takes_milliseconds(text: str) -> None:
     """All that the loop does: an item that is compared with every other, an answer that was interrupted."""
     script = Script.talking()
-    script.session.agent_voice(True, script.now, script.now)
+    script.session.conversation.voice(True, script.now, script.now)
     item(script, "long", text, role="assistant")
     begin = time.process_time()
     for number in range(20):

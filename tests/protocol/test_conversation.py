@@ -79,7 +79,7 @@ def test_text_is_found_in_every_form_of_content(talk: Talk, content: Any, text: 
 def test_images_are_kept(talk: Talk, image: Any) -> None:
     """With the text, or alone."""
     talk.user("u1", [{"type": "image_url", "image_url": image}])
-    (item,) = talk.session.transcript
+    (item,) = talk.items
     assert (item.content, item.image_urls, item.item_type) == ("", (URL,), "text_message_with_image")
 
 
@@ -125,7 +125,7 @@ def test_an_item_without_id_gets_one(talk: Talk) -> None:
     talk.user(None, "one")
     talk.user(None, "two")
     assert talk.transcript() == ["user: one", "user: two"]
-    assert len({item.id for item in talk.session.transcript}) == 2
+    assert len({item.id for item in talk.items}) == 2
 
 
 @pytest.mark.parametrize("status", [None, "completed", "incomplete"])
@@ -183,7 +183,7 @@ def test_the_done_of_another_changes_nothing(talk: Talk, done: str) -> None:
     talk.delta("Hello")
     talk.ai(done, response_id="r0", **({"item_id": "r0"} if done == "response.text.done" else {}))
     assert talk.transcript() == ["assistant: Hello..."]
-    assert talk.session.agent_state is AgentState.SPEAKING
+    assert talk.agent_state is AgentState.SPEAKING
 
 
 def test_the_text_of_done_counts(talk: Talk) -> None:
@@ -203,7 +203,7 @@ def test_an_item_id_may_differ_from_the_response_id(talk: Talk) -> None:
     assert talk.transcript() == ["assistant: One", "assistant: Two..."]
     talk.ai("response.text.done", item_id="i2")
     assert talk.transcript() == ["assistant: One", "assistant: Two"]
-    assert talk.session.agent_state is AgentState.LISTENING
+    assert talk.agent_state is AgentState.LISTENING
 
 
 @pytest.mark.parametrize("ids", [{}, {"response_id": "r1"}])
@@ -230,7 +230,7 @@ def test_the_next_response_supersedes_an_open_one(talk: Talk) -> None:
 def test_the_user_interrupts(talk: Talk) -> None:
     """A new item of the user's ends the assistant's, partial or not."""
     for status in ("in_progress", "completed"):
-        talk.session.clear_transcript(talk.now)
+        talk.session.conversation.clear()
         talk.delta("As I was say", status)
         talk.user(f"u-{status}", "Stop", status)
         assert talk.transcript()[0] == "assistant: As I was say!"
@@ -242,7 +242,7 @@ def test_a_late_transcript_is_no_interruption(talk: Talk) -> None:
     talk.delta("It is")
     talk.user("u1", "What is it?")
     assert talk.transcript() == ["user: What is it?", "assistant: It is..."]
-    assert talk.session.agent_state is AgentState.SPEAKING
+    assert talk.agent_state is AgentState.SPEAKING
 
 
 def test_text_after_an_interruption_takes_it_back(talk: Talk) -> None:
@@ -329,9 +329,9 @@ def test_an_emoji_may_be_cut_in_two(talk: Talk) -> None:
     assert half.delta is not None
     half.delta.encode("utf-8")
     talk.delta("\udf89!")
-    assert talk.session.transcript[0].content == "Party 🎉!"
+    assert talk.items[0].content == "Party 🎉!"
     talk.user("u1", "\ud83c")
-    assert talk.session.transcript[1].content == "\ufffd"
+    assert talk.items[1].content == "\ufffd"
 
 
 def test_ten_thousand_deltas_are_cheap(talk: Talk) -> None:
@@ -350,7 +350,7 @@ def test_ten_thousand_deltas_are_cheap(talk: Talk) -> None:
 
     early, _, late = seconds(0, 1000), seconds(1000, 9000), seconds(9000, 10_000)
     assert late < 10 * early
-    assert talk.session.transcript[0].content == "word " * 10_000
+    assert talk.items[0].content == "word " * 10_000
 
 
 def test_earlier_changes_keep_their_text(talk: Talk) -> None:
@@ -373,7 +373,7 @@ def test_a_typed_message_goes_out_and_is_there_at_once(talk: Talk) -> None:
     assert params["previous_item_id"] is None
     assert params["item"]["id"] == item_id == item_id.lower()
     assert [part["type"] for part in params["item"]["content"]] == ["input_text", "image_url"]
-    (item,) = talk.session.transcript
+    (item,) = talk.items
     assert (item.id, item.role, item.content, item.image_urls, item.is_final) == (
         item_id,
         "user",
@@ -406,7 +406,7 @@ def test_the_echo_confirms(talk: Talk, content: Any) -> None:
     """It replaces the item; images that it leaves out stay."""
     item_id = talk.write("Hello", URL)
     talk.user(item_id, content)
-    (item,) = talk.session.transcript
+    (item,) = talk.items
     assert (item.content, item.image_urls, item.item_type) == ("Hello", (URL,), "text_message_with_image")
 
 
@@ -416,7 +416,7 @@ def test_an_echo_under_another_id_is_merged(talk: Talk) -> None:
     talk.wait(9.9)
     talk.user("server-1", "Hello ")
     talk.user("server-1", "Hello!")
-    assert [(item.id, item.content) for item in talk.session.transcript] == [(item_id, "Hello!")]
+    assert [(item.id, item.content) for item in talk.items] == [(item_id, "Hello!")]
 
 
 def test_the_same_text_again_is_another_item(talk: Talk) -> None:
@@ -488,7 +488,7 @@ def test_what_comes_after_the_call_is_complete(talk: Talk) -> None:
     talk.delta("Bye")
     talk.user("u1", "B", "in_progress")
     assert talk.transcript() == ["assistant: Bye", "user: B"]
-    assert talk.session.agent_state is AgentState.IDLE
+    assert talk.agent_state is AgentState.IDLE
     assert talk.agent_states() == []
 
 
@@ -512,21 +512,23 @@ def test_a_second_call_at_the_same_time_clears_nothing(talk: Talk) -> None:
 
 def test_clearing(talk: Talk) -> None:
     """An empty transcript cannot be cleared; after clearing, an id is as good as new."""
-    talk.session.clear_transcript(talk.now)
+    talk.session.conversation.clear()
     assert talk.events() == []
     talk.delta("One")
-    talk.session.clear_transcript(talk.now)
+    talk.session.conversation.clear()
     talk.delta("Two")
     assert talk.transcript() == ["assistant: Two..."]
 
 
 def test_items_of_the_application(talk: Talk) -> None:
     """Added at the end, or in the place of the one with that id; the time is filled in where it is missing."""
-    talk.session.add_transcription(TranscriptionItem("n1", "User", "note"), talk.now)
+    talk.session.conversation.transcript.add(TranscriptionItem("n1", "User", "note"), talk.now)
     talk.user("u1", "hello")
-    talk.session.add_transcription(TranscriptionItem("n1", "user", "better note", metadata={"a": 1}), talk.now)
+    talk.session.conversation.transcript.add(
+        TranscriptionItem("n1", "user", "better note", metadata={"a": 1}), talk.now
+    )
     assert talk.transcript() == ["user: better note", "user: hello"]
-    item = talk.session.transcript[0]
+    item = talk.items[0]
     assert (item.timestamp, item.call_id, item.at, item.metadata) == (NOW, UUID(CALL_ID), talk.now, {"a": 1})
 
 
@@ -536,7 +538,7 @@ def test_items_know_when_and_where(talk: Talk) -> None:
     talk.delta("One", "i1", response_id="r1")
     talk.wait(5)
     talk.delta(" two", "i1", response_id="r1")
-    (item,) = talk.session.transcript
+    (item,) = talk.items
     assert (item.timestamp, item.at, item.call_id, item.response_id) == (NOW, start, UUID(CALL_ID), "r1")
     assert item.item_type == "response_delta"
 
@@ -548,7 +550,7 @@ def test_the_agent_state_follows_the_conversation() -> None:
     """R50, and `IDLE` without a call."""
     talk = Talk.calling()
     assert isinstance(talk, Talk)
-    assert talk.session.agent_state is AgentState.IDLE
+    assert talk.agent_state is AgentState.IDLE
     talk.say("telnyx_rtc.answer", callID=CALL_ID, sdp="x")
     talk.apply_sdp()
     talk.ai("response.created", response={"id": "r1"})
@@ -600,7 +602,7 @@ def test_widget_settings_may_come_at_any_time_with_any_type(state: str, kind: st
     script.forget_events()
     script.ai(kind, widget_settings={"theme": "light", "start_call_text": "Go"})
     script.ai(kind, widget_settings={"start_call_text": "Talk", "unknown": 1})
-    settings = script.session.widget_settings
+    settings = script.session.conversation.widget_settings
     assert settings == WidgetSettings(start_call_text="Talk")
     assert settings.raw == {"start_call_text": "Talk", "unknown": 1}
     assert [change.settings.theme for change in script.events(WidgetSettingsChanged)] == ["light", "dark"]
@@ -619,8 +621,8 @@ def test_widget_settings_have_other_places(params: dict[str, Any]) -> None:
     """iOS looks there, too; `widget_settings` comes first."""
     script = Script.ready()
     script.ai("something", **params)
-    assert script.session.widget_settings is not None
-    assert script.session.widget_settings.theme == "light"
+    assert script.session.conversation.widget_settings is not None
+    assert script.session.conversation.widget_settings.theme == "light"
 
 
 @pytest.mark.parametrize("params", [{"ui_config": "light"}, {"assistant_config": {"widget": []}}, {"ui_config": {}}])
@@ -628,7 +630,7 @@ def test_other_places_in_another_form_are_no_widget_settings(params: dict[str, A
     """Nor a mistake of the server's: the names are general ones."""
     script = Script.ready()
     script.ai("something", **params)
-    assert script.session.widget_settings is None
+    assert script.session.conversation.widget_settings is None
     assert not [event for event in script.events() if isinstance(event, outcomes.Malformed)]
 
 
@@ -647,7 +649,7 @@ def test_widget_settings_of_wrong_types_are_missing_ones(talk: Talk) -> None:
             "audio_visualizer_config": {"color": 7, "preset": "wave", "enabled": True},
         },
     )
-    assert talk.session.widget_settings == WidgetSettings(
+    assert talk.session.conversation.widget_settings == WidgetSettings(
         auto_start=True,
         show_transcript=False,
         language="fr",
@@ -690,7 +692,7 @@ def test_role_and_id_are_the_identity(talk: Talk) -> None:
     talk.user("x", "I am the user.")
     talk.delta(" the agent.", "x", response_id="r")
     done(talk, "r")
-    assert [(item.role, item.id, item.content) for item in talk.session.transcript] == [
+    assert [(item.role, item.id, item.content) for item in talk.items] == [
         ("assistant", "x", "I am the agent."),
         ("user", "x", "I am the user."),
     ]
@@ -703,15 +705,15 @@ def test_role_and_id_are_the_identity(talk: Talk) -> None:
 
 def test_one_id_for_two_roles_in_all_that_can_be_done_with_items(talk: Talk) -> None:
     """Add, find, clear, refuse: the other one is not touched."""
-    item_id = talk.session.send_message("Question", (), talk.now)
+    item_id = talk.session.conversation.send_message("Question", (), talk.now)
     talk.delta("Answer", item_id, response_id="r")
     done(talk, "r")
-    talk.session.add_transcription(TranscriptionItem(item_id, "system", "Note"), talk.now)
+    talk.session.conversation.transcript.add(TranscriptionItem(item_id, "system", "Note"), talk.now)
     assert talk.transcript() == ["user: Question", "assistant: Answer", "system: Note"]
-    talk.session.add_transcription(TranscriptionItem(item_id, "system", "Better note"), talk.now)
+    talk.session.conversation.transcript.add(TranscriptionItem(item_id, "system", "Better note"), talk.now)
     talk.refuse("ai_conversation", -32000, "no")
     assert talk.transcript() == ["assistant: Answer", "system: Better note"]
-    talk.session.clear_role("system", talk.now)
+    talk.session.conversation.transcript.clear_role("system")
     talk.user(item_id, "Another")
     assert talk.transcript() == ["assistant: Answer", "user: Another"]
     talk.ai("response.text.done", item_id=item_id, text="Whole answer")
@@ -736,7 +738,7 @@ def both(talk: Talk) -> None:
 def owners(talk: Talk) -> list[tuple[str, int]]:
     """Each item's text with the number of its call."""
     number = {UUID(CALL_ID): 1, UUID(SECOND): 2}
-    return [(item.content, number[item.call_id]) for item in talk.session.transcript if item.call_id is not None]
+    return [(item.content, number[item.call_id]) for item in talk.items if item.call_id is not None]
 
 
 def test_a_second_call_adds_to_the_transcript(talk: Talk) -> None:
@@ -746,7 +748,7 @@ def test_a_second_call_adds_to_the_transcript(talk: Talk) -> None:
     both(talk)
     talk.delta("Hello", "b", response_id="b")
     done(talk, "b")
-    talk.session.ask("k", "Question", talk.now, call_id=UUID(CALL_ID))
+    talk.session.conversation.questions.ask("k", "Question", talk.now, call_id=UUID(CALL_ID))
     talk.delta("Answer", "c", response_id="c")
     done(talk, "c")
     talk.wait(1)
@@ -762,10 +764,10 @@ def test_the_voice_tells_whose_words_they_are(talk: Talk) -> None:
     talk.delta("Two", "b", response_id="b")
     done(talk, "b")
     for call_id in (SECOND, CALL_ID):
-        talk.session.agent_voice(True, talk.now, talk.now, call_id)
+        talk.session.conversation.voice(True, talk.now, talk.now, call_id)
         talk.delta(f"In {call_id[:1]}", call_id, response_id=call_id)
         done(talk, call_id)
-        talk.session.agent_voice(False, talk.now, talk.now, call_id)
+        talk.session.conversation.voice(False, talk.now, talk.now, call_id)
     assert owners(talk)[2:] == [("In 1", 2), ("In 0", 1)]
 
 
@@ -786,7 +788,7 @@ def test_the_end_of_one_of_two_calls(talk: Talk) -> None:
     """Its items are complete, those of the other go on; what was asked in it has no answer."""
     both(talk)
     talk.ai("response.text.delta", delta="Goodbye", item_id="a", response_id="a", callID=SECOND)
-    talk.session.ask("k", "Question", talk.now, call_id=UUID(SECOND))
+    talk.session.conversation.questions.ask("k", "Question", talk.now, call_id=UUID(SECOND))
     talk.events()
     talk.session.hangup(SECOND, talk.now)
     assert [type(event).__name__ for event in talk.events(outcomes.QuestionSettled)] == ["QuestionSettled"]

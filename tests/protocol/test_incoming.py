@@ -71,7 +71,7 @@ def test_a_question_in_a_call_that_only_rang() -> None:
     """It has no answer once the call is over, however that came, and does not wait for one."""
     for end in ("bye", "gateway", "disconnect"):
         script = ringing()
-        script.session.ask("k", "why?", script.now, call_id=UUID(THEIRS))
+        script.session.conversation.questions.ask("k", "why?", script.now, call_id=UUID(THEIRS))
         if end == "bye":
             script.say("telnyx_rtc.bye", callID=THEIRS, cause="ORIGINATOR_CANCEL", causeCode=487)
         elif end == "gateway":

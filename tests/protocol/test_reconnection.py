@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from telnyx_agent._protocol import outcomes as out
+from telnyx_agent._protocol.asks import GREETING_WAIT
 from telnyx_agent._protocol.requests import CallOptions
 from telnyx_agent._protocol.session import SessionSettings
 from telnyx_agent._protocol.states import CallInput, CallState, SessionState
@@ -543,8 +544,8 @@ def test_a_message_may_wait() -> None:
     """It goes out when the call is back, in order, and is shown then."""
     script = Script.talking()
     lose(script)
-    ids = [script.session.send_message(text, (), script.now, may_wait=True) for text in ("one", "two")]
-    assert all(script.session.is_waiting(item_id) for item_id in ids)
+    ids = [script.session.conversation.send_message(text, (), script.now, may_wait=True) for text in ("one", "two")]
+    assert all(script.session.conversation.messages.is_waiting(item_id) for item_id in ids)
     assert script.transcript() == []
     reopen(script)
     log_in_again(script, reattached=[CALL_ID], attach=True)
@@ -555,11 +556,25 @@ def test_a_message_may_wait() -> None:
     assert script.transcript() == ["user: one", "user: two"]
 
 
+def test_a_question_may_wait_behind_a_message() -> None:
+    """It is not given up when the message before it is sent."""
+    script = Script.talking()
+    script.wait(GREETING_WAIT)
+    lose(script)
+    script.session.conversation.send_message("one", (), script.now, may_wait=True)
+    script.session.conversation.questions.ask("k", "two?", script.now)
+    reopen(script)
+    log_in_again(script, reattached=[CALL_ID], attach=True)
+    answer(script)
+    assert script.events(out.QuestionSettled) == []
+    assert script.transcript() == ["user: one", "user: two?"]
+
+
 def test_a_waiting_message_fails_with_the_call() -> None:
     """Its sender has to know."""
     script = Script.talking()
     lose(script)
-    item_id = script.session.send_message("hello", (), script.now, may_wait=True)
+    item_id = script.session.conversation.send_message("hello", (), script.now, may_wait=True)
     script.hang_up()
     failed = script.event(out.MessageFailed)
     assert (failed.item_id, type(failed.error)) == (item_id, CallError)
@@ -570,7 +585,7 @@ def test_a_waiting_message_fails_with_the_call() -> None:
 def test_a_message_that_was_under_way(may_wait: bool, confirmed: str) -> None:
     """It is sent again under the same id, or its user is told; unless the server has it for sure. It is shown once."""
     script = Script.talking()
-    item_id = script.session.send_message("hello", (), script.now, may_wait=may_wait)
+    item_id = script.session.conversation.send_message("hello", (), script.now, may_wait=may_wait)
     if confirmed == "result":
         script.reply("ai_conversation", sessid=SERVER_SESSION)
     elif confirmed == "echo":
@@ -593,9 +608,9 @@ def test_too_many_messages_are_not_kept() -> None:
     script = Script.talking()
     lose(script)
     for _ in range(100):
-        script.session.send_message("hello", (), script.now, may_wait=True)
+        script.session.conversation.send_message("hello", (), script.now, may_wait=True)
     with pytest.raises(CallError, match="100"):
-        script.session.send_message("hello", (), script.now, may_wait=True)
+        script.session.conversation.send_message("hello", (), script.now, may_wait=True)
 
 
 # -- the transcript ----------------------------------------------------------------------------------------------------

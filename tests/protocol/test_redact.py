@@ -20,7 +20,9 @@ from telnyx_agent._protocol.jsonrpc import encode
 from telnyx_agent._protocol.redact import redact, redacted_text
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
 from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.socket_health import SocketConnectionQuality
 from telnyx_agent._protocol.states import CallDirection
+from telnyx_agent._protocol.transcription import EPOCH
 from tests.protocol.malformed import MALFORMED
 from tests.protocol.script import CALL_ID, VECTORS, vector
 
@@ -187,15 +189,15 @@ ALSO_HIDDEN = {
     "Head.headers": "servers like to repeat the URL in them, with its query",
 }
 
-NOT_TELLING = {"_OpenItem.text": "an object that shows nothing"}
+NOT_TELLING = {"OpenItem.text": "an object that shows nothing"}
 
 
 def values(package: ModuleType) -> Iterator[type[Any]]:
-    """All attrs classes of a package."""
+    """All attrs classes that the modules of a package know. Where a public one says it is from depends on its use."""
     for found in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{found.name}")
         for kind in vars(module).values():
-            if isinstance(kind, type) and attrs.has(kind) and kind.__module__ == module.__name__:
+            if isinstance(kind, type) and attrs.has(kind) and kind.__module__.startswith("telnyx_agent"):
                 yield kind
 
 
@@ -226,6 +228,15 @@ DEFAULTS = {
     "AnonymousLogin.target_type": "ai_assistant",
     "AnonymousLogin.sdk_version": "0",
     "CallOptions.direction": CallDirection.OUTBOUND,
+    # Android's and Flutter's, and iOS's.
+    "SocketConnectionMetrics.quality": SocketConnectionQuality.DISCONNECTED,
+    "AudioVisualizerConfig.color": "verdant",
+    "AudioVisualizerConfig.preset": "roundBars",
+    "WidgetSettings.default_state": "collapsed",
+    "WidgetSettings.position": "fixed",
+    "WidgetSettings.theme": "dark",
+    "WidgetSettings.show_transcript": True,
+    "TranscriptionItem.timestamp": EPOCH,
 }
 
 

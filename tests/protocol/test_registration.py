@@ -547,13 +547,13 @@ def test_notifications_need_a_connection() -> None:
     for script in (Script(), Script.opened(), Script.logged_in()):
         script.sent()
         with pytest.raises(SocketConnectionError):
-            script.session.send_function_call_output("call-1", "{}", script.now)
+            script.session.conversation.send_function_call_output("call-1", "{}", script.now)
         with pytest.raises(SocketConnectionError):
-            script.session.subscribe_audio_stream(script.now)
+            script.session.conversation.subscribe_audio_stream()
         assert script.sent() == []
     script = Script.ready()
-    script.session.send_function_call_output("call-1", "{}", script.now)
-    script.session.subscribe_audio_stream(script.now)
+    script.session.conversation.send_function_call_output("call-1", "{}", script.now)
+    script.session.conversation.subscribe_audio_stream()
     assert [frame["params"]["item"]["type"] for frame in script.sent()] == [
         "function_call_output",
         "response.audio_stream.subscribe",

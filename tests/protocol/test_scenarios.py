@@ -81,7 +81,7 @@ def test_a_a_conversation_from_login_to_close() -> None:
     tool = {"type": "function_call", "call_id": "c1", "name": "today", "arguments": "{}"}
     script.ai("conversation.item.created", item=tool)
     assert script.event(outcomes.FunctionCallReceived).name == "today"
-    script.session.send_function_call_output("c1", '{"date": "today"}', script.now)
+    script.session.conversation.send_function_call_output("c1", '{"date": "today"}', script.now)
     assert "id" not in script.expect("ai_conversation")
 
     script.say("telnyx_rtc.ping", serno=1753348085)
@@ -117,7 +117,7 @@ def test_a_variants_of_the_login(gateway: str, settings: str) -> None:
     script = Script.opened()
     log_in(script, gateway=gateway, settings=settings)
     assert script.events(Ready) == [Ready()]
-    assert (script.session.widget_settings is None) is (settings == "never")
+    assert (script.session.conversation.widget_settings is None) is (settings == "never")
 
 
 def test_a_variant_two_states_before_reged() -> None:

@@ -105,7 +105,7 @@ def test_any_suffix_may_come_again(frames: list[Frame], data: st.DataObject) -> 
     deliver(script, numbered[data.draw(st.integers(0, seen), label="the last time") :])
     told += script.events()
 
-    assert script.session.transcript == undisturbed.session.transcript
+    assert script.items == undisturbed.items
     assert finals(told) == finals(expected)
     assert growth(told) == growth(expected)
     assert [one.call_id for one in told if isinstance(one, out.FunctionCallReceived)] == [
@@ -126,8 +126,8 @@ def test_a_complete_response_stays_as_it_is_whatever_comes_of_it(parts: list[str
     start = data.draw(st.integers(0, len(frames) - 1))
     deliver(script, list(enumerate(frames, 100))[start:])
     assert growth(script.events()) == []
-    assert [item.content for item in script.session.transcript] == ["".join(parts)]
-    assert script.session.agent_state is AgentState.LISTENING
+    assert [item.content for item in script.items] == ["".join(parts)]
+    assert script.agent_state is AgentState.LISTENING
 
 
 def test_an_item_that_is_said_again_changes_nothing() -> None:
@@ -138,11 +138,11 @@ def test_an_item_that_is_said_again_changes_nothing() -> None:
     turn = [question, *response(1, ["That was it."], "text")]
     turn.append({"type": "conversation.item.created", "item": greeting})
     deliver(script, list(enumerate(turn)))
-    state = script.session.agent_state
+    state = script.agent_state
     script.forget_events()
     deliver(script, [(100, question), (101, turn[-1])])
     assert script.events(out.TranscriptChanged) == []
-    assert script.session.agent_state is state
+    assert script.agent_state is state
 
 
 def test_a_repetition_on_the_same_connection_is_a_mistake_still() -> None:

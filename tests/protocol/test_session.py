@@ -31,9 +31,9 @@ def snapshot(session: Session) -> Any:
         session.state,
         session.session_id,
         session.voice_sdk_id,
-        session.widget_settings,
-        session.transcript,
-        session.agent_state,
+        session.conversation.widget_settings,
+        session.conversation.transcript.items,
+        session.conversation.agent.state,
         session.get_timer(),
     )
 
@@ -376,7 +376,7 @@ def test_no_phase_lasts_for_ever(seed: int, ending: str) -> None:
     dice = random.Random(seed)
     media = dice.random() < 0.8
     script: Script = getattr(Script, dice.choice(("ready", "calling", "talking")))()
-    if not script.session._calls.has_any:
+    if not script.session._calls._dialogs:
         script.place_call()
     for _ in range(dice.randrange(12)):
         requests = [frame["id"] for frame in script.sent() if "method" in frame]
@@ -475,7 +475,7 @@ def test_as_much_as_is_allowed() -> None:
     assert script.sent_methods() == ["telnyx_rtc.ping"] * MOST_FRAMES
     text = "Well, {this} is [long]: " * 8_000
     script.ai("conversation.item.created", item={"id": "i", "type": "message", "role": "user", "content": text})
-    assert script.session.transcript[-1].content == text
+    assert script.items[-1].content == text
     assert script.events(Malformed) == []
 
 

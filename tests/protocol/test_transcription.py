@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telnyx_agent._protocol.transcription import EPOCH, GrowingText, TranscriptionItem, whole
+from telnyx_agent._protocol.transcription import EPOCH, GrowingText, TranscriptionItem, beginning, whole
 
 NOON = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
 
@@ -124,3 +124,15 @@ def test_when_it_was_said_on_the_clock_of_the_session_makes_no_difference() -> N
     assert TranscriptionItem("1", "user", "Hi", at=1.0) == TranscriptionItem("1", "user", "Hi", at=2.0)
     assert hash(TranscriptionItem("1", "user", "Hi", metadata={"a": 1})) == hash(TranscriptionItem("1", "user", "Hi"))
     assert TranscriptionItem("1", "user", "Hi") != TranscriptionItem("1", "user", "Ho")
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        *((0.0, ""), (0.01, "one"), (3 / 13, "one"), (4 / 13, "one"), (5 / 13, "one two")),
+        *((0.5, "one two"), (8 / 13, "one two"), (0.75, "one two three"), (1.0, "one two three")),
+    ],
+)
+def test_beginnings_end_with_a_word(share: float, words: str) -> None:
+    """One that was begun was heard."""
+    assert beginning("one two three", share) == words

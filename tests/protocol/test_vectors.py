@@ -326,7 +326,7 @@ def test_11_1_3_the_echo_of_a_typed_message_is_not_a_second_item() -> None:
     echo = vector("ai_echo_of_sent_text")
     echo["params"]["item"] = {**echo["params"]["item"], "id": item_id}
     script.frame(echo)
-    (item,) = script.session.transcript
+    (item,) = script.items
     assert (item.id, item.image_urls, item.is_final) == (item_id, (url,), True)
 
 
@@ -335,7 +335,7 @@ def test_11_1_4_both_captured_user_items_are_final(name: str) -> None:
     """Content as a list of parts and content as a text."""
     script = Script.talking()
     script.frame(vector(name))
-    (item,) = script.session.transcript
+    (item,) = script.items
     assert (item.role, item.is_final) == ("user", True)
 
 

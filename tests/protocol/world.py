@@ -251,11 +251,11 @@ class World:
         """The user types."""
         text = f"typed {next(self._numbers)}"
         try:
-            item_id = self.session.send_message(text, (), self.now, may_wait=may_wait)
+            item_id = self.session.conversation.send_message(text, (), self.now, may_wait=may_wait)
         except (CallError, SocketConnectionError):
-            assert all(item.content != text for item in self.session.transcript)
+            assert all(item.content != text for item in self.session.conversation.transcript.items)
             return
-        if self.session.is_waiting(item_id):
+        if self.session.conversation.messages.is_waiting(item_id):
             self.kept[item_id] = None
         if may_wait:
             self.patient[item_id] = text
@@ -350,7 +350,7 @@ class World:
 
         More than once is possible: nobody knows of a connection that broke what it had carried.
         """
-        shown = {item.id for item in self.session.transcript}
+        shown = {item.id for item in self.session.conversation.transcript.items}
         for item_id, text in self.patient.items():
             if item_id in shown:
                 assert text in self.received, f"{text} was lost"
@@ -526,7 +526,7 @@ class World:
             self.heard.add(item["id"])
 
     def _check_transcript(self) -> None:
-        items = self.session.transcript
+        items = self.session.conversation.transcript.items
         ids = [item.id for item in items]
         assert len(set(ids)) == len(ids)
         finals = [item.content for item in items if item.is_final]
