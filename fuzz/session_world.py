@@ -76,7 +76,7 @@ class SessionWorld:
         self.session.receive_text(text, self.now)
         self._pump()
         self.now += 0.001
-        is_over = self.session.state in (SessionState.CLOSING, SessionState.CLOSED)
+        is_over = self.session.registration.state in (SessionState.CLOSING, SessionState.CLOSED)
         if is_over or (not self._lasting and self._dice.random() < 0.002):
             self._check_end()
             self.begin()
@@ -96,13 +96,13 @@ class SessionWorld:
         try:
             action = self._dice.randrange(12)
             if action <= 1 and len(self.known["callID"]) < 5:
-                session.create_call(CallOptions(call_id), self.now)
+                session.calls.create(CallOptions(call_id), self.now)
                 self.known["callID"].append(call_id)
-                session.set_local_description(call_id, SDP, self.now)
+                session.calls.set_local_description(call_id, SDP, self.now)
             elif action == 2:
                 session.conversation.send_message("hello", (), self.now, may_wait=self._dice.random() < 0.5)
             elif action == 3 and self._dice.random() < 0.1:
-                session.hangup(self._dice.choice(calls), self.now)
+                session.calls.hang_up(self._dice.choice(calls), self.now)
             elif action == 4 and self._dice.random() < 0.1:
                 session.media_lost(self._dice.choice(calls), NetworkError("no audio"), self.now)
             elif action == 5 and not self._lasting and self._dice.random() < 0.02:
@@ -111,10 +111,10 @@ class SessionWorld:
                 self.say({"id": "i", "method": "telnyx_rtc.invite", "params": {"callID": call_id, "sdp": SDP}})
             elif action == 7:
                 answered = self._dice.choice(calls)
-                session.answer_call(answered, (), self.now)
-                session.set_local_description(answered, SDP, self.now)
+                session.calls.answer(answered, (), self.now)
+                session.calls.set_local_description(answered, SDP, self.now)
             elif action == 8:
-                session.update_credentials(CredentialLogin(token="another"), self.now)
+                session.relogin.start(CredentialLogin(token="another"), self.now)
             elif action == 9:
                 self._ask()
             elif action == 10:
@@ -192,11 +192,11 @@ class SessionWorld:
         elif isinstance(event, outcomes.RemoteDescription):
             self._applied(event.call_id)
         elif isinstance(event, outcomes.MediaOffered):
-            self.session.set_answer(event.call_id, SDP, self.now)
+            self.session.calls.set_answer(event.call_id, SDP, self.now)
 
     def _applied(self, call_id: str) -> None:
         try:
-            self.session.remote_description_applied(call_id, self.now)
+            self.session.calls.remote_description_applied(call_id, self.now)
         except TxError:
             pass  # another came before this one was taken up
 

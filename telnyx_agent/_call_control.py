@@ -55,7 +55,7 @@ class CallControl(CallBase):
 
         wish = HoldWish[name]
         call_id = self._options.call_id
-        return self._port.request(lambda session, now: session.hold(call_id, wish, now))
+        return self._port.request(lambda session, now: session.calls.hold(call_id, wish, now))
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class CallControl(CallBase):
 
         runs = key_runs(digits, gap)
         call_id = self._options.call_id
-        return self._port.request(lambda session, now: session.press_keys(call_id, runs, now))
+        return self._port.request(lambda session, now: session.calls.press_keys(call_id, runs, now))
 
     # -- mute and deaf -----------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class CallControl(CallBase):
         headers = checked_headers(custom_headers)
         if headers:
             call_id = self._options.call_id
-            self._port.perform(lambda session, now: session.set_bye_headers(call_id, headers))
+            self._port.perform(lambda session, now: session.calls.set_bye_headers(call_id, headers))
         return super().hangup(cause, cause_code)
 
     # -- fed by the hub, on the loop thread --------------------------------------------------------------------------

@@ -49,20 +49,20 @@ class ClientQuality(ClientBase):
         is_wanted = self._enable_call_reports if own is None else own
         if not is_wanted or link is None:
             return
-        session = link.driver.session
-        if session.call_report_id is None:
+        registration = link.driver.session.registration
+        if registration.report.call_report_id is None:
             return
         from ._quality.upload import UploadIdentity, chosen_logs, post_report, report_url, upload_payload
 
         identity = UploadIdentity(
-            report_id=session.call_report_id,
-            voice_sdk_id=session.voice_sdk_id,
-            session_id=session.session_id,
-            target_id=session.target_id or "",
+            report_id=registration.report.call_report_id,
+            voice_sdk_id=registration.voice_sdk_id,
+            session_id=registration.session_id,
+            target_id=registration.target_id or "",
             caller_number=call.call_info.caller_number,
             destination_number=call.call_info.destination_number,
-            region=session.region,
-            datacenter=session.datacenter,
+            region=registration.report.region,
+            datacenter=registration.report.datacenter,
             sdk_version=__version__,
         )
         configuration = self._configuration

@@ -63,7 +63,7 @@ class IncomingDriver:
     ) -> None:
         """Take an incoming call. `done` settles when it is active, or with what it ended with. Raises `TxError`."""
         try:
-            offer = self._session.answer_call(call_id, headers, self._loop.time())
+            offer = self._session.calls.answer(call_id, headers, self._loop.time())
         except TxError:
             if call_id in self._calls:
                 self._listener.warned(WarningCode.ANSWER_WHILE_PEER_ACTIVE, call_id)
@@ -81,7 +81,7 @@ class IncomingDriver:
         Raises:
             TxError: They cannot be exchanged now.
         """
-        self._session.update_credentials(login, self._loop.time())
+        self._session.relogin.start(login, self._loop.time())
         self._credentials_futures.append(done)
         self._step()
 
@@ -117,7 +117,7 @@ class IncomingDriver:
             call_id = event.options.call_id
             error = MediaError(f"the call cannot be taken: {exc}", call_id=call_id)
             self._log.error("call %s: %s", call_id, error)
-            self._session.fail_call(call_id, error, self._loop.time())
+            self._session.calls.fail(call_id, error, self._loop.time())
             self._listener.client_error(error)
         finally:
             self._is_pausing = False

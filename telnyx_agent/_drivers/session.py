@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from .._protocol.inbox import Inbound
     from .._protocol.requests import CallOptions
     from .._protocol.session import Session
-    from .._protocol.view import SessionView
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange
@@ -90,7 +89,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._calls: dict[str, CallDriver] = {}
         self._closing_media: set[asyncio.Future[None]] = set()
         self._agent_state = AgentState.IDLE
-        self._socket_metrics = session.socket_metrics
+        self._socket_metrics = session.socket_health.metrics
         self._finished = False
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -100,7 +99,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._background: set[asyncio.Task[None]] = set()
 
     @property
-    def session(self) -> SessionView:
+    def session(self) -> Session:
         """What the session knows. To look at, on the loop."""
         return self._session
 
@@ -109,7 +108,7 @@ class SessionDriver(IncomingDriver, Commands):
     def start(self, done: CommandFuture[None]) -> None:
         """Connect and log in. `done` settles with the login. Other threads' commands may have come before this one."""
         self._ready_futures.append(done)
-        if self._session.is_over:
+        if self._session.registration.is_over:
             self._login_is_over(None)
             return
         self._on_open_connection(outcomes.OpenConnection())
@@ -119,7 +118,7 @@ class SessionDriver(IncomingDriver, Commands):
     def place_call(self, options: CallOptions, media: CallMedia) -> None:
         """Create the call and begin to make its offer; the invite goes out when the session is ready."""
         try:
-            self._session.create_call(options, self._loop.time())
+            self._session.calls.create(options, self._loop.time())
         except TxError as error:
             self._listener.call_state_changed(options.call_id, outcomes.ended_by(error))
             return
@@ -132,7 +131,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def hangup(self, call_id: str, cause: str | None, cause_code: int | None, done: CommandFuture[None]) -> None:
         """End a call. `done` settles when its media is gone; a call that has ended already is not an error."""
-        self._session.hangup(call_id, self._loop.time(), cause=cause, cause_code=cause_code)
+        self._session.calls.hang_up(call_id, self._loop.time(), cause=cause, cause_code=cause_code)
         driver = self._calls.get(call_id)
         self._step()
         self._settle_after(done, None if driver is None else driver.closed)
@@ -162,7 +161,7 @@ class SessionDriver(IncomingDriver, Commands):
             return None
         self._log.frame("<", message)
         session = self._session
-        session.show_frames(self._listener.wants_frames())
+        session.inbox.shows_frames = self._listener.wants_frames()
         if len(message) > LONG_MESSAGE:
             return self._receive_long(message)
         frames = session.frames_of(message, self._loop.time())
@@ -196,7 +195,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def socket_was_closed(self, closed: Closed, *, was_open: bool) -> None:
         self._session.connection_closed(closed.error, self._loop.time())
-        is_over = self._session.is_over
+        is_over = self._session.registration.is_over
         if is_over:
             self._step()
         if was_open:
@@ -218,18 +217,18 @@ class SessionDriver(IncomingDriver, Commands):
     # -- the calls' reports (CallReports) ----------------------------------------------------------------------------
 
     def local_description(self, call_id: str, sdp: str) -> None:
-        self._session.set_local_description(call_id, sdp, self._loop.time())
+        self._session.calls.set_local_description(call_id, sdp, self._loop.time())
         self._step()
 
     def remote_description_applied(self, call_id: str) -> None:
-        self._session.remote_description_applied(call_id, self._loop.time())
+        self._session.calls.remote_description_applied(call_id, self._loop.time())
         self._step()
 
     def media_connected(self, call_id: str) -> None:
         self._listener.call_media_connected(call_id)
 
     def media_answer(self, call_id: str, sdp: str) -> None:
-        self._session.set_answer(call_id, sdp, self._loop.time())
+        self._session.calls.set_answer(call_id, sdp, self._loop.time())
         self._step()
 
     def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
@@ -239,7 +238,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._step()
 
     def media_failed(self, call_id: str, error: TxError) -> None:
-        self._session.fail_call(call_id, error, self._loop.time())
+        self._session.calls.fail(call_id, error, self._loop.time())
         self._step()
 
     def device_failed(self, call_id: str, error: MediaError) -> None:
@@ -290,7 +289,7 @@ class SessionDriver(IncomingDriver, Commands):
                         self._HANDLERS[type(event)](self, event)
                 except Exception as exc:  # noqa: BLE001 - the events behind it are about other calls
                     self._log.error("%s could not be handled", type(event).__name__, exc_info=exc)
-            if (metrics := session.socket_metrics) is not self._socket_metrics:
+            if (metrics := session.socket_health.metrics) is not self._socket_metrics:
                 self._socket_metrics = metrics
                 self._listener.socket_metrics(metrics)
         finally:
@@ -307,16 +306,16 @@ class SessionDriver(IncomingDriver, Commands):
         if deadline is not None and self._timer is None:
             self._timer = self._loop.call_at(deadline, self._timer_fired)
         if self._routes is not None:
-            self._routes.run(self._session.awaits_attempt and not self._finished)
+            self._routes.run(self._session.recovery.is_planned and not self._finished)
 
     def _network_changed(self) -> None:
-        self._session.network_changed(self._loop.time())
+        self._session.recovery.hurry(self._loop.time())
         self._step()
 
     def _timer_fired(self) -> None:
         self._timer = None
         if self._sockets.are_held_back:
-            self._session.not_read(self._loop.time())
+            self._session.liveness.confirmed(self._loop.time())
         try:
             self._session.handle_timer(self._loop.time())
         except Exception as exc:  # noqa: BLE001 - the next timer is about something else
@@ -326,9 +325,9 @@ class SessionDriver(IncomingDriver, Commands):
     # -- the session's events ----------------------------------------------------------------------------------------
 
     def _on_ready(self, event: outcomes.Ready) -> None:
-        self._log.info("ready: session %s", self._session.session_id)
-        self._listener.registered(self._session.voice_sdk_id, self._session.call_report_id)
-        self._listener.ready(self._session.target_id)
+        self._log.info("ready: session %s", self._session.registration.session_id)
+        self._tell_registered()
+        self._listener.ready(self._session.registration.target_id)
         self._settle_ready()
 
     def _on_login_failed(self, event: outcomes.LoginFailed) -> None:
@@ -348,9 +347,13 @@ class SessionDriver(IncomingDriver, Commands):
         self._listener.reconnecting(event.attempt, event.delay, event.error)
 
     def _on_reconnected(self, event: outcomes.Reconnected) -> None:
-        self._log.info("reconnected: session %s", self._session.session_id)
-        self._listener.registered(self._session.voice_sdk_id, self._session.call_report_id)
+        self._log.info("reconnected: session %s", self._session.registration.session_id)
+        self._tell_registered()
         self._listener.reconnected()
+
+    def _tell_registered(self) -> None:
+        registration = self._session.registration
+        self._listener.registered(registration.voice_sdk_id, registration.report.call_report_id)
 
     def _on_open_connection(self, event: outcomes.OpenConnection) -> None:
         self._sockets.open(functools.partial(self._url_of, event))
@@ -441,7 +444,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._check_finished()
 
     def _check_finished(self) -> None:
-        is_gone = self._session.is_closed and self._sockets.are_gone
+        is_gone = self._session.registration.is_closed and self._sockets.are_gone
         if not self._finished and is_gone and not self._closing_media and not self._calls and not self._is_pausing:
             self._finish()
 
@@ -458,7 +461,7 @@ class SessionDriver(IncomingDriver, Commands):
         if self._sockets.abandon():
             left.append("a connection")
         self._log.error("%s did not end within %g s and was left behind", " and ".join(left) or "a call", END_LIMIT)
-        if not self._session.is_closed:
+        if not self._session.registration.is_closed:
             self._session.connection_closed(None, self._loop.time())
             self._step()
         self._finish()

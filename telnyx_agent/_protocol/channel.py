@@ -12,7 +12,7 @@ from . import jsonrpc
 from .requests import Frame
 from .timers import Timer, TimerKind, Timers
 
-__all__ = ["CALL_COMMANDS", "MOST_REQUESTS", "Channel", "Pending", "RequestKind"]
+__all__ = ["CALL_COMMANDS", "CALL_REQUESTS", "MOST_REQUESTS", "Channel", "Pending", "RequestKind"]
 
 
 class RequestKind(enum.Enum):
@@ -38,7 +38,10 @@ has the oldest ones fail."""
 _LOGINS = frozenset({RequestKind.LOGIN, RequestKind.RELOGIN})
 
 CALL_COMMANDS = frozenset({RequestKind.MODIFY, RequestKind.INFO})
-"""Those that `Calls.command_answered` is told of."""
+"""Those that a user waits for the end of."""
+
+CALL_REQUESTS = CALL_COMMANDS | {RequestKind.INVITE, RequestKind.ANSWER, RequestKind.ATTACH, RequestKind.BYE}
+"""Those that `Calls.answered` is told of."""
 
 
 @attrs.frozen
@@ -59,7 +62,6 @@ class Channel:
 
     def __init__(self, new_id: Callable[[], str], timers: Timers) -> None:
         self.new_id = new_id
-        self.voice_sdk_id: str | None = None
         self._timers = timers
         self._texts: list[str] = []
         # In the order in which they were made.

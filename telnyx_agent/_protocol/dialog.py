@@ -1,4 +1,4 @@
-"""`Dialog`: one call leg, from the wish to the end.
+"""`Dialog`: one call leg, from the wish or the server's invite to the end.
 
 Rules of this file:
 
@@ -8,6 +8,7 @@ Rules of this file:
 4. A call that was active outlives its connection: it is lost, the server offers media for it anew, and it goes on where
    it was, held if it was held (R54).
 5. What that means is reported as events; what goes on the wire is decided in `calls`.
+6. A call that comes in is active when the server has confirmed the answer (JavaScript; the mobile SDKs do not wait).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 
 import attrs
 
+from ..errors import LocalProtocolError
 from . import events
 from .outcomes import (
     CallDetails,
@@ -23,6 +25,7 @@ from .outcomes import (
     CallStateChanged,
     CallStep,
     CallUpdated,
+    IncomingCall,
     MediaOffered,
     RemoteDescription,
     SessionEvent,
@@ -30,6 +33,7 @@ from .outcomes import (
 from .requests import CallOptions
 from .states import (
     CALL_TABLE,
+    CallDirection,
     CallInput,
     CallState,
     CallStateKind,
@@ -39,7 +43,7 @@ from .states import (
     allows,
 )
 
-__all__ = ["CAUSE_CODES", "Dialog", "Dialogs"]
+__all__ = ["CAUSE_CODES", "Dialog", "Dialogs", "IncomingDialog"]
 
 CAUSE_CODES = {
     "UNALLOCATED_NUMBER": 1,
@@ -58,7 +62,7 @@ _ESTABLISHED = frozenset({CallStateKind.ACTIVE, CallStateKind.HELD, CallStateKin
 
 
 class Dialog:
-    """One call. Its methods say what happened.
+    """One call that we make. Its methods say what happened.
 
     Args:
         options: The wishes for the call.
@@ -70,8 +74,10 @@ class Dialog:
         self._report = report
         self.state = CallState.NEW
         self.details = CallDetails()
-        self.offer: str | None = None
-        self.is_invited = False
+        self.local_description: str | None = None
+        """Our offer, or our answer to the server's."""
+        self.is_sent = False
+        """Whether the server was told of that."""
         self.is_answered = False
         self.is_taken_up = False
         """Whether the server has offered on this connection to take the call up again."""
@@ -99,6 +105,16 @@ class Dialog:
         return self._has_answer
 
     @property
+    def is_invited(self) -> bool:
+        """Whether both sides know of the call."""
+        return self.is_sent
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether it is a call that comes in and is not up yet."""
+        return False
+
+    @property
     def hangup_cause(self) -> tuple[str, int]:
         """Cause and code for a bye of ours (R31): 16; 17 before the answer, which keeps TeXML from calling again."""
         cause = "NORMAL_CLEARING" if self.is_answered else "USER_BUSY"
@@ -114,6 +130,16 @@ class Dialog:
         """The call is wanted, and its offer is being made."""
         self.announce()
         self._enter(CallInput.PLACED)
+
+    def describe(self, sdp: str) -> None:
+        """Its local description is made.
+
+        Raises:
+            LocalProtocolError: It has one already, or wants none.
+        """
+        if self.local_description is not None:
+            raise LocalProtocolError("the call has an offer already", call_id=self.call_id)
+        self.local_description = sdp
 
     def remote_description_applied(self) -> None:
         """The media took the SDP."""
@@ -236,6 +262,84 @@ class Dialog:
         if kind is not self.state.kind:
             self.state = CallState(kind, reason, termination_reason)
             self._report(CallStateChanged(self.call_id, self.state))
+
+
+class IncomingDialog(Dialog):
+    """A call that somebody else makes.
+
+    Args:
+        event: The invite; it has an SDP.
+        report: Takes the events that follow.
+    """
+
+    def __init__(self, event: events.Invite, report: Callable[[SessionEvent], None]) -> None:
+        options = CallOptions(
+            event.call_id,
+            caller_name=event.caller_name,
+            caller_number=event.caller_number,
+            destination_number=event.callee_number,
+            callee_name=event.callee_name,
+            custom_headers=event.custom_headers,
+            direction=CallDirection.INBOUND,
+        )
+        super().__init__(options, report)
+        self.is_taken = False
+        self._offer_sdp = event.sdp or ""
+
+    def ring(self, event: events.Invite) -> None:
+        """The call is announced."""
+        known = {name: value for name, value in attrs.asdict(event.ids).items() if value is not None}
+        self.details = attrs.evolve(self.details, **known)
+        self._report(IncomingCall(self.options, self.details))
+        self._enter(CallInput.OFFERED)
+
+    def take(self, headers: tuple[tuple[str, str], ...]) -> str:
+        """The user takes it; the offer is the result."""
+        self.is_taken = True
+        # From here on they are what we send: in the answer, and when the call is taken up again.
+        self.options = attrs.evolve(self.options, custom_headers=headers)
+        if headers:
+            self.details = attrs.evolve(self.details, answer_custom_headers=headers)
+            self._report(CallUpdated(self.call_id, self.details))
+        self._enter(CallInput.TAKEN)
+        return self._offer_sdp
+
+    def confirmed(self) -> None:
+        """The server has our answer."""
+        self.is_answered = True
+        self._enter(CallInput.ESTABLISHED)
+
+    @property
+    def has_remote_description(self) -> bool:
+        """The offer came with the invite."""
+        return True
+
+    @property
+    def is_invited(self) -> bool:
+        """From the beginning."""
+        return True
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether it is not up yet."""
+        return not self.is_established
+
+    def describe(self, sdp: str) -> None:
+        """The answer is made."""
+        if self.local_description is not None or not self.is_taken:
+            raise LocalProtocolError("the call wants no answer", call_id=self.call_id)
+        self.local_description = sdp
+
+    # What is said of calls that *we* make tells nothing about this one but its ids.
+
+    def ringing(self, event: events.Ringing) -> None:
+        self.learn(event.ids)
+
+    def media(self, event: events.Media) -> None:
+        self.learn(event.ids)
+
+    def answer(self, event: events.Answer) -> None:
+        self.learn(event.ids)
 
 
 class Dialogs(dict[str, Dialog]):

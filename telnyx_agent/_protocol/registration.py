@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ..errors import AuthenticationError, ConversationNotFoundError, GatewayError, NetworkError
 from . import requests
 from .channel import Channel, Pending, RequestKind
-from .credentials import Login, is_anonymous, login_frame, login_hint, renewed
+from .credentials import Login, is_anonymous, login_frame, login_hint, renewed, target_of
 from .events import GatewayReport, Refusal
 from .outcomes import LoginFailed, Ready
 from .settings import SessionSettings
@@ -57,6 +57,9 @@ class Registration:
     ) -> None:
         self.state = SessionState.IDLE
         self.session_id = channel.new_id()
+        """The session id: ours, until the server has confirmed or replaced it (R7, R10)."""
+        self.voice_sdk_id: str | None = None
+        """The token that leads a reconnection back to the same server (R3)."""
         self.report = GatewayReport(None)
         """The last report with which the gateway said `REGED`."""
         self.login: Login = login
@@ -91,6 +94,16 @@ class Registration:
         """Whether nothing can come of this session any more."""
         return self.state in (SessionState.CLOSING, SessionState.CLOSED)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is over, and its last socket gone."""
+        return self.state is SessionState.CLOSED
+
+    @property
+    def target_id(self) -> str | None:
+        """Whom the session is locked to; None if calls go where they are dialled to."""
+        return target_of(self.login)
+
     # -- the socket ----------------------------------------------------------------------------------------------------
 
     def open(self, now: float) -> None:
@@ -109,6 +122,7 @@ class Registration:
     def renew(self) -> None:
         """The server has forgotten the session: the next login begins another."""
         self.session_id = self._channel.new_id()
+        self.voice_sdk_id = None
         self.login = renewed(self.login, reconnection=False)
 
     def end(self) -> None:
@@ -228,7 +242,7 @@ class Registration:
         self._asked = True
         self._timers.cancel(_CLIENT_READY)
         request_id = self._channel.expect(Pending(RequestKind.GATEWAY_STATE), now + self._settings.ready_timeout)
-        self._channel.send(requests.gateway_state(request_id, self._channel.voice_sdk_id))
+        self._channel.send(requests.gateway_state(request_id, self.voice_sdk_id))
 
     def _ask_later(self, now: float) -> None:
         if self.is_ready or _REQUERY in self._timers:

@@ -16,8 +16,6 @@ MOST_FILES = 2
 SPREAD = {
     "_client_credentials:ClientCredentials",
     "_drivers/session:SessionDriver",
-    "_protocol/conversation:Conversation",
-    "_protocol/session:Session",
     "call:Call",
     "client:TxClient",
 }

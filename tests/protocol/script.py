@@ -149,12 +149,12 @@ class Script:
 
     def place_call(self, call_id: str = CALL_ID, **options: Any) -> None:
         """A call, with its offer."""
-        self.session.create_call(CallOptions(call_id, **options), self.now)
-        self.session.set_local_description(call_id, OFFER, self.now)
+        self.session.calls.create(CallOptions(call_id, **options), self.now)
+        self.session.calls.set_local_description(call_id, OFFER, self.now)
 
     def apply_sdp(self, call_id: str = CALL_ID) -> None:
         """The media takes the remote SDP."""
-        self.session.remote_description_applied(call_id, self.now)
+        self.session.calls.remote_description_applied(call_id, self.now)
 
     def write(self, text: str, *image_urls: str) -> str:
         """A typed message; the item's id is the result."""
@@ -162,7 +162,7 @@ class Script:
 
     def hang_up(self, **cause: Any) -> None:
         """The user has enough."""
-        self.session.hangup(CALL_ID, self.now, **cause)
+        self.session.calls.hang_up(CALL_ID, self.now, **cause)
 
     def wait(self, seconds: float, *, answer_probes: bool = True) -> None:
         """Time goes by, and the driver serves every timer in time. A server that lives answers probes (R20)."""

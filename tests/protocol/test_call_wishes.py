@@ -15,7 +15,7 @@ AS_SENT = [{"name": "X-Reason", "value": "done"}, {"name": "X-Score", "value": "
 def test_a_bye_carries_headers() -> None:
     """In the place where invites have them."""
     script = Script.talking()
-    script.session.set_bye_headers(CALL_ID, HEADERS)
+    script.session.calls.set_bye_headers(CALL_ID, HEADERS)
     script.hang_up()
     assert script.expect("telnyx_rtc.bye")["params"]["dialogParams"] == {"callID": CALL_ID, "custom_headers": AS_SENT}
 
@@ -23,7 +23,7 @@ def test_a_bye_carries_headers() -> None:
 def test_a_bye_that_is_repeated_has_them_too() -> None:
     """The server may not have got the first."""
     script = Script.talking()
-    script.session.set_bye_headers(CALL_ID, HEADERS)
+    script.session.calls.set_bye_headers(CALL_ID, HEADERS)
     script.hang_up()
     script.expect("telnyx_rtc.bye")
     script.lose_connection()
@@ -39,7 +39,7 @@ def test_headers_for_a_call_that_is_over() -> None:
     """It may have ended at that very moment."""
     script = Script.talking()
     script.hang_up()
-    script.session.set_bye_headers(CALL_ID, HEADERS)
+    script.session.calls.set_bye_headers(CALL_ID, HEADERS)
 
 
 def test_the_far_ends_bye_has_headers() -> None:

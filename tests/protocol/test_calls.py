@@ -47,7 +47,7 @@ def bye(cause: str, code: int | None) -> dict[str, Any]:
 def test_a_new_call_is_new_and_then_connecting() -> None:
     """While its offer is being made."""
     script = Script.ready()
-    script.session.create_call(CallOptions(CALL_ID), script.now)
+    script.session.calls.create(CallOptions(CALL_ID), script.now)
     assert script.states() == ["NEW", "CONNECTING"]
     assert script.sent() == []
 
@@ -82,13 +82,13 @@ def test_a_call_waits_for_the_login(when: str, offer_first: bool) -> None:
     place = ["before the socket opens", "during the login", "before REGED"].index(when)
     for step in steps[:place]:
         step()
-    script.session.create_call(CallOptions(CALL_ID), script.now)
+    script.session.calls.create(CallOptions(CALL_ID), script.now)
     if offer_first:
-        script.session.set_local_description(CALL_ID, OFFER, script.now)
+        script.session.calls.set_local_description(CALL_ID, OFFER, script.now)
     for step in steps[place:]:
         step()
     if not offer_first:
-        script.session.set_local_description(CALL_ID, OFFER, script.now)
+        script.session.calls.set_local_description(CALL_ID, OFFER, script.now)
     assert script.sent_methods() == ["telnyx_rtc.invite"]
     assert script.events(outcomes.Ready)
 
@@ -125,7 +125,7 @@ def test_a_call_after_a_failed_login_ends_with_its_error() -> None:
     error = script.event(outcomes.LoginFailed).error
     script.place_call()
     assert reason(script).error is error
-    script.session.hangup(CALL_ID, script.now)
+    script.session.calls.hang_up(CALL_ID, script.now)
     assert script.events() == [outcomes.CloseConnection(1000)]
 
 
@@ -141,9 +141,9 @@ def test_a_call_id_is_used_once_at_a_time() -> None:
     """The second call is refused, the first goes on."""
     script = Script.calling()
     with pytest.raises(LocalProtocolError, match=CALL_ID):
-        script.session.create_call(CallOptions(CALL_ID), script.now)
+        script.session.calls.create(CallOptions(CALL_ID), script.now)
     with pytest.raises(LocalProtocolError, match="offer"):
-        script.session.set_local_description(CALL_ID, OFFER, script.now)
+        script.session.calls.set_local_description(CALL_ID, OFFER, script.now)
     script.hang_up()
     script.place_call()
     assert script.states() == ["DONE", "NEW", "CONNECTING"]
@@ -206,7 +206,7 @@ def test_an_answered_call_is_not_active_before_its_sdp_is_applied() -> None:
 
 def _wants_offer() -> Script:
     script = Script.ready()
-    script.session.create_call(CallOptions(CALL_ID), script.now)
+    script.session.calls.create(CallOptions(CALL_ID), script.now)
     return script
 
 
@@ -231,7 +231,7 @@ def _is_offered_media_anew() -> Script:
 def _is_taken() -> Script:
     script = Script.ready(credentials=CredentialLogin(sip_user="alice", password="secret"))
     script.say("telnyx_rtc.invite", callID=CALL_ID, sdp=OFFER)
-    script.session.answer_call(CALL_ID, (), script.now)
+    script.session.calls.answer(CALL_ID, (), script.now)
     return script
 
 
@@ -488,12 +488,12 @@ def test_a_cause_may_be_a_number_only() -> None:
 def test_a_call_that_is_not_out_is_cancelled_quietly(stage: str) -> None:
     """Its invite never goes out, and so neither does a bye (trap 17)."""
     script = {"before the login": Script, "before the offer": Script.ready, "before REGED": Script.logged_in}[stage]()
-    script.session.create_call(CallOptions(CALL_ID), script.now)
+    script.session.calls.create(CallOptions(CALL_ID), script.now)
     if stage != "before the offer":
-        script.session.set_local_description(CALL_ID, OFFER, script.now)
+        script.session.calls.set_local_description(CALL_ID, OFFER, script.now)
     script.hang_up()
     assert script.states() == ["NEW", "CONNECTING", "DONE"]
-    script.session.set_local_description(CALL_ID, OFFER, script.now)
+    script.session.calls.set_local_description(CALL_ID, OFFER, script.now)
     script.apply_sdp()
     if stage == "before REGED":
         script.gateway("REGED")
@@ -505,8 +505,8 @@ def test_hanging_up_twice_is_hanging_up() -> None:
     script = Script.talking()
     script.hang_up()
     script.hang_up()
-    script.session.hangup(OTHER_ID, script.now)
-    script.session.fail_call(CALL_ID, MediaError("too late"), script.now)
+    script.session.calls.hang_up(OTHER_ID, script.now)
+    script.session.calls.fail(CALL_ID, MediaError("too late"), script.now)
     assert len(byes(script)) == 1
     assert script.states() == ["DONE"]
 
@@ -523,7 +523,7 @@ def test_nothing_depends_on_the_reply_to_a_bye(reply: str) -> None:
         script.refuse("telnyx_rtc.bye", -32002, "CALL DOES NOT EXIST")
     script.wait(60)
     assert script.events() == []
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 @pytest.mark.parametrize(("state", "cause", "code"), [("calling", "USER_BUSY", 17), ("talking", "NORMAL_CLEARING", 16)])
@@ -531,7 +531,7 @@ def test_failed_media_ends_the_call(state: str, cause: str, code: int) -> None:
     """With a bye, and the error as the reason."""
     script: Script = getattr(Script, state)()
     error = MediaError("no codec in common")
-    script.session.fail_call(CALL_ID, error, script.now)
+    script.session.calls.fail(CALL_ID, error, script.now)
     assert byes(script) == [bye(cause, code)]
     why = reason(script)
     assert (why.error, why.is_local) == (error, False)
@@ -540,8 +540,8 @@ def test_failed_media_ends_the_call(state: str, cause: str, code: int) -> None:
 def test_failed_media_before_the_invite() -> None:
     """Such as no ICE candidate: nobody has to be told."""
     script = Script.ready()
-    script.session.create_call(CallOptions(CALL_ID), script.now)
-    script.session.fail_call(CALL_ID, CallError("no way out", cause="X"), script.now)
+    script.session.calls.create(CallOptions(CALL_ID), script.now)
+    script.session.calls.fail(CALL_ID, CallError("no way out", cause="X"), script.now)
     assert script.sent() == []
     assert reason(script).cause == "X"
 
@@ -647,7 +647,7 @@ def test_calls_do_not_mix() -> None:
 def test_calls_that_the_server_has_lost_end(known: list[str]) -> None:
     """48501, locally; one that waits for its invite is not meant (R38)."""
     script = Script.talking()
-    script.session.create_call(CallOptions(OTHER_ID), script.now)
+    script.session.calls.create(CallOptions(OTHER_ID), script.now)
     script.forget()
     script.say("telnyx_rtc.clientReady", reattached_sessions=known)
     if known:
@@ -667,9 +667,9 @@ def test_a_client_ready_that_does_not_say_ends_nothing() -> None:
 def test_commands_about_unknown_calls_are_ignored() -> None:
     """They cross with ends."""
     script = Script.ready()
-    script.session.set_local_description(OTHER_ID, OFFER, script.now)
-    script.session.remote_description_applied(OTHER_ID, script.now)
-    script.session.fail_call(OTHER_ID, MediaError("x"), script.now)
+    script.session.calls.set_local_description(OTHER_ID, OFFER, script.now)
+    script.session.calls.remote_description_applied(OTHER_ID, script.now)
+    script.session.calls.fail(OTHER_ID, MediaError("x"), script.now)
     assert (script.sent(), script.events()) == ([], [])
 
 

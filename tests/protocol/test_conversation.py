@@ -790,7 +790,7 @@ def test_the_end_of_one_of_two_calls(talk: Talk) -> None:
     talk.ai("response.text.delta", delta="Goodbye", item_id="a", response_id="a", callID=SECOND)
     talk.session.conversation.questions.ask("k", "Question", talk.now, call_id=UUID(SECOND))
     talk.events()
-    talk.session.hangup(SECOND, talk.now)
+    talk.session.calls.hang_up(SECOND, talk.now)
     assert [type(event).__name__ for event in talk.events(outcomes.QuestionSettled)] == ["QuestionSettled"]
     assert talk.transcript() == ["assistant: Goodbye"]
     talk.delta("Still here", "b", response_id="b")

@@ -83,7 +83,7 @@ def test_it_is_the_first_frame_and_the_way_to_ready_is_the_same() -> None:
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])
     script.gateway("REGED")
     assert len(script.events(Ready)) == 1
-    assert script.session.target_id is None
+    assert script.session.registration.target_id is None
     invite = script.expect("telnyx_rtc.invite")
     assert invite["params"]["dialogParams"]["destination_number"] == "+15550100"
 
@@ -168,7 +168,7 @@ def test_a_gateway_that_fails_is_tried_on_other_connections(state: str) -> None:
     assert isinstance(error, GatewayError)
     assert (error.code, error.server_message) == (45004, state)
     assert script.events(Reconnecting) == []
-    assert script.session.state is SessionState.CLOSING
+    assert script.session.registration.state is SessionState.CLOSING
     assert script.session.get_timer() is None
 
 
@@ -193,7 +193,7 @@ def test_the_retry_may_succeed(state: str) -> None:
     assert len(script.events(Ready)) == 1
     assert not script.events(Reconnected)
     assert not script.events(LoginFailed)
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 def test_a_call_waits_through_the_retries() -> None:
@@ -268,7 +268,7 @@ def test_credentials_that_are_refused_when_reconnecting_end_the_session() -> Non
 def test_other_credentials_on_the_same_connection() -> None:
     """The login carries the same session id; what was accepted is used for the next connection."""
     script = Script.ready(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     login = script.expect("login")
     assert (login["params"]["login_token"], login["params"]["sessid"]) == (OTHER.token, SERVER_SESSION)
     assert script.events() == []
@@ -283,7 +283,7 @@ def test_other_credentials_on_the_same_connection() -> None:
 def test_calls_survive_other_credentials() -> None:
     """The clientReady that follows names no calls, but none is lost; the gateway is asked once more."""
     script = Script.talking(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     script.accept_login()
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])
     assert script.states() == []
@@ -301,7 +301,7 @@ def test_calls_survive_other_credentials() -> None:
 def test_a_gateway_that_does_not_know_the_new_credentials_is_a_reason_for_another_connection() -> None:
     """FAILED after a change: logged in anew, with the new ones."""
     script = Script.ready(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     script.accept_login()
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])
     script.gateway("FAILED")
@@ -311,12 +311,12 @@ def test_a_gateway_that_does_not_know_the_new_credentials_is_a_reason_for_anothe
 def test_refused_credentials_change_nothing() -> None:
     """The session goes on, and its next login is the old one."""
     script = Script.talking(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     script.refuse("login", -32001, "Login Incorrect")
     error = script.event(CredentialsRefused).error
     assert isinstance(error, AuthenticationError)
     assert error.server_code == -32001
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
     assert script.states() == []
     script.lose_connection(NetworkError("network: gone"))
     script.wait(1)
@@ -327,7 +327,7 @@ def test_refused_credentials_change_nothing() -> None:
 def test_calls_survive_an_answer_that_comes_too_late() -> None:
     """The server takes the new credentials when we have given up: what it announces then is not about calls either."""
     script = Script.talking(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     login = script.expect("login")
     script.wait(11)
     script.frame({"jsonrpc": "2.0", "id": login["id"], "result": {"message": "logged in", "sessid": SERVER_SESSION}})
@@ -340,14 +340,14 @@ def test_calls_survive_an_answer_that_comes_too_late() -> None:
 def test_no_answer_to_other_credentials(loss: bool) -> None:
     """After ten seconds, or with the connection: the old ones stay. The next change may come."""
     script = Script.ready(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     if loss:
         script.lose_connection(NetworkError("network: gone"))
     else:
         script.wait(11)
     assert isinstance(script.event(CredentialsRefused).error, SocketConnectionError)
     script.forget()
-    script.session.update_credentials(BY_TOKEN, script.now)
+    script.session.relogin.start(BY_TOKEN, script.now)
     if loss:
         # Between two connections there is nobody to ask: the next login has them.
         assert script.events(CredentialsUpdated) == [CredentialsUpdated()]
@@ -370,23 +370,23 @@ def test_when_credentials_cannot_be_changed(script: Any, error: type[Exception])
     session = script()
     session.forget()
     with pytest.raises(error):
-        session.session.update_credentials(OTHER, session.now)
+        session.session.relogin.start(OTHER, session.now)
     assert session.sent() == session.events() == []
 
 
 def test_one_change_at_a_time() -> None:
     """The second is refused while the first is under way."""
     script = Script.ready(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     with pytest.raises(LocalProtocolError):
-        script.session.update_credentials(BY_TOKEN, script.now)
+        script.session.relogin.start(BY_TOKEN, script.now)
     assert script.sent_methods() == ["login"]
 
 
 def test_a_session_that_ends_meanwhile_tells_whoever_waits() -> None:
     """`disconnect` before the answer."""
     script = Script.ready(credentials=ALICE)
-    script.session.update_credentials(OTHER, script.now)
+    script.session.relogin.start(OTHER, script.now)
     script.session.disconnect(script.now)
     script.lose_connection()
     assert len(script.events(CredentialsRefused)) == 1

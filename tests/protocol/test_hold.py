@@ -17,7 +17,7 @@ HELD, ACTIVE = "held", "active"
 
 def wish(script: Script, what: HoldWish) -> str:
     """The user wants it; the ticket."""
-    return script.session.hold(CALL_ID, what, script.now)
+    return script.session.calls.hold(CALL_ID, what, script.now)
 
 
 def asked(script: Script) -> list[str]:
@@ -56,7 +56,7 @@ def come_back(script: Script) -> None:
     script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=OFFER)
     script.say("telnyx_rtc.clientReady", reattached_sessions=[CALL_ID])
     script.reply("telnyx_rtc.gatewayState", params={"state": "REGED"}, sessid=SERVER_SESSION)
-    script.session.set_answer(CALL_ID, ANSWER, script.now)
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
     script.reply("telnyx_rtc.attach", sessid=SERVER_SESSION)
 
 

@@ -43,8 +43,8 @@ def ringing(**options: Any) -> Script:
 
 def answer(script: Script, call_id: str = THEIRS, *headers: tuple[str, str]) -> str:
     """The user answers, and the media make theirs; the offer is the result."""
-    offer = script.session.answer_call(call_id, headers, script.now)
-    script.session.set_local_description(call_id, ANSWER, script.now)
+    offer = script.session.calls.answer(call_id, headers, script.now)
+    script.session.calls.set_local_description(call_id, ANSWER, script.now)
     return offer
 
 
@@ -120,7 +120,7 @@ def test_a_repeated_invite_changes_nothing(same_id: bool, stage: str) -> None:
         answer(script)
         script.reply("telnyx_rtc.answer", sessid=SERVER_SESSION)
     elif stage == "over":
-        script.session.hangup(THEIRS, script.now)
+        script.session.calls.hang_up(THEIRS, script.now)
     script.forget()
     if same_id:
         params = {**vector("inbound_invite")["params"], "sdp": OFFER, "dialogParams": HEADERS}
@@ -192,7 +192,7 @@ def test_too_many_callers() -> None:
     assert len(script.events(IncomingCall)) == 20
     bye = script.expect("telnyx_rtc.bye")["params"]
     assert (bye["cause"], bye["dialogParams"]["callID"]) == ("USER_BUSY", ids[20])
-    script.session.hangup(ids[0], script.now)
+    script.session.calls.hang_up(ids[0], script.now)
     script.wait(10)
     ring(script, ids[21])
     assert len(script.events(IncomingCall)) == 1
@@ -246,7 +246,7 @@ def test_the_caller_gives_up() -> None:
     reason = reason_of(script)
     assert (reason.cause, reason.sip_code, reason.is_local) == ("ORIGINATOR_CANCEL", 487, False)
     with pytest.raises(CallError):
-        script.session.answer_call(THEIRS, (), script.now)
+        script.session.calls.answer(THEIRS, (), script.now)
     assert script.session.get_timer() is not None  # liveness goes on; nothing of the call is left
     script.wait(200)
     assert script.events() == []
@@ -286,11 +286,11 @@ def test_headers_of_the_answer_are_told() -> None:
 def test_the_answer_waits_for_its_media() -> None:
     """Nothing is sent before the SDP is made; the caller may give up meanwhile."""
     script = ringing()
-    script.session.answer_call(THEIRS, (), script.now)
+    script.session.calls.answer(THEIRS, (), script.now)
     assert script.sent() == []
     script.say("telnyx_rtc.bye", callID=THEIRS, cause="ORIGINATOR_CANCEL", causeCode=487)
     script.forget()
-    script.session.set_local_description(THEIRS, ANSWER, script.now)
+    script.session.calls.set_local_description(THEIRS, ANSWER, script.now)
     assert script.sent() == []
 
 
@@ -344,17 +344,17 @@ def test_what_cannot_be_answered() -> None:
     """A call of our own, one that is answered, one that never was; what has no answer to come takes none."""
     script = ringing()
     with pytest.raises(LocalProtocolError):
-        script.session.set_local_description(THEIRS, ANSWER, script.now)
+        script.session.calls.set_local_description(THEIRS, ANSWER, script.now)
     answer(script)
     with pytest.raises(LocalProtocolError):
-        script.session.answer_call(THEIRS, (), script.now)
+        script.session.calls.answer(THEIRS, (), script.now)
     with pytest.raises(LocalProtocolError):
-        script.session.set_local_description(THEIRS, ANSWER, script.now)
+        script.session.calls.set_local_description(THEIRS, ANSWER, script.now)
     script.place_call()
     with pytest.raises(LocalProtocolError):
-        script.session.answer_call(CALL_ID, (), script.now)
+        script.session.calls.answer(CALL_ID, (), script.now)
     with pytest.raises(CallError):
-        script.session.answer_call(OTHERS, (), script.now)
+        script.session.calls.answer(OTHERS, (), script.now)
 
 
 @pytest.mark.parametrize("method", ["ringing", "media", "answer"])
@@ -376,12 +376,12 @@ def test_the_bye_fits_the_state(stage: str) -> None:
     """17 before the answer is through, 16 after it (R31)."""
     script = ringing()
     if stage == "answering":
-        script.session.answer_call(THEIRS, (), script.now)
+        script.session.calls.answer(THEIRS, (), script.now)
     elif stage != "ringing":
         answer(script)
         if stage == "active":
             script.reply("telnyx_rtc.answer", sessid=SERVER_SESSION)
-    script.session.hangup(THEIRS, script.now)
+    script.session.calls.hang_up(THEIRS, script.now)
     bye = script.expect("telnyx_rtc.bye")["params"]
     assert (bye["cause"], bye["causeCode"]) == (("NORMAL_CLEARING", 16) if stage == "active" else ("USER_BUSY", 17))
     assert reason_of(script).is_local
@@ -390,8 +390,8 @@ def test_the_bye_fits_the_state(stage: str) -> None:
 def test_media_that_cannot_be_made_end_the_call() -> None:
     """An offer without a codec of ours, for example."""
     script = ringing()
-    script.session.answer_call(THEIRS, (), script.now)
-    script.session.fail_call(THEIRS, TxError("no codec"), script.now)
+    script.session.calls.answer(THEIRS, (), script.now)
+    script.session.calls.fail(THEIRS, TxError("no codec"), script.now)
     assert script.expect("telnyx_rtc.bye")["params"]["cause"] == "USER_BUSY"
     assert reason_of(script).error is not None
 
@@ -452,7 +452,7 @@ def test_what_rings_ends_with_the_connection(is_answering: bool) -> None:
     script.wait(1)
     script.session.connection_opened(script.now)
     script.forget()
-    script.session.set_local_description(THEIRS, ANSWER, script.now)
+    script.session.calls.set_local_description(THEIRS, ANSWER, script.now)
     assert script.sent() == []
 
 
@@ -468,7 +468,7 @@ def test_an_answered_call_is_taken_up_again() -> None:
     script.say("telnyx_rtc.clientReady", reattached_sessions=[THEIRS])
     script.gateway("REGED")
     assert script.event(MediaOffered).sdp == OFFER
-    script.session.set_answer(THEIRS, ANSWER, script.now)
+    script.session.calls.set_answer(THEIRS, ANSWER, script.now)
     attach = script.expect("telnyx_rtc.attach")
     dialog = attach["params"]["dialogParams"]
     assert (dialog["attach"], dialog["callID"]) == (True, THEIRS)
@@ -505,10 +505,10 @@ def test_a_call_that_is_turned_down_leaves_the_transcript_alone() -> None:
     script.ai("conversation.item.created", item={"id": "1", "type": "message", "role": "user", "content": "Hello."})
     script.say("telnyx_rtc.bye", callID=THEIRS, cause="NORMAL_CLEARING", causeCode=16)
     ring(script, OTHERS)
-    script.session.hangup(OTHERS, script.now)
+    script.session.calls.hang_up(OTHERS, script.now)
     assert script.transcript() == ["user: Hello."]
     ring(script, "22222222-2222-4333-8444-555555555555")
-    script.session.answer_call("22222222-2222-4333-8444-555555555555", (), script.now)
+    script.session.calls.answer("22222222-2222-4333-8444-555555555555", (), script.now)
     assert script.transcript() == []
 
 
@@ -519,4 +519,4 @@ def test_ids_that_are_none_are_not_kept() -> None:
     for number in range(3):
         script.say("telnyx_rtc.invite", callID=f"{number % 2}" * MOST_ID_CHARACTERS, sdp=OFFER)
     assert script.sent_methods().count("telnyx_rtc.bye") == 3
-    assert not script.session._calls._known
+    assert not script.session.calls._invites._known

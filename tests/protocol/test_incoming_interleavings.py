@@ -53,7 +53,7 @@ class PhoneWorld(World):
             return
         call_id = self.theirs[index % len(self.theirs)]
         try:
-            offer = self.session.answer_call(call_id, (), self.now)
+            offer = self.session.calls.answer(call_id, (), self.now)
         except (CallError, LocalProtocolError):
             assert self.calls[call_id][-1] != CallState.RINGING
             self.refused += 1
@@ -65,7 +65,7 @@ class PhoneWorld(World):
     def change_credentials(self) -> None:
         """Another token."""
         try:
-            self.session.update_credentials(CredentialLogin(token="another"), self.now)
+            self.session.relogin.start(CredentialLogin(token="another"), self.now)
         except (LocalProtocolError, SocketConnectionError):
             self.refused += 1
         self.settle()
@@ -155,7 +155,7 @@ def test_a_good_network_heals_everything(part: int) -> None:
         try:
             world = walk(seed)
             world.get_on(75.0)
-            assert world.session.is_ready or world.session.is_over
+            assert world.session.registration.is_ready or world.session.registration.is_over
             for states in world.calls.values():
                 assert states[-1].kind in (CallStateKind.ACTIVE, CallStateKind.HELD, CallStateKind.DONE), states
             world.check_no_ghosts()

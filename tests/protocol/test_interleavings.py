@@ -123,7 +123,7 @@ def test_a_good_network_heals_everything(part: int) -> None:
         try:
             world = walk(seed)
             world.get_on(75.0)
-            assert world.session.is_ready or world.session.is_over
+            assert world.session.registration.is_ready or world.session.registration.is_over
             for states in world.calls.values():
                 assert states[-1].kind in (CallStateKind.ACTIVE, CallStateKind.HELD, CallStateKind.DONE), states
             world.check_no_ghosts()

@@ -15,7 +15,7 @@ INFO = "telnyx_rtc.info"
 
 def press(script: Script, digits: str, gap: float = 0.0) -> str:
     """The user presses keys; the ticket."""
-    return script.session.press_keys(CALL_ID, key_runs(digits, gap), script.now)
+    return script.session.calls.press_keys(CALL_ID, key_runs(digits, gap), script.now)
 
 
 def pressed(script: Script) -> list[str]:
@@ -175,7 +175,7 @@ def test_keys_are_for_active_calls() -> None:
         press(script, "1")
     script = Script.talking()
     waiting = [press(script, ",1"), press(script, "2")]
-    script.session.hold(CALL_ID, HoldWish.HOLD, script.now)
+    script.session.calls.hold(CALL_ID, HoldWish.HOLD, script.now)
     script.reply("telnyx_rtc.modify", holdState="held")
     script.forget_events()
     with pytest.raises(CallError, match="HELD"):

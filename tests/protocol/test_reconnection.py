@@ -56,7 +56,7 @@ def log_in_again(script: Script, *, reattached: list[str] | None = None, attach:
 
 def answer(script: Script) -> None:
     """The media answer the offer, and the server takes that."""
-    script.session.set_answer(CALL_ID, ANSWER, script.now)
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
     script.reply("telnyx_rtc.attach", sessid=SERVER_SESSION)
 
 
@@ -78,7 +78,7 @@ def test_a_lost_connection_is_replaced(error: NetworkError | None) -> None:
     lose(script, error)
     told = script.event(out.Reconnecting)
     assert (told.attempt, told.delay, isinstance(told.error, NetworkError)) == (1, 1.0, True)
-    assert script.session.state is SessionState.RECONNECTING
+    assert script.session.registration.state is SessionState.RECONNECTING
     script.wait(0.99)
     assert script.events() == []
     script.wait(0.01)
@@ -103,7 +103,7 @@ def test_ready_again_is_told_otherwise_than_ready() -> None:
     log_in_again(script)
     assert script.events(out.Ready) == []
     assert len(script.events(out.Reconnected)) == 1
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 def test_the_delays_grow_until_a_login_succeeds() -> None:
@@ -133,10 +133,10 @@ def test_a_network_that_comes_back_late_is_found_in_time() -> None:
             script.wait(0.1)
             if script.now < back and script.events(out.OpenConnection):
                 script.lose_connection(ERROR)
-            assert script.session.state is SessionState.RECONNECTING, outage
+            assert script.session.registration.state is SessionState.RECONNECTING, outage
         script.session.connection_opened(script.now)
         log_in_again(script)
-        assert script.session.is_ready
+        assert script.session.registration.is_ready
 
 
 def test_the_time_for_all_attempts_is_limited() -> None:
@@ -239,7 +239,7 @@ def test_disconnect_ends_the_attempts() -> None:
     assert script.events(out.CloseConnection)
     assert script.events(out.ClientFailed) == []
     script.lose_connection()
-    assert script.session.is_closed
+    assert script.session.registration.is_closed
     assert script.session.get_timer() is None
 
 
@@ -260,7 +260,7 @@ def test_an_active_call_is_taken_up_again(attach: bool) -> None:
         script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=OFFER)
     assert script.events(out.MediaOffered) == [out.MediaOffered(CALL_ID, OFFER)]
     assert script.states() == ["RECONNECTING"]
-    script.session.set_answer(CALL_ID, ANSWER, script.now)
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
     params = script.expect("telnyx_rtc.attach")["params"]
     assert (params["sdp"], params["dialogParams"]["callID"], params["dialogParams"]["attach"]) == (
         ANSWER,
@@ -305,7 +305,7 @@ def test_an_answer_that_comes_too_late_is_not_sent() -> None:
     reopen(script)
     log_in_again(script)
     script.forget()
-    script.session.set_answer(CALL_ID, ANSWER, script.now)
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
     assert script.sent() == []
     script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=OFFER)
     answer(script)
@@ -343,7 +343,7 @@ def test_an_answer_that_the_server_does_not_take(what: str) -> None:
     lose(script)
     reopen(script)
     log_in_again(script, reattached=[CALL_ID], attach=True)
-    script.session.set_answer(CALL_ID, ANSWER, script.now)
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
     if what == "refused":
         script.refuse("telnyx_rtc.attach", -32002, "CALL ERROR")
     else:
@@ -403,9 +403,9 @@ def test_a_bye_has_some_time_to_be_confirmed() -> None:
 def test_a_call_without_invite_waits_for_the_next_connection() -> None:
     """It is not known to the server, so nothing of it was lost."""
     script = Script.ready()
-    script.session.create_call(CallOptions(OTHER_ID), script.now)
+    script.session.calls.create(CallOptions(OTHER_ID), script.now)
     lose(script)
-    script.session.set_local_description(OTHER_ID, OFFER, script.now)
+    script.session.calls.set_local_description(OTHER_ID, OFFER, script.now)
     reopen(script)
     assert script.sent_methods() == ["anonymous_login"]
     script = Script.ready()
@@ -661,7 +661,7 @@ def test_what_was_being_said_goes_on() -> None:
 def test_a_held_call_comes_back_held() -> None:
     """Hold survives (R54)."""
     script = Script.talking()
-    script.session._calls._dialogs[CALL_ID]._enter(CallInput.HELD)
+    script.session.calls._dialogs[CALL_ID]._enter(CallInput.HELD)
     lose(script)
     reopen(script)
     log_in_again(script, reattached=[CALL_ID], attach=True)
@@ -680,12 +680,12 @@ def test_a_network_that_is_back_is_used_at_once() -> None:
     for _ in range(4):
         reopen(script)
         lose(script)
-    assert script.session.awaits_attempt
-    script.session.network_changed(script.now)
+    assert script.session.recovery.is_planned
+    script.session.recovery.hurry(script.now)
     assert script.session.get_timer() == script.now
     script.wait(0.0)
     assert len(script.events(out.OpenConnection)) == 1
-    assert not script.session.awaits_attempt
+    assert not script.session.recovery.is_planned
     script.wait(5.0)
     assert script.events(out.OpenConnection) == []
 
@@ -695,12 +695,12 @@ def test_a_network_that_changes_when_no_attempt_is_planned() -> None:
     script = Script.ready()
     script.forget()
     timer = script.session.get_timer()
-    script.session.network_changed(script.now)
+    script.session.recovery.hurry(script.now)
     assert (script.session.get_timer(), script.events()) == (timer, [])
     lose(script)
     reopen(script)
-    assert not script.session.awaits_attempt
-    script.session.network_changed(script.now)
+    assert not script.session.recovery.is_planned
+    script.session.recovery.hurry(script.now)
     assert script.events(out.OpenConnection) == []
 
 
@@ -721,7 +721,7 @@ def test_a_first_connection_is_tried_again(status: int) -> None:
     script.wait(told.delay)
     assert script.events(out.OpenConnection) == [out.OpenConnection(None)]
     script.session.connection_opened(script.now)
-    assert script.session.state is SessionState.LOGGING_IN
+    assert script.session.registration.state is SessionState.LOGGING_IN
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 500])

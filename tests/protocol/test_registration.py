@@ -30,7 +30,7 @@ def failure(script: Script, kind: type[TxError]) -> Any:
     assert isinstance(failed, LoginFailed)
     assert type(failed.error) is kind
     assert rest == [CloseConnection(1000)]
-    assert script.session.state is SessionState.CLOSING
+    assert script.session.registration.state is SessionState.CLOSING
     assert script.session.get_timer() is None
     script.say("telnyx_rtc.clientReady")
     script.say("telnyx_rtc.gatewayState", state="REGED")
@@ -46,7 +46,7 @@ def test_nothing_happens_before_the_socket_opens() -> None:
     """No frame, no event, no timer."""
     script = Script()
     assert (script.sent(), script.events(), script.session.get_timer()) == ([], [], None)
-    assert script.session.state is SessionState.IDLE
+    assert script.session.registration.state is SessionState.IDLE
 
 
 def test_the_login_is_the_first_frame() -> None:
@@ -93,7 +93,7 @@ def test_the_login_carries_all_that_was_given() -> None:
 def test_the_session_id_is_the_servers() -> None:
     """Ours goes out first; what the login's result says replaces it, and is told even if it is the same (R7, R10)."""
     script = Script.opened()
-    ours = script.session.session_id
+    ours = script.session.registration.session_id
     assert script.expect("anonymous_login")["params"]["sessid"] == ours
     script = Script.opened()
     script.accept_login()
@@ -109,18 +109,18 @@ def test_a_later_result_may_change_the_session_id() -> None:
     script.forget_events()
     script.reply("telnyx_rtc.gatewayState", params={"state": "REGED"}, sessid="another")
     assert script.events() == [SessionUpdated("another"), Ready()]
-    assert script.session.session_id == "another"
+    assert script.session.registration.session_id == "another"
 
 
 def test_voice_sdk_id_is_taken_from_any_frame_and_kept() -> None:
     """It is never replaced by nothing (R3)."""
     script = Script.opened()
-    assert script.session.voice_sdk_id is None
+    assert script.session.registration.voice_sdk_id is None
     for value in (VOICE_SDK_ID, None, ""):
         script.frame({"id": 5, "method": "telnyx_rtc.info", "params": {}, "voice_sdk_id": value})
-        assert script.session.voice_sdk_id == VOICE_SDK_ID
+        assert script.session.registration.voice_sdk_id == VOICE_SDK_ID
     script.frame({"id": "nobody's", "result": {}, "voice_sdk_id": "VSDK2"})
-    assert script.session.voice_sdk_id == "VSDK2"
+    assert script.session.registration.voice_sdk_id == "VSDK2"
 
 
 def test_the_gateway_is_asked_when_the_server_is_ready() -> None:
@@ -169,7 +169,7 @@ def test_reged_makes_ready(form: str, state: str) -> None:
     else:
         script.say("telnyx_rtc.gatewayState", state=state)
     assert script.events() == [Ready()]
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
     script.wait(3600)
     assert script.events() == []
 
@@ -187,8 +187,12 @@ def test_reged_tells_where_we_are() -> None:
     state = {"state": "REGED", "call_report_id": "report-1", "dc": "ams3-prod", "region": "eu-west"}
     script.reply("telnyx_rtc.gatewayState", params=state)
     session = script.session
-    assert (session.call_report_id, session.datacenter, session.region) == ("report-1", "ams3-prod", "eu-west")
-    assert session.target_id == "assistant-123"
+    assert (
+        session.registration.report.call_report_id,
+        session.registration.report.datacenter,
+        session.registration.report.region,
+    ) == ("report-1", "ams3-prod", "eu-west")
+    assert session.registration.target_id == "assistant-123"
 
 
 # -- the gateway -------------------------------------------------------------------------------------------------------
@@ -214,7 +218,7 @@ def test_the_fifth_answer_may_be_reged(state: str, random: float) -> None:
         script.gateway(state)
         script.wait(3.1)
     script.gateway("REGED")
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 @pytest.mark.parametrize("state", NOT_YET)
@@ -241,7 +245,7 @@ def test_a_state_that_leads_nowhere_fails_at_once(form: str, state: str) -> None
         script.say("telnyx_rtc.gatewayState", state=state)
     error = failure(script, GatewayError)
     assert (error.code, error.server_message) == (45004, state)
-    assert script.session.voice_sdk_id == VOICE_SDK_ID
+    assert script.session.registration.voice_sdk_id == VOICE_SDK_ID
 
 
 @pytest.mark.parametrize("state", ["ATTACHED", "IDLE", "SOMETHING_NEW"])
@@ -252,7 +256,7 @@ def test_states_that_say_nothing_are_no_failure(state: str) -> None:
         script.gateway(state)
         script.wait(3)
     script.gateway("REGED")
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 def test_a_push_beside_the_result_is_not_counted_twice() -> None:
@@ -263,7 +267,7 @@ def test_a_push_beside_the_result_is_not_counted_twice() -> None:
         script.gateway("TRYING")
         script.wait(3)
     script.gateway("REGED")
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 @pytest.mark.parametrize("state", [*NOT_YET, "REGED", "ATTACHED"])
@@ -273,7 +277,7 @@ def test_once_registered_older_states_are_no_news(state: str) -> None:
     script.say("telnyx_rtc.gatewayState", state=state)
     script.wait(60)
     assert (script.events(), script.sent()) == ([], [])
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 @pytest.mark.parametrize("state", LOST)
@@ -372,7 +376,7 @@ def test_the_connection_is_lost_during_the_login(state: str, error: TxError | No
     assert isinstance(failed, LoginFailed)
     assert isinstance(failed.error, NetworkError)
     assert error is None or failed.error is error
-    assert script.session.state is SessionState.CLOSED
+    assert script.session.registration.state is SessionState.CLOSED
     assert script.session.get_timer() is None
 
 
@@ -441,11 +445,11 @@ def test_a_login_that_was_lost_is_repeated_once(code: int | str) -> None:
     script.refuse("telnyx_rtc.ping", code, "Authentication Required")
     login = script.expect("anonymous_login")
     assert (login["params"]["sessid"], login["params"]["reconnection"]) == (SERVER_SESSION, True)
-    assert not script.session.is_ready
+    assert not script.session.registration.is_ready
     script.frame({"id": login["id"], "result": {"sessid": SERVER_SESSION}})
     script.say("telnyx_rtc.clientReady")
     script.gateway("REGED")
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
     assert script.events(Ready) == []
 
 
@@ -455,7 +459,7 @@ def test_a_login_that_is_lost_again_is_the_end() -> None:
     for _ in range(2):
         script.say("telnyx_rtc.ping", serno=1)
         script.refuse("telnyx_rtc.ping", -32000, "Authentication Required")
-        if script.session.state is SessionState.LOGGING_IN:
+        if script.session.registration.state is SessionState.LOGGING_IN:
             script.accept_login()
     error = script.event(outcomes.ClientFailed).error
     assert isinstance(error, AuthenticationError)

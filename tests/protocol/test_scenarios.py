@@ -94,7 +94,7 @@ def test_a_a_conversation_from_login_to_close() -> None:
     assert script.events(CloseConnection) == [CloseConnection(1000)]
     script.lose_connection()
     assert script.sent() == []
-    assert script.session.state is SessionState.CLOSED
+    assert script.session.registration.state is SessionState.CLOSED
     assert not script.events(outcomes.ClientFailed)
     assert not script.events(outcomes.Malformed)
 
@@ -125,7 +125,7 @@ def test_a_variant_two_states_before_reged() -> None:
     script = Script.logged_in()
     for state in ("TRYING", "REGISTER"):
         script.gateway(state)
-        assert not script.session.is_ready
+        assert not script.session.registration.is_ready
         script.wait(3)
     script.gateway("REGED")
     assert script.events(Ready) == [Ready()]
@@ -167,7 +167,7 @@ def test_b2_a_target_that_cannot_be_called() -> None:
     reason = script.end().termination_reason
     assert reason is not None
     assert (reason.cause, reason.cause_code, type(reason.error)) == ("UNALLOCATED_NUMBER", 1, CallError)
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
     assert not script.events(outcomes.ClientFailed)
 
 
@@ -245,7 +245,7 @@ def test_e_the_gateway_is_down(state: str) -> None:
     error = script.event(LoginFailed).error
     assert (type(error), error.code) == (GatewayError, 45004)
     assert script.events(CloseConnection) == [CloseConnection(1000)]
-    assert script.session.voice_sdk_id == VOICE_SDK_ID
+    assert script.session.registration.voice_sdk_id == VOICE_SDK_ID
 
 
 def test_e_variant_down_is_pushed() -> None:
@@ -263,7 +263,7 @@ def test_e_variant_noreg_four_times() -> None:
         script.wait(3)
     script.gateway("REGED")
     assert script.events(LoginFailed) == []
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 def test_e_variant_the_socket_is_closed_instead() -> None:

@@ -69,7 +69,7 @@ def come_back(script: Script) -> None:
     reopen(script)
     log_in_again(script, attach=True)
     answer(script)
-    assert script.session.is_ready
+    assert script.session.registration.is_ready
 
 
 def finals(events: list[Any]) -> list[tuple[str, str, bool]]:

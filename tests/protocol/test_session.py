@@ -28,9 +28,9 @@ from tests.protocol.script import ANSWER, VECTORS, Script, ack, vector
 def snapshot(session: Session) -> Any:
     """All that one can see of a session."""
     return (
-        session.state,
-        session.session_id,
-        session.voice_sdk_id,
+        session.registration.state,
+        session.registration.session_id,
+        session.registration.voice_sdk_id,
         session.conversation.widget_settings,
         session.conversation.transcript.items,
         session.conversation.agent.state,
@@ -65,7 +65,7 @@ def test_malformed_replies_settle_nothing(text: str) -> None:
     script.text(text.replace("@", login_id))
     assert not script.events(outcomes.LoginFailed)
     script.frame({"id": login_id, "result": {"sessid": "s"}})
-    assert script.session.session_id == "s"
+    assert script.session.registration.session_id == "s"
 
 
 @pytest.mark.parametrize("result", [None, "secret", 5, True, ["secret"], {}])
@@ -73,9 +73,9 @@ def test_a_result_of_any_form_is_one(result: Any) -> None:
     """Whoever waits hears of it at once, and not that nothing came in time."""
     script = Script.opened()
     script.frame({"id": script.expect("anonymous_login")["id"], "result": result})
-    assert script.session.state is SessionState.REGISTERING
+    assert script.session.registration.state is SessionState.REGISTERING
     script = Script.talking()
-    ticket = script.session.hold(CALL_ID, HoldWish.HOLD, script.now)
+    ticket = script.session.calls.hold(CALL_ID, HoldWish.HOLD, script.now)
     script.frame({"id": script.expect("telnyx_rtc.modify")["id"], "result": result})
     assert script.event(outcomes.CommandSettled) == outcomes.CommandSettled(ticket, None)
 
@@ -110,7 +110,7 @@ def test_words_of_the_server_are_one_line() -> None:
     assert not re.search("[\x00-\x1f\x7f-\x9f\u202e\ud800-\udfff]", f"{ended} {ended.cause} {ended.sip_reason}")
     script = Script.opened()
     script.reply("anonymous_login", sessid=ODD)
-    assert "\x1b" not in script.session.session_id
+    assert "\x1b" not in script.session.registration.session_id
 
 
 def test_a_call_survives_the_whole_corpus() -> None:
@@ -156,11 +156,11 @@ def test_every_frame_is_shown_before_what_it_causes() -> None:
 def test_frames_are_shown_to_those_who_ask() -> None:
     """To make it known costs a good part of a frame; what the frame causes stays the same."""
     script = Script.calling()
-    script.session.show_frames(False)
+    script.session.inbox.shows_frames = False
     script.frame(vector("ringing"))
     assert isinstance(script.session.next_event(), outcomes.RingingReceived)
     script.forget()
-    script.session.show_frames(True)
+    script.session.inbox.shows_frames = True
     script.frame(vector("ringing"))
     assert isinstance(script.session.next_event(), MessageReceived)
 
@@ -230,7 +230,7 @@ def test_old_ids_are_forgotten() -> None:
     for frame in frames:
         script.frame(frame)
     assert script.events(Malformed) == []
-    assert len(script.session._inbox._recent._hashes) <= 512
+    assert len(script.session.inbox._recent._hashes) <= 512
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ def _advance(script: Script, media: bool) -> None:
     """What the driver does: media make and apply descriptions, or they hang."""
     for event in script.events():
         if media and isinstance(event, outcomes.MediaOffered):
-            script.session.set_answer(CALL_ID, ANSWER, script.now)
+            script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
         elif media and isinstance(event, outcomes.RemoteDescription):
             script.apply_sdp()
         elif isinstance(event, outcomes.OpenConnection):
@@ -376,7 +376,7 @@ def test_no_phase_lasts_for_ever(seed: int, ending: str) -> None:
     dice = random.Random(seed)
     media = dice.random() < 0.8
     script: Script = getattr(Script, dice.choice(("ready", "calling", "talking")))()
-    if not script.session._calls._dialogs:
+    if not script.session.calls._dialogs:
         script.place_call()
     for _ in range(dice.randrange(12)):
         requests = [frame["id"] for frame in script.sent() if "method" in frame]
@@ -393,9 +393,9 @@ def test_no_phase_lasts_for_ever(seed: int, ending: str) -> None:
             _push(script, *last)
         script.wait(1.0, answer_probes=answers)
         _advance(script, media)
-    for dialog in script.session._calls._dialogs.values():
+    for dialog in script.session.calls._dialogs.values():
         assert dialog.state.value in SETTLED, last
-    assert script.session.is_ready or script.session.is_over
+    assert script.session.registration.is_ready or script.session.registration.is_over
 
 
 def test_a_login_that_is_lost_while_a_call_is_taken_up() -> None:
@@ -403,14 +403,14 @@ def test_a_login_that_is_lost_while_a_call_is_taken_up() -> None:
     for offers_again in (True, False):
         script = Script.talking()
         script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=ANSWER)
-        script.session.set_answer(CALL_ID, ANSWER, script.now)
+        script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
         script.refuse("telnyx_rtc.attach", -32000, "Authentication Required")
         script.accept_login()
         script.say("telnyx_rtc.clientReady", reattached_sessions=[CALL_ID])
         script.gateway("REGED")
         if offers_again:
             script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=ANSWER)
-            script.session.set_answer(CALL_ID, ANSWER, script.now)
+            script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
             script.reply("telnyx_rtc.attach")
         script.wait(15)
         assert script.states()[-2:] == (["RECONNECTING", "ACTIVE"] if offers_again else ["RECONNECTING", "DONE"])
@@ -506,7 +506,7 @@ def test_a_connection_that_is_not_read_is_not_dead() -> None:
     """Where our own program is too slow, what the server says waits: no reason for another connection."""
     script = Script.talking()
     for _ in range(100):
-        script.session.not_read(script.now)
+        script.session.liveness.confirmed(script.now)
         script.wait(5, answer_probes=False)
     assert script.sent_methods() == []
     script.wait(60, answer_probes=False)
@@ -622,4 +622,4 @@ def test_half_a_character() -> None:
     ended = script.events()[-1].state.termination_reason
     assert (ended.cause, ended.sip_reason) == ("\ufffd", "\ufffd")
     str(ended).encode()
-    assert script.session.voice_sdk_id is None
+    assert script.session.registration.voice_sdk_id is None

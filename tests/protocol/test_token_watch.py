@@ -75,10 +75,10 @@ def test_a_new_token_clears_the_warning_and_is_watched() -> None:
     script = ready(jwt(60))
     assert warnings(script) == [RAISED]
     refused = CredentialLogin(token=jwt(10), sdk_version="0.1.0")
-    script.session.update_credentials(refused, script.now)
+    script.session.relogin.start(refused, script.now)
     script.refuse("login", -32001, "Login Incorrect")
     assert warnings(script) == []
-    script.session.update_credentials(CredentialLogin(token=jwt(600), sdk_version="0.1.0"), script.now)
+    script.session.relogin.start(CredentialLogin(token=jwt(600), sdk_version="0.1.0"), script.now)
     script.reply("login", sessid=SERVER_SESSION)
     assert warnings(script) == [CLEARED]
     script.wait(479.0)
@@ -120,7 +120,7 @@ def test_a_new_token_on_a_live_connection_is_watched() -> None:
     """From its acceptance on, in the place of the old one."""
     script = ready(jwt(10_000))
     new = CredentialLogin(token=jwt(300), sdk_version="0.1.0")
-    script.session.update_credentials(new, script.now)
+    script.session.relogin.start(new, script.now)
     script.accept_login()
     script.wait(179.9)
     assert warnings(script) == []

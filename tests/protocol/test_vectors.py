@@ -287,7 +287,10 @@ def test_server_frames_do_no_harm(name: str, frame: dict[str, Any]) -> None:
     """Whenever one comes, it is understood, acknowledged if that is due, and the session can still be ended."""
     for start in (Script.opened, Script.logged_in, Script.ready, Script.calling, Script.talking):
         script = start()
-        is_acked = script.session.state is not SessionState.LOGGING_IN and frame.get("method") in events.ACKNOWLEDGED
+        is_acked = (
+            script.session.registration.state is not SessionState.LOGGING_IN
+            and frame.get("method") in events.ACKNOWLEDGED
+        )
         script.frame(frame)
         # What answers no request of ours is complained of; it changes nothing all the same.
         assert len(script.events(outcomes.Malformed)) == isinstance(parse(frame), events.Refusal)
@@ -395,4 +398,4 @@ def test_11_1_10_attached_is_neither_ready_nor_an_error() -> None:
     script.forget()
     script.frame(vector("gateway_attached_result"))
     assert script.events() == []
-    assert not script.session.is_ready
+    assert not script.session.registration.is_ready

@@ -139,7 +139,7 @@ class World:
             return
         text = link.to_client.popleft()
         if not link.is_frozen:
-            was_over = self.session.is_over
+            was_over = self.session.registration.is_over
             self.session.receive_text(text, self.now)
             if not was_over:
                 self._note_what_was_heard(text)
@@ -208,7 +208,7 @@ class World:
         """The user calls."""
         call_id = self._new_id()
         try:
-            self.session.create_call(CallOptions(call_id), self.now)
+            self.session.calls.create(CallOptions(call_id), self.now)
         except LocalProtocolError:
             assert self.disconnected
             return
@@ -219,25 +219,25 @@ class World:
     def offer(self) -> None:
         """The media of a call have their offer."""
         if self.unoffered:
-            self.session.set_local_description(self.unoffered.pop(0), OFFER, self.now)
+            self.session.calls.set_local_description(self.unoffered.pop(0), OFFER, self.now)
             self.settle()
 
     def apply(self) -> None:
         """The media of a call took the remote SDP."""
         if self.to_apply:
-            self.session.remote_description_applied(self.to_apply.pop(0), self.now)
+            self.session.calls.remote_description_applied(self.to_apply.pop(0), self.now)
             self.settle()
 
     def answer(self) -> None:
         """The media of a call have answered the server's offer."""
         if self.to_answer:
-            self.session.set_answer(self.to_answer.pop(0), ANSWER, self.now)
+            self.session.calls.set_answer(self.to_answer.pop(0), ANSWER, self.now)
             self.settle()
 
     def hang_up(self, index: int = 0) -> None:
         """The user hangs up, perhaps for the second time."""
         if self.calls:
-            self.session.hangup(list(self.calls)[index % len(self.calls)], self.now)
+            self.session.calls.hang_up(list(self.calls)[index % len(self.calls)], self.now)
             self.settle()
 
     def lose_media(self, index: int = 0) -> None:
@@ -364,7 +364,7 @@ class World:
 
     def check_over(self) -> None:
         """Nothing is left, and nothing more can happen."""
-        assert self.session.is_closed
+        assert self.session.registration.is_closed
         for states in self.calls.values():
             assert [state.kind for state in states].count(CallStateKind.DONE) == 1
         assert None not in self.kept.values(), "a message that nobody knows the fate of"
