@@ -242,22 +242,23 @@ def _short(text: str | None) -> str | None:
     return None if text is None or len(text) > MAX_ID else text
 
 
-def _within(most: int, what: str, text: str) -> str:
-    """The text, if it is not too long."""
-    if len(text) > most:
-        raise RemoteProtocolError(f"{what} of {len(text)} characters, more than {most}")
-    return text
+def _too_long(what: str, text: str, most: int) -> RemoteProtocolError:
+    return RemoteProtocolError(f"{what} of {len(text)} characters, more than {most}")
 
 
 def _id(fields: Fields, name: str = "id") -> str | None:
     """The id of something that is kept under it; what has one that is too long is not understood."""
     found = fields.loose_text(name)
-    return None if found is None else _within(MAX_ID, f"an {name}", found)
+    if found is not None and len(found) > MAX_ID:
+        raise _too_long(f"an {name}", found, MAX_ID)
+    return found
 
 
 def _text(text: str) -> str:
     """A text for the transcript."""
-    return whole(_within(MAX_TEXT, "a text", text))
+    if len(text) > MAX_TEXT:
+        raise _too_long("a text", text, MAX_TEXT)
+    return whole(text)
 
 
 def _conversation_id(fields: Fields) -> str | None:
@@ -329,7 +330,9 @@ def _function_call(item: Fields) -> FunctionCall:
         call_id = str(call_id)
     if not isinstance(call_id, str) or not call_id:
         raise RemoteProtocolError("a function_call without call_id")
-    call_id = whole(_within(MAX_ID, "a call_id", call_id))
+    if len(call_id) > MAX_ID:
+        raise _too_long("a call_id", call_id, MAX_ID)
+    call_id = whole(call_id)
     arguments = item.raw("arguments")
     if arguments is None:
         arguments = ""
@@ -374,7 +377,8 @@ def _text_delta(fields: Fields) -> TextDelta:
     delta = fields.text("delta", is_content=True)
     if delta is None:
         raise RemoteProtocolError("response.text.delta without delta")
-    _within(MAX_TEXT, "a delta", delta)
+    if len(delta) > MAX_TEXT:
+        raise _too_long("a delta", delta, MAX_TEXT)
     return TextDelta(_id(fields, "item_id"), _response_id(fields), delta)
 
 

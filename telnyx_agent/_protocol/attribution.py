@@ -115,6 +115,8 @@ class Attribution:
 
     def named(self, call_id: str | None, conversation_id: str | None) -> UUID | None:
         """The call that a frame names (rule 1); None if it names none that there is."""
+        if call_id is None and conversation_id is None:
+            return None
         named = call_uuid(call_id)
         if named not in self._calls:
             named = None

@@ -51,13 +51,16 @@ class Fields:
     Args:
         where: What the object is, for error messages: `"telnyx_rtc.bye"`.
         values: The members.
+
+    Attributes:
+        values: All members, as they are.
     """
 
-    __slots__ = ("_values", "_where")
+    __slots__ = ("_where", "values")
 
     def __init__(self, where: str, values: Mapping[str, Any]) -> None:
         self._where = where
-        self._values = values
+        self.values = values
 
     def required(self, name: str) -> str:
         """A text that is not empty, or `RemoteProtocolError`."""
@@ -71,7 +74,7 @@ class Fields:
         has more than `MOST_CHARACTERS` and is no content.
         """
         for name in names:
-            value = self._values.get(name)
+            value = self.values.get(name)
             if value is None:
                 continue
             if not isinstance(value, str):
@@ -85,7 +88,7 @@ class Fields:
 
     def object(self, name: str) -> Fields | None:
         """An object, or None; `RemoteProtocolError` for another type."""
-        value = self._values.get(name)
+        value = self.values.get(name)
         if value is None:
             return None
         if not isinstance(value, dict):
@@ -97,7 +100,7 @@ class Fields:
         `MOST_CHARACTERS`.
         """
         for name in names:
-            value = self._values.get(name)
+            value = self.values.get(name)
             if value and isinstance(value, str) and (is_content or len(value) <= MOST_CHARACTERS):
                 return value if is_content else plain(value)
         return None
@@ -105,33 +108,28 @@ class Fields:
     def loose_integer(self, *names: str) -> int | None:
         """The first of these members that is an integer or the text of one."""
         for name in names:
-            if (number := whole_number(self._values.get(name))) is not None:
+            if (number := whole_number(self.values.get(name))) is not None:
                 return number
         return None
 
     def loose_object(self, name: str) -> Fields:
         """An object; an empty one if there is none."""
-        value = self._values.get(name)
+        value = self.values.get(name)
         return Fields(f"{self._where} {name}", value if isinstance(value, dict) else {})
 
     def loose_objects(self, name: str) -> Sequence[Fields]:
         """The objects in a list."""
-        value = self._values.get(name)
+        value = self.values.get(name)
         members = value if isinstance(value, list) else []
         return [Fields(f"{self._where} {name}", member) for member in members if isinstance(member, dict)]
 
     def loose_texts(self, name: str) -> tuple[str, ...] | None:
         """The texts in a list, as far as they have at most `MOST_CHARACTERS`; None if there is no list."""
-        value = self._values.get(name)
+        value = self.values.get(name)
         if not isinstance(value, list):
             return None
         return tuple(plain(member) for member in value if isinstance(member, str) and len(member) <= MOST_CHARACTERS)
 
     def raw(self, name: str) -> Any:
         """A member as it is."""
-        return self._values.get(name)
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """All members, as they are."""
-        return self._values
+        return self.values.get(name)

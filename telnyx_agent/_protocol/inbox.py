@@ -71,24 +71,17 @@ class Inbox:
         if self.shows_frames:
             self._report(MessageReceived(frame))
         try:
-            return self._open(frame, text)
+            message = jsonrpc.classify(frame)
+            if isinstance(message, jsonrpc.Result):
+                return Inbound(events.parse_result(message), message.id, None, message.voice_sdk_id)
+            if isinstance(message, jsonrpc.ErrorReply):
+                return Inbound(events.parse_error(message), message.id, None, message.voice_sdk_id)
+            event = events.parse(message)
+            if isinstance(event, events.Unknown):
+                raise RemoteProtocolError(f"unknown method {message.method[:60]!r}")
         except RemoteProtocolError as error:
             self.complain(error)
             return None
-
-    def forget(self) -> None:
-        """The connection is gone; the next server numbers its requests anew. Ids that are texts are unique for ever."""
-        self._recent.forget_numbers()
-
-    def _open(self, frame: Mapping[str, Any], text: str | bytes | None) -> Inbound:
-        message = jsonrpc.classify(frame)
-        if isinstance(message, jsonrpc.Result):
-            return Inbound(events.parse_result(message), message.id, None, message.voice_sdk_id)
-        if isinstance(message, jsonrpc.ErrorReply):
-            return Inbound(events.parse_error(message), message.id, None, message.voice_sdk_id)
-        event = events.parse(message)
-        if isinstance(event, events.Unknown):
-            raise RemoteProtocolError(f"unknown method {message.method[:60]!r}")
         # A ping may look like the one before, and wants an answer all the same.
         may_repeat = message.id is None or text is None or isinstance(event, events.Ping)
         if not may_repeat and self._recent.is_repetition(message.id, _lasting(text, message.voice_sdk_id)):
@@ -97,6 +90,10 @@ class Inbox:
             # It still wants its acknowledgement: that may be what the server missed.
             event = events.Info(message.method)
         return Inbound(event, message.id, message.method, message.voice_sdk_id)
+
+    def forget(self) -> None:
+        """The connection is gone; the next server numbers its requests anew. Ids that are texts are unique for ever."""
+        self._recent.forget_numbers()
 
     def complain(self, error: RemoteProtocolError) -> None:
         """Report a mistake of the server's, once for each kind."""

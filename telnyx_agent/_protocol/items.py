@@ -191,7 +191,7 @@ class Transcript:
         opened = self.open
         assert opened is not None
         text, key = opened.text, key_of(opened.item)
-        if not self._may_grow(key, len(text), delta):
+        if not self._may_grow(key, text.length, delta):
             return
         text.append(delta)
         opened.item = opened.item.grown(text.snapshot())

@@ -144,7 +144,8 @@ def decode_frames(text: str | bytes, *, max_size: int = MAX_SIZE) -> Sequence[Ma
     if len(text) > MOST_STRUCTURE and sum(map(text.count, "{[,:")) > MOST_STRUCTURE:
         raise RemoteProtocolError(f"a message of more than {MOST_STRUCTURE} values")
     # Before it is decoded: the decoder would recurse to Python's limit, and what is finalised meanwhile would fail.
-    _check_depth(text)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(text)
     try:
         value = _decode(text)
     except ValueError as exc:
@@ -291,8 +292,6 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 
 def _check_depth(text: str) -> None:
     """Refuse what is nested too deep. What is no JSON is left to the decoder, which comes no deeper."""
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
-        return
     bare = text.replace("\\\\", "").replace('\\"', "")
     if bare.count('"') > 2 * (MOST_STRUCTURE + 1):
         raise RemoteProtocolError("a frame that is not JSON (more strings than values)")
