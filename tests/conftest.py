@@ -17,7 +17,10 @@ from typing import Any
 import hypothesis
 import pytest
 
+from telnyx_agent import TxClient
 from telnyx_agent._runtime.log import flush
+from telnyx_agent.audio import NullAudio
+from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from tests.parity import table
 from tests.parity.gate import ParityGate
 from tests.support import watch
@@ -158,3 +161,33 @@ def _collected() -> Iterator[None]:
     """Have sockets and files that nobody closed reported here, and not by some later module's test."""
     yield
     gc.collect()
+
+
+# -- what most tests of a client begin with: a quick local agent, and a client that talks to it ------------------------
+
+
+@pytest.fixture
+def agent() -> Iterator[LocalAgent]:
+    """Signalling only: calls get an SDP that leads nowhere; answers come at once and as text."""
+    with LocalAgent(voice="silent", ears="deaf", scenario=Scenario.fast(), media=False) as agent:
+        yield agent
+
+
+@pytest.fixture
+def talking_agent() -> Iterator[LocalAgent]:
+    """Real WebRTC; the agent plays tones for words and notices that somebody spoke."""
+    with LocalAgent(voice="tones", ears="energy", scenario=Scenario.fast()) as agent:
+        yield agent
+
+
+@pytest.fixture
+def delegate() -> RecordingDelegate:
+    """The delegate of `client`."""
+    return RecordingDelegate()
+
+
+@pytest.fixture
+def client(delegate: RecordingDelegate) -> Iterator[TxClient]:
+    """A client that makes no sound."""
+    with TxClient(delegate, audio=NullAudio()) as client:
+        yield client

@@ -91,11 +91,16 @@ def test_codes_are_the_official_ones() -> None:
 
 
 @pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.name)
-def test_every_number_has_causes_and_solutions(code: ErrorCode) -> None:
+def test_every_number_has_a_text_causes_and_solutions(code: ErrorCode) -> None:
     """Flutter: `TelnyxError(code, name, description, causes, solutions, fatal)`."""
     error = TxError("something", code=int(code))
     assert (error.name, error.description, error.fatal) == (code.name, code.message, code.is_fatal)
     assert (error.causes, error.solutions) == (code.causes, code.solutions)
+    assert len(code.message) > 10
+    assert all(len(text) > 5 for text in (*code.causes, *code.solutions))
+    assert code.causes
+    assert code.solutions
+    assert code.causes != code.solutions
 
 
 def test_an_error_without_a_number() -> None:
@@ -116,3 +121,42 @@ def test_the_cases_of_ioss_source() -> None:
     assert not isinstance(TxError("x"), cases)
     assert GatewayError("x").reason is FailureReason.GATEWAY_NOT_REGISTERED
     assert ServerError("x").reason is FailureReason.SIGNALING_SERVER_ERROR
+
+
+ERRORS = """
+40001 SDP_CREATE_OFFER_FAILED
+40002 SDP_CREATE_ANSWER_FAILED
+40003 SDP_SET_LOCAL_DESCRIPTION_FAILED
+40004 SDP_SET_REMOTE_DESCRIPTION_FAILED
+40005 SDP_SEND_FAILED
+42001 MEDIA_MICROPHONE_PERMISSION_DENIED
+42002 MEDIA_DEVICE_NOT_FOUND
+42003 MEDIA_GET_USER_MEDIA_FAILED
+44001 HOLD_FAILED
+44002 INVALID_CALL_PARAMETERS
+44003 BYE_SEND_FAILED
+44004 SUBSCRIBE_FAILED
+44005 PEER_CLOSED_DURING_INIT
+45001 WEBSOCKET_CONNECTION_FAILED
+45002 WEBSOCKET_ERROR
+45003 RECONNECTION_EXHAUSTED
+45004 GATEWAY_FAILED
+46001 LOGIN_FAILED
+46002 INVALID_CREDENTIALS
+46003 AUTHENTICATION_REQUIRED
+47001 ICE_RESTART_FAILED
+48001 NETWORK_OFFLINE
+48501 SESSION_NOT_REATTACHED
+49001 UNEXPECTED_ERROR
+"""
+
+
+def test_the_numbers_are_the_official_ones() -> None:
+    """Those of the JavaScript SDK (protocol.md 8.1), all and no others."""
+    assert [f"{code.value} {code.name}" for code in sorted(ErrorCode)] == ERRORS.split("\n")[1:-1]
+
+
+def test_which_errors_are_fatal() -> None:
+    """The column of protocol.md 8.1."""
+    harmless = {code.value for code in ErrorCode if not code.is_fatal}
+    assert harmless == {44001, 44003, 44004, 45002, 45004, 46003, 47001, 48001}

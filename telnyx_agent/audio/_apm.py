@@ -3,7 +3,7 @@
 The package's own Python methods give up the GIL six times per 10 ms of sound, and build and read protocol messages.
 With two busy Python threads in the process that takes 11 ms in the median, where the work is 0.1 ms (`docs/echo.md`).
 So the messages are made once, and the library is called without letting go of the GIL. That uses private names of the
-package; where one is missing the public methods are used, and `tests/audio/test_processing_apm.py` fails.
+package; where one is missing the public methods are used, and `tests/audio/test_apm.py` fails.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import pytest
 from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient, TxConfig
 from telnyx_agent.codecs import TxCodecCapability
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
-from tests.client.duplex import Duplex
-from tests.client.test_hold import speak, talk, until
+from tests.client.talking import talk, until
+from tests.support.duplex import Duplex, speak
 
 
 def login(client: TxClient, agent: LocalAgent) -> TxClient:

@@ -6,7 +6,7 @@ import pytest
 
 from telnyx_agent import CallError, ClientConfigurationError, TxClient
 from telnyx_agent.testing import LocalAgent, Scenario
-from tests.client.test_hold import talk
+from tests.client.talking import talk
 
 
 def sent(agent: LocalAgent) -> list[str]:

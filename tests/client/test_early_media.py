@@ -7,8 +7,8 @@ import pytest
 from telnyx_agent import CallState, TxClient
 from telnyx_agent.audio import Tone
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
-from tests.client.duplex import Duplex
 from tests.client.test_tones import Closing, last_is_loud
+from tests.support.duplex import Duplex
 
 SLOW = Scenario(media_delay=0.1, answer_delay=8.0, early_media=True)
 

@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from telnyx_agent import Call, CallError, CallState, TxClient
+from telnyx_agent import CallError, CallState, TxClient
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
-from tests.client.duplex import BLOCK, Duplex, Samples
-
-LOUD = (8000 * np.sin(2 * np.pi * 440 * np.arange(BLOCK * 100) / 48000)).astype(np.int16)
-
-
-def speak(step: int) -> Samples:
-    """A tone that does not end."""
-    return LOUD[step % 100 * BLOCK :][:BLOCK]
-
-
-def until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
-    """Audio counters change without an event."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def talk(client: TxClient, agent: LocalAgent, device: Duplex | None = None) -> Call:
-    """An active call."""
-    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-    call = client.new_call(audio=device)
-    call.wait_until_active(15)
-    return call
+from tests.client.talking import talk, until
+from tests.support.duplex import Duplex, speak
 
 
 def seen(delegate: RecordingDelegate) -> list[str]:

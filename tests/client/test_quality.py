@@ -17,8 +17,7 @@ from telnyx_agent import Call, CallState, ClientConfigurationError, TxClient, Tx
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.quality import CallQualityMetrics, CallReport, TxWarning, WarningCode
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults
-from tests.client.duplex import BLOCK, Duplex
-from tests.client.test_turn_latency import words
+from tests.support.duplex import BLOCK, Duplex, words
 
 SECRET = "Marmalade"
 

@@ -14,8 +14,8 @@ import pytest
 
 from telnyx_agent import Call, CallError, CallState, MediaError, TxClient
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
-from tests.client.duplex import BLOCK, Duplex, Samples
 from tests.media.harness import patient
+from tests.support.duplex import BLOCK, Duplex, Samples
 
 
 def noise(seed: int, loudness: float = 3000) -> Samples:

@@ -11,7 +11,7 @@ import pytest
 from telnyx_agent import CallState, ClientConfigurationError, MediaError, TxClient, TxConfig
 from telnyx_agent.audio import AudioStream, NullAudio, Tone
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
-from tests.client.duplex import Duplex
+from tests.support.duplex import Duplex
 
 STEADY = Tone((440.0,), (1.0,), 0.5)
 """Without pauses, so that what is not heard is not there."""

@@ -13,8 +13,8 @@ from telnyx_agent import Call, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.quality import TurnLatency
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
-from tests.client.duplex import BLOCK, Duplex, Samples
 from tests.media.harness import patient
+from tests.support.duplex import BLOCK, Duplex, words
 
 THINKING = 0.6
 
@@ -27,13 +27,6 @@ def agent() -> Iterator[LocalAgent]:
         lambda text: "one two three", voice="tones", ears="energy", greeting="", scenario=scenario
     ) as agent:
         yield agent
-
-
-def words(seconds: float) -> Samples:
-    """Something like speech: a tone that swells five times a second."""
-    t = np.arange(round(seconds * 48000)) / 48000
-    swell = 0.02 + 0.98 * np.abs(np.sin(2.5 * 2 * np.pi * t))
-    return (9000 * swell * np.sin(2 * np.pi * 220 * t)).astype(np.int16)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The parts that most checks need: an agent, a delegate that records, a client of each spelling."""
+"""An agent with real media, and a client by Android's and Flutter's names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from telnyx_agent import TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.compat import TelnyxClient
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
@@ -18,19 +17,6 @@ def agent() -> Iterator[LocalAgent]:
     """A local agent that answers at once and without a sound."""
     with quiet_agent() as agent:
         yield agent
-
-
-@pytest.fixture
-def delegate() -> RecordingDelegate:
-    """The delegate of `client` and `telnyx_client`."""
-    return RecordingDelegate()
-
-
-@pytest.fixture
-def client(delegate: RecordingDelegate) -> Iterator[TxClient]:
-    """The iOS spelling."""
-    with TxClient(delegate, audio=NullAudio()) as client:
-        yield client
 
 
 @pytest.fixture

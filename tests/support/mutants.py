@@ -58,7 +58,7 @@ TESTS = {
         *("tests/runtime", "tests/test_signaling.py", "tests/test_taint.py", "tests/cli/test_streams.py"),
         *("tests/client/test_own_threads.py", "tests/client/test_no_threads.py"),
     ),
-    "_media": ("tests/media", "tests/protocol/test_quality_parts.py"),
+    "_media": ("tests/media", "tests/quality"),
 }
 """Where the tests of each part are."""
 
@@ -67,7 +67,7 @@ BOUNDS = "tests/packaging/test_limits.py"
 
 WITHOUT = frozenset(
     {"test_bridge", "test_gathering", "test_graft", "test_ice_servers", "test_peer", "test_player", "test_processing"}
-    | {"test_recorder", "test_call_driver", "test_incoming_interleavings", "test_interleavings"}
+    | {"test_recorder", "test_incoming_interleavings", "test_interleavings"}
 )
 """Test files of real connections, and random walks: they would take too long for each change."""
 

@@ -1,4 +1,4 @@
-"""What can be known before a call, against the local agent, a real TURN server, and servers that are none."""
+"""`run_network_check`: against the local agent, a real TURN server, and servers that are none."""
 
 from __future__ import annotations
 
@@ -11,22 +11,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from telnyx_agent import CallError, ClientConfigurationError, IceServer, MediaError, TxClient, TxServerConfiguration
-from telnyx_agent.audio import AudioStream
+from telnyx_agent import ClientConfigurationError, IceServer, TxClient, TxServerConfiguration
 from telnyx_agent.diagnosis import (
     CheckResult,
     NetworkReport,
     Verdict,
-    run_microphone_check,
     run_network_check,
-    run_pre_call_diagnosis,
 )
-from telnyx_agent.testing import LocalAgent, Scenario
-from tests.client.duplex import BLOCK, Duplex
-from tests.client.test_turn_latency import words
+from telnyx_agent.testing import LocalAgent
 from tests.support.bad_servers import _self_signed, answering_server, self_signed_server
 from tests.support.requirements import require, which
 
@@ -35,9 +29,6 @@ USER, PASSWORD = "testuser", "correct-horse"
 
 def by_name(report: NetworkReport) -> dict[str, CheckResult]:
     return {result.name: result for result in report.results}
-
-
-# -- the network -------------------------------------------------------------------------------------------------------
 
 
 def test_a_local_agent_is_in_reach(agent: LocalAgent) -> None:
@@ -363,141 +354,6 @@ def test_a_proxy_that_is_wrong_where_names_cannot_be_looked_up(
         if stun_is_known or proxy.startswith("socks9"):
             assert says in details["wss"]
         assert ("dns" in details) is not stun_is_known
-
-
-# -- the microphone ----------------------------------------------------------------------------------------------------
-
-
-def test_a_microphone_that_hears_speech_is_ready() -> None:
-    """Level and peak are those of what was said."""
-    speech = words(1.0)
-    report = run_microphone_check(1.0, device=Duplex(lambda step: speech[(step % 100) * BLOCK :][:BLOCK]))
-    assert report.verdict is Verdict.READY
-    assert report.ok
-    expected = float(np.sqrt(np.mean((speech / 32768.0) ** 2)))
-    assert report.level == pytest.approx(expected, rel=0.05)
-    assert report.peak == pytest.approx(np.abs(speech).max() / 32768.0, rel=0.01)
-    assert report.seconds == pytest.approx(1.0, abs=0.1)
-    assert report.clipped == 0.0
-    assert report.to_dict()["verdict"] == "ready"
-
-
-@pytest.mark.parametrize(
-    ("amplitude", "words_of_it"),
-    [(0, "nothing but zeros"), (60, "it is silent"), (200000, "it is too loud")],
-)
-def test_what_is_wrong_with_a_microphone(amplitude: int, words_of_it: str) -> None:
-    """Zeros, silence, clipping: each with its own advice."""
-    wave = np.clip(amplitude * np.sin(np.arange(BLOCK) / 7.0), -32768, 32767).astype(np.int16)
-    report = run_microphone_check(0.5, device=Duplex(lambda step: wave))
-    assert report.verdict is Verdict.DEGRADED
-    assert words_of_it in report.detail
-    assert words_of_it in str(report)
-
-
-def test_the_threshold_is_the_caller_s() -> None:
-    """A level that is low for one microphone is loud for another."""
-    wave = (1000 * np.sin(np.arange(BLOCK) / 7.0)).astype(np.int16)
-    assert run_microphone_check(0.3, 0.01, device=Duplex(lambda step: wave)).ok
-    assert not run_microphone_check(0.3, 0.1, device=Duplex(lambda step: wave)).ok
-
-
-class Broken:
-    """A device that cannot be opened, or fails, or gives nothing."""
-
-    name = "broken"
-
-    def __init__(self, how: str, code: int | None = None) -> None:
-        self._how = how
-        self._code = code
-        self.stopped = False
-
-    def start(self, stream: AudioStream) -> None:
-        error = MediaError("it does not work; plug it in", code=self._code)
-        if self._how == "start":
-            raise error
-        if self._how == "fail":
-            stream.device_failed(error)
-
-    def stop(self) -> None:
-        self.stopped = True
-
-
-def test_a_microphone_that_cannot_be_opened_blocks() -> None:
-    """With the device's own words; or the system's refusal as such."""
-    report = run_microphone_check(0.5, device=Broken("start"))
-    assert report.verdict is Verdict.BLOCKED
-    assert "plug it in" in report.detail
-    assert run_microphone_check(0.5, device=Broken("start", 42001)).verdict is Verdict.PERMISSION_DENIED
-    device = Broken("fail")
-    assert run_microphone_check(0.5, device=device).verdict is Verdict.BLOCKED
-    assert device.stopped
-
-
-@pytest.mark.slow
-def test_a_microphone_that_gives_nothing_blocks() -> None:
-    """After the duration and three seconds of patience."""
-    device = Broken("mute")
-    report = run_microphone_check(0.1, device=device)
-    assert report.verdict is Verdict.BLOCKED
-    assert "nothing at all" in report.detail
-    assert device.stopped
-
-
-# -- the test call -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_test_call_says_how_good_it_was(talking_agent: LocalAgent, client: TxClient) -> None:
-    """MOS, loss, candidates; the call is hung up afterwards."""
-    client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(10)
-    diagnosis = run_pre_call_diagnosis(client, duration=3.0)
-    assert diagnosis.ok
-    assert diagnosis.mos > 4.0
-    assert diagnosis.packets_received > 50
-    assert diagnosis.packets_sent > 50
-    assert diagnosis.rtt is not None
-    assert diagnosis.jitter is not None
-    assert diagnosis.jitter.min <= diagnosis.jitter.avg <= diagnosis.jitter.max
-    assert {candidate["side"] for candidate in diagnosis.ice_candidates} == {"local", "remote"}
-    assert diagnosis.to_dict()["verdict"] == "ready"
-    assert "MOS" in str(diagnosis)
-    call = talking_agent.wait_for_call(lambda call: call.state == "ended")
-    assert call.call_id == str(diagnosis.report.call_id)
-
-
-def test_a_test_call_inside_a_callback(talking_agent: LocalAgent) -> None:
-    """Nothing waits for a callback, so nothing hangs."""
-    done = threading.Event()
-    found: list[Verdict] = []
-
-    class App:
-        def on_client_ready(self) -> None:
-            found.append(run_pre_call_diagnosis(client, duration=1.0).verdict)
-            done.set()
-
-    client = TxClient(App())
-    with client:
-        client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration)
-        assert done.wait(40)
-    assert found == [Verdict.READY]
-
-
-def test_a_test_call_that_nobody_answers_raises() -> None:
-    """What the call failed with."""
-    scenario = Scenario.rejected("USER_BUSY")
-    with LocalAgent(voice="silent", ears="deaf", scenario=scenario, media=False) as agent, TxClient() as client:
-        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-        with pytest.raises(CallError):
-            run_pre_call_diagnosis(client, duration=1.0)
-
-
-@pytest.mark.slow
-def test_a_test_call_without_audio_raises(agent: LocalAgent, client: TxClient) -> None:
-    """The call is answered, but there is nothing to measure. iOS: `noMetricsCollected`."""
-    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-    with pytest.raises(CallError):
-        run_pre_call_diagnosis(client, duration=0.5)
 
 
 def test_the_client_checks_the_network_of_its_login(agent: LocalAgent, client: TxClient) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from telnyx_agent.audio import AudioStream
 
-__all__ = ["BLOCK", "Duplex", "Samples"]
+__all__ = ["BLOCK", "Duplex", "Samples", "speak", "words"]
 
 Samples = NDArray[np.int16]
 BLOCK = 480
@@ -83,3 +83,18 @@ class Duplex:
                 self.steps.append((now, captured, rendered))
                 self._changed.notify_all()
             due += 0.01
+
+
+_LOUD = (8000 * np.sin(2 * np.pi * 440 * np.arange(BLOCK * 100) / 48000)).astype(np.int16)
+
+
+def speak(step: int) -> Samples:
+    """A tone that does not end."""
+    return _LOUD[step % 100 * BLOCK :][:BLOCK]
+
+
+def words(seconds: float) -> Samples:
+    """Something like speech: a tone that swells five times a second."""
+    t = np.arange(round(seconds * 48000)) / 48000
+    swell = 0.02 + 0.98 * np.abs(np.sin(2.5 * 2 * np.pi * t))
+    return (9000 * swell * np.sin(2 * np.pi * 220 * t)).astype(np.int16)
