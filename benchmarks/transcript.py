@@ -93,8 +93,9 @@ def measure(listener: Listener, deltas: int, send: Callable[[], None], *, reads:
 def without_socket(client: TxClient, response: str, deltas: int) -> Callable[[], None]:
     """What hands the same texts to the loop, as the connection's reader does."""
     texts = [opening_frame(response), *(delta_frame(response, number) for number in range(deltas))]
-    session = client._link
-    assert session is not None
+    session = client._logins.handle
+    assert session.loop is not None
+    assert session.driver is not None
     inflow: Inflow[str] = Inflow(session.loop.post, session.driver.message_received, Backpressure(limit=1 << 30))
 
     def send() -> None:

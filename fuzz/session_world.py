@@ -167,7 +167,7 @@ class SessionWorld:
     def _happened(self, event: Any) -> None:
         self.events += 1
         repr(event)
-        if isinstance(event, (outcomes.Ready, outcomes.LoginFailed)):
+        if isinstance(event, (outcomes.ClientReady, outcomes.LoginFailed)):
             self._logins += 1
             assert self._logins == 1, "both ready and failed, or one of them twice"
         elif isinstance(event, outcomes.IncomingCall):
@@ -184,7 +184,7 @@ class SessionWorld:
             self.asked.remove(event.key)  # type: ignore[arg-type]
             assert event.error is not None or event.text.strip(), "an answer without a word"
         elif isinstance(event, outcomes.FunctionCallReceived):
-            self.known["tool"] = [*self.known["tool"][-6:], event.call_id]
+            self.known["tool"] = [*self.known["tool"][-6:], event.call.call_id]
         elif isinstance(event, outcomes.OpenConnection):
             self.session.connection_opened(self.now)
         elif isinstance(event, outcomes.CloseConnection):

@@ -222,7 +222,7 @@ class StackWorld:
         else:
             login = self.client.anonymous_login("assistant-1", server_configuration=_CONFIGURATION)
         self._login = login
-        self._driver: Any = self.client._link.driver  # type: ignore[union-attr]
+        self._driver: Any = self.client._logins.handle.driver
         self.loop.loop.settle()
         if self._dice.random() < 0.9:
             # Most logins are answered, or there would be nothing behind them.

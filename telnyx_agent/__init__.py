@@ -28,11 +28,11 @@ import logging
 import typing
 
 from . import _lazy
-from ._client_recording import SessionRecording
 from ._connection_status import ConnectionStatus
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
 from ._protocol.transcription import TranscriptionItem
 from ._protocol.widget import AudioVisualizerConfig, WidgetSettings
+from ._session_recording import SessionRecording
 from ._tools import Tool
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable

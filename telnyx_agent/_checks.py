@@ -103,7 +103,7 @@ def checked_call(
     call_id: uuid.UUID | str | None,
     client_state: str | bytes | None,
     custom_headers: Mapping[str, str] | None,
-    taken: Container[uuid.UUID],
+    taken: Container[str],
     new_id: Callable[[], str],
 ) -> CallOptions:
     """What a call is placed with, or a `ClientConfigurationError` that names the argument."""
@@ -119,17 +119,17 @@ def checked_call(
     )
 
 
-def checked_call_id(call_id: uuid.UUID | str | None, taken: Container[uuid.UUID]) -> str | None:
+def checked_call_id(call_id: uuid.UUID | str | None, taken: Container[str]) -> str | None:
     """The wire form of a call id: a lower-case UUID that is not taken; None when the user gave none."""
     if call_id is None:
         return None
     try:
-        checked = uuid.UUID(str(call_id))
+        checked = str(uuid.UUID(str(call_id)))
     except ValueError as exc:
         raise ClientConfigurationError(f"{call_id!r} is not a UUID; leave call_id out to get one") from exc
     if checked in taken:
         raise ClientConfigurationError(f"there is a call {checked} already")
-    return str(checked)
+    return checked
 
 
 def encoded_client_state(client_state: str | bytes | None) -> str | None:

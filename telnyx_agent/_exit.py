@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ._runtime.futures import CommandFuture
 
-__all__ = ["LIVE", "RECORDERS"]
+__all__ = ["LIVE", "RECORDERS", "Connected"]
 
 _LIMIT = 2.0
 _ENDING_THREADS = frozenset(
@@ -22,7 +22,7 @@ _ENDING_THREADS = frozenset(
 )
 
 
-class _Connected(Protocol):
+class Connected(Protocol):
     def disconnect(self) -> CommandFuture[None]: ...
 
 
@@ -30,7 +30,7 @@ class _Recorder(Protocol):
     def close(self, timeout: float) -> bool: ...
 
 
-LIVE: weakref.WeakSet[_Connected] = weakref.WeakSet()
+LIVE: weakref.WeakSet[Connected] = weakref.WeakSet()
 """The clients that have a connection."""
 
 RECORDERS: weakref.WeakSet[_Recorder] = weakref.WeakSet()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._arguments import checked_arguments
 from ._event_stream import DEFAULT_SIZE, EventStream
-from ._protocol.states import CallState, CallStateKind, CallTerminationReason
+from ._protocol.states import CallState, CallTerminationReason
 from ._tools import DEFAULT_TIMEOUT, inside_tool
 from .errors import TxTimeoutError
 from .events import Event
@@ -121,7 +121,7 @@ class AsyncCall:
         try:
             return await _within(timeout, _outcome(question), "the agent did not answer completely")
         finally:
-            self.sync._port.forget_question(question)
+            self.sync._forget_question(question)
 
     async def hangup(self, cause: str | None = None, cause_code: int | None = None) -> None:
         """See `Call.hangup`; returns when media and audio device are closed."""
@@ -130,7 +130,8 @@ class AsyncCall:
     async def wait_for_state(self, state: CallState | Iterable[CallState], timeout: float | None = None) -> CallState:
         """See `Call.wait_for_state`. Raises the same."""
         reached, settle = self.sync._reaches(state)
-        return settle(await _watched(self.sync._state, reached, timeout))
+        found = await _watched(self.sync._record.watch, lambda now: reached(now.state), timeout)
+        return settle(found.state)
 
     async def wait_until_active(self, timeout: float | None = None) -> None:
         """See `Call.wait_until_active`. Raises the same."""
@@ -138,8 +139,8 @@ class AsyncCall:
 
     async def wait_until_ended(self, timeout: float | None = None) -> CallTerminationReason:
         """See `Call.wait_until_ended`. Raises the same."""
-        ended = await _watched(self.sync._state, lambda now: now.kind is CallStateKind.DONE, timeout)
-        return ended.termination_reason or CallTerminationReason()
+        ended = await _watched(self.sync._record.watch, lambda now: now.state.is_terminal, timeout)
+        return ended.state.termination_reason or CallTerminationReason()
 
 
 @checked_arguments

@@ -8,32 +8,42 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._arguments import checked_arguments
+from ._arguments import check_argument, checked_arguments
 from ._callables import check_function
 from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
+from ._listeners import check_delegate
 from ._protocol.states import AgentState
 from ._protocol.transcription import TranscriptionItem
 from ._protocol.widget import WidgetSettings
-from ._runtime.waiting import Watch
-from ._tools import ToolRunner
-from ._transcript_edits import AssistantPort, Items, TranscriptEdits
-from .errors import CallError
+from ._session_handle import not_connected
+from .delegate import ASSISTANT_CALLBACKS
+from .events import WidgetSettingsUpdated
 
 if TYPE_CHECKING:
-    from ._audience import Snapshot
-    from ._protocol.outcomes import QuestionSettled, TranscriptChanged
-    from ._runtime.dispatch import Dispatcher
+    from ._assistant_record import AssistantRecord, Items
+    from ._listeners import Listeners
+    from ._login import Logins
+    from ._protocol.session import Session
     from ._runtime.futures import CommandFuture
 
 __all__ = ["AIAssistantManager", "TranscriptCancellable"]
+
+_ITEM = {
+    "id": "str",
+    "content": "str",
+    "item_type": "str | None",
+    "metadata": "Mapping[str, Any]",
+    "response_id": "str | None",
+    "timestamp": "datetime",
+}
+"""What is looked at before an item goes to the loop, where nobody could be told what is wrong with it."""
 
 
 class TranscriptCancellable:
@@ -58,37 +68,37 @@ class TranscriptCancellable:
         self.cancel()
 
 
-@attrs.frozen
-class _Observer:
-    """One subscription; compared by identity of its key. It gets the whole transcript, or an item and its delta."""
-
-    key: object
-    notify: Callable[..., object]
-    wants_all: bool
-
-
 @checked_arguments
-class AIAssistantManager(TranscriptEdits):
+class AIAssistantManager:
     """The assistant's side of a client. Every method may be called from any thread and inside any callback."""
 
-    def __init__(self, port: AssistantPort) -> None:
+    def __init__(self, record: AssistantRecord, logins: Logins, listeners: Listeners) -> None:
         """Made by `TxClient`; use `client.ai_assistant_manager`."""
-        super().__init__(port)
-        self._tools = ToolRunner(self.send_function_call_output)
-        self._conversation_id: str | None = None
-        # The questions that somebody waits for, by what was given as their key.
-        self._questions: dict[object, CommandFuture[str]] = {}
-        self._transcript: Items = ()
-        self._agent_state = Watch(AgentState.IDLE)
-        # Subscriptions come and go on any thread while the loop reads them: a tuple that is replaced under a lock.
-        self._lock = threading.Lock()
-        self._observers: tuple[_Observer, ...] = ()
-        self._has_observers_of_all = False
+        self._record = record
+        self._logins = logins
+        self._listeners = listeners
 
     def __repr__(self) -> str:
-        return f"<AIAssistantManager {len(self._transcript)} items, agent {self.agent_state.value}>"
+        return f"<AIAssistantManager {len(self.transcript)} items, agent {self.agent_state.value}>"
 
-    # -- transcript --------------------------------------------------------------------------------------------------
+    @property
+    def delegate(self) -> object | None:
+        """Who gets the assistant's callbacks besides the client's delegate. iOS: `aiAssistantManager.delegate`.
+
+        An `AIAssistantManagerDelegate`, or any object with some of its methods. They are called where those of the
+        client's delegate are; an object that is both is called once.
+
+        Raises:
+            ClientConfigurationError: When it is set, as for `TxClient.delegate`.
+        """
+        return self._listeners.assistant_delegate
+
+    @delegate.setter
+    def delegate(self, delegate: object | None) -> None:
+        check_delegate("delegate", delegate, ASSISTANT_CALLBACKS)
+        self._listeners.assistant_delegate = delegate
+
+    # -- transcript ----------------------------------------------------------------------------------------------------
 
     @property
     def transcript(self) -> tuple[TranscriptionItem, ...]:
@@ -96,7 +106,7 @@ class AIAssistantManager(TranscriptEdits):
 
         iOS: `transcript`, `getTranscriptions()`.
         """
-        return self._transcript
+        return self._record.transcript
 
     def get_transcriptions_by_role(self, role: str) -> tuple[TranscriptionItem, ...]:
         """Only the items of one role, `"user"` or `"assistant"`, in any case."""
@@ -117,6 +127,61 @@ class AIAssistantManager(TranscriptEdits):
     def get_final_transcriptions(self) -> tuple[TranscriptionItem, ...]:
         """Only the items that are complete."""
         return tuple(item for item in self.transcript if not item.is_partial)
+
+    def export_text(self) -> str:
+        """The transcript as text: a line `role: content` for each item, images named by their number."""
+        return "".join(f"{_line(item)}\n" for item in self.transcript)
+
+    def export_json(self, *, indent: int | None = 2) -> str:
+        """The transcript as a JSON list of `TranscriptionItem.to_dict()`."""
+        return json.dumps([item.to_dict() for item in self.transcript], ensure_ascii=False, indent=indent)
+
+    def add_transcription(self, item: TranscriptionItem) -> CommandFuture[None]:
+        """Put an item of your own into the transcript, or in the place of the one with its role and id.
+
+        iOS: `addTranscription`.
+
+        Observers and delegate are told as of any change. Without a connection, only the snapshot changes, at once.
+
+        Raises:
+            ClientConfigurationError: A member of the item has a wrong type.
+        """
+        members = {}
+        for name, annotation in _ITEM.items():
+            members[name] = check_argument(f"item.{name}", getattr(item, name), annotation)
+        item = attrs.evolve(item, **members)
+
+        def with_item(items: Items) -> Items:
+            known = [(other.role, other.id) for other in items]
+            if (item.role, item.id) in known:
+                place = known.index((item.role, item.id))
+                return (*items[:place], item, *items[place + 1 :])
+            return (*items, item)
+
+        return self._edit(lambda session, now: session.conversation.transcript.add(item, now), with_item)
+
+    def clear_transcriptions(self) -> CommandFuture[None]:
+        """Forget the transcript. `Call.transcript` of earlier calls stays."""
+        return self._edit(lambda session, now: session.conversation.clear(), lambda items: ())
+
+    def clear_transcriptions_by_role(self, role: str) -> CommandFuture[None]:
+        """Forget the items of one role, `"user"` or `"assistant"`, in any case. iOS: `clearTranscriptionsByRole`."""
+        wanted = role.lower()
+
+        def without(items: Items) -> Items:
+            return tuple(item for item in items if item.role != wanted)
+
+        return self._edit(lambda session, now: session.conversation.transcript.clear_role(wanted), without)
+
+    def clear_all_data(self) -> CommandFuture[None]:
+        """Forget transcript and widget settings. iOS: `clearAllData`, `reset`.
+
+        The session stays locked to the assistant until it is disconnected.
+        """
+        self._record.widget_settings = None
+        return self.clear_transcriptions()
+
+    # -- observers -----------------------------------------------------------------------------------------------------
 
     def subscribe_to_transcript_updates(
         self, handler: Callable[[Sequence[TranscriptionItem]], object]
@@ -157,15 +222,7 @@ class AIAssistantManager(TranscriptEdits):
 
         return self._subscribe(lambda item, delta: None if delta is None else handler(item, delta))
 
-    def export_text(self) -> str:
-        """The transcript as text: a line `role: content` for each item, images named by their number."""
-        return "".join(f"{_line(item)}\n" for item in self.transcript)
-
-    def export_json(self, *, indent: int | None = 2) -> str:
-        """The transcript as a JSON list of `TranscriptionItem.to_dict()`."""
-        return json.dumps([item.to_dict() for item in self.transcript], ensure_ascii=False, indent=indent)
-
-    # -- messages ----------------------------------------------------------------------------------------------------
+    # -- messages and tools --------------------------------------------------------------------------------------------
 
     def send_ai_assistant_message(
         self,
@@ -204,9 +261,9 @@ class AIAssistantManager(TranscriptEdits):
         urls = image_urls(images, limit=image_limit)
         urls += image_urls(encoded or (), limit=image_limit, name="base64_images")
         check_message(message, urls)
-        return self._port.send_message(message, urls, wait)
-
-    # -- client-side tools -------------------------------------------------------------------------------------------
+        return self._logins.handle.command(
+            lambda driver: driver.send_message, message, urls, wait, refusal=not_connected()
+        )
 
     @property
     def answers_unknown_tools(self) -> bool:
@@ -214,11 +271,11 @@ class AIAssistantManager(TranscriptEdits):
 
         Set it to False if you answer requests yourself, in `on_function_call`. An agent without an answer waits.
         """
-        return self._tools.answers_unknown
+        return self._logins.tools.answers_unknown
 
     @answers_unknown_tools.setter
     def answers_unknown_tools(self, answers: bool) -> None:
-        self._tools.answers_unknown = bool(answers)
+        self._logins.tools.answers_unknown = bool(answers)
 
     def send_function_call_output(self, call_id: str, output: str) -> CommandFuture[None]:
         """Answer a `FunctionCall` yourself.
@@ -232,9 +289,7 @@ class AIAssistantManager(TranscriptEdits):
             connection (a result that comes late is worth nothing, so it is not kept), or a `CallError` where the call
             in which the agent asked is over.
         """
-        return self._port.perform(
-            lambda session, now: session.conversation.send_function_call_output(call_id, output, now)
-        )
+        return self._logins.answer_function_call(call_id, output)
 
     def subscribe_response_audio_stream(self) -> CommandFuture[None]:
         """Ask for events about the agent's voice before it is played; they come to `on_ai_conversation_message`.
@@ -245,14 +300,14 @@ class AIAssistantManager(TranscriptEdits):
         Returns:
             A future that is done when it is sent. Its error is a `SocketConnectionError` without a connection.
         """
-        return self._port.perform(lambda session, now: session.conversation.subscribe_audio_stream())
+        return self._logins.handle.perform(lambda session, now: session.conversation.subscribe_audio_stream())
 
-    # -- the assistant -----------------------------------------------------------------------------------------------
+    # -- the assistant -------------------------------------------------------------------------------------------------
 
     @property
     def agent_state(self) -> AgentState:
         """Whether the agent listens, thinks or speaks; `IDLE` without a call."""
-        return self._agent_state.get()
+        return self._record.agent_state.get()
 
     def wait_for_agent_state(self, state: AgentState, timeout: float | None = None) -> None:
         """Block until the agent is in `state`. One Ctrl-C interrupts.
@@ -260,79 +315,57 @@ class AIAssistantManager(TranscriptEdits):
         Raises:
             TxTimeoutError: The time was up.
         """
-        self._agent_state.wait(lambda now: now is state, timeout)
+        self._record.agent_state.wait(lambda now: now is state, timeout)
+
+    @property
+    def connected_target_id(self) -> str | None:
+        """The assistant that the session is locked to, or None."""
+        return self._logins.connection.get().target_id
+
+    @property
+    def is_ai_assistant_connected(self) -> bool:
+        """Whether the session is locked to an assistant: from `on_client_ready` (iOS: too early) to the disconnection
+        (iOS: never).
+        """
+        return self.connected_target_id is not None
+
+    def get_connection_info(self) -> dict[str, Any]:
+        """What the session is locked to: `isConnected`, `targetId`, `targetType`, `targetVersionId`. iOS:
+        `getConnectionInfo`.
+        """
+        target, login = self.connected_target_id, self._logins.login
+        info = {"isConnected": target is not None, "targetId": target, "targetType": None, "targetVersionId": None}
+        if target is not None:
+            info["targetType"] = getattr(login, "target_type", None)
+            info["targetVersionId"] = getattr(login, "target_version_id", None)
+        return info
 
     @property
     def widget_settings(self) -> WidgetSettings | None:
         """The latest widget settings; None before the server has sent any. iOS: `getWidgetSettings()`."""
-        return self._widget_settings
+        return self._record.widget_settings
 
-    # -- fed by the hub, on the loop thread --------------------------------------------------------------------------
+    def update_widget_settings(self, settings: WidgetSettings) -> None:
+        """Put your own widget settings in the place of the server's, for `widget_settings`. iOS:
+        `updateWidgetSettings`. The server's next ones replace them. During a session, the delegate is told.
+        """
+        self._record.widget_settings = settings
+        # Only told: what the program does next is not to be undone when the loop comes to it.
+        handle, send = self._logins.handle, self._listeners.send
+        if (dispatcher := handle.dispatcher) is not None:
+            handle.post(lambda driver: functools.partial(send, dispatcher), WidgetSettingsUpdated(settings))
 
-    def _apply_transcript(self, change: TranscriptChanged) -> None:
-        self._transcript = change.items
+    # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _apply_agent_state(self, state: AgentState) -> None:
-        self._agent_state.set(state)
-
-    def _apply_widget_settings(self, settings: WidgetSettings | None) -> None:
-        self._widget_settings = settings
-
-    def _apply_conversation_id(self, conversation_id: str | None) -> None:
-        if conversation_id is not None:
-            self._conversation_id = conversation_id
-
-    def _begin_login(self, conversation_id: str | None) -> None:
-        """Any thread, before the first frame."""
-        self._conversation_id = conversation_id
-        self._widget_settings = None
-
-    def _settle_question(self, question: QuestionSettled) -> None:
-        future = self._questions.pop(question.key, None)
-        if future is not None:
-            future.settle(question.text, question.error)
-
-    def _forget_questions(self) -> None:
-        """The login is over: no answer comes any more."""
-        while self._questions:
-            _, future = self._questions.popitem()
-            future.settle(error=CallError("the call ended before the answer was complete"))
-
-    def _replace(self, edit: Callable[[Items], Items]) -> None:
-        """Without a session."""
-        self._transcript = edit(self._transcript)
-
-    def _notify(self, dispatcher: Dispatcher, change: TranscriptChanged, snapshot: Snapshot | None) -> None:
-        """`snapshot` is None where an update that still waits brings the new transcript."""
-        for observer in self._observers:
-            if not observer.wants_all and change.item is not None:
-                notify = functools.partial(self._notify_one, observer, change.item, change.delta)
-                dispatcher.submit(notify, name="transcript observer")
-            elif observer.wants_all and snapshot is not None:
-                dispatcher.submit(functools.partial(self._notify_all, observer, snapshot), name="transcript observer")
-
-    def _set_observers(self, observers: Iterable[_Observer]) -> None:
-        """Under the lock."""
-        self._observers = tuple(observers)
-        self._has_observers_of_all = any(observer.wants_all for observer in self._observers)
-
-    def _notify_one(self, observer: _Observer, *args: object) -> object:
-        # Asked again here, on the delegate thread, so that nothing comes after cancel().
-        return observer.notify(*args) if observer in self._observers else None
-
-    def _notify_all(self, observer: _Observer, snapshot: Snapshot) -> object:
-        return self._notify_one(observer, snapshot.open())
+    def _edit(self, action: Callable[[Session, float], None], offline: Callable[[Items], Items]) -> CommandFuture[None]:
+        """Change the transcript: in the session, or, without one, what is left of the last."""
+        handle = self._logins.handle
+        if not handle.is_open:
+            self._record.transcript = offline(self._record.transcript)
+        return handle.command(lambda driver: driver.perform, action)  # without a login it is done now
 
     def _subscribe(self, notify: Callable[..., object], *, wants_all: bool = False) -> TranscriptCancellable:
-        observer = _Observer(object(), notify, wants_all)
-
-        def cancel() -> None:
-            with self._lock:
-                self._set_observers(other for other in self._observers if other is not observer)
-
-        with self._lock:
-            self._set_observers((*self._observers, observer))
-        return TranscriptCancellable(cancel)
+        return TranscriptCancellable(self._record.subscribe(notify, wants_all=wants_all))
 
 
 def _line(item: TranscriptionItem) -> str:

@@ -1,69 +1,76 @@
 """`TxClient`: log in to an assistant, place calls, hang up - from any thread, with callbacks on a delegate.
 
-iOS: `TxClient`. It holds no protocol state itself: each login makes a `SessionDriver` on the shared loop thread, and
-what that reports comes back through a `Hub`.
+iOS: `TxClient`. Each method checks its arguments and hands the work on: a login is made by `Logins`, a call by
+`Calls`, and commands go to the loop through the login's `SessionHandle`.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import uuid
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import attrs
 
 from ._arguments import checked_arguments
-from ._audience import check_delegate
+from ._assistant_record import AssistantRecord
 from ._call_ids import call_uuid
-from ._calling import MediaChoices, claims, make_media
-from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login
-from ._client_base import not_connected
-from ._client_codecs import ClientCodecs
-from ._client_credentials import ClientCredentials
-from ._client_events import ClientEvents
-from ._client_logging import ClientLogging, checked_logger
-from ._client_quality import ClientQuality
-from ._client_recording import ClientRecording
-from ._client_state import ClientState
-from ._client_tools import ClientTools
+from ._call_media import MediaChoices
+from ._callables import check_function, check_methods
+from ._calls import Calls
+from ._checks import (
+    checked_answer_timeout,
+    checked_call,
+    checked_level,
+    checked_login,
+    checked_timeout,
+)
+from ._connection_status import ConnectionStatus, shown
+from ._flight import FlightSlot
 from ._images import ImageSource
+from ._listeners import Listeners, check_delegate
+from ._login import Logins, checked_logger
 from ._login_state import LinkStatus
+from ._login_wishes import LoginWishes
+from ._protocol.socket_health import SocketConnectionMetrics
+from ._runtime.dispatch import PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.ids import new_id
 from ._runtime.switch_interval import DEFAULT_INTERVAL
+from ._session_handle import not_connected
+from ._session_recording import SessionRecording, record_session
+from ._tools import DEFAULT_TIMEOUT, Tool, make_tool
 from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
-from .call import Call, CallPort
-from .codecs import TxCodecCapability, checked_codecs
+from .call import Call
+from .codecs import SUPPORTED_CODECS, TxCodecCapability, checked_codecs
 from .config import LogLevel, TxLogger, TxServerConfiguration
 from .errors import CallError, ClientConfigurationError, FailureReason
+from .tx_config import TxConfig, checked_credentials
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from ._media.bridge import AudioBridge
-    from ._protocol.conversation import TranscriptionItem
-    from ._protocol.requests import CallOptions
+    from ._event_stream import EventStream
+    from ._protocol.credentials import Login
+    from ._protocol.transcription import TranscriptionItem
     from .audio import AudioDevice, AudioProcessor
     from .audio.tones import RingSource
     from .codecs import OpusSettings
 
 __all__ = ["TxClient"]
 
+_C = TypeVar("_C", bound="TxClient")
+_F = TypeVar("_F", bound=Callable[..., Any])
+_numbers = itertools.count(1)
+
 
 @checked_arguments
-class TxClient(
-    ClientCredentials,
-    ClientState,
-    ClientTools,
-    ClientEvents,
-    ClientCodecs,
-    ClientQuality,
-    ClientLogging,
-    ClientRecording,
-):
+class TxClient:
     """A connection to Telnyx: to an AI assistant, or with credentials. Opens nothing and has no thread before a login.
 
     Every method may be called from any thread and inside any callback. Commands return at once with a future:
@@ -123,14 +130,36 @@ class TxClient(
             ringtone=ringtone,
             ring_device=ring_device,
         ).but(audio, audio_constraints, None, opus)
-        super().__init__(delegate, media, callbacks, reconnect_timeout)
+        self._listeners = Listeners(delegate, FlightSlot())
+        if hasattr(callbacks, "submit"):
+            check_methods("callbacks", callbacks, {"submit": ("(fn)",)}, required=("submit",))
+        self._number = next(_numbers)
+        self._reconnect_timeout = checked_timeout(reconnect_timeout)
         self._logger = checked_logger(logger)
-        self._enable_call_reports = enable_call_reports
+        self._media = media
+        known = AssistantRecord()
+        wishes = LoginWishes(TxServerConfiguration(), media, self._reconnect_timeout)
+        self._logins = Logins(self, self._number, self._listeners, known, dispatcher_factory(callbacks), wishes)
+        self._calls = Calls(enable_reports=enable_call_reports)
+        self._assistant = AIAssistantManager(known, self._logins, self._listeners)
         if enable_call_reports:
             # Here, not at a call's end: the loop must not wait for the disk.
             from ._quality import upload as _upload  # noqa: F401
 
-    # -- connection --------------------------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"<TxClient {self._number} {self._logins.connection.get().status.value}>"
+
+    def __enter__(self: _C) -> _C:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        future = self.disconnect()
+        if not self._logins.is_in_callback:
+            future.result(timeout=5.0)
+
+    # -- logging in and out --------------------------------------------------------------------------------------------
 
     @property
     def delegate(self) -> object | None:
@@ -140,12 +169,12 @@ class TxClient(
             ClientConfigurationError: When it is set: a class in place of an object, or a callback that is `async def`
                 or takes a wrong number of parameters.
         """
-        return self._audience.delegate
+        return self._listeners.delegate
 
     @delegate.setter
     def delegate(self, delegate: object | None) -> None:
         check_delegate("delegate", delegate)
-        self._audience.delegate = delegate
+        self._listeners.delegate = delegate
 
     def anonymous_login(
         self,
@@ -184,7 +213,76 @@ class TxClient(
         """
         login = checked_login(target_id, target_type, target_version_id, user_variables, reconnection, conversation_id)
         level = checked_level(log_level)
-        return self._log_in(login, server_configuration, level, self._reconnect_timeout)
+        return self._log_in(login, server_configuration, self._media, self._reconnect_timeout, level)
+
+    def connect(
+        self, tx_config: TxConfig, server_configuration: TxServerConfiguration | None = None
+    ) -> CommandFuture[None]:
+        """Connect and log in with credentials. iOS: `connect(txConfig:serverConfiguration:)`.
+
+        Calls may be placed at once: they wait for the login. Calls that come in are told to
+        `TxClientDelegate.on_incoming_call`. The session is locked to nobody: `new_call` needs a destination.
+
+        A gateway that fails (`FAILED`, `FAIL_WAIT`, `EXPIRED` and the like) is tried on up to three other connections,
+        each told by `on_reconnecting`; states on the way to `REGED` are asked for again up to five times.
+
+        Args:
+            tx_config: The credentials, and how this session logs and reconnects.
+            server_configuration: Signalling and ICE servers; Telnyx's production servers when not given.
+
+        Returns:
+            A future that is done when the client is ready. Its error, and `on_client_error`'s, is an
+            `AuthenticationError` (refused; `server_code` -32001), `NetworkError` (no connection or no answer) or
+            `GatewayError`.
+
+        Raises:
+            ClientConfigurationError: There is no user, password or token; nothing was sent.
+            MediaError: The file of a ringing tone cannot be read; nothing was sent.
+            LocalProtocolError: The client is logged in already; call `disconnect()` first, or `update_credentials()`.
+        """
+        # Typed as what it may be at run time: users of this check are those who do not run a type checker.
+        given: object = tx_config
+        if not isinstance(given, TxConfig):
+            raise ClientConfigurationError(f"connect() takes a TxConfig(...), not {type(given).__name__}")
+        login = checked_credentials(tx_config.sip_user, tx_config.password, tx_config.token)
+        timeout = tx_config.reconnect_timeout if tx_config.reconnect_client else 0.0
+        media = self._media.with_config(tx_config)
+        logger = checked_logger(tx_config.custom_logger)
+        return self._log_in(login, server_configuration, media, timeout, tx_config.log_level, logger, tx_config)
+
+    def update_credentials(
+        self, *, sip_user: str | None = None, password: str | None = None, token: str | None = None
+    ) -> CommandFuture[None]:
+        """Go on with other credentials, without another connection.
+
+        For a token that is about to expire. Calls go on. If the server refuses the new credentials, the session keeps
+        those that it had.
+
+        Args:
+            sip_user: As in `TxConfig`.
+            password: As in `TxConfig`.
+            token: As in `TxConfig`.
+
+        Returns:
+            A future that is done when the server has accepted them; every later login uses them. Its error is an
+            `AuthenticationError` (refused), a `LocalProtocolError` (an anonymous session, or such a change is under
+            way) or a `SocketConnectionError` (not logged in, or no answer).
+
+        Raises:
+            ClientConfigurationError: There is no user, password or token; nothing was sent.
+        """
+        login = checked_credentials(sip_user, password, token)
+        return self._logins.handle.command(lambda driver: driver.update_credentials, login, refusal=not_connected())
+
+    def disconnect(self) -> CommandFuture[None]:
+        """End all calls, log out and close the connection. Idempotent, from any thread, inside any callback.
+
+        Returns:
+            A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
+        """
+        for call in self._calls.all().values():
+            call._bridge.is_ending = True
+        return self._logins.end()
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Block until the login is complete. One Ctrl-C interrupts.
@@ -196,39 +294,195 @@ class TxClient(
             TxError: What the login failed with.
             TxTimeoutError: The time was up; the login goes on.
         """
-        if self._link is None and self._watch.get().status is not LinkStatus.FAILED:
-            raise not_connected()
-        link = self._watch.wait(lambda now: now.status in _SETTLED, timeout)
-        if link.error is not None:
-            raise link.error
-        if link.status is not LinkStatus.READY:
-            raise not_connected()
+        self._logins.wait_until_ready(timeout)
+
+    def process_events(self, timeout: float = 0.0) -> int:
+        """Run the callbacks that are due, on this thread. Only for `TxClient(callbacks="pump")`.
+
+        Call it from your own loop: a Tk `after`, a Qt timer, a pygame frame. Exceptions of callbacks are logged, as
+        always.
+
+        Args:
+            timeout: Seconds to wait for the first callback; 0.0 returns at once.
+
+        Returns:
+            How many callbacks ran.
+
+        Raises:
+            ClientConfigurationError: The client runs its callbacks otherwise.
+        """
+        dispatcher = self._logins.dispatcher
+        if not isinstance(dispatcher, PumpDispatcher):
+            raise ClientConfigurationError('process_events() is for clients made with TxClient(callbacks="pump")')
+        return dispatcher.process_events(timeout)
+
+    def events(self, timeout: float | None = None, *, maxsize: int = 1000, audio_levels: bool = False) -> EventStream:
+        """Everything that happens from now on, one typed event after the other, for a `for` loop.
+
+            for event in client.events():
+                match event:
+                    case TranscriptItemUpdated(item) if item.is_final:
+                        print(item)
+
+        Events are those of the delegate, in the same order; it makes no difference whether there is one, or whether its
+        callbacks block or are pumped. The stream ends when the login is over and its last event was taken, whether it
+        failed, was lost or was ended by `disconnect()`. Begun before a login, it waits for one.
+
+        Args:
+            timeout: Seconds to wait for each event, after which `next` raises `TxTimeoutError`; the stream can be taken
+                from again. None waits for ever.
+            maxsize: Most events that wait to be taken. When there are more, the oldest is thrown away, and an
+                `EventsDropped(count)` stands in the place of those that were.
+            audio_levels: Also give `AudioLevel`, 20 times a second.
+
+        Raises:
+            ClientConfigurationError: `maxsize` or `timeout` is unusable.
+        """
+        if isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1:
+            raise ClientConfigurationError(f"maxsize must be at least 1, not {maxsize!r}")
+        if timeout is not None and not timeout >= 0:
+            raise ClientConfigurationError(f"timeout must be 0 or more seconds, or None, not {timeout!r}")
+        from ._event_stream import EventStream
+
+        stream = EventStream(maxsize, timeout, audio_levels)
+        self._listeners.add_stream(stream)
+        if audio_levels:
+            for call_id in self._calls.ids():
+                self._logins.handle.post(lambda driver: driver.watch_levels, call_id)
+        return stream
+
+    def set_log_level(self, level: LogLevel | int | str) -> None:
+        """Log more or less from here on, until the next login says its own. Android and Flutter: `setLogLevel`.
+
+        Raises:
+            ClientConfigurationError: There is no such level.
+        """
+        self._logins.set_log_level(checked_level(level, "level"))
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call `function` where the callbacks run, behind those that are due. Any thread.
+
+        Before the first login there is no such place: it is called at once.
+
+        Raises:
+            ClientConfigurationError: `function` is no plain function without parameters.
+        """
+        check_function("function", function, "()")
+        self._logins.call_soon(function)
+
+    def set_logger(self, logger: TxLogger | None) -> None:
+        """Where the log goes from here on, this session's too; None is stderr. Flutter: `setCustomLogger`.
+
+        Raises:
+            ClientConfigurationError: It has no method `log`.
+        """
+        self._logger = checked_logger(logger)
+        self._logins.set_logger(logger)
+
+    def record_session(self, path: str | os.PathLike[str], *, include_content: bool = False) -> SessionRecording:
+        """Write down what is sent, received and told to the delegate, one JSON object a line, until `stop()`.
+
+        For bug reports, and for `telnyx-agent replay FILE` and `telnyx_agent.testing.replay`, which tell a delegate all
+        of it again. May be called before the login, between logins, or in the middle of a call; lasts over logins. The
+        format is in docs/flight-recorder.md.
+
+        The file holds frames, states, each callback with its arguments and its times, and the media's statistics once a
+        second. Masked in it are keys, tokens, ICE passwords, addresses, phone numbers, names, user variables, custom
+        headers, images, the assistant's id, and what was said and typed: lengths and ids stay. It is made readable for
+        its owner only. A thread of its own writes it, and it survives a crash of the program.
+
+        Args:
+            path: The file, which is replaced.
+            include_content: Write what was said and typed as well. Ask for consent where the law wants it.
+
+        Raises:
+            ClientConfigurationError: The file cannot be written.
+            LocalProtocolError: This client is being recorded already.
+        """
+        return record_session(
+            path,
+            include_content=include_content,
+            slot=self._listeners.flight,
+            logins=self._logins,
+            call_ids=self._calls.ids,
+        )
+
+    # -- the connection ------------------------------------------------------------------------------------------------
 
     def is_connected(self) -> bool:
         """Whether the WebSocket is open."""
-        return self._watch.get().status in (LinkStatus.CONNECTED, LinkStatus.READY)
+        return self._logins.connection.get().status in (LinkStatus.CONNECTED, LinkStatus.READY)
 
     @property
     def is_registered(self) -> bool:
         """Whether the login is complete (gateway state `REGED`) and calls go through at once. iOS: `isRegistered`."""
-        return self._watch.get().status is LinkStatus.READY
+        return self._logins.connection.get().status is LinkStatus.READY
+
+    @property
+    def connection_status(self) -> ConnectionStatus:
+        """How far the connection is. Android: `connectionStatusFlow`; Flutter: `getConnectionStatus()`."""
+        return shown(self._logins.connection.get().status.value)
 
     @property
     def session_id(self) -> str:
         """The session id that the server confirmed; empty before. iOS: `getSessionId()`."""
-        return self._watch.get().session_id
+        return self._logins.connection.get().session_id
 
     @property
     def connected_target_id(self) -> str | None:
         """The assistant that the session is locked to, from `on_client_ready` until the disconnection; else None."""
-        return self._watch.get().target_id
+        return self._logins.connection.get().target_id
 
     @property
     def is_session_locked(self) -> bool:
         """Whether every call goes to one assistant, whatever its destination."""
         return self.connected_target_id is not None
 
-    # -- calls -------------------------------------------------------------------------------------------------------
+    @property
+    def voice_sdk_id(self) -> str | None:
+        """The token with which a reconnection finds the same server; None before the login. Flutter: `voiceSdkId`.
+
+        It is sent along by itself; treat it as a secret.
+        """
+        return self._logins.connection.get().voice_sdk_id
+
+    @property
+    def call_report_id(self) -> str | None:
+        """The id under which Telnyx takes this session's call reports; None before. Flutter: `callReportId`."""
+        return self._logins.connection.get().call_report_id
+
+    @property
+    def registration_latency(self) -> float | None:
+        """Seconds from `anonymous_login` or `connect` until this session was ready; None before.
+
+        Android and Flutter: `LatencyMetrics.registrationLatencyMs`.
+        """
+        return self._logins.connection.get().ready_after
+
+    @property
+    def server_configuration(self) -> TxServerConfiguration:
+        """The servers of the latest login; Telnyx's production servers before the first."""
+        return self._logins.wishes.configuration
+
+    @property
+    def datacenter(self) -> str | None:
+        """The data centre that the client is logged in to, such as `"ams3-prod"`; None until the server tells."""
+        return self._logins.connection.get().datacenter
+
+    @property
+    def region(self) -> str | None:
+        """Where that is, such as `"eu-west"`; None until the server tells."""
+        return self._logins.connection.get().region
+
+    @property
+    def socket_metrics(self) -> SocketConnectionMetrics:
+        """How well the signalling connection does: its pings, round trips, reconnections. Updated with each ping.
+
+        Android and Flutter: `SocketConnectionMetrics`.
+        """
+        return self._logins.connection.get().socket
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
 
     def new_call(
         self,
@@ -288,10 +542,10 @@ class TxClient(
             ClientConfigurationError: An argument is unusable, or the audio device serves another call.
             MediaError: The audio device that was chosen by its name is not there, or a file of it cannot be used.
         """
-        link = self._link
-        if link is None:
-            raise self._watch.get().error or not_connected()
-        config = self._tx_config
+        handle, wishes = self._logins.handle, self._logins.wishes
+        if not handle.is_open:
+            raise self._logins.refusal
+        config = wishes.tx_config
         if config is not None:
             caller_name = caller_name or config.caller_id_name or ""
             caller_number = caller_number or config.caller_id_number or ""
@@ -304,31 +558,20 @@ class TxClient(
         options = checked_call(
             caller_name, caller_number, destination_number, call_id, client_state, custom_headers, self._calls, new_id
         )
-        codecs, timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
-        options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=timeout)
-        choices = self._session_media.but(audio, audio_constraints, audio_processor, opus).sampled_every(
-            quality_interval
-        )
+        codecs, answer_timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
+        options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=answer_timeout)
+        choices = wishes.media.but(audio, audio_constraints, audio_processor, opus).sampled_every(quality_interval)
         if force_relay_candidate is not None:
             choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
-        media = make_media(choices, self._configuration, options, link.driver, link.loop)
-        claims.take("audio", media.bridge, choices.device)
-        media.bridge.muted = muted
-        call = self._make_call(options, media.bridge, self._call_port())
-        self._set_up_reports(call, debug)
-        self._calls[call.call_id] = call
-        try:
-            link.loop.post(link.driver.place_call, options, media)
-        except RuntimeError:
-            self._calls.pop(call.call_id, None)
-            media.bridge.end()
-            raise self._watch.get().error or not_connected() from None
+        call = self._calls.place(options, handle, wishes, choices, muted=muted, debug=debug)
+        if call is None:
+            raise self._logins.refusal
         return call
 
     @property
     def calls(self) -> Mapping[uuid.UUID, Call]:
         """The calls that have not ended, by id: an immutable snapshot."""
-        return MappingProxyType(dict(self._calls))
+        return self._calls.all()
 
     def get_call(self, call_id: uuid.UUID | str) -> Call | None:
         """The call with this id that has not ended; None if there is none.
@@ -339,9 +582,25 @@ class TxClient(
         wanted = call_uuid(call_id)
         if wanted is None:
             raise ClientConfigurationError(f"call_id must be a UUID or its text, not {call_id!r}")
-        return self._calls.get(wanted)
+        return self._calls.get(str(wanted))
 
-    # -- the assistant -----------------------------------------------------------------------------------------------
+    @property
+    def active_call(self) -> Call | None:
+        """Of the calls that are answered and up (`ACTIVE` or `HELD`), the one that was placed, or came in, last.
+
+        None if there is none.
+        """
+        calls = tuple(self._calls.all().values())
+        return next((call for call in reversed(calls) if call.state.is_considered_active), None)
+
+    def get_supported_audio_codecs(self) -> tuple[TxCodecCapability, ...]:
+        """The codecs of calls, in the order in which they are offered. Needs no connection.
+
+        iOS, Android and Flutter: `getSupportedAudioCodecs()`.
+        """
+        return SUPPORTED_CODECS
+
+    # -- the assistant -------------------------------------------------------------------------------------------------
 
     @property
     def ai_assistant_manager(self) -> AIAssistantManager:
@@ -352,6 +611,14 @@ class TxClient(
     def transcript(self) -> tuple[TranscriptionItem, ...]:
         """The transcript of the current call, or of the last one until the next begins."""
         return self._assistant.transcript
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The id of the conversation: the one that the login joined, or that a message of the server's has told.
+
+        Give it to a later `anonymous_login(conversation_id=...)` to go on with this conversation.
+        """
+        return self._assistant._record.conversation_id
 
     def send_ai_assistant_message(
         self,
@@ -364,11 +631,109 @@ class TxClient(
         """Send typed text and images to the assistant; see `AIAssistantManager.send_ai_assistant_message`."""
         return self._assistant.send_ai_assistant_message(message, images, base64_images=base64_images, wait=wait)
 
-    # -- inside ------------------------------------------------------------------------------------------------------
+    # -- tools ---------------------------------------------------------------------------------------------------------
 
-    def _make_call(self, options: CallOptions, bridge: AudioBridge, port: CallPort) -> Call:
-        """What `compat` replaces to return calls with further spellings."""
-        return Call(options, bridge, port)
+    @overload
+    def tool(self, function: _F, /) -> _F: ...
 
+    @overload
+    def tool(
+        self,
+        function: str | None = None,
+        /,
+        *,
+        name: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        description: str | None = None,
+    ) -> Callable[[_F], _F]: ...
 
-_SETTLED = frozenset({LinkStatus.READY, LinkStatus.FAILED, LinkStatus.CLOSED})
+    def tool(
+        self,
+        function: Callable[..., Any] | str | None = None,
+        /,
+        *,
+        name: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        description: str | None = None,
+    ) -> Any:
+        """Lend the agent a function, as a decorator. The assistant must have a client-side tool of that name.
+
+            @client.tool
+            def lookup_order(order_id: str) -> dict[str, str]: ...
+
+            @client.tool(name="lookup_order", timeout=10)
+            def look_up(order_id: str) -> dict[str, str]: ...
+
+        The agent's arguments are checked and converted to what the type hints say: texts, numbers, truth values, lists,
+        dicts, `Optional`, unions, `Literal`, enums, dataclasses, attrs classes, `TypedDict`, dates, UUIDs. The function
+        runs on the thread `telnyx-agent-tool`, several at once, and may block; a coroutine function runs in an event
+        loop of its own there. What it returns goes back: a text as it is, all else as JSON. An exception (logged to
+        `telnyx_agent.tools`), arguments that do not fit, or a time-out become an error that the agent is told. When
+        the call is over meanwhile, the result is dropped. Tools last over calls and logins.
+
+        Args:
+            function: The function, where the decorator stands alone; or the name, as the first argument.
+            name: What the agent calls it; the function's own name unless given.
+            timeout: Seconds from the agent's request to the answer; None for as long as it takes. A function that is
+                late goes on, and its result is dropped.
+            description: For `Tool.definition`; the docstring's first paragraph unless given.
+
+        Returns:
+            The function, unchanged.
+
+        Raises:
+            ClientConfigurationError: The function has no name, an argument that has no name, or a type hint that no
+                JSON value can become.
+        """
+        if callable(function):
+            self.add_tool(function)
+            return function
+        chosen = function if name is None else name
+
+        def register(decorated: _F) -> _F:
+            self.add_tool(decorated, name=chosen, timeout=timeout, description=description)
+            return decorated
+
+        return register
+
+    def add_tool(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        description: str | None = None,
+    ) -> Tool:
+        """Lend the agent a function; as `tool`, but not as a decorator. A tool of the same name is replaced.
+
+        Raises:
+            ClientConfigurationError: As for `tool`.
+        """
+        tool = make_tool(function, name, timeout, description)
+        self._logins.tools.add(tool)
+        return tool
+
+    def remove_tool(self, name: str) -> bool:
+        """Take a tool back; what runs goes on. False if there is none of that name."""
+        return self._logins.tools.remove(name)
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The tools, by name: an immutable snapshot."""
+        return self._logins.tools.tools
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _log_in(
+        self,
+        login: Login,
+        configuration: TxServerConfiguration | None,
+        media: MediaChoices,
+        reconnect_timeout: float,
+        level: LogLevel,
+        logger: object | None = None,
+        tx_config: TxConfig | None = None,
+    ) -> CommandFuture[None]:
+        configuration = TxServerConfiguration() if configuration is None else configuration
+        wishes = LoginWishes(configuration, media, reconnect_timeout, level, logger or self._logger, tx_config)
+        return self._logins.begin(login, wishes, self._calls)

@@ -15,7 +15,7 @@ type checker can tell whether a `match` has left one out (`typing.assert_never`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 import attrs
@@ -35,8 +35,9 @@ from ._protocol.ai_events import (
     TextDone,
     Transcripts,
 )
-from ._protocol.conversation import TranscriptionItem, WidgetSettings
 from ._protocol.states import AgentState, CallState, CallTerminationReason
+from ._protocol.transcription import TranscriptionItem
+from ._protocol.widget import WidgetSettings
 from .errors import TxError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from ._protocol.warnings import TxWarning
     from ._quality.metrics import CallQualityMetrics
     from ._quality.report import CallReport
-    from .audio import AudioDeviceChange
+    from .audio.device import AudioDeviceChange
 
 __all__ = [
     "AgentStateChanged",
@@ -64,6 +65,7 @@ __all__ = [
     "ClientWarning",
     "ConnectionStateChanged",
     "ContentPartAdded",
+    "DelegateEvent",
     "Event",
     "EventsDropped",
     "FunctionCall",
@@ -72,7 +74,6 @@ __all__ = [
     "IncomingCall",
     "MessageItem",
     "OtherAi",
-    "OtherEvent",
     "OutputItemAdded",
     "Reconnected",
     "Reconnecting",
@@ -91,7 +92,6 @@ __all__ = [
     "Transcripts",
     "TurnLatencyMeasured",
     "WidgetSettingsUpdated",
-    "event_of",
 ]
 
 
@@ -102,15 +102,21 @@ __all__ = [
 class SocketConnected:
     """`on_socket_connected`"""
 
+    callback: ClassVar[str] = "on_socket_connected"
+
 
 @attrs.frozen
 class SocketDisconnected:
     """`on_socket_disconnected`"""
 
+    callback: ClassVar[str] = "on_socket_disconnected"
+
 
 @attrs.frozen
 class Reconnecting:
     """`on_reconnecting`"""
+
+    callback: ClassVar[str] = "on_reconnecting"
 
     attempt: int
     delay: float
@@ -121,10 +127,14 @@ class Reconnecting:
 class Reconnected:
     """`on_reconnected`"""
 
+    callback: ClassVar[str] = "on_reconnected"
+
 
 @attrs.frozen
 class ClientError:
     """`on_client_error`"""
+
+    callback: ClassVar[str] = "on_client_error"
 
     error: TxError
 
@@ -133,10 +143,14 @@ class ClientError:
 class ClientReady:
     """`on_client_ready`"""
 
+    callback: ClassVar[str] = "on_client_ready"
+
 
 @attrs.frozen
 class ConnectionStateChanged:
     """`on_connection_state_changed`"""
+
+    callback: ClassVar[str] = "on_connection_state_changed"
 
     status: ConnectionStatus
 
@@ -144,6 +158,8 @@ class ConnectionStateChanged:
 @attrs.frozen
 class SessionUpdated:
     """`on_session_updated`"""
+
+    callback: ClassVar[str] = "on_session_updated"
 
     session_id: str
 
@@ -155,6 +171,8 @@ class SessionUpdated:
 class CallStateUpdated:
     """`on_call_state_updated`"""
 
+    callback: ClassVar[str] = "on_call_state_updated"
+
     call_state: CallState
     call_id: UUID
 
@@ -162,6 +180,8 @@ class CallStateUpdated:
 @attrs.frozen
 class RemoteCallEnded:
     """`on_remote_call_ended`"""
+
+    callback: ClassVar[str] = "on_remote_call_ended"
 
     call_id: UUID
     reason: CallTerminationReason | None = None
@@ -171,12 +191,16 @@ class RemoteCallEnded:
 class IncomingCall:
     """`on_incoming_call`"""
 
+    callback: ClassVar[str] = "on_incoming_call"
+
     call: Any
 
 
 @attrs.frozen
 class RingingAckReceived:
     """`on_ringing_ack_received`"""
+
+    callback: ClassVar[str] = "on_ringing_ack_received"
 
     call_id: UUID
 
@@ -188,6 +212,8 @@ class RingingAckReceived:
 class AudioLevel:
     """`on_audio_level`; only from `TxClient.events(audio_levels=True)`."""
 
+    callback: ClassVar[str] = "on_audio_level"
+
     inbound: float
     outbound: float
     call_id: UUID
@@ -197,6 +223,8 @@ class AudioLevel:
 class AudioDeviceChanged:
     """`on_audio_device_changed`"""
 
+    callback: ClassVar[str] = "on_audio_device_changed"
+
     change: AudioDeviceChange
     call_id: UUID
 
@@ -204,6 +232,8 @@ class AudioDeviceChanged:
 @attrs.frozen
 class TurnLatencyMeasured:
     """`on_turn_latency`"""
+
+    callback: ClassVar[str] = "on_turn_latency"
 
     turn: TurnLatency
     call_id: UUID
@@ -216,6 +246,8 @@ class TurnLatencyMeasured:
 class CallQualityChanged:
     """`on_call_quality_changed`"""
 
+    callback: ClassVar[str] = "on_call_quality_changed"
+
     metrics: CallQualityMetrics
     call_id: UUID
 
@@ -224,12 +256,16 @@ class CallQualityChanged:
 class ClientWarning:
     """`on_client_warning`"""
 
+    callback: ClassVar[str] = "on_client_warning"
+
     warning: TxWarning
 
 
 @attrs.frozen
 class CallReported:
     """`on_call_report`; comes just before the call is `DONE`."""
+
+    callback: ClassVar[str] = "on_call_report"
 
     report: CallReport
     call_id: UUID
@@ -238,6 +274,8 @@ class CallReported:
 @attrs.frozen
 class SocketMetricsChanged:
     """`on_socket_metrics_changed`"""
+
+    callback: ClassVar[str] = "on_socket_metrics_changed"
 
     metrics: SocketConnectionMetrics
 
@@ -249,6 +287,8 @@ class SocketMetricsChanged:
 class AiAssistantConnectionStateChanged:
     """`on_ai_assistant_connection_state_changed`"""
 
+    callback: ClassVar[str] = "on_ai_assistant_connection_state_changed"
+
     is_connected: bool
     target_id: str | None
 
@@ -257,12 +297,16 @@ class AiAssistantConnectionStateChanged:
 class TranscriptionUpdated:
     """`on_transcription_updated`"""
 
+    callback: ClassVar[str] = "on_transcription_updated"
+
     transcriptions: Sequence[TranscriptionItem] = attrs.field(repr=False)
 
 
 @attrs.frozen
 class TranscriptItemUpdated:
     """`on_transcript_item_updated`"""
+
+    callback: ClassVar[str] = "on_transcript_item_updated"
 
     item: TranscriptionItem
 
@@ -271,12 +315,16 @@ class TranscriptItemUpdated:
 class AgentStateChanged:
     """`on_agent_state_changed`"""
 
+    callback: ClassVar[str] = "on_agent_state_changed"
+
     agent_state: AgentState
 
 
 @attrs.frozen
 class WidgetSettingsUpdated:
     """`on_widget_settings_updated`"""
+
+    callback: ClassVar[str] = "on_widget_settings_updated"
 
     settings: WidgetSettings
 
@@ -285,6 +333,8 @@ class WidgetSettingsUpdated:
 class AiConversationMessage:
     """`on_ai_conversation_message`"""
 
+    callback: ClassVar[str] = "on_ai_conversation_message"
+
     message: Mapping[str, Any] = attrs.field(repr=False)
 
 
@@ -292,12 +342,16 @@ class AiConversationMessage:
 class AiConversationEvent:
     """`on_ai_conversation_event`"""
 
+    callback: ClassVar[str] = "on_ai_conversation_event"
+
     event: AiEvent
 
 
 @attrs.frozen
 class FunctionCallReceived:
     """`on_function_call`"""
+
+    callback: ClassVar[str] = "on_function_call"
 
     call: FunctionCall
 
@@ -312,15 +366,7 @@ class EventsDropped:
     count: int
 
 
-@attrs.frozen
-class OtherEvent:
-    """A callback that has no class of its own."""
-
-    name: str
-    args: tuple[Any, ...] = attrs.field(repr=False)
-
-
-Event = (
+DelegateEvent = (
     SocketConnected
     | SocketDisconnected
     | Reconnecting
@@ -348,51 +394,11 @@ Event = (
     | AiConversationMessage
     | AiConversationEvent
     | FunctionCallReceived
-    | EventsDropped
-    | OtherEvent
 )
+"""Everything that a delegate is told, but for frames."""
+
+Event = DelegateEvent | EventsDropped
 """Everything that a stream can give."""
-
-
-BY_CALLBACK: Mapping[str, type[Any]] = {
-    "on_agent_state_changed": AgentStateChanged,
-    "on_ai_assistant_connection_state_changed": AiAssistantConnectionStateChanged,
-    "on_ai_conversation_event": AiConversationEvent,
-    "on_ai_conversation_message": AiConversationMessage,
-    "on_audio_device_changed": AudioDeviceChanged,
-    "on_audio_level": AudioLevel,
-    "on_call_quality_changed": CallQualityChanged,
-    "on_call_report": CallReported,
-    "on_call_state_updated": CallStateUpdated,
-    "on_client_error": ClientError,
-    "on_client_ready": ClientReady,
-    "on_client_warning": ClientWarning,
-    "on_connection_state_changed": ConnectionStateChanged,
-    "on_function_call": FunctionCallReceived,
-    "on_incoming_call": IncomingCall,
-    "on_reconnected": Reconnected,
-    "on_reconnecting": Reconnecting,
-    "on_remote_call_ended": RemoteCallEnded,
-    "on_ringing_ack_received": RingingAckReceived,
-    "on_session_updated": SessionUpdated,
-    "on_socket_connected": SocketConnected,
-    "on_socket_disconnected": SocketDisconnected,
-    "on_socket_metrics_changed": SocketMetricsChanged,
-    "on_transcript_item_updated": TranscriptItemUpdated,
-    "on_transcription_updated": TranscriptionUpdated,
-    "on_turn_latency": TurnLatencyMeasured,
-    "on_widget_settings_updated": WidgetSettingsUpdated,
-}
-"""The class of each callback."""
-
-
-def event_of(name: str, args: tuple[Any, ...]) -> Event:
-    """The event that a callback is; `OtherEvent` where there is no class for it, or not for these arguments."""
-    kind = BY_CALLBACK.get(name)
-    if kind is None or len(args) > len(attrs.fields(kind)):
-        return OtherEvent(name, args)
-    event: Event = kind(*args)
-    return event
 
 
 _lazy.adopt(globals())

@@ -24,9 +24,11 @@ from telnyx_agent import (
     TxClientDelegate,
     TxConfig,
 )
+from telnyx_agent._call_record import CallRecord
 from telnyx_agent._callables import check_function, check_methods, is_async
 from telnyx_agent._media.bridge import AudioBridge
 from telnyx_agent._protocol.requests import CallOptions
+from telnyx_agent._session_handle import NOT_CONNECTED
 from telnyx_agent.compat import TelnyxClient
 from telnyx_agent.delegate import ASSISTANT_CALLBACKS, CALLBACK_NAMES
 
@@ -73,7 +75,9 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 def resting_call() -> Call:
     """A call that is not placed."""
-    return Call(CallOptions(str(uuid.uuid4()), "", "", ""), AudioBridge(), mock.Mock())
+    bridge = AudioBridge()
+    record = CallRecord(CallOptions(str(uuid.uuid4()), "", "", ""), bridge, NOT_CONNECTED)
+    return Call(record, bridge, NOT_CONNECTED, mock.Mock())
 
 
 def _call(name: str) -> Callable[[Any], object]:
@@ -222,18 +226,19 @@ def test_other_objects_may_not_be_classes() -> None:
 
 def test_a_coroutine_that_could_not_be_known_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """A plain function that returns one: named in the log, at the event; the next callback comes."""
-    from telnyx_agent._audience import Audience
     from telnyx_agent._flight import FlightSlot
+    from telnyx_agent._listeners import Listeners
     from telnyx_agent._runtime.dispatch import PumpDispatcher
+    from telnyx_agent.events import ClientReady
 
     class Sneaky:
         def on_client_ready(self) -> Any:
             return coroutine_function()
 
-    audience = Audience(Sneaky(), FlightSlot())
+    listeners = Listeners(Sneaky(), FlightSlot())
     dispatcher = PumpDispatcher()
     with caplog.at_level(logging.ERROR, "telnyx_agent.delegate"):
-        audience.send(dispatcher, "on_client_ready")
+        listeners.send(dispatcher, ClientReady())
         dispatcher.process_events()
     assert "on_client_ready raised ClientConfigurationError" in caplog.text
     assert "returned a coroutine" in caplog.text

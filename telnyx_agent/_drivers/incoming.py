@@ -1,100 +1,83 @@
-"""`IncomingDriver`: what a session driver does for logins with credentials - calls that come in, other credentials.
+"""`IncomingCalls`: calls that ring and were not taken yet - their ringing tone, and what was made for them.
 
-Part of `SessionDriver`. Loop thread only.
+Loop thread only.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .. import _media
 from .._protocol import outcomes
-from .._protocol.states import CallState, CallTerminationReason
-from .._protocol.warnings import WarningCode
-from ..errors import CallError, MediaError, TxError
+from ..errors import MediaError
 from .call import DEVICE_CLOSE_LIMIT
 
 if TYPE_CHECKING:
-    from .._protocol.credentials import CredentialLogin
-    from .._protocol.session import Session
-    from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
-    from .call import CallDriver, CallMedia
+    from .call import CallMedia
     from .listener import SessionListener
 
-__all__ = ["IncomingDriver"]
+__all__ = ["IncomingCalls"]
 
 
-class IncomingDriver:
-    """The attributes are those of `SessionDriver`."""
+class IncomingCalls:
+    """See above.
 
-    if TYPE_CHECKING:
-        _session: Session
-        _listener: SessionListener
-        _log: ClientLog
-        _loop: asyncio.AbstractEventLoop
-        _calls: dict[str, CallDriver]
+    Args:
+        listener: Is told.
+        log: Logs.
+        loop: The loop that it runs on.
+        run: Runs a coroutine as a task of the login's.
+        await_end: Takes what the login is not over without.
+        refuse: Ends a call that cannot be taken.
+        go_on: Called when `is_pausing` is over.
+    """
 
-        def _step(self) -> None: ...
-        def _check_finished(self) -> None: ...
-        def _await_end(self, closing: asyncio.Future[None]) -> None: ...
-        def _keep(self, task: asyncio.Task[None]) -> None: ...
-        def _new_call_driver(self, call_id: str, media: CallMedia, offer: str | None = None) -> CallDriver: ...
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._answers: dict[str, CommandFuture[None]] = {}
+    def __init__(
+        self,
+        listener: SessionListener,
+        log: ClientLog,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        run: Callable[[Coroutine[Any, Any, None]], None],
+        await_end: Callable[[asyncio.Future[None]], None],
+        refuse: Callable[[str, MediaError], None],
+        go_on: Callable[[], None],
+    ) -> None:
+        self._listener = listener
+        self._log = log
+        self._loop = loop
+        self._run = run
+        self._await_end = await_end
+        self._refuse = refuse
+        self._go_on = go_on
         # What their users may have begun to record or to play on calls that were not answered yet.
         self._ringing: dict[str, CallMedia] = {}
-        self._credentials_futures: list[CommandFuture[None]] = []
-        # While the media libraries are imported for the first call that comes in, what happened waits to be told.
-        self._is_pausing = False
+        self.is_pausing = False
+        """Whether the media libraries are being imported for the first call: what happened waits to be told."""
 
-    # -- commands ------------------------------------------------------------------------------------------------------
-
-    def answer_call(
-        self,
-        call_id: str,
-        headers: tuple[tuple[str, str], ...],
-        media: CallMedia,
-        muted: bool | None,
-        done: CommandFuture[None],
-    ) -> None:
-        """Take an incoming call. `done` settles when it is active, or with what it ended with. Raises `TxError`."""
-        try:
-            offer = self._session.calls.answer(call_id, headers, self._loop.time())
-        except TxError:
-            if call_id in self._calls:
-                self._listener.warned(WarningCode.ANSWER_WHILE_PEER_ACTIVE, call_id)
-            raise
-        if muted is not None:
-            media.bridge.muted = muted
-        self._answers[call_id] = done
-        self._end_tone(self._ringing.pop(call_id, None))
-        self._calls[call_id] = self._new_call_driver(call_id, media, offer)
-        self._step()
-
-    def update_credentials(self, login: CredentialLogin, done: CommandFuture[None]) -> None:
-        """Log in with other credentials. `done` settles when the server has accepted or refused them.
-
-        Raises:
-            TxError: They cannot be exchanged now.
-        """
-        self._session.relogin.start(login, self._loop.time())
-        self._credentials_futures.append(done)
-        self._step()
-
-    # -- the session's events ------------------------------------------------------------------------------------------
-
-    def _on_incoming_call(self, event: outcomes.IncomingCall) -> None:
+    def rings(self, event: outcomes.IncomingCall) -> None:
+        """Somebody calls."""
         self._log.info("call %s: comes in", event.options.call_id)
         if _media.is_loaded():
             self._announce(event)
         else:
             # Importing would block the loop; a call can only come so early in a process' first second.
-            self._is_pausing = True
-            self._keep(self._loop.create_task(self._load_and_go_on(event)))
+            self.is_pausing = True
+            self._run(self._load_and_go_on(event))
+
+    def taken(self, call_id: str) -> None:
+        """A call is answered."""
+        self._end_tone(self._ringing.pop(call_id, None))
+
+    def over(self, call_id: str) -> None:
+        """A call has ended; if it never was answered, nobody else closes what was made for it."""
+        media = self._ringing.pop(call_id, None)
+        self._end_tone(media)
+        if media is not None:
+            self._await_end(asyncio.ensure_future(self._loop.run_in_executor(None, media.sound.stop)))
 
     def _announce(self, event: outcomes.IncomingCall) -> None:
         media = self._listener.incoming_call(event.options, event.details)
@@ -117,57 +100,11 @@ class IncomingDriver:
             call_id = event.options.call_id
             error = MediaError(f"the call cannot be taken: {exc}", call_id=call_id)
             self._log.error("call %s: %s", call_id, error)
-            self._session.calls.fail(call_id, error, self._loop.time())
-            self._listener.client_error(error)
+            self._refuse(call_id, error)
         finally:
-            self._is_pausing = False
-            self._step()
-            self._check_finished()
-
-    def _answer_settled(self, call_id: str, state: CallState) -> None:
-        """A call is in a new state: tell whoever has answered it."""
-        if state == CallState.ACTIVE or state.is_terminal:
-            done = self._answers.pop(call_id, None)
-            if done is not None and state.is_terminal:
-                done.settle(error=_not_answered(call_id, state.termination_reason))
-            elif done is not None:
-                done.settle_after_callbacks()
-
-    def _put_away(self, call_id: str) -> None:
-        """A call is over; if it never was answered, nobody else closes what was made for it."""
-        media = self._ringing.pop(call_id, None)
-        self._end_tone(media)
-        if media is not None:
-            self._await_end(asyncio.ensure_future(self._loop.run_in_executor(None, media.sound.stop)))
-
-    def _on_credentials_updated(self, event: outcomes.CredentialsUpdated) -> None:
-        self._log.info("logged in with other credentials")
-        self._settle_credentials(None)
-
-    def _on_credentials_refused(self, event: outcomes.CredentialsRefused) -> None:
-        self._log.error("other credentials: %s", event.error)
-        self._settle_credentials(event.error)
-
-    def _settle_commands(self, error: TxError) -> None:
-        """The login is over; see `Commands`."""
-        super()._settle_commands(error)  # type: ignore[misc]
-        for future in self._answers.values():
-            future.settle(error=error)
-        self._answers.clear()
-        self._settle_credentials(error)
-
-    def _settle_credentials(self, error: TxError | None) -> None:
-        for future in self._credentials_futures:
-            future.settle_after_callbacks(error=error)
-        self._credentials_futures.clear()
+            self.is_pausing = False
+            self._go_on()
 
 
 async def _wait_for(closing: asyncio.Future[None]) -> None:
     await asyncio.wait([closing], timeout=DEVICE_CLOSE_LIMIT)
-
-
-def _not_answered(call_id: str, reason: CallTerminationReason | None) -> TxError:
-    if reason is not None and reason.error is not None:
-        return reason.error
-    why: Any = "no reason was given" if reason is None else reason
-    return CallError(f"the call ended before it was answered: {why}", call_id=call_id)

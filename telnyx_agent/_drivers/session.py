@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
-from .. import _media
+from .. import _media, events
 from .._protocol import outcomes
 from .._protocol.states import AgentState, CallStateKind
+from .._protocol.warnings import TxWarning, WarningCode
 from .._runtime.frames import TooLong
 from .._signaling import Closed, Received, SignalingConnection
-from ..errors import LocalProtocolError, MediaError, RemoteProtocolError, SocketConnectionError, TxError
+from ..errors import CallError, LocalProtocolError, MediaError, RemoteProtocolError, TxError
 from .call import CallDriver, CallMedia
-from .commands import Commands
-from .forwards import FORWARDS
-from .incoming import IncomingDriver
+from .futures import CommandFutures
+from .incoming import IncomingCalls
 from .listener import SessionListener
 from .route_watch import RouteWatch
 from .sockets import Sockets
@@ -32,12 +33,14 @@ from .sockets import Sockets
 if TYPE_CHECKING:
     from .._media.stats import MediaStats
     from .._media.turns import TurnLatency
+    from .._protocol.credentials import CredentialLogin
     from .._protocol.inbox import Inbound
     from .._protocol.requests import CallOptions
     from .._protocol.session import Session
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange
+    from .sound import CallSound
 
 __all__ = ["END_LIMIT", "LONG_MESSAGE", "SessionDriver"]
 
@@ -53,7 +56,7 @@ longer, in a driver or in code of the program's, is left behind."""
 _INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
 
 
-class SessionDriver(IncomingDriver, Commands):
+class SessionDriver:
     """Drives one `Session`. Loop thread only, but for the constructor.
 
     Args:
@@ -77,7 +80,6 @@ class SessionDriver(IncomingDriver, Commands):
         *,
         is_local: bool = True,
     ) -> None:
-        super().__init__()
         self._session = session
         self._loop = loop
         self._sockets = Sockets(connect, self)
@@ -94,8 +96,16 @@ class SessionDriver(IncomingDriver, Commands):
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.TimerHandle | None = None
-        self._ready_futures: list[CommandFuture[None]] = []
-        self._finish_futures: list[CommandFuture[None]] = []
+        self._futures: CommandFutures = CommandFutures()
+        self._incoming: IncomingCalls = IncomingCalls(
+            listener,
+            log,
+            loop,
+            run=self._run,
+            await_end=self._await_end,
+            refuse=self._refuse,
+            go_on=self._go_on,
+        )
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -107,20 +117,20 @@ class SessionDriver(IncomingDriver, Commands):
 
     def start(self, done: CommandFuture[None]) -> None:
         """Connect and log in. `done` settles with the login. Other threads' commands may have come before this one."""
-        self._ready_futures.append(done)
+        self._futures.login.append(done)
         if self._session.registration.is_over:
-            self._login_is_over(None)
+            self._futures.settle_login(_too_early())
             return
         self._on_open_connection(outcomes.OpenConnection())
         # Whoever logs in will call: import the media libraries while the server answers. Nothing waits for it.
-        self._keep(self._loop.create_task(_media.preload()))
+        self._run(_media.preload())
 
     def place_call(self, options: CallOptions, media: CallMedia) -> None:
         """Create the call and begin to make its offer; the invite goes out when the session is ready."""
         try:
             self._session.calls.create(options, self._loop.time())
         except TxError as error:
-            self._listener.call_state_changed(options.call_id, outcomes.ended_by(error))
+            self._listener.publish(outcomes.CallStateChanged(options.call_id, outcomes.ended_by(error)))
             return
         if not self._finished:
             self._calls[options.call_id] = self._new_call_driver(options.call_id, media)
@@ -141,15 +151,144 @@ class SessionDriver(IncomingDriver, Commands):
         if self._finished:
             done.settle_after_callbacks()
             return
-        self._finish_futures.append(done)
+        self._futures.end.append(done)
         self._limit_end()
         self._session.disconnect(self._loop.time())
         self._step()
 
+    def answer_call(
+        self,
+        call_id: str,
+        headers: tuple[tuple[str, str], ...],
+        media: CallMedia,
+        muted: bool | None,
+        done: CommandFuture[None],
+    ) -> None:
+        """Take an incoming call. `done` settles when it is active, or with what it ended with.
+
+        Raises:
+            TxError: It cannot be taken.
+        """
+        try:
+            offer = self._session.calls.answer(call_id, headers, self._loop.time())
+        except TxError:
+            if call_id in self._calls:
+                self.warn(WarningCode.ANSWER_WHILE_PEER_ACTIVE, call_id)
+            raise
+        if muted is not None:
+            media.bridge.muted = muted
+        self._futures.answers[call_id] = done
+        self._incoming.taken(call_id)
+        self._calls[call_id] = self._new_call_driver(call_id, media, offer)
+        self._step()
+
+    def update_credentials(self, login: CredentialLogin, done: CommandFuture[None]) -> None:
+        """Log in with other credentials. `done` settles when the server has accepted or refused them.
+
+        Raises:
+            TxError: They cannot be exchanged now.
+        """
+        self._session.relogin.start(login, self._loop.time())
+        self._futures.credentials.append(done)
+        self._step()
+
+    def perform(self, action: Callable[[Session, float], Any], done: CommandFuture[Any]) -> None:
+        """Run a command of the core. `done` settles with what it returns.
+
+        Raises:
+            Exception: What it raises.
+        """
+        result = action(self._session, self._loop.time())
+        self._step()
+        done.settle_after_callbacks(result)
+
+    def request(self, action: Callable[[Session, float], str], done: CommandFuture[None]) -> None:
+        """Run a command of the core that the server must confirm. `done` settles with its `CommandSettled`.
+
+        Raises:
+            Exception: What it raises.
+        """
+        self._futures.tickets[action(self._session, self._loop.time())] = done
+        self._step()
+
+    def send_message(self, text: str, image_urls: Sequence[str], may_wait: bool, done: CommandFuture[str]) -> None:
+        """Send typed text and images to the assistant. `done` settles with the item id once the frame is handed
+        over; that may be later if the message may wait for a lost connection.
+
+        Raises:
+            TxError: The message was refused.
+        """
+        item_id = self._session.conversation.send_message(text, image_urls, self._loop.time(), may_wait=may_wait)
+        if self._session.conversation.messages.is_waiting(item_id):
+            self._futures.messages[item_id] = done
+        else:
+            self._step()
+            done.settle_after_callbacks(item_id)
+
+    def call_stats(self, call_id: str, done: CommandFuture[Any]) -> None:
+        """`done` settles with the call's media statistics."""
+        driver = self._calls.get(call_id)
+        if driver is None:
+            done.settle(error=CallError("the call has no media any more", call_id=call_id))
+            return
+
+        async def read() -> None:
+            try:
+                done.settle(await driver.stats())
+            except Exception as exc:  # noqa: BLE001 - whatever aiortc raises while it closes, the caller must know
+                done.settle(error=CallError(f"no statistics could be read: {exc}", call_id=call_id))
+
+        self._run(read())
+
+    def with_sound(self, call_id: str, job: Callable[[CallSound], None], done: CommandFuture[None]) -> None:
+        """Do something with a call's audio device, which may block. `done` settles with the outcome."""
+        driver = self._calls.get(call_id)
+        if driver is None:
+            done.settle(error=CallError("the call has no audio device any more", call_id=call_id))
+            return
+        self._run(driver.with_sound(job, done))
+
+    def watch_levels(self, call_id: str) -> None:
+        """Somebody wants to know a call's levels now."""
+        driver = self._calls.get(call_id)
+        if driver is not None:
+            driver.watch_levels()
+
+    def warn(self, code: WarningCode, call_id: str) -> None:
+        """Something that only a facade can see."""
+        self._listener.publish(events.ClientWarning(TxWarning(code, call_id)))
+
+    def publish(self, event: object) -> None:
+        """Something that the server does not know of."""
+        self._listener.publish(event)
+
+    def ask(self, call_id: str, text: str, barge_in: bool, done: CommandFuture[str]) -> None:
+        """Ask the agent in a call. `done` settles with the answer.
+
+        Raises:
+            TxError: There is no call that can be asked.
+        """
+        self._futures.questions.add(done)
+        try:
+            self._session.conversation.questions.ask(
+                done, text, self._loop.time(), call_id=UUID(call_id), barge_in=barge_in
+            )
+        except TxError:
+            self._futures.questions.discard(done)
+            raise
+        self._step()
+
+    def forget_question(self, question: CommandFuture[str]) -> None:
+        """Nobody waits for this answer any more."""
+        if question in self._futures.questions:
+            self._futures.questions.discard(question)
+            self._session.conversation.questions.forget(question, self._loop.time())
+            self._step()
+
     # -- what becomes of the socket (SocketReports) -------------------------------------------------------------------
 
     def socket_opened(self) -> None:
-        self._listener.socket_connected()
+        self._listener.publish(events.SocketConnected())
         self._session.connection_opened(self._loop.time())
         self._step()
 
@@ -199,20 +338,16 @@ class SessionDriver(IncomingDriver, Commands):
         if is_over:
             self._step()
         if was_open:
-            self._listener.socket_disconnected()
+            self._listener.publish(events.SocketDisconnected())
         if is_over:
             self._limit_end()
-            self._login_is_over(closed.error)
+            self._futures.settle_login(closed.error or _too_early())
         else:
             self._step()
         self._check_finished()
 
     def old_socket_was_closed(self) -> None:
         self._check_finished()
-
-    def _login_is_over(self, error: TxError | None) -> None:
-        """Whoever still waits for the login has to know."""
-        self._settle_ready(error=error or LocalProtocolError("disconnected before the login was complete"))
 
     # -- the calls' reports (CallReports) ----------------------------------------------------------------------------
 
@@ -225,7 +360,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._step()
 
     def media_connected(self, call_id: str) -> None:
-        self._listener.call_media_connected(call_id)
+        self._listener.media_connected(call_id)
 
     def media_answer(self, call_id: str, sdp: str) -> None:
         self._session.calls.set_answer(call_id, sdp, self._loop.time())
@@ -233,7 +368,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
         self._log.warning("call %s: %s", call_id, error)
-        self._listener.call_media_lost(call_id, was_up)
+        self._listener.media_lost(call_id, was_up=was_up)
         self._session.media_lost(call_id, error, self._loop.time(), was_up=was_up)
         self._step()
 
@@ -242,19 +377,19 @@ class SessionDriver(IncomingDriver, Commands):
         self._step()
 
     def device_failed(self, call_id: str, error: MediaError) -> None:
-        self._listener.client_error(error)
+        self._listener.publish(events.ClientError(error))
 
     def call_quality(self, call_id: str, stats: MediaStats) -> None:
         received, lost, jitter = stats.packets_received, stats.packets_lost, 1000 * stats.jitter
         self._log.stats("call %s: %d received, %d lost, jitter %.1f ms", call_id, received, lost, jitter)
-        self._listener.call_quality(call_id, stats, self._loop.time())
+        self._listener.quality_sampled(call_id, stats, self._loop.time())
 
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
         return self._listener.audio_level(call_id, inbound, outbound)
 
     def device_changed(self, call_id: str, change: AudioDeviceChange, told: Callable[[], None]) -> None:
         """A call's device goes on with other hardware; `told` is called when the program knows."""
-        self._listener.audio_device_changed(call_id, change, told)
+        self._listener.device_changed(call_id, change, told)
 
     def agent_voice(self, call_id: str, audible: bool, at: float) -> None:
         """The agent's voice begins, or has ended, to be heard; `at` is on the clock that the loop's is, too."""
@@ -263,7 +398,7 @@ class SessionDriver(IncomingDriver, Commands):
 
     def turn_measured(self, call_id: str, turn: TurnLatency) -> None:
         """The agent has answered."""
-        self._listener.turn_measured(call_id, turn)
+        self._listener.publish(events.TurnLatencyMeasured(turn, UUID(call_id)))
 
     # -- the one place -----------------------------------------------------------------------------------------------
 
@@ -278,20 +413,20 @@ class SessionDriver(IncomingDriver, Commands):
                 for text in session.texts_to_send():
                     if self._sockets.send(text):
                         self._log.frame(">", text)
-                event = None if self._is_pausing else session.next_event()
+                event = None if self._incoming.is_pausing else session.next_event()
                 if event is None:
                     break
-                forward = FORWARDS.get(type(event))
+                handler = self._HANDLERS.get(type(event))
                 try:
-                    if forward is not None:
-                        forward(self._listener, event)
+                    if handler is None:
+                        self._listener.publish(event)
                     else:
-                        self._HANDLERS[type(event)](self, event)
+                        handler(self, event)
                 except Exception as exc:  # noqa: BLE001 - the events behind it are about other calls
                     self._log.error("%s could not be handled", type(event).__name__, exc_info=exc)
             if (metrics := session.socket_health.metrics) is not self._socket_metrics:
                 self._socket_metrics = metrics
-                self._listener.socket_metrics(metrics)
+                self._listener.publish(events.SocketMetricsChanged(metrics))
         finally:
             self._stepping = False
             self._arm_timer()
@@ -324,43 +459,41 @@ class SessionDriver(IncomingDriver, Commands):
 
     # -- the session's events ----------------------------------------------------------------------------------------
 
-    def _on_ready(self, event: outcomes.Ready) -> None:
+    def _on_ready(self, event: events.ClientReady) -> None:
         self._log.info("ready: session %s", self._session.registration.session_id)
-        self._tell_registered()
-        self._listener.ready(self._session.registration.target_id)
-        self._settle_ready()
+        self._publish_registered()
+        self._listener.publish(event)
+        self._futures.settle_login()
 
     def _on_login_failed(self, event: outcomes.LoginFailed) -> None:
         self._log.error("login failed: %s", event.error)
-        self._listener.login_failed(event.error)
-        self._settle_ready(error=event.error)
+        self._listener.publish(event)
+        self._futures.settle_login(event.error)
 
     def _on_client_failed(self, event: outcomes.ClientFailed) -> None:
         self._log.error("%s", event.error)
-        if event.is_final:
-            self._listener.session_failed(event.error)
-        else:
-            self._listener.client_error(event.error)
+        self._listener.publish(event)
 
-    def _on_reconnecting(self, event: outcomes.Reconnecting) -> None:
+    def _on_reconnecting(self, event: events.Reconnecting) -> None:
         self._log.warning("reconnecting in %.1f s (attempt %d): %s", event.delay, event.attempt, event.error)
-        self._listener.reconnecting(event.attempt, event.delay, event.error)
+        self._listener.publish(event)
 
-    def _on_reconnected(self, event: outcomes.Reconnected) -> None:
+    def _on_reconnected(self, event: events.Reconnected) -> None:
         self._log.info("reconnected: session %s", self._session.registration.session_id)
-        self._tell_registered()
-        self._listener.reconnected()
+        self._publish_registered()
+        self._listener.publish(event)
 
-    def _tell_registered(self) -> None:
-        registration = self._session.registration
-        self._listener.registered(registration.voice_sdk_id, registration.report.call_report_id)
+    def _publish_registered(self) -> None:
+        known = self._session.registration
+        registered = outcomes.Registered(known.voice_sdk_id, known.report.call_report_id, known.target_id)
+        self._listener.publish(registered)
 
     def _on_open_connection(self, event: outcomes.OpenConnection) -> None:
         self._sockets.open(functools.partial(self._url_of, event))
 
     def _on_drop_connection(self, event: outcomes.DropConnection) -> None:
         if self._sockets.drop():
-            self._listener.socket_disconnected()
+            self._listener.publish(events.SocketDisconnected())
 
     def _on_close_connection(self, event: outcomes.CloseConnection) -> None:
         self._limit_end()
@@ -370,17 +503,17 @@ class SessionDriver(IncomingDriver, Commands):
 
     def _end_without_socket(self) -> None:
         self._session.connection_closed(None, self._loop.time())
-        self._login_is_over(None)
+        self._futures.settle_login(_too_early())
         self._check_finished()
 
     def _on_call_state(self, event: outcomes.CallStateChanged) -> None:
         self._log.info("call %s: %s", event.call_id, event.state)
-        self._listener.call_state_changed(event.call_id, event.state)
-        self._answer_settled(event.call_id, event.state)
+        self._listener.publish(event)
+        self._futures.settle_answer(event.call_id, event.state)
         if event.call_id in self._calls:
             self._calls[event.call_id].ring(event.state.kind is CallStateKind.RINGING)
         if event.state.is_terminal:
-            self._put_away(event.call_id)
+            self._incoming.over(event.call_id)
             self._close_media(event.call_id)
 
     def _on_remote_description(self, event: outcomes.RemoteDescription) -> None:
@@ -393,37 +526,49 @@ class SessionDriver(IncomingDriver, Commands):
         if driver is not None:
             driver.take_offer(event.sdp)
 
-    def _on_agent_state(self, event: outcomes.AgentStateChanged) -> None:
-        if self._agent_state is AgentState.SPEAKING and event.state in _INTERRUPTING:
+    def _on_agent_state(self, event: events.AgentStateChanged) -> None:
+        if self._agent_state is AgentState.SPEAKING and event.agent_state in _INTERRUPTING:
             for driver in self._calls.values():
                 driver.flush()
-        self._agent_state = event.state
-        self._listener.agent_state_changed(event.state)
+        self._agent_state = event.agent_state
+        self._listener.publish(event)
 
     def _on_malformed(self, event: outcomes.Malformed) -> None:
         self._log.warning("ignored a frame from the server: %s", event.error)
 
+    def _on_credentials_updated(self, event: outcomes.CredentialsUpdated) -> None:
+        self._log.info("logged in with other credentials")
+        self._futures.settle_credentials()
+
+    def _on_credentials_refused(self, event: outcomes.CredentialsRefused) -> None:
+        self._log.error("other credentials: %s", event.error)
+        self._futures.settle_credentials(event.error)
+
     _HANDLERS: ClassVar[dict[type, Callable[[SessionDriver, Any], None]]] = {
-        outcomes.Ready: _on_ready,
+        events.ClientReady: _on_ready,
         outcomes.LoginFailed: _on_login_failed,
         outcomes.ClientFailed: _on_client_failed,
-        outcomes.Reconnecting: _on_reconnecting,
-        outcomes.Reconnected: _on_reconnected,
+        events.Reconnecting: _on_reconnecting,
+        events.Reconnected: _on_reconnected,
         outcomes.OpenConnection: _on_open_connection,
         outcomes.DropConnection: _on_drop_connection,
         outcomes.CloseConnection: _on_close_connection,
-        outcomes.IncomingCall: IncomingDriver._on_incoming_call,
-        outcomes.CredentialsUpdated: IncomingDriver._on_credentials_updated,
-        outcomes.CredentialsRefused: IncomingDriver._on_credentials_refused,
+        outcomes.IncomingCall: lambda driver, event: driver._incoming.rings(event),
+        outcomes.CredentialsUpdated: _on_credentials_updated,
+        outcomes.CredentialsRefused: _on_credentials_refused,
         outcomes.CallStateChanged: _on_call_state,
         outcomes.RemoteDescription: _on_remote_description,
         outcomes.MediaOffered: _on_media_offered,
-        outcomes.MessageSent: Commands._on_message_sent,
-        outcomes.MessageFailed: Commands._on_message_failed,
-        outcomes.CommandSettled: Commands._on_command_settled,
-        outcomes.AgentStateChanged: _on_agent_state,
+        outcomes.MessageSent: lambda driver, event: driver._futures.settle_message(event.item_id),
+        outcomes.MessageFailed: lambda driver, event: driver._futures.settle_message(event.item_id, event.error),
+        outcomes.CommandSettled: lambda driver, event: driver._futures.settle_ticket(event.ticket, event.error),
+        outcomes.QuestionSettled: lambda driver, event: driver._futures.settle_question(
+            event.key, event.text, event.error
+        ),
+        events.AgentStateChanged: _on_agent_state,
         outcomes.Malformed: _on_malformed,
     }
+    """What the driver itself has to do for an event. All others go to the listener as they are."""
 
     # -- the way out -------------------------------------------------------------------------------------------------
 
@@ -433,6 +578,16 @@ class SessionDriver(IncomingDriver, Commands):
             return
         self._await_end(driver.closed)
         driver.close()
+
+    def _refuse(self, call_id: str, error: MediaError) -> None:
+        """A call that comes in cannot be taken."""
+        self._session.calls.fail(call_id, error, self._loop.time())
+        self._listener.publish(events.ClientError(error))
+
+    def _go_on(self) -> None:
+        """What happened meanwhile can be told."""
+        self._step()
+        self._check_finished()
 
     def _await_end(self, closing: asyncio.Future[None]) -> None:
         """The session is not over before this is."""
@@ -445,7 +600,13 @@ class SessionDriver(IncomingDriver, Commands):
 
     def _check_finished(self) -> None:
         is_gone = self._session.registration.is_closed and self._sockets.are_gone
-        if not self._finished and is_gone and not self._closing_media and not self._calls and not self._is_pausing:
+        if (
+            not self._finished
+            and is_gone
+            and not self._closing_media
+            and not self._calls
+            and not self._incoming.is_pausing
+        ):
             self._finish()
 
     def _limit_end(self) -> None:
@@ -471,18 +632,10 @@ class SessionDriver(IncomingDriver, Commands):
         if self._ending is not None:
             self._ending.cancel()
         self._arm_timer()
-        self._login_is_over(None)
-        self._settle_commands(SocketConnectionError("not connected any more"))
+        self._futures.settle_rest()
         self._listener.finished()
-        for future in self._finish_futures:
-            future.settle_after_callbacks()
-        self._finish_futures.clear()
+        self._futures.settle_end()
         self._listener.release()
-
-    def _settle_ready(self, error: TxError | None = None) -> None:
-        for future in self._ready_futures:
-            future.settle_after_callbacks(error=error)
-        self._ready_futures.clear()
 
     def _settle_after(self, done: CommandFuture[None], gone: asyncio.Future[None] | None) -> None:
         if gone is None or gone.done():
@@ -490,8 +643,9 @@ class SessionDriver(IncomingDriver, Commands):
         else:
             gone.add_done_callback(lambda _: done.settle_after_callbacks())
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        """asyncio itself holds tasks only weakly, and says nothing of errors that nobody asks for."""
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """As a task. asyncio itself holds tasks only weakly, and says nothing of errors that nobody asks for."""
+        task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._reap)
 
@@ -499,3 +653,7 @@ class SessionDriver(IncomingDriver, Commands):
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("a background task failed", exc_info=error)
+
+
+def _too_early() -> LocalProtocolError:
+    return LocalProtocolError("disconnected before the login was complete")

@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 from ..errors import CallError, LocalProtocolError, MediaError, TxError
 from . import events, requests
@@ -22,13 +23,13 @@ from .dialog import CAUSE_CODES, Dialog, Dialogs, IncomingDialog
 from .hold import Holds, HoldWish, server_error
 from .incoming import Invites
 from .keys import KeyRun, Keys
-from .outcomes import CallProgress, CallStep, RingingReceived, SessionEvent, Warned
+from .outcomes import CallProgress, CallStep, ClientWarning, RingingAckReceived, SessionEvent
 from .registration import Registration
 from .requests import CallOptions
 from .settings import SessionSettings
 from .states import CallTerminationReason, NetworkReason
 from .timers import Timer, TimerKind, Timers
-from .warnings import WarningCode
+from .warnings import TxWarning, WarningCode
 
 __all__ = ["Calls"]
 
@@ -238,7 +239,7 @@ class Calls:
         """The far end rings."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
-            self._report(RingingReceived(event.call_id))
+            self._report(RingingAckReceived(UUID(event.call_id)))
             dialog.ringing(event)
             self._look_at(dialog, now)
 
@@ -278,7 +279,7 @@ class Calls:
         """The server offers to take a call up again (R54); one that we do not have is none of our business (R55)."""
         dialog = self._dialogs.get(event.call_id)
         if dialog is None:
-            self._report(Warned(WarningCode.UNKNOWN_REATTACHED_SESSION, event.call_id))
+            self._report(ClientWarning(TxWarning(WarningCode.UNKNOWN_REATTACHED_SESSION, event.call_id)))
         elif dialog.is_established and event.sdp is not None:
             self._expect_media(event.call_id, now)
             dialog.media_offered(event.sdp, event.ids)

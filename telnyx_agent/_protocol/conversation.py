@@ -43,7 +43,7 @@ from .outcomes import (
     FunctionCallReceived,
     MessageSent,
     SessionEvent,
-    WidgetSettingsChanged,
+    WidgetSettingsUpdated,
 )
 from .registration import Registration
 from .settings import SessionSettings
@@ -322,7 +322,7 @@ class Conversation:
     def _configure(self, settings: WidgetSettings) -> None:
         """They replace earlier ones as a whole."""
         self.widget_settings = settings
-        self._report(WidgetSettingsChanged(settings))
+        self._report(WidgetSettingsUpdated(settings))
 
     def _on_message(self, message: ai_events.MessageItem, now: float) -> None:
         if message.role == TranscriptionItem.ROLE_USER:
@@ -395,7 +395,7 @@ class Conversation:
         # One that is not remembered is reported, too, so that it gets an answer; only nobody waits for that.
         if self._tools.asked(call.call_id):
             self.agent.tool_wanted()
-        self._report(FunctionCallReceived(call.call_id, call.name, call.arguments))
+        self._report(FunctionCallReceived(call))
 
     def _on_response_created(self, response: ai_events.ResponseCreated, now: float) -> None:
         opened = self.transcript.open

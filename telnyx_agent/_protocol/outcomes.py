@@ -1,4 +1,8 @@
-"""What a `Session` reports to its driver: frozen events, taken out with `Session.next_event()` in order."""
+"""What a `Session` reports to its driver: frozen events, taken out with `Session.next_event()` in order.
+
+Where a delegate is told just that, it is the public class of `telnyx_agent.events`. The classes of this module are for
+the driver, or change what properties read.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,23 @@ from typing import Any
 import attrs
 
 from ..errors import CallError, RemoteProtocolError, TxError
+from ..events import (
+    AgentStateChanged,
+    ClientReady,
+    ClientWarning,
+    FunctionCallReceived,
+    Reconnected,
+    Reconnecting,
+    RingingAckReceived,
+    SessionUpdated,
+    WidgetSettingsUpdated,
+)
 from .ai_events import AiEvent
 from .details import CallDetails
 from .requests import CallOptions
-from .states import AgentState, CallState, CallTerminationReason
+from .states import CallState, CallTerminationReason
 from .transcription import TranscriptionItem
 from .values import frozen
-from .warnings import WarningCode
-from .widget import WidgetSettings
 
 __all__ = [
     "AgentStateChanged",
@@ -27,6 +40,8 @@ __all__ = [
     "CallStep",
     "CallUpdated",
     "ClientFailed",
+    "ClientReady",
+    "ClientWarning",
     "CloseConnection",
     "CommandSettled",
     "CredentialsRefused",
@@ -42,29 +57,21 @@ __all__ = [
     "MessageSent",
     "OpenConnection",
     "QuestionSettled",
-    "Ready",
     "Reconnected",
     "Reconnecting",
+    "Registered",
     "RemoteDescription",
-    "RingingReceived",
+    "RingingAckReceived",
     "ServerLocated",
     "SessionEvent",
     "SessionUpdated",
     "TranscriptChanged",
-    "Warned",
-    "WidgetSettingsChanged",
+    "WidgetSettingsUpdated",
     "ended_by",
 ]
 
 
 # -- connection --------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class SessionUpdated:
-    """The server confirmed or replaced the session id."""
-
-    session_id: str
 
 
 @attrs.frozen
@@ -76,13 +83,23 @@ class ServerLocated:
 
 
 @attrs.frozen
-class Ready:
-    """Logged in and registered; once per session."""
+class Registered:
+    """Logged in and registered, for the first time or again; `ClientReady` or `Reconnected` follows. By the driver.
+
+    Attributes:
+        voice_sdk_id: Leads back to the same server.
+        call_report_id: For the upload of reports.
+        target_id: The assistant that the session is locked to.
+    """
+
+    voice_sdk_id: str | None = attrs.field(repr=False)
+    call_report_id: str | None
+    target_id: str | None
 
 
 @attrs.frozen
 class LoginFailed:
-    """The login did not get to `Ready`; once, in its place. `CloseConnection` follows if there is still a socket."""
+    """The login failed; once, in the place of `ClientReady`. `CloseConnection` follows if there is still a socket."""
 
     error: TxError
 
@@ -98,26 +115,6 @@ class ClientFailed:
 
     error: TxError
     is_final: bool = False
-
-
-@attrs.frozen
-class Reconnecting:
-    """A connection of a session that was `Ready` is lost; `OpenConnection` follows after a delay.
-
-    Attributes:
-        attempt: The number of the attempt that is planned, from 1.
-        delay: Seconds until then.
-        error: Why the last connection, or the last attempt, failed.
-    """
-
-    attempt: int
-    delay: float
-    error: TxError
-
-
-@attrs.frozen
-class Reconnected:
-    """Logged in and registered again, after `Reconnecting`; calls that survive follow."""
 
 
 @attrs.frozen
@@ -240,13 +237,6 @@ class MediaOffered:
     sdp: str = attrs.field(repr=False)
 
 
-@attrs.frozen
-class RingingReceived:
-    """The server says that the far end rings."""
-
-    call_id: str
-
-
 # -- the assistant -----------------------------------------------------------------------------------------------------
 
 
@@ -280,20 +270,6 @@ class TranscriptChanged:
     delta: str | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen
-class AgentStateChanged:
-    """The agent began to listen, think or speak."""
-
-    state: AgentState
-
-
-@attrs.frozen
-class WidgetSettingsChanged:
-    """The server sent widget settings; they replace earlier ones as a whole."""
-
-    settings: WidgetSettings
-
-
 @frozen
 class AiMessage:
     """An `ai_conversation` frame, of whatever type (R40).
@@ -324,36 +300,6 @@ class QuestionSettled:
     error: TxError | None = None
 
 
-@attrs.frozen
-class FunctionCallReceived:
-    """The assistant asks for a client-side tool; `call_id` is the tool call's (R51).
-
-    Attributes:
-        call_id: What the output must carry.
-        name: Which tool.
-        arguments: JSON as text, as the server sent it.
-    """
-
-    call_id: str
-    name: str
-    arguments: str = attrs.field(repr=False)
-
-
-@attrs.frozen
-class Warned:
-    """Something is not as it should be, and goes on.
-
-    Attributes:
-        code: What.
-        call_id: The call that it is about, if any.
-        is_cleared: Whether it is over.
-    """
-
-    code: WarningCode
-    call_id: str | None = None
-    is_cleared: bool = False
-
-
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
@@ -374,7 +320,7 @@ class Malformed:
 SessionEvent = (
     SessionUpdated
     | ServerLocated
-    | Ready
+    | ClientReady
     | LoginFailed
     | ClientFailed
     | Reconnecting
@@ -391,18 +337,18 @@ SessionEvent = (
     | CallUpdated
     | RemoteDescription
     | MediaOffered
-    | RingingReceived
+    | RingingAckReceived
     | MessageSent
     | MessageFailed
     | TranscriptChanged
     | AgentStateChanged
-    | WidgetSettingsChanged
+    | WidgetSettingsUpdated
     | AiMessage
     | QuestionSettled
     | FunctionCallReceived
     | MessageReceived
     | Malformed
-    | Warned
+    | ClientWarning
 )
 
 

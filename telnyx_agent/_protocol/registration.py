@@ -18,7 +18,7 @@ from . import requests
 from .channel import Channel, Pending, RequestKind
 from .credentials import Login, is_anonymous, login_frame, login_hint, renewed, target_of
 from .events import GatewayReport, Refusal
-from .outcomes import LoginFailed, Ready
+from .outcomes import ClientReady, LoginFailed
 from .settings import SessionSettings
 from .states import (
     GATEWAY_TABLE,
@@ -45,7 +45,7 @@ _NO_SUCH_CONVERSATION = 10007
 
 
 class Registration:
-    """The session's state, and all that moves it. Outcomes are returned: `Ready`, `LoginFailed`, or nothing."""
+    """The session's state, and all that moves it. Outcomes are returned: `ClientReady`, `LoginFailed`, or nothing."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class Registration:
         """Whether other credentials are registered, too; a state that leads nowhere ends in another connection."""
         self._ask(now)
 
-    def gateway_reported(self, report: GatewayReport, now: float) -> Ready | LoginFailed | None:
+    def gateway_reported(self, report: GatewayReport, now: float) -> ClientReady | LoginFailed | None:
         """The gateway's state came, as result or as push."""
         if not self.is_logged_in:
             return None
@@ -216,7 +216,7 @@ class Registration:
             return None
         self._advance(SessionInput.REGISTERED)
         self._timers.cancel(_READY, _CLIENT_READY, _REQUERY)
-        return Ready()
+        return ClientReady()
 
     def gateway_refused(self, refusal: Refusal) -> LoginFailed:
         """The question for the gateway's state was answered with an error."""

@@ -43,15 +43,15 @@ from .jsonrpc import RequestId
 from .liveness import Liveness, Verdict
 from .outcomes import (
     ClientFailed,
+    ClientReady,
+    ClientWarning,
     CloseConnection,
     DropConnection,
     LoginFailed,
-    Ready,
     Reconnected,
     ServerLocated,
     SessionEvent,
     SessionUpdated,
-    Warned,
 )
 from .recovery import Recovery
 from .registration import Registration
@@ -63,7 +63,7 @@ from .states import NetworkReason, SessionState
 from .timers import TimerKind, Timers
 from .token_watch import TokenWatch
 from .transcription import EPOCH
-from .warnings import WarningCode
+from .warnings import TxWarning, WarningCode
 
 __all__ = ["Session", "SessionSettings"]
 
@@ -243,7 +243,7 @@ class Session:
 
     def _will_not_reconnect(self) -> None:
         if self._was_ready and not self.recovery.is_allowed:
-            self._events.append(Warned(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT))
+            self._events.append(ClientWarning(TxWarning(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT)))
 
     # -- frames --------------------------------------------------------------------------------------------------------
 
@@ -446,7 +446,7 @@ class Session:
 
     # -- what the login came to, and the end ---------------------------------------------------------------------------
 
-    def _conclude(self, outcome: Ready | LoginFailed | None, now: float) -> None:
+    def _conclude(self, outcome: ClientReady | LoginFailed | None, now: float) -> None:
         """What the registration came to."""
         if isinstance(outcome, LoginFailed):
             self._login_failed(outcome.error, now)

@@ -12,9 +12,9 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from .outcomes import SessionEvent, Warned
+from .outcomes import ClientWarning, SessionEvent
 from .timers import Timer, TimerKind, Timers
-from .warnings import WarningCode
+from .warnings import TxWarning, WarningCode
 
 __all__ = ["TokenWatch", "expiry_of"]
 
@@ -69,7 +69,7 @@ class TokenWatch:
         self._timers.cancel(_TIMER)
         if self._is_warned:
             self._is_warned = False
-            self._report(Warned(WarningCode.TOKEN_EXPIRING_SOON, is_cleared=True))
+            self._report(ClientWarning(TxWarning(WarningCode.TOKEN_EXPIRING_SOON, is_cleared=True)))
         expiry = expiry_of(token)
         if expiry is None:
             return
@@ -81,4 +81,4 @@ class TokenWatch:
     def due(self) -> None:
         """The time has come."""
         self._is_warned = True
-        self._report(Warned(WarningCode.TOKEN_EXPIRING_SOON))
+        self._report(ClientWarning(TxWarning(WarningCode.TOKEN_EXPIRING_SOON)))

@@ -6,6 +6,7 @@ have the form in which the official SDKs upload theirs (protocol.md 7.2).
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import operator
@@ -207,6 +208,17 @@ class ReportLog:
         self._metrics = CallQualityMetrics.empty()
         self._seen = {name: _Running() for name in ("jitter", "rtt", "mos")}
         self._timings: dict[str, float] = {}
+
+    def copy(self) -> ReportLog:
+        """As it is now; what comes later does not change it."""
+        # Closed windows and events do not change any more.
+        twin = copy.copy(self)
+        twin._events, twin._warnings = [*self._events], {**self._warnings}
+        twin._windows, twin._timings = [*self._windows], {**self._timings}
+        if (window := self._open) is not None:
+            twin._open = attrs.evolve(window, totals=window.totals[:], known=window.known[:])
+        twin._seen = {name: copy.copy(values) for name, values in self._seen.items()}
+        return twin
 
     def set_interval(self, seconds: float) -> None:
         """How long one entry of `stats` lasts, from the next on; 5 s at first. At least one sample is in each."""

@@ -248,9 +248,9 @@ def test_toggles(client: TxClient, agent: LocalAgent) -> None:
     assert [call.toggle_mute(), call.is_muted, call.toggle_mute(), call.is_muted] == [True, True, False, False]
     call.set_mute(True)
     assert call.is_muted
-    call.unmute()
+    call.unmute_audio()
     assert not call.is_muted
-    call.mute()
+    call.mute_audio()
     assert call.is_muted
     assert [call.mute_audio(), call.is_muted, call.unmute_audio(), call.is_muted] == [None, True, None, False]
     call.mute_unmute()

@@ -21,7 +21,7 @@ from telnyx_agent import (
     TranscriptionItem,
     TxClient,
     TxClientDelegate,
-    _audience,
+    _listeners,
 )
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
@@ -362,7 +362,7 @@ def _items(numbers: Iterable[int]) -> str:
 
 def test_long_transcripts_for_a_slow_delegate_come_together(agent: LocalAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every item comes; of the whole transcripts as many as fit into the bound, in order, and the newest at last."""
-    monkeypatch.setattr(_audience, "MOST_SNAPSHOT_ITEMS", 3_000)
+    monkeypatch.setattr(_listeners, "MOST_SNAPSHOT_ITEMS", 3_000)
     delegate, observed, count = Slow(), list[int](), 300
     with TxClient(delegate, audio=NullAudio()) as client:
         client.ai_assistant_manager.subscribe_to_transcript_updates(lambda items: observed.append(len(items)))
@@ -394,8 +394,8 @@ def test_a_callback_that_blocks_holds_the_server_back(agent: LocalAgent) -> None
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
         call = client.new_call()
         call.wait_until_active(10)
-        link = client._link
-        assert link is not None
+        link = client._logins.handle
+        assert link.dispatcher is not None
         pressure = link.dispatcher.pressure
         pressure._limit = 200_000
         for begin in range(0, 4000, 50):
@@ -420,8 +420,8 @@ def test_what_a_callback_held_back_comes_when_it_returns(agent: LocalAgent) -> N
         stack.callback(delegate.free.set)
         client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
         client.new_call().wait_until_active(10)
-        link = client._link
-        assert link is not None
+        link = client._logins.handle
+        assert link.dispatcher is not None
         link.dispatcher.pressure._limit = 100_000
         for begin in range(0, 2000, 50):
             agent.send(_items(range(begin, begin + 50)))

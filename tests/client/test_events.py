@@ -34,19 +34,14 @@ def agent() -> Iterator[LocalAgent]:
 
 def test_every_callback_has_a_class_with_its_arguments() -> None:
     """Named as the callback's, so that a `match` can be exhaustive."""
-    assert set(CALLBACK_NAMES) - NEVER == set(ev.BY_CALLBACK)
-    assert set(typing.get_args(ev.Event)) == {*ev.BY_CALLBACK.values(), ev.EventsDropped, ev.OtherEvent}
-    for name, kind in ev.BY_CALLBACK.items():
+    kinds = {kind.callback: kind for kind in typing.get_args(ev.DelegateEvent)}
+    assert set(CALLBACK_NAMES) - NEVER == set(kinds)
+    assert set(typing.get_args(ev.Event)) == {*kinds.values(), ev.EventsDropped}
+    for name, kind in kinds.items():
         arguments = list(inspect.signature(getattr(TxClientDelegate, name)).parameters)[1:]
         assert [field.name for field in attrs.fields(kind)] == arguments, name
         assert kind.__hash__ is not None
     assert all(hasattr(ev, name) for name in ev.__all__)
-
-
-def test_a_callback_without_a_class_is_not_lost() -> None:
-    """It comes under its name."""
-    assert ev.event_of("on_something_new", (1, 2)) == ev.OtherEvent("on_something_new", (1, 2))
-    assert ev.event_of("on_client_ready", (1,)) == ev.OtherEvent("on_client_ready", (1,))
 
 
 def test_a_conversation_as_a_loop(agent: LocalAgent) -> None:
@@ -86,7 +81,8 @@ def test_the_stream_has_what_the_delegate_has(client: TxClient, agent: LocalAgen
     delegate.wait_for("on_transcript_item_updated", PATIENCE, predicate=lambda item: item.is_final)
     client.disconnect().result(PATIENCE)
 
-    expected = [ev.event_of(one.name, one.args) for one in delegate.events]
+    kinds = {kind.callback: kind for kind in typing.get_args(ev.DelegateEvent)}
+    expected = [kinds[one.name](*one.args) for one in delegate.events]
     # `RecordingDelegate` leaves out what tells of nothing that happened.
     assert [event for event in stream if not isinstance(event, _MEASURED)] == expected
     assert list(stream) == []

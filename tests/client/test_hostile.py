@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from telnyx_agent import CallState, ClientConfigurationError, SocketConnectionError, TxClient, TxServerConfiguration
+from telnyx_agent._call_record import CallRecord
 from telnyx_agent._drivers import session as session_driver
-from telnyx_agent._hub import Hub
+from telnyx_agent._listeners import Listeners
 from telnyx_agent._protocol import items
 from telnyx_agent._protocol.budget import Budget
+from telnyx_agent._publisher import Publisher
 from telnyx_agent._runtime.backpressure import Inflow
 from telnyx_agent._signaling import SignalingConnection
 from telnyx_agent.audio import NullAudio
@@ -110,22 +112,30 @@ class Odd(Exception):
     """What nobody expects."""
 
 
-@pytest.mark.parametrize("callback", ["transcript_changed", "call_state_changed", "ai_message", "socket_metrics"])
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        (Listeners, "send_transcript"),
+        (CallRecord, "state_changed"),
+        (Publisher, "publish"),
+        (Publisher, "_update"),
+    ],
+)
 def test_an_event_that_cannot_be_handled_ends_nothing(
-    client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, callback: str
+    client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, owner: type, method: str
 ) -> None:
     """Whatever raises on the way of an event: the next ones are handled, timers go on, everything ends in order."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-    original = getattr(Hub, callback)
+    original = getattr(owner, method)
     raised: list[Any] = []
 
-    def fail(hub: Hub, *args: Any) -> None:
+    def fail(self: object, *args: Any, **named: Any) -> Any:
         if not raised:
             raised.append(args)
             raise Odd
-        original(hub, *args)
+        return original(self, *args, **named)
 
-    monkeypatch.setattr(Hub, callback, fail)
+    monkeypatch.setattr(owner, method, fail)
     call = client.new_call(audio=NullAudio())
     agent.ping()
     call.wait_until_active(10)

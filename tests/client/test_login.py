@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -22,6 +22,7 @@ from telnyx_agent import (
     TxError,
     TxServerConfiguration,
 )
+from telnyx_agent._session_handle import SessionHandle
 from telnyx_agent.errors import FailureReason
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
@@ -58,15 +59,19 @@ def test_another_thread_disconnects_before_the_login_has_begun(
     client: TxClient, agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`disconnect` from another thread in the middle of `anonymous_login`: both have an end, and it is the end."""
-    logging_out: list[Future[None]] = []
+    logging_out: list[Any] = []
 
-    def come_between(*args: object) -> None:
-        future = client.disconnect()
-        assert future.wait(5)
-        logging_out.append(future)
+    command = SessionHandle.command
+
+    def come_between(handle: SessionHandle, *args: Any, **options: Any) -> Any:
+        if not logging_out:
+            logging_out.append(None)
+            logging_out[0] = client.disconnect()
+            assert logging_out[0].wait(5)
+        return command(handle, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(client._audience, "tell_taps", come_between)
+        patch.setattr(SessionHandle, "command", come_between)
         logging_in = client.anonymous_login("assistant-1", server_configuration=agent.configuration)
 
     with pytest.raises(LocalProtocolError, match="before the login was complete"):
@@ -81,10 +86,10 @@ def test_a_login_that_is_interrupted_can_be_ended_and_made_again(
 ) -> None:
     """Ctrl-C in `anonymous_login`: nothing is left, or what is left is ended by `disconnect`."""
 
-    def interrupt(*args: object) -> None:
+    def interrupt(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    for where, name in ((client._assistant, "_begin_login"), (client._audience, "tell_taps")):
+    for where, name in ((client._assistant._record, "begin_login"), (SessionHandle, "command")):
         with monkeypatch.context() as patch:
             patch.setattr(where, name, interrupt)
             with pytest.raises(KeyboardInterrupt):

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient, TxConfig
-from telnyx_agent._calling import MOST_DEVICE_CHANGES, _Changes
+from telnyx_agent._call_media import MOST_DEVICE_CHANGES, _Changes
 from telnyx_agent._media.bridge import MOST_SAMPLES, AudioBridge
 from telnyx_agent._media.player import MOST_QUEUED, PlaybackState, Player
 from telnyx_agent.audio import AudioDeviceChange, AudioDeviceChangeReason, NullAudio, PcmAudio, Tone, WaveAudio

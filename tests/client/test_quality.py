@@ -169,8 +169,10 @@ def test_a_lost_path_is_warned_of_and_cleared(talking_agent: LocalAgent, delegat
     with TxClient(delegate, audio=NullAudio()) as client:
         call = call_agent(client, talking_agent, quality_interval=0.2)
         until(delegate, lambda metrics: metrics.mos > 1)
-        link = client._link
-        assert link is not None
+        link = client._logins.handle
+        assert link.dispatcher is not None
+        assert link.loop is not None
+        assert link.driver is not None
         from telnyx_agent.errors import CallError
 
         error = CallError("the audio connection to the other side was lost", code=33001, call_id=str(call.call_id))

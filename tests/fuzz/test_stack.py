@@ -13,7 +13,7 @@ from fuzz import stack_world
 from fuzz.runner import Finding, run_stack
 from fuzz.stack_world import StackWorld
 from telnyx_agent._drivers.session import SessionDriver
-from telnyx_agent._hub import Hub
+from telnyx_agent._listeners import Listeners
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._runtime.loop import LoopThread
 
@@ -55,14 +55,14 @@ def test_calls_with_bad_ids_change_nothing() -> None:
         world.check()
 
 
-def _raise(*args: object) -> None:
+def _raise(*args: object, **named: object) -> None:
     raise ValueError("broken")
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "replacement", "text"),
     [
-        (Hub, "transcript_changed", _raise, "in the log: .*broken"),
+        (Listeners, "send_transcript", _raise, "in the log: .*broken"),
         (SessionDriver, "_arm_timer", lambda driver: None, "there is none"),
         (SessionDriver, "_on_call_state", lambda driver, event: None, "does not settle|without an end"),
         (stack_world, "LONGEST", 0.0, "the loop stood still"),

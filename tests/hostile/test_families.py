@@ -97,8 +97,8 @@ def _attack(server: HostileServer, family: Family, errors: list[str]) -> None:
     client = TxClient(listener, audio=NullAudio(), callbacks="pump" if family.delegate == "pump" else "thread")
     try:
         calls = _log_in(client, server, family)
-        link = client._link
-        assert link is not None
+        link = client._logins.handle
+        assert link.dispatcher is not None
         server.attack()
         server.wait(FLOOD if family.replies != "nothing" or family.name in FAST else EXPIRY)
         assert link.dispatcher.pressure.waiting <= MOST_HELD

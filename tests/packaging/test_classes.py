@@ -13,12 +13,7 @@ from .modules import Module, modules
 MOST_FILES = 2
 """With those of its bases, and of their bases."""
 
-SPREAD = {
-    "_client_credentials:ClientCredentials",
-    "_drivers/session:SessionDriver",
-    "call:Call",
-    "client:TxClient",
-}
+SPREAD: frozenset[str] = frozenset()
 """Classes that are not so yet, as `module:name`. The list may only get shorter."""
 
 

@@ -55,7 +55,7 @@ class Voice(Script):
 
     def changes(self) -> list[str]:
         """The states that were reported since the last time."""
-        return [event.state.name for event in self.events(outcomes.AgentStateChanged)]
+        return [event.agent_state.name for event in self.events(outcomes.AgentStateChanged)]
 
     def last(self) -> TranscriptionItem:
         """The assistant's latest item."""

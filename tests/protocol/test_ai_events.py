@@ -152,9 +152,8 @@ def test_the_captured_function_call() -> None:
     """JavaScript's vector, with the arguments as text and decoded."""
     script = Script.talking()
     script.frame(vector("ai_function_call"))
-    call = script.event(outcomes.FunctionCallReceived)
-    request = FunctionCall(call.call_id, call.name, call.arguments)
-    assert request.parsed_arguments() == {"orderId": "abc"}
+    call = script.event(outcomes.FunctionCallReceived).call
+    assert call.parsed_arguments() == {"orderId": "abc"}
     with pytest.raises(ValueError, match="no JSON object"):
         FunctionCall("c", "n", "[]").parsed_arguments()
     assert FunctionCall("c", "n", "").parsed_arguments() == {}

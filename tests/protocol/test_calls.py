@@ -11,7 +11,7 @@ import pytest
 
 from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.credentials import CredentialLogin
-from telnyx_agent._protocol.outcomes import CallStateChanged, CallUpdated, RemoteDescription, RingingReceived
+from telnyx_agent._protocol.outcomes import CallStateChanged, CallUpdated, RemoteDescription, RingingAckReceived
 from telnyx_agent._protocol.requests import CallOptions
 from telnyx_agent._protocol.session import SessionSettings
 from telnyx_agent._protocol.states import CallState, CallTerminationReason
@@ -90,7 +90,7 @@ def test_a_call_waits_for_the_login(when: str, offer_first: bool) -> None:
     if not offer_first:
         script.session.calls.set_local_description(CALL_ID, OFFER, script.now)
     assert script.sent_methods() == ["telnyx_rtc.invite"]
-    assert script.events(outcomes.Ready)
+    assert script.events(outcomes.ClientReady)
 
 
 def test_the_clock_of_a_waiting_call_does_not_run() -> None:
@@ -285,7 +285,7 @@ def test_ringing_is_told_each_time() -> None:
     script = Script.calling()
     script.say("telnyx_rtc.ringing", callID=CALL_ID)
     script.say("telnyx_rtc.ringing", callID=CALL_ID)
-    assert script.events(RingingReceived) == [RingingReceived(CALL_ID)] * 2
+    assert script.events(RingingAckReceived) == [RingingAckReceived(UUID(CALL_ID))] * 2
     assert script.states() == ["RINGING"]
 
 

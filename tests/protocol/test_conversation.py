@@ -9,13 +9,14 @@ from uuid import UUID
 import pytest
 
 from telnyx_agent._protocol import outcomes
+from telnyx_agent._protocol.ai_events import FunctionCall
 from telnyx_agent._protocol.outcomes import (
     AgentStateChanged,
     AiMessage,
     ClientFailed,
     FunctionCallReceived,
     TranscriptChanged,
-    WidgetSettingsChanged,
+    WidgetSettingsUpdated,
 )
 from telnyx_agent._protocol.states import AgentState
 from telnyx_agent._protocol.transcription import TranscriptionItem
@@ -43,7 +44,7 @@ class Talk(Script):
         self.ai("response.text.delta", delta=text, **ids, **more)
 
     def agent_states(self) -> list[str]:
-        return [event.state.name for event in self.events(AgentStateChanged)]
+        return [event.agent_state.name for event in self.events(AgentStateChanged)]
 
 
 @pytest.fixture
@@ -605,7 +606,7 @@ def test_widget_settings_may_come_at_any_time_with_any_type(state: str, kind: st
     settings = script.session.conversation.widget_settings
     assert settings == WidgetSettings(start_call_text="Talk")
     assert settings.raw == {"start_call_text": "Talk", "unknown": 1}
-    assert [change.settings.theme for change in script.events(WidgetSettingsChanged)] == ["light", "dark"]
+    assert [change.settings.theme for change in script.events(WidgetSettingsUpdated)] == ["light", "dark"]
 
 
 @pytest.mark.parametrize(
@@ -662,7 +663,7 @@ def test_function_calls_are_handed_on(talk: Talk) -> None:
     """With the arguments as the text that they are (R51)."""
     item = {"type": "function_call", "call_id": "c1", "name": "lookup", "arguments": '{"a": 1}'}
     talk.ai("conversation.item.created", item=item)
-    assert talk.events(FunctionCallReceived) == [FunctionCallReceived("c1", "lookup", '{"a": 1}')]
+    assert talk.events(FunctionCallReceived) == [FunctionCallReceived(FunctionCall("c1", "lookup", '{"a": 1}'))]
     assert talk.transcript() == []
 
 

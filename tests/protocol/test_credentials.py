@@ -9,13 +9,13 @@ import pytest
 from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.outcomes import (
     ClientFailed,
+    ClientReady,
     CloseConnection,
     CredentialsRefused,
     CredentialsUpdated,
     DropConnection,
     LoginFailed,
     OpenConnection,
-    Ready,
     Reconnected,
     Reconnecting,
 )
@@ -82,7 +82,7 @@ def test_it_is_the_first_frame_and_the_way_to_ready_is_the_same() -> None:
     )
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])
     script.gateway("REGED")
-    assert len(script.events(Ready)) == 1
+    assert len(script.events(ClientReady)) == 1
     assert script.session.registration.target_id is None
     invite = script.expect("telnyx_rtc.invite")
     assert invite["params"]["dialogParams"]["destination_number"] == "+15550100"
@@ -174,7 +174,7 @@ def test_a_gateway_that_fails_is_tried_on_other_connections(state: str) -> None:
 
 @pytest.mark.parametrize("state", ["FAILED", "FAIL_WAIT", "TIMEOUT", "DOWN"])
 def test_the_retry_may_succeed(state: str) -> None:
-    """One Ready, no error, no Reconnected; and the next connection asked for another server (R3)."""
+    """One ClientReady, no error, no Reconnected; and the next connection asked for another server (R3)."""
     script = Script(credentials=ALICE)
     script.session.connection_opened(script.now)
     script.frame(
@@ -190,7 +190,7 @@ def test_the_retry_may_succeed(state: str) -> None:
     script.wait(1)
     assert script.event(OpenConnection) == OpenConnection(VOICE_SDK_ID, elsewhere=True)
     fail_gateway(script, "REGED")
-    assert len(script.events(Ready)) == 1
+    assert len(script.events(ClientReady)) == 1
     assert not script.events(Reconnected)
     assert not script.events(LoginFailed)
     assert script.session.registration.is_ready
@@ -288,7 +288,7 @@ def test_calls_survive_other_credentials() -> None:
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])
     assert script.states() == []
     script.gateway("REGED")
-    assert not script.events(Ready)
+    assert not script.events(ClientReady)
     assert not script.events(Reconnected)
     # The next one is about a lost session again (R38).
     script.say("telnyx_rtc.clientReady", reattached_sessions=[])

@@ -12,7 +12,7 @@ from telnyx_agent._protocol.asks import GREETING_WAIT
 from telnyx_agent._protocol.requests import CallOptions
 from telnyx_agent._protocol.session import SessionSettings
 from telnyx_agent._protocol.states import CallInput, CallState, SessionState
-from telnyx_agent._protocol.warnings import WarningCode
+from telnyx_agent._protocol.warnings import TxWarning, WarningCode
 from telnyx_agent.errors import (
     AuthenticationError,
     CallError,
@@ -101,7 +101,7 @@ def test_ready_again_is_told_otherwise_than_ready() -> None:
     lose(script)
     reopen(script)
     log_in_again(script)
-    assert script.events(out.Ready) == []
+    assert script.events(out.ClientReady) == []
     assert len(script.events(out.Reconnected)) == 1
     assert script.session.registration.is_ready
 
@@ -359,7 +359,9 @@ def test_an_offer_for_another_call_is_acknowledged_and_ignored(call_id: str) -> 
     script = Script.calling()
     script.forget()
     script.say("telnyx_rtc.attach", callID=call_id, sdp=OFFER)
-    known = [] if call_id == CALL_ID else [out.Warned(WarningCode.UNKNOWN_REATTACHED_SESSION, call_id)]
+    known = (
+        [] if call_id == CALL_ID else [out.ClientWarning(TxWarning(WarningCode.UNKNOWN_REATTACHED_SESSION, call_id))]
+    )
     assert script.events() == known
     assert script.sent_methods() == ["ack telnyx_rtc.attach"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.outcomes import CloseConnection, LoginFailed, Ready, SessionUpdated
+from telnyx_agent._protocol.outcomes import ClientReady, CloseConnection, LoginFailed, SessionUpdated
 from telnyx_agent._protocol.states import CallState, SessionState
-from telnyx_agent._protocol.warnings import WarningCode
+from telnyx_agent._protocol.warnings import TxWarning, WarningCode
 from telnyx_agent.errors import (
     AuthenticationError,
     GatewayError,
@@ -108,7 +108,7 @@ def test_a_later_result_may_change_the_session_id() -> None:
     script = Script.logged_in()
     script.forget_events()
     script.reply("telnyx_rtc.gatewayState", params={"state": "REGED"}, sessid="another")
-    assert script.events() == [SessionUpdated("another"), Ready()]
+    assert script.events() == [SessionUpdated("another"), ClientReady()]
     assert script.session.registration.session_id == "another"
 
 
@@ -168,7 +168,7 @@ def test_reged_makes_ready(form: str, state: str) -> None:
         script.gateway(state)
     else:
         script.say("telnyx_rtc.gatewayState", state=state)
-    assert script.events() == [Ready()]
+    assert script.events() == [ClientReady()]
     assert script.session.registration.is_ready
     script.wait(3600)
     assert script.events() == []
@@ -392,7 +392,7 @@ def test_the_connection_is_lost_later(error: TxError | None) -> None:
     """Where it is not replaced, an error is reported; an orderly end is none. 36005 in both cases."""
     script = Script.ready(settings=ONE_CONNECTION)
     script.lose_connection(error)
-    warned = outcomes.Warned(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT)
+    warned = outcomes.ClientWarning(TxWarning(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT))
     assert script.events() == [warned, *([] if error is None else [outcomes.ClientFailed(error, is_final=True)])]
 
 
@@ -450,7 +450,7 @@ def test_a_login_that_was_lost_is_repeated_once(code: int | str) -> None:
     script.say("telnyx_rtc.clientReady")
     script.gateway("REGED")
     assert script.session.registration.is_ready
-    assert script.events(Ready) == []
+    assert script.events(ClientReady) == []
 
 
 def test_a_login_that_is_lost_again_is_the_end() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.outcomes import CallStateChanged, CloseConnection, LoginFailed, Ready
+from telnyx_agent._protocol.outcomes import CallStateChanged, ClientReady, CloseConnection, LoginFailed
 from telnyx_agent._protocol.states import SessionState
 from telnyx_agent.errors import AuthenticationError, CallError, GatewayError, SocketConnectionError
 from tests.protocol.script import ANSWER, CALL_ID, SERVER_SESSION, VOICE_SDK_ID, Script, ack
@@ -66,7 +66,7 @@ def test_a_a_conversation_from_login_to_close() -> None:
     """A: every step, and not a frame more than the protocol wants."""
     script = Script.opened()
     log_in(script)
-    assert [type(event) for event in script.events()][:2] == [outcomes.SessionUpdated, Ready]
+    assert [type(event) for event in script.events()][:2] == [outcomes.SessionUpdated, ClientReady]
     call(script)
     assert script.states() == ["NEW", "CONNECTING", "RINGING", "ACTIVE"]
     converse(script)
@@ -80,7 +80,7 @@ def test_a_a_conversation_from_login_to_close() -> None:
 
     tool = {"type": "function_call", "call_id": "c1", "name": "today", "arguments": "{}"}
     script.ai("conversation.item.created", item=tool)
-    assert script.event(outcomes.FunctionCallReceived).name == "today"
+    assert script.event(outcomes.FunctionCallReceived).call.name == "today"
     script.session.conversation.send_function_call_output("c1", '{"date": "today"}', script.now)
     assert "id" not in script.expect("ai_conversation")
 
@@ -116,7 +116,7 @@ def test_a_variants_of_the_login(gateway: str, settings: str) -> None:
     """Push in place of A5; A6 before A3, or not at all."""
     script = Script.opened()
     log_in(script, gateway=gateway, settings=settings)
-    assert script.events(Ready) == [Ready()]
+    assert script.events(ClientReady) == [ClientReady()]
     assert (script.session.conversation.widget_settings is None) is (settings == "never")
 
 
@@ -128,7 +128,7 @@ def test_a_variant_two_states_before_reged() -> None:
         assert not script.session.registration.is_ready
         script.wait(3)
     script.gateway("REGED")
-    assert script.events(Ready) == [Ready()]
+    assert script.events(ClientReady) == [ClientReady()]
 
 
 @pytest.mark.parametrize(("item_ids", "as_text"), [(False, False), (True, True)])

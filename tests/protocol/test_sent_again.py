@@ -108,8 +108,8 @@ def test_any_suffix_may_come_again(frames: list[Frame], data: st.DataObject) -> 
     assert script.items == undisturbed.items
     assert finals(told) == finals(expected)
     assert growth(told) == growth(expected)
-    assert [one.call_id for one in told if isinstance(one, out.FunctionCallReceived)] == [
-        one.call_id for one in expected if isinstance(one, out.FunctionCallReceived)
+    assert [one.call.call_id for one in told if isinstance(one, out.FunctionCallReceived)] == [
+        one.call.call_id for one in expected if isinstance(one, out.FunctionCallReceived)
     ]
     assert not [one for one in told if isinstance(one, out.Malformed)]
 

@@ -150,7 +150,7 @@ def test_every_frame_is_shown_before_what_it_causes() -> None:
     script.frame(frame)
     first = script.session.next_event()
     assert first == MessageReceived(frame)
-    assert isinstance(script.session.next_event(), outcomes.RingingReceived)
+    assert isinstance(script.session.next_event(), outcomes.RingingAckReceived)
 
 
 def test_frames_are_shown_to_those_who_ask() -> None:
@@ -158,7 +158,7 @@ def test_frames_are_shown_to_those_who_ask() -> None:
     script = Script.calling()
     script.session.inbox.shows_frames = False
     script.frame(vector("ringing"))
-    assert isinstance(script.session.next_event(), outcomes.RingingReceived)
+    assert isinstance(script.session.next_event(), outcomes.RingingAckReceived)
     script.forget()
     script.session.inbox.shows_frames = True
     script.frame(vector("ringing"))

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from telnyx_agent._protocol.credentials import CredentialLogin
-from telnyx_agent._protocol.outcomes import Warned
+from telnyx_agent._protocol.outcomes import ClientWarning
 from telnyx_agent._protocol.settings import SessionSettings
 from telnyx_agent._protocol.token_watch import expiry_of
-from telnyx_agent._protocol.warnings import WarningCode
+from telnyx_agent._protocol.warnings import TxWarning, WarningCode
 from telnyx_agent.errors import NetworkError
 from tests.protocol.script import NOW, SERVER_SESSION, Script
 
-RAISED = Warned(WarningCode.TOKEN_EXPIRING_SOON)
-CLEARED = Warned(WarningCode.TOKEN_EXPIRING_SOON, is_cleared=True)
+RAISED = ClientWarning(TxWarning(WarningCode.TOKEN_EXPIRING_SOON))
+CLEARED = ClientWarning(TxWarning(WarningCode.TOKEN_EXPIRING_SOON, is_cleared=True))
 
 
 def part(content: Any) -> str:
@@ -37,9 +37,9 @@ def ready(token: str) -> Script:
     return script
 
 
-def warnings(script: Script) -> list[Warned]:
+def warnings(script: Script) -> list[ClientWarning]:
     """Since the last look."""
-    return script.events(Warned)
+    return script.events(ClientWarning)
 
 
 @pytest.mark.parametrize("left", [60, 120, 1])
@@ -142,4 +142,7 @@ def test_a_lost_connection_that_is_not_made_again(timeout: float, expected: int)
     script = Script.ready(settings=SessionSettings(reconnect_timeout=timeout))
     script.forget()
     script.lose_connection(NetworkError("network: reset"))
-    assert warnings(script) == [Warned(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT)] * expected
+    assert (
+        warnings(script)
+        == [ClientWarning(TxWarning(WarningCode.RECONNECTION_FAILED_WITH_NO_AUTO_RECONNECT))] * expected
+    )

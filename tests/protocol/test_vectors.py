@@ -363,7 +363,7 @@ def test_11_1_6_both_forms_of_reged_make_ready_once() -> None:
         script = Script.logged_in()
         for name in names:
             script.frame(vector(name))
-        assert script.events(outcomes.Ready) == [outcomes.Ready()]
+        assert script.events(outcomes.ClientReady) == [outcomes.ClientReady()]
 
 
 def test_11_1_7_degenerate_pings_and_unknown_results_are_no_errors() -> None:

@@ -26,7 +26,7 @@ from telnyx_agent.testing.scenario import HangUp, Scenario
 from tests.testing.script import ANSWER, OFFER
 
 SUCCESSORS = {kind: set(row.values()) for kind, row in CALL_TABLE.items()}
-_CALL_EVENTS = (out.CallStateChanged, out.CallUpdated, out.RemoteDescription, out.MediaOffered, out.RingingReceived)
+_CALL_EVENTS = (out.CallStateChanged, out.CallUpdated, out.RemoteDescription, out.MediaOffered, out.RingingAckReceived)
 
 
 class Link:
@@ -423,7 +423,7 @@ class World:
             self._handle_incoming(event)
         elif isinstance(event, _CALL_EVENTS):
             self._handle_call_event(event)
-        elif isinstance(event, (out.Ready, out.LoginFailed)):
+        elif isinstance(event, (out.ClientReady, out.LoginFailed)):
             self.logins.append(event)
             self.lost_at = None
             assert len(self.logins) == 1, self.logins
@@ -433,7 +433,7 @@ class World:
             self.lost_at = None if isinstance(event, out.Reconnected) else self.lost_at or self.now
         elif isinstance(event, out.ClientFailed) and event.is_final:
             assert not self.final_errors, (self.final_errors, event.error)
-            assert isinstance(self.logins[0], out.Ready)
+            assert isinstance(self.logins[0], out.ClientReady)
             self.final_errors.append(event.error)
         elif isinstance(event, out.OpenConnection):
             self._check_going(event)
@@ -468,7 +468,7 @@ class World:
         return CallStateKind.NEW
 
     def _handle_call_event(self, event: Any) -> None:
-        states = self.calls.setdefault(event.call_id, [])
+        states = self.calls.setdefault(str(event.call_id), [])
         assert not states or not states[-1].is_terminal, f"{event} after DONE"
         if isinstance(event, out.CallStateChanged):
             previous = states[-1].kind if states else None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from telnyx_agent._runtime import futures
 from telnyx_agent._runtime.dispatch import PumpDispatcher, ThreadDispatcher
 from telnyx_agent._runtime.futures import CALLBACK_GRACE, CALLBACK_LIMIT, CommandFuture, _finish
 from telnyx_agent._runtime.loop import LoopThread
@@ -358,8 +359,12 @@ def test_a_future_without_a_dispatcher() -> None:
     assert seen == [future]
 
 
-def test_nothing_to_do_but_wait_for_the_last_callbacks(dispatcher: ThreadDispatcher) -> None:
+def test_nothing_to_do_but_wait_for_the_last_callbacks(
+    dispatcher: ThreadDispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A future that is settled after what is queued; at once, where nothing is, or where it would wait for itself."""
+    for name in ("CALLBACK_GRACE", "CALLBACK_LIMIT"):  # on a busy machine this test may not run for so long
+        monkeypatch.setattr(futures, name, 60.0)
     release, told = threading.Event(), []
     dispatcher.submit(lambda: release.wait(5))
     dispatcher.submit(lambda: told.append("callback"))

@@ -1,4 +1,4 @@
-"""`Audience`: who listens to a client - its delegate, the taps of `compat`, the streams of `TxClient.events`."""
+"""`Listeners`: who is told what happens to a client - its delegates, and the streams of `TxClient.events`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import inspect
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+import attrs
 
 from ._callables import check_methods, takes
-from .delegate import CALLBACK_NAMES, TxClientDelegate
+from .delegate import ASSISTANT_CALLBACKS, CALLBACK_NAMES, TxClientDelegate
+from .events import AudioLevel, DelegateEvent, RemoteCallEnded, TranscriptionUpdated
 
 if TYPE_CHECKING:
     from ._event_stream import EventStream
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from ._protocol.transcription import TranscriptionItem
     from ._runtime.dispatch import Dispatcher
 
-__all__ = ["MOST_SNAPSHOT_ITEMS", "SHORT_TRANSCRIPT", "Audience", "Snapshot", "Snapshots", "check_delegate"]
+__all__ = ["MOST_SNAPSHOT_ITEMS", "SHORT_TRANSCRIPT", "Listeners", "TranscriptSnapshot", "check_delegate"]
 
 MOST_SNAPSHOT_ITEMS = 131_072
 """Items of all snapshots of long transcripts that wait for the program, at eight bytes each; beyond them the newest
@@ -29,19 +32,17 @@ snapshot is replaced. A program that is quick sees every single change."""
 SHORT_TRANSCRIPT = 64
 """Items up to which a transcript goes out as it is: it takes no more than the callback itself, which is counted."""
 
-Tap = Callable[[str, tuple[Any, ...]], object]
 
-
-class Snapshots:
+class _Snapshots:
     """Snapshots of the transcript that wait for the program. Made on the loop, opened where the callbacks run."""
 
     def __init__(self) -> None:
         # Between these two: a snapshot that is being opened must not become a newer one unseen.
         self._lock = threading.Lock()
-        self._waiting: deque[Snapshot] = deque()
+        self._waiting: deque[TranscriptSnapshot] = deque()
         self._count = 0
 
-    def add(self, items: tuple[TranscriptionItem, ...]) -> Snapshot | None:
+    def add(self, items: tuple[TranscriptionItem, ...]) -> TranscriptSnapshot | None:
         """A snapshot, which somebody has to open; None if one that waits already brings these items."""
         with self._lock:
             self._count += len(items)
@@ -50,17 +51,17 @@ class Snapshots:
                 self._count -= len(newest._items)
                 newest._items = items
                 return None
-            snapshot = Snapshot(self, items)
+            snapshot = TranscriptSnapshot(self, items)
             self._waiting.append(snapshot)
             return snapshot
 
 
-class Snapshot:
+class TranscriptSnapshot:
     """The transcript for callbacks that wait. It may become a newer one until the first of them opens it."""
 
     __slots__ = ("_items", "_owner")
 
-    def __init__(self, owner: Snapshots | None, items: tuple[TranscriptionItem, ...]) -> None:
+    def __init__(self, owner: _Snapshots | None, items: tuple[TranscriptionItem, ...]) -> None:
         self._owner = owner
         self._items = items
 
@@ -77,20 +78,19 @@ class Snapshot:
             return self._items
 
 
-class Audience:
-    """Who listens: the delegate and the taps. Lives as long as the client; read on the loop and on the dispatcher."""
+class Listeners:
+    """Who is told. Lives as long as the client; read on the loop and where callbacks run."""
 
     def __init__(self, delegate: object | None, flight: FlightSlot) -> None:
         self._listening: dict[type, dict[str, bool]] = {}
         self.delegate = delegate
+        self.assistant_delegate: object | None = None
+        """Who gets the assistant's callbacks besides the delegate. May be set on any thread."""
         self.flight = flight
-        self.taps: tuple[Tap, ...] = ()
-        self.tapped: frozenset[str] = frozenset()
-        """What the taps want of the events that cost something to make."""
         # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
-        self._snapshots = Snapshots()
+        self._snapshots = _Snapshots()
 
     @property
     def delegate(self) -> object | None:
@@ -104,15 +104,27 @@ class Audience:
         self._of_class = self._listening.setdefault(type(delegate), {})
         self._own_attributes = _attributes_of(delegate)
 
-    def send(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
-        """Deliver one event to everybody, each on its own so that one's exception does not cost the others theirs."""
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def send(self, dispatcher: Dispatcher, event: DelegateEvent) -> None:
+        """Tell everybody of one event."""
+        kind = type(event)
+        self.tell(dispatcher, kind, *[getattr(event, name) for name in _NAMES[kind]])
+
+    def tell(self, dispatcher: Dispatcher, kind: type[DelegateEvent], *args: Any) -> None:
+        """As `send`, given the event's class and members: where only a callback wants it, there need be no event.
+
+        Each is told on its own, so that one's exception does not cost the others theirs.
+        """
+        name = kind.callback
         listens = self._delegate is None or self.listens(name)
-        if not (listens or self.taps or self._streams or self.flight.recorder is not None):
+        assistant = self.assistant_delegate is not None and name in ASSISTANT_CALLBACKS
+        if not (listens or assistant or self._streams or self.flight.recorder is not None):
             return
         if self._streams:
-            self.stream(name, *args, weight=dispatcher.pressure.message_weight)
-        if self.taps:
-            self.tell_taps(dispatcher, name, *args)
+            self.stream(kind(*args), weight=dispatcher.pressure.message_weight)
+        if assistant:
+            dispatcher.submit(functools.partial(self._call_assistant_delegate, name, args), name)
         # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
         call = functools.partial(self.call_delegate, name, args)
         if self.flight.recorder is not None:
@@ -121,52 +133,44 @@ class Audience:
         if listens:
             dispatcher.submit(call, name)
 
-    def send_snapshot(
-        self, dispatcher: Dispatcher, name: str, items: tuple[TranscriptionItem, ...], *, is_wanted: bool
-    ) -> Snapshot | None:
-        """As `send`, for a transcript that is not short. `is_wanted` says whether others have a use for it, too.
+    def send_transcript(
+        self, dispatcher: Dispatcher, items: tuple[TranscriptionItem, ...], *, is_observed: bool
+    ) -> TranscriptSnapshot | None:
+        """As `send`, for the transcript. `is_observed` says whether others have a use for it, too.
 
         Returns:
             What they are to open where callbacks run; None if nobody is to be told, or is told of these items already.
         """
+        if len(items) <= SHORT_TRANSCRIPT:
+            self.tell(dispatcher, TranscriptionUpdated, items)
+            return TranscriptSnapshot(None, items) if is_observed else None
+        name = TranscriptionUpdated.callback
         if self._streams:
-            self.stream(name, items, weight=8 * len(items) + dispatcher.pressure.message_weight)
+            self.stream(TranscriptionUpdated(items), weight=8 * len(items) + dispatcher.pressure.message_weight)
         recorder = self.flight.recorder
         number = None if recorder is None else recorder.callback(name, (items,))
         listens = self.delegate is None or self.listens(name)
-        snapshot = self._snapshots.add(items) if listens or is_wanted or self.taps else None
+        assistant = self.assistant_delegate is not None
+        snapshot = self._snapshots.add(items) if listens or is_observed or assistant else None
         if snapshot is None:
             return None
-        for tap in self.taps:
-            dispatcher.submit(functools.partial(_tell, tap, name, snapshot), name)
+        if assistant:
+            dispatcher.submit(lambda: self._call_assistant_delegate(name, (snapshot.open(),)), name)
         if listens:
             call = functools.partial(self._call_with_items, name, snapshot)
             run = call if recorder is None or number is None else functools.partial(recorder.run, number, call)
             dispatcher.submit(run, name)
         return snapshot
 
-    def _call_with_items(self, name: str, snapshot: Snapshot) -> object:
-        return self.call_delegate(name, (snapshot.open(),))
-
-    def add_stream(self, stream: EventStream) -> None:
-        """A stream gets the events from here on (any thread)."""
-        with self._lock:
-            living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
-            self._streams = (*living, weakref.ref(stream))
-
-    def stream(self, name: str, *args: Any, weight: int = 0) -> bool:
+    def stream(self, event: DelegateEvent, *, weight: int = 0) -> bool:
         """Put an event, which keeps `weight` bytes alive, into the streams, at once; whether there is one that wants
         it.
         """
-        if not self._streams:
-            return False
-        from .events import event_of
-
         wanted = False
         for reference in self._streams:
             stream = reference()
-            if stream is not None and not stream.is_over and (name != "on_audio_level" or stream.wants_levels):
-                stream.put(event_of(name, args), weight)
+            if stream is not None and not stream.is_over and (type(event) is not AudioLevel or stream.wants_levels):
+                stream.put(event, weight)
                 wanted = True
         return wanted
 
@@ -184,37 +188,47 @@ class Audience:
             if stream is not None:
                 stream.end()
 
-    def add_tap(self, tap: Tap) -> None:
-        """From here on `tap` gets every event (any thread)."""
-        with self._lock:
-            self.taps = (*self.taps, tap)
+    def wants(self, kind: type[DelegateEvent]) -> bool:
+        """Whether anybody takes this event: for those that cost something to make."""
+        return self.listens(kind.callback) or self.has_streams or self.flight.recorder is not None
 
-    def tell_taps(self, dispatcher: Dispatcher, name: str, *args: Any) -> None:
-        """Deliver an event that delegates have no method for."""
-        for tap in self.taps:
-            dispatcher.submit(functools.partial(tap, name, args), name=name)
+    # -- any thread --------------------------------------------------------------------------------------------------
+
+    def add_stream(self, stream: EventStream) -> None:
+        """A stream gets the events from here on."""
+        with self._lock:
+            living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
+            self._streams = (*living, weakref.ref(stream))
 
     def listens(self, name: str) -> bool:
-        """Whether the delegate may have a method of its own for this event (any thread; runs no code of its)."""
+        """Whether the delegate may have a method of its own of this name (runs no code of its)."""
         known = self._of_class.get(name)
         if known is None:
             known = self._of_class[name] = _has_its_own(type(self._delegate), name)
         return known or name in self._own_attributes
 
-    def wants(self, name: str) -> bool:
-        """Whether anybody takes this event: for those that cost something to make (loop thread)."""
-        return self.listens(name) or name in self.tapped or self.has_streams or self.flight.recorder is not None
+    # -- where callbacks run -----------------------------------------------------------------------------------------
 
     def call_delegate(self, name: str, args: tuple[Any, ...]) -> object:
-        """Call the delegate's method, if it has one (delegate thread); what it returns."""
+        """Call the delegate's method, if it has one; what it returns."""
         method = getattr(self.delegate, name, None)
         if method is None:
             return None
-        return method(*(args[:1] if name == "on_remote_call_ended" and _takes_one(method) else args))
+        return method(*(args[:1] if name == RemoteCallEnded.callback and _takes_one(method) else args))
+
+    def _call_with_items(self, name: str, snapshot: TranscriptSnapshot) -> object:
+        return self.call_delegate(name, (snapshot.open(),))
+
+    def _call_assistant_delegate(self, name: str, args: tuple[Any, ...]) -> object:
+        delegate = self.assistant_delegate
+        if delegate is None or delegate is self.delegate:
+            return None
+        method = getattr(delegate, name, None)
+        return None if method is None else method(*args)
 
 
-def _tell(tap: Tap, name: str, snapshot: Snapshot) -> object:
-    return tap(name, (snapshot.open(),))
+_NAMES = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(DelegateEvent)}
+"""The arguments of each event's callback."""
 
 
 def _attributes_of(delegate: object) -> Collection[str]:

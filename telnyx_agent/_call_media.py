@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import threading
@@ -21,15 +20,15 @@ from .errors import ClientConfigurationError
 if TYPE_CHECKING:
     from ._drivers.call import CallMedia
     from ._drivers.ring import Ring
-    from ._drivers.session import SessionDriver
     from ._media.bridge import AudioBridge
     from ._media.turns import TurnLatency
     from ._protocol.requests import CallOptions
-    from ._runtime.loop import LoopThread
+    from ._session_handle import SessionHandle
     from .audio import AudioDevice, AudioDeviceChange, AudioProcessor
     from .audio.tones import RingSource
     from .config import TxServerConfiguration
     from .errors import MediaError
+    from .tx_config import TxConfig
 
 __all__ = ["MOST_DEVICE_CHANGES", "MediaChoices", "checked_device", "claims", "make_media"]
 
@@ -166,6 +165,15 @@ class MediaChoices:
             raise ClientConfigurationError(f"quality_interval is from 0.1 to 60 seconds; got {quality_interval!r}")
         return attrs.evolve(self, quality_interval=quality_interval)
 
+    def with_config(self, config: TxConfig) -> MediaChoices:
+        """These choices, and what a login with credentials says about its calls."""
+        return attrs.evolve(
+            self,
+            ringtone=self.ringtone if config.ringtone is None else config.ringtone,
+            ringback=self.ringback if config.ring_back_tone is None else config.ring_back_tone,
+            relay_only=self.relay_only or config.force_relay_candidate,
+        )
+
     def but(
         self,
         device: AudioDevice | None,
@@ -211,16 +219,14 @@ class _Changes:
             if change is None:
                 self._under_way -= 1
         if change is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody is told any more
-                self._tell(change, self._told)
+            self._tell(change, self._told)
 
 
 def make_media(
     choices: MediaChoices,
     configuration: TxServerConfiguration,
     options: CallOptions,
-    driver: SessionDriver,
-    loop: LoopThread,
+    handle: SessionHandle,
     bridge: AudioBridge | None = None,
     *,
     incoming: bool = False,
@@ -237,16 +243,16 @@ def make_media(
         from ._media.turns import TurnMeter
 
     def failed(error: MediaError) -> None:
-        loop.post(driver.device_failed, call_id, error)
+        handle.post(lambda driver: driver.device_failed, call_id, error)
 
     def changed(change: AudioDeviceChange, told: Callable[[], None]) -> None:
-        loop.post(driver.device_changed, call_id, change, told)
+        handle.post(lambda driver: driver.device_changed, call_id, change, told)
 
     def turned(turn: TurnLatency) -> None:
-        loop.post(driver.turn_measured, call_id, turn)
+        handle.post(lambda driver: driver.turn_measured, call_id, turn)
 
     def voiced(audible: bool, at: float) -> None:
-        loop.post(driver.agent_voice, call_id, audible, at)
+        handle.post(lambda driver: driver.agent_voice, call_id, audible, at)
 
     if bridge is None:
         bridge = AudioBridge(on_device_failed=failed, on_device_changed=_Changes(changed).put)
