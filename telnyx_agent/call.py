@@ -132,21 +132,6 @@ class Call:
         return TxCallInfo(self.call_id, options.caller_name, options.caller_number, options.destination_number)
 
     @property
-    def caller_name(self) -> str:
-        """The caller's name, as it was given."""
-        return self._now.options.caller_name
-
-    @property
-    def caller_number(self) -> str:
-        """The caller's number, as it was given."""
-        return self._now.options.caller_number
-
-    @property
-    def destination_number(self) -> str:
-        """Who is called, as it was given."""
-        return self._now.options.destination_number
-
-    @property
     def client_state(self) -> str | None:
         """The client state, base64 as on the wire: the server's, if it has sent one; else that of `new_call`."""
         now = self._now
@@ -191,13 +176,8 @@ class Call:
 
     @property
     def state(self) -> CallState:
-        """The state now. It may be ahead of the callbacks that the delegate has seen so far."""
+        """The state now. It may be ahead of the callbacks that the delegate has seen so far. iOS: `callState`."""
         return self._now.state
-
-    @property
-    def call_state(self) -> CallState:
-        """iOS's name for `state`."""
-        return self.state
 
     @property
     def previous_state(self) -> CallState | None:
@@ -424,17 +404,13 @@ class Call:
         self._bridge.muted = False
 
     def toggle_mute(self) -> bool:
-        """Mute a call that is not muted, and the other way round.
+        """Mute a call that is not muted, and the other way round. iOS: `muteUnmute()`.
 
         Returns:
             Whether the call is muted now.
         """
         self._bridge.muted = not self._bridge.muted
         return self._bridge.muted
-
-    def set_mute(self, muted: bool) -> None:
-        """Mute, or not. Android and Flutter: `setMuteState`."""
-        self._bridge.muted = bool(muted)
 
     @property
     def is_muted(self) -> bool:
@@ -462,10 +438,6 @@ class Call:
     def is_deaf(self) -> bool:
         """Whether silence is heard in place of the agent; what was asked for, also before the call is up."""
         return self._bridge.deaf
-
-    # Telnyx's iOS page has these two, its source does not.
-    mute_unmute = toggle_mute
-    hold_unhold = toggle_hold
 
     # -- the conversation ----------------------------------------------------------------------------------------------
 

@@ -93,7 +93,6 @@ def right(folder: Path, configuration: TxServerConfiguration) -> dict[str, dict[
         "set_audio_out_device": {"device": None},
         "set_log_level": {"level": 0},
         "set_logger": {"logger": None},
-        "set_mute": {"muted": False},
         "subscribe_to_transcript_deltas": {"handler": lambda item, delta: None},
         "subscribe_to_transcript_item_updates": {"handler": lambda item: None},
         "subscribe_to_transcript_updates": {"handler": lambda items: None},

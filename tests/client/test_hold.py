@@ -30,9 +30,9 @@ def test_hold_and_unhold(client: TxClient, agent: LocalAgent, delegate: Recordin
 
 
 def test_two_toggles_without_waiting(client: TxClient, agent: LocalAgent) -> None:
-    """There and back again, in order; by either name."""
+    """There and back again, in order."""
     call = talk(client, agent)
-    futures = [call.toggle_hold(), call.hold_unhold()]
+    futures = [call.toggle_hold(), call.toggle_hold()]
     for future in futures:
         future.result(10)
     assert call.state == CallState.ACTIVE

@@ -268,10 +268,10 @@ def test_a_device_that_hangs_holds_up_neither_hang_up_nor_disconnect(
     other.wait_until_active(10)
     begin = time.monotonic()
     calls[0].hangup().result(10)
-    assert calls[0].call_state == CallState.DONE
+    assert calls[0].state == CallState.DONE
     client.disconnect().result(10)
     assert time.monotonic() - begin < 5.0
-    assert {one.call_state for one in (*calls, other)} == {CallState.DONE}
+    assert {one.state for one in (*calls, other)} == {CallState.DONE}
     for device in stuck:
         device.release.set()
         assert device.stopped.wait(10)
@@ -286,7 +286,7 @@ def test_a_device_that_never_opens_ends_the_call(
     stuck = Stuck()
     call = client.new_call(audio=stuck)
     call.wait_until_ended(15)
-    reason = call.call_state.termination_reason
+    reason = call.state.termination_reason
     assert reason is not None
     assert isinstance(reason.error, MediaError)
     assert reason.error.code == 42003

@@ -157,7 +157,6 @@ RECIPES: Mapping[str, Recipe] = {
     "Call.set_audio_device": lambda bench: ((bench.make_device(),), {}),
     "Call.set_audio_in_device": args(None),
     "Call.set_audio_out_device": args(None),
-    "Call.set_mute": args(False),
     "Call.wait_for_state": args(CallState.HELD, SHORT),
     "AIAssistantManager.delegate=": lambda bench: ((bench.client.ai_assistant_manager.delegate,), {}),
     "AIAssistantManager.add_transcription": lambda bench: ((_item(),), {}),
