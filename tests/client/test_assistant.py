@@ -8,7 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from telnyx_agent import AgentState, AIAssistantManagerDelegate, TxClient, TxClientDelegate, WidgetSettings
+from telnyx_agent import (
+    AgentState,
+    AIAssistantManagerDelegate,
+    TranscriptionItem,
+    TxClient,
+    TxClientDelegate,
+    WidgetSettings,
+)
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
@@ -120,3 +127,72 @@ def test_what_the_agent_does(agent: LocalAgent, client: TxClient, delegate: Reco
     settings = manager.widget_settings
     assert settings is not None
     assert (settings.theme, settings.start_call_text) == ("dark", "Let's chat")
+
+
+# -- with a voice ------------------------------------------------------------------------------------------------------
+
+LOUD = 0.005
+
+
+@pytest.fixture
+def speaking_agent() -> Iterator[LocalAgent]:
+    """A note for each word; greets, and tells a long story."""
+    with LocalAgent(
+        lambda text: "word " * 100 if "story" in text else "All right.",
+        greeting="Hello there my friend.",
+        voice="tones",
+        ears="deaf",
+        scenario=Scenario.fast(),
+    ) as agent:
+        yield agent
+
+
+def state_times(delegate: RecordingDelegate, state: AgentState) -> list[float]:
+    """When the agent began to do something."""
+    return [e.time for e in delegate.events if e.name == "on_agent_state_changed" and e.args == (state,)]
+
+
+def test_it_speaks_while_it_is_heard(speaking_agent: LocalAgent) -> None:
+    """From the first sound of its greeting to the last, as the levels show them."""
+    delegate = RecordingDelegate(levels=True)
+    with TxClient(delegate, audio=NullAudio()) as client:
+        client.anonymous_login("assistant-1", server_configuration=speaking_agent.configuration)
+        client.new_call()
+        delegate.wait_for("on_agent_state_changed", 30.0, predicate=lambda state: state is AgentState.SPEAKING)
+        heard = [state for (state,) in delegate.calls_of("on_agent_state_changed")]
+        client.ai_assistant_manager.wait_for_agent_state(AgentState.LISTENING, 30.0)
+        delegate.wait_for(
+            "on_agent_state_changed",
+            30.0,
+            count=2 if heard[0] is AgentState.LISTENING else 1,
+            predicate=lambda state: state is AgentState.LISTENING,
+        )
+    loud = [e.time for e in delegate.events if e.name == "on_audio_level" and e.args[0] > LOUD]
+    (began,) = state_times(delegate, AgentState.SPEAKING)
+    ended = state_times(delegate, AgentState.LISTENING)[-1]
+    # A busy machine tells both late, and leaves levels out.
+    assert loud[0] - 2.0 < began < loud[0] + 1.0
+    assert loud[-1] < ended
+
+
+def test_an_interrupted_item_says_what_was_heard(speaking_agent: LocalAgent) -> None:
+    """The agent is stopped in the midst of its story; a beginning of it was heard."""
+    delegate = RecordingDelegate()
+    with TxClient(delegate, audio=NullAudio()) as client:
+        client.anonymous_login("assistant-1", server_configuration=speaking_agent.configuration)
+        client.new_call().wait_until_active(30.0)
+        client.send_ai_assistant_message("a story please").result(30.0)
+        delegate.wait_for(
+            "on_transcript_item_updated",
+            30.0,
+            predicate=lambda item: item.role == "assistant" and len(item.content) > 40,
+        )
+        client.send_ai_assistant_message("stop").result(30.0)
+        (item,) = delegate.wait_for(
+            "on_transcript_item_updated", 30.0, predicate=lambda item: item.is_interrupted and item.is_final
+        )
+    assert isinstance(item, TranscriptionItem)
+    assert item.heard_share is not None
+    assert 0 < item.heard_share <= 1
+    assert item.heard_text
+    assert item.content.startswith(item.heard_text)

@@ -25,7 +25,7 @@ from telnyx_agent import (
 )
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.delegate import CALLBACK_NAMES
-from telnyx_agent.testing import LocalAgent, RecordingDelegate
+from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 
 HAPPEN = (
     "on_connection_state_changed",
@@ -47,7 +47,7 @@ HAPPEN = (
 """The callbacks that happen in `conversation`."""
 
 OF_THE_VOICE = {"on_audio_device_changed", "on_audio_level", "on_turn_latency"}
-"""They need a device that makes sound: tests/client/test_sound.py and test_turn_latency.py."""
+"""They need a device that makes sound: tests/client/test_levels.py and test_timings.py."""
 
 OF_QUALITY = {"on_call_quality_changed", "on_call_report", "on_client_warning", "on_socket_metrics_changed"}
 """They tell of no event: tests/client/test_quality.py."""
@@ -324,7 +324,7 @@ def test_the_list_of_callbacks_is_complete() -> None:
     never = {"on_client_error", "on_incoming_call", "on_push_call", "on_push_disabled"}
     never |= {"on_function_call"}  # tests/client/test_tools.py
     lost = {"on_reconnecting", "on_reconnected"}  # tests/client/test_reconnect.py
-    never |= {"on_socket_message"}  # tests/client/test_state.py
+    never |= {"on_socket_message"}  # test_every_frame_for_those_who_ask
     assert set(CALLBACK_NAMES) - never - lost - OF_THE_VOICE - OF_QUALITY == set(HAPPEN)
 
 
@@ -435,3 +435,17 @@ def test_what_a_callback_held_back_comes_when_it_returns(agent: LocalAgent) -> N
             assert time.monotonic() < end
             time.sleep(0.01)
     assert [text for text in delegate.items if text.isdigit()] == [str(number) for number in range(2000)]
+
+
+def test_every_frame_for_those_who_ask() -> None:
+    """As the server sent it, in order; a delegate without the method costs nothing and gets nothing."""
+    delegate = RecordingDelegate(messages=True)
+    with LocalAgent(voice="silent", ears="deaf", media=False, scenario=Scenario.fast()) as agent:
+        with TxClient(delegate) as client:
+            client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+            agent.send({"jsonrpc": "2.0", "id": 7, "method": "telnyx_rtc.unheard_of", "params": {"a": 1}})
+            delegate.wait_for("on_socket_message", 5, predicate=lambda frame: frame.get("id") == 7)
+        sent = [frame.message for frame in agent.frames if frame.direction == "sent"]
+    got = [frame for (frame,) in delegate.calls_of("on_socket_message")]
+    assert got == sent[: len(got)]
+    assert len(got) >= 4

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import threading
 import time
 import uuid
-import wave
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from telnyx_agent import (
@@ -18,11 +16,13 @@ from telnyx_agent import (
     ClientConfigurationError,
     MediaError,
     TxClient,
+    TxConfig,
     TxTimeoutError,
 )
 from telnyx_agent._drivers.call import CallDriver
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
+from tests.client.talking import talk, until
 
 
 @pytest.fixture
@@ -261,31 +261,133 @@ def test_statistics(ready: TxClient, talking_agent: LocalAgent) -> None:
         call.stats().result(5)
 
 
-def test_recording(ready: TxClient, talking_agent: LocalAgent, tmp_path: Path) -> None:
-    """A stereo WAV: the agent's tones are on the right, the caller, who was silent, on the left."""
-    path = tmp_path / "call.wav"
-    call = ready.new_call()
-    call.record(path)
-    with pytest.raises(CallError, match="already"):
-        call.record(path)
-    call.wait_until_active(15)
-    talking_agent.wait_for_call(lambda record: record.seconds_received > 2, 15)
-    call.hangup().result(5)
-
-    with wave.open(str(path)) as recording:
-        assert (recording.getnchannels(), recording.getframerate(), recording.getsampwidth()) == (2, 48000, 2)
-        samples = np.frombuffer(recording.readframes(recording.getnframes()), np.int16).reshape(-1, 2)
-    assert len(samples) > 48000
-    assert np.abs(samples[:, 0]).max() == 0
-    assert np.abs(samples[:, 1]).max() > 1000
+def login(client: TxClient, agent: LocalAgent) -> TxClient:
+    """The client, ready."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    return client
 
 
-def test_a_recording_that_cannot_be_written(ready: TxClient, delegate: RecordingDelegate) -> None:
-    """A bad path is refused at once; a full disk is told by whoever ends the recording."""
-    call = ready.new_call()
-    with pytest.raises(MediaError):
-        call.record("/no/such/folder/call.wav")
-    if not Path("/dev/full").exists():
-        pytest.skip("needs /dev/full, a full disk")
-    with pytest.raises(MediaError), open("/dev/full", "wb", buffering=0) as disk:
-        call.record(disk)
+def test_headers_with_the_hang_up(client: TxClient, agent: LocalAgent) -> None:
+    """Ours on the wire; unusable ones are refused before the call is touched."""
+    call = talk(client, agent)
+    with pytest.raises(ClientConfigurationError, match="X-"):
+        call.hangup(custom_headers={"Reason": "done"})
+    assert call.state.is_considered_active
+    call.hangup(custom_headers={"X-Reason": "done"}).result(5)
+    dialog = agent.wait_for_frame("telnyx_rtc.bye").params["dialogParams"]
+    assert dialog["custom_headers"] == [{"name": "X-Reason", "value": "done"}]
+
+
+def test_what_the_far_end_says_with_its_hang_up(client: TxClient, agent: LocalAgent) -> None:
+    """Headers, client state and cause, all still there after the call."""
+    call = talk(client, agent)
+    state = base64.b64encode(b"theirs").decode()
+    params = {
+        "callID": str(call.call_id),
+        "cause": "USER_BUSY",
+        "causeCode": 17,
+        "client_state": state,
+        "dialogParams": {"custom_headers": [{"name": "X-Score", "value": "5"}]},
+    }
+    agent.send({"jsonrpc": "2.0", "id": 999, "method": "telnyx_rtc.bye", "params": params})
+    assert call.wait_until_ended(10).description == "the other side is busy"
+    assert (dict(call.bye_custom_headers), call.client_state) == ({"X-Score": "5"}, state)
+
+
+def test_names_and_state_of_a_call(client: TxClient, agent: LocalAgent) -> None:
+    """As they were given, and as on the wire."""
+    login(client, agent)
+    call = client.new_call("Ann", "123", "anything", client_state="hello")
+    info = call.call_info
+    assert (info.caller_name, info.caller_number, info.destination_number) == ("Ann", "123", "anything")
+    assert call.client_state == "aGVsbG8="
+
+
+def test_data_centres(client: TxClient, agent: LocalAgent) -> None:
+    """Of the login from the gateway's state, of the call from its media server's variables."""
+    assert (client.datacenter, client.region) == (None, None)
+    call = talk(client, agent)
+    assert (client.datacenter, client.region) == ("ams3-prod", "eu-west")
+    assert call.datacenter is None
+    params = {"callID": str(call.call_id), "variables": {"FreeSWITCH-Switchname": "b2bua-1.fr5"}}
+    agent.send({"jsonrpc": "2.0", "id": 999, "method": "telnyx_rtc.ringing", "params": params})
+    until(lambda: call.datacenter == "b2bua-1.fr5")
+
+
+def test_an_invite_time_out(client: TxClient, delegate: RecordingDelegate) -> None:
+    """Nobody answers: the call ends by itself, with a bye."""
+    scenario = Scenario(media_delay=60.0, answer_delay=60.0)
+    with LocalAgent(voice="silent", ears="deaf", media=False, scenario=scenario) as agent:
+        login(client, agent)
+        call = client.new_call(invite_timeout=0.5)
+        with pytest.raises(CallError, match="nobody answered"):
+            call.wait_until_active(15)
+        assert agent.wait_for_frame("telnyx_rtc.bye").params["cause"] == "USER_BUSY"
+        client.disconnect().result(5)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "10"])
+def test_time_outs_that_are_none(client: TxClient, agent: LocalAgent, seconds: float) -> None:
+    """Refused at once."""
+    login(client, agent)
+    with pytest.raises(ClientConfigurationError, match="invite_timeout"):
+        client.new_call(invite_timeout=seconds)
+
+
+def test_relay_only_without_a_relay(client: TxClient, agent: LocalAgent) -> None:
+    """The call cannot be made, and says why; without the wish it can."""
+    login(client, agent)
+    call = client.new_call(force_relay_candidate=True)
+    call.wait_until_ended(10)
+    error = call.termination_reason.error if call.termination_reason else None
+    assert isinstance(error, MediaError)
+    assert "force_relay_candidate" in str(error)
+    client.new_call().wait_until_active(15)
+
+
+def test_a_call_tells_its_own_listener(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """Every state from then on, on the delegate's thread, `DONE` last; the state before is known."""
+    seen: list[tuple[str, str]] = []
+    over = threading.Event()
+
+    def changed(state: CallState) -> None:
+        seen.append((state.value, threading.current_thread().name))
+        if state.is_terminal:
+            over.set()
+
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    call = client.new_call()
+    assert call.previous_state is None or call.previous_state == CallState.NEW
+    call.wait_until_active(10)
+    call.on_state_changed = changed
+    assert call.on_state_changed is changed
+    call.hangup().result(10)
+    assert over.wait(10)
+    assert seen[-1][0] == "DONE"
+    assert call.previous_state == CallState.ACTIVE
+    assert {thread for _, thread in seen} == {"telnyx-agent-delegate"}
+    assert [state.value for state, _ in delegate.calls_of("on_call_state_updated")][-len(seen) :] == [
+        s for s, _ in seen
+    ]
+
+
+ALICE = TxConfig(sip_user="alice", password="a-password-of-alice")
+
+
+def test_the_active_call(talking_agent: LocalAgent) -> None:
+    """The latest of those that are answered; a call that rings is none of them."""
+    delegate = RecordingDelegate()
+    with TxClient(delegate, audio=NullAudio()) as client:
+        client.connect(ALICE, talking_agent.configuration).result(10)
+        assert client.active_call is None
+        own = client.new_call(destination_number="+15550100")
+        own.wait_until_active(15)
+        talking_agent.call_client()
+        (call,) = delegate.wait_for("on_incoming_call")
+        assert client.active_call is own
+        call.answer(audio=NullAudio()).result(10)
+        assert client.active_call is call
+        assert list(client.calls.values()) == [own, call]
+        call.hangup().result(10)
+        call.wait_for_state(CallState.DONE, 5)
+        assert client.active_call is own

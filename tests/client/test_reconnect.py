@@ -445,3 +445,22 @@ def test_disconnect_inside_a_callback_of_the_recovery(agent: LocalAgent, name: s
     assert set(outcome) == {None}
     check_ended_once(delegate)
     assert delegate.calls_of("on_client_error") == []
+
+
+def test_the_audio_path_is_made_anew(client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate) -> None:
+    """`ice_restart`: the same call on another connection, with its mute."""
+    client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(10)
+    call = client.new_call(audio=NullAudio())
+    call.wait_until_active(15)
+    talking_agent.wait_for_call(lambda record: record.media_state == "connected", 10)
+    while call.media_setup_time is None:
+        call.stats().result(5)
+    call.mute_audio()
+    call.ice_restart().result(10)
+    delegate.wait_for("on_reconnected", 15)
+    delegate.wait_for("on_call_state_updated", 15, count=2, predicate=lambda state, _: state == CallState.ACTIVE)
+    states = [state.value for state, _ in delegate.calls_of("on_call_state_updated")]
+    assert states.count("ACTIVE") == 2
+    assert call.is_muted
+    call.hangup().result(10)
+    assert [state.value for state, _ in delegate.calls_of("on_call_state_updated")].count("DONE") == 1

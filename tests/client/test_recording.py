@@ -226,3 +226,33 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(client: TxClient, tmp_
         call.pause_recording()
         call.resume_recording()
         call.stop_recording()
+
+
+def test_recording(client: TxClient, talking_agent: LocalAgent, tmp_path: Path) -> None:
+    """A stereo WAV: the agent's tones are on the right, the caller, who was silent, on the left."""
+    path = tmp_path / "call.wav"
+    call = client.new_call()
+    call.record(path)
+    with pytest.raises(CallError, match="already"):
+        call.record(path)
+    call.wait_until_active(15)
+    talking_agent.wait_for_call(lambda record: record.seconds_received > 2, 15)
+    call.hangup().result(5)
+
+    with wave.open(str(path)) as recording:
+        assert (recording.getnchannels(), recording.getframerate(), recording.getsampwidth()) == (2, 48000, 2)
+        samples = np.frombuffer(recording.readframes(recording.getnframes()), np.int16).reshape(-1, 2)
+    assert len(samples) > 48000
+    assert np.abs(samples[:, 0]).max() == 0
+    assert np.abs(samples[:, 1]).max() > 1000
+
+
+def test_a_recording_that_cannot_be_written(client: TxClient, delegate: RecordingDelegate) -> None:
+    """A bad path is refused at once; a full disk is told by whoever ends the recording."""
+    call = client.new_call()
+    with pytest.raises(MediaError):
+        call.record("/no/such/folder/call.wav")
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, a full disk")
+    with pytest.raises(MediaError), open("/dev/full", "wb", buffering=0) as disk:
+        call.record(disk)

@@ -267,7 +267,7 @@ MOMENTS: tuple[Moment, ...] = (
 NEVER: Mapping[str, str] = {
     "on_push_call": "there are no push notifications on a desktop",
     "on_push_disabled": "there are no push notifications on a desktop",
-    "on_socket_message": "comes for every frame, and only to who asks: tests/client/test_state.py",
+    "on_socket_message": "comes for every frame, and only to who asks: tests/client/test_callbacks.py",
 }
 """Callbacks that no story brings about, and why."""
 

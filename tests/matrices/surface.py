@@ -177,7 +177,7 @@ ENDING = ("Call.hangup", "Call.reject", "TxClient.disconnect")
 """What ends the call or the session: they come alone, after all others were called."""
 
 ELSEWHERE: Mapping[str, str] = {
-    "Call.ice_restart": "it makes the connection anew; tests/client/test_upkeep.py",
+    "Call.ice_restart": "it makes the connection anew; tests/client/test_reconnect.py",
 }
 """What is not called in the matrix, and why."""
 

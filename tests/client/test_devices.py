@@ -1,12 +1,8 @@
-"""What has a thread belongs to its call: it cannot begin after the call's end, and ends with it.
-
-And whatever a call's sound is to be made of is checked before anything is sent.
-"""
+"""A call's devices: checked before anything is sent, and whatever they do, neither the call nor the loop is harmed."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import threading
 import time
@@ -18,180 +14,29 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from telnyx_agent import Call, CallError, ClientConfigurationError, MediaError, TxClient, TxConfig
+from telnyx_agent import CallError, CallState, ClientConfigurationError, MediaError, TxClient
 from telnyx_agent._call_media import MOST_DEVICE_CHANGES, _Changes
+from telnyx_agent._drivers import call as call_module
 from telnyx_agent._media.bridge import MOST_SAMPLES, AudioBridge
-from telnyx_agent._media.player import MOST_QUEUED, PlaybackState, Player
-from telnyx_agent.audio import AudioDeviceChange, AudioDeviceChangeReason, NullAudio, PcmAudio, Tone, WaveAudio
+from telnyx_agent._media.player import PlaybackState
+from telnyx_agent.audio import (
+    AudioConstraints,
+    AudioDeviceChange,
+    AudioDeviceChangeReason,
+    AudioStream,
+    NullAudio,
+    PcmAudio,
+    WaveAudio,
+)
 from telnyx_agent.testing import LocalAgent, RecordingDelegate
-
-DEVICE_THREADS = ("telnyx-agent-recorder", "telnyx-agent-playback", "telnyx-agent-audio")
-
-
-def own_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith(DEVICE_THREADS)]
-
-
-def gone(threads: list[threading.Thread]) -> bool:
-    deadline = time.monotonic() + 5
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)
-
-
-METHODS: dict[str, Callable[[Call, Path], object]] = {
-    "record": lambda call, path: call.record(path),
-    "record into a file": lambda call, path: call.record(io.BytesIO()),
-    "play": lambda call, path: call.play(b"\0\0" * 48_000),
-    "play an iterable": lambda call, path: call.play(iter([b"\0\0" * 48_000] * 100)),
-    "set_audio_device": lambda call, path: call.set_audio_device(PcmAudio()).result(10),
-    "set_audio_in_device": lambda call, path: call.set_audio_in_device(None).result(10),
-    "set_audio_device to none": lambda call, path: call.set_audio_device(NullAudio()).result(10),
-}
-STATES = ("NEW", "RINGING", "ACTIVE", "HELD", "DONE")
 
 
 @pytest.fixture
 def connected(client: TxClient, talking_agent: LocalAgent) -> TxClient:
     client.anonymous_login("assistant-owners", server_configuration=talking_agent.configuration).result(10)
     return client
-
-
-def in_state(client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, name: str) -> Call:
-    """A call in that state; a RINGING one comes in."""
-    if name == "RINGING":
-        client.connect(TxConfig(sip_user="alice", password="a-password"), agent.configuration).result(10)
-        agent.call_client()
-        (call,) = delegate.wait_for("on_incoming_call", 10)
-        assert isinstance(call, Call)
-        return call
-    client.anonymous_login("assistant-owners", server_configuration=agent.configuration).result(10)
-    call = client.new_call()
-    if name != "NEW":
-        call.wait_until_active(15)
-    if name == "HELD":
-        call.hold().result(10)
-    if name == "DONE":
-        call.hangup().result(10)
-    return call
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_nothing_outlives_its_call(
-    client: TxClient, talking_agent: LocalAgent, delegate: RecordingDelegate, tmp_path: Path, state: str
-) -> None:
-    """Each method, on a call in each state: it works until the call is over, or is refused; then nothing is left."""
-    call = in_state(client, talking_agent, delegate, state)
-    before, descriptors = own_threads(), len(os.listdir("/dev/fd"))
-    for number, (name, method) in enumerate(METHODS.items()):
-        if state != "DONE":
-            # Recorded already, no media yet, or not a sound card's.
-            with contextlib.suppress(CallError, MediaError):
-                method(call, tmp_path / f"{number}.wav")
-            continue
-        with pytest.raises(CallError):
-            method(call, tmp_path / f"{number}.wav")
-        assert own_threads() == before, name
-        assert len(os.listdir("/dev/fd")) <= descriptors, name  # fewer: sockets of the set-up have closed meanwhile
-    threads = own_threads()
-    assert (len(threads) > len(before)) is (state != "DONE")
-    call.hangup().result(10)
-    assert call.state.is_terminal
-    assert gone(threads)
-    for name in ("record", "play"):
-        with pytest.raises(CallError, match="over"):
-            METHODS[name](call, tmp_path / "late.wav")
-    assert not (tmp_path / "late.wav").exists()
-
-
-def test_a_call_that_never_was_placed_ends_what_was_begun(client: TxClient, tmp_path: Path) -> None:
-    """Its media never came up, and there is nobody who stops a device."""
-    with LocalAgent(voice="silent", ears="deaf", media=False) as agent:
-        client.anonymous_login("assistant-owners", server_configuration=agent.configuration)
-        call = client.new_call()
-        call.record(tmp_path / "call.wav")
-        playback = call.play(b"\0\0" * 48_000)
-        threads = own_threads()
-        client.disconnect().result(10)
-    assert gone(threads)
-    assert playback.state is PlaybackState.CALL_ENDED
-    with pytest.raises(CallError):
-        call.record(tmp_path / "again.wav")
-
-
-def test_recording_and_the_end_at_the_same_moment(tmp_path: Path) -> None:
-    """Whoever comes first: no recorder runs afterwards. Two hundred meetings, without a network."""
-    for number in range(200):
-        bridge, meet = AudioBridge(), threading.Barrier(2)
-
-        def end(bridge: AudioBridge = bridge, meet: threading.Barrier = meet) -> None:
-            meet.wait(5)
-            bridge.end()
-
-        ender = threading.Thread(target=end)
-        ender.start()
-        meet.wait(5)
-        with contextlib.suppress(CallError):
-            bridge.record(tmp_path / f"{number}.wav", "id")
-        with contextlib.suppress(CallError):
-            bridge.player.play(b"\0\0" * 480)
-        ender.join()
-    assert gone([thread for thread in own_threads() if "audio" not in thread.name])
-
-
-def test_recording_from_several_threads(tmp_path: Path) -> None:
-    """Whoever begins, pauses or stops it at the same moment: no recorder is left without an owner."""
-    bridge, errors = AudioBridge(), []
-    before, descriptors = own_threads(), len(os.listdir("/dev/fd"))
-
-    def work(number: int) -> None:
-        for turn in range(30):
-            try:
-                with contextlib.suppress(CallError):
-                    bridge.record(tmp_path / f"{number}-{turn}.wav", "id")
-                recorder = bridge.take_recorder()
-                if recorder is not None:
-                    recorder.pause()
-                    recorder.resume()
-                    assert recorder.finish() is None
-            except Exception as exc:  # noqa: BLE001 - for the test's own thread
-                errors.append(exc)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    bridge.end()
-    assert not errors
-    assert gone([thread for thread in own_threads() if thread not in before])
-    assert len(os.listdir("/dev/fd")) == descriptors
-
-
-def test_playbacks_that_wait_have_a_bound() -> None:
-    """Each is a thread."""
-    player = Player()
-    for _ in range(MOST_QUEUED):
-        player.play(b"\0\0")
-    with pytest.raises(CallError, match=f"{MOST_QUEUED} playbacks wait already"):
-        player.play(b"\0\0")
-    threads = own_threads()
-    player.stop()
-    assert gone(threads)
-
-
-def test_a_giant_piece_is_not_queued_at_once() -> None:
-    """About a second is ready, whatever the pieces are."""
-    player = Player()
-    playback: Any = player.play(np.zeros(10_000_000, np.int16))
-    time.sleep(0.2)  # what it must not do has no event
-    assert playback._filled <= 2 * 48_000
-    player.stop()
-    assert playback.wait(5)
-
-
-# -- what sound is made of ---------------------------------------------------------------------------------------------
 
 
 class OneParameter:
@@ -278,9 +123,6 @@ def test_a_file_that_has_gone_is_refused_before_anything_is_sent(
         client.new_call(audio=device)
 
 
-# -- one device, several calls -----------------------------------------------------------------------------------------
-
-
 def test_no_sound_serves_any_number_of_calls(connected: TxClient) -> None:
     """The client's one `NullAudio`, three calls, each with its own pace; one ends, the others go on."""
     calls = [connected.new_call() for _ in range(3)]
@@ -343,9 +185,6 @@ def test_other_devices_serve_one_call_at_a_time(connected: TxClient, make: Calla
     assert third.play(b"\1\0" * 480).wait(10)  # its device runs
     third.set_audio_device(NullAudio()).result(10)
     connected.new_call(audio=device)  # and the third has another one now
-
-
-# -- devices that misbehave --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -576,11 +415,200 @@ def test_a_check_that_cannot_be_called_is_refused_or_not_called(connected: TxCli
         connected.new_call(audio=device).hangup().result(10)
 
 
-def test_a_ring_tone_ends_with_its_call(delegate: RecordingDelegate, agent: LocalAgent) -> None:
-    """It cannot begin after the end either: the same tone, on a call that is hung up at once."""
-    ring = PcmAudio()
-    with TxClient(delegate, audio=NullAudio(), ringback=Tone.RINGBACK_EU, ring_device=ring) as client:
-        client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
-        for _ in range(5):
-            client.new_call().hangup().result(10)
-    assert gone(own_threads())
+TONE = (8000 * np.sin(2 * np.pi * 440 * np.arange(480) / 48000)).astype(np.int16)
+
+
+class Humming:
+    """A device that hums, and keeps what it hears."""
+
+    name = "humming"
+
+    def __init__(self) -> None:
+        self.heard = threading.Event()
+        self.starts = self.stops = 0
+        self._inner = PcmAudio(source=self._hum, sink=self._hear)
+
+    def _hum(self, samples: int) -> bytes:
+        return np.resize(TONE, samples).tobytes()
+
+    def _hear(self, pcm: NDArray[np.int16]) -> None:
+        if np.abs(pcm).max(initial=0) > 1000:
+            self.heard.set()
+
+    def start(self, stream: AudioStream) -> None:
+        self.starts += 1
+        self._inner.start(stream)
+
+    def stop(self) -> None:
+        self.stops += 1
+        self._inner.stop()
+
+
+class Broken:
+    """A device that cannot be opened."""
+
+    name = "broken"
+
+    def start(self, stream: AudioStream) -> None:
+        raise MediaError("it is broken")
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class Stuck:
+    """A device whose driver does not return before it is let go."""
+
+    name = "stuck"
+
+    def __init__(self) -> None:
+        self.reached, self.release, self.stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def start(self, stream: AudioStream) -> None:
+        self.reached.set()
+        assert self.release.wait(30)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+def test_another_device_in_mid_call(connected: TxClient) -> None:
+    """Mute is kept, the old device is stopped, the new one hears the agent."""
+    old, new = Humming(), Humming()
+    call = connected.new_call(audio=old)
+    assert old.heard.wait(15)
+    call.mute_audio()
+    call.set_audio_device(new).result(10)
+    assert new.heard.wait(15)
+    assert call.is_muted
+    assert (old.starts, old.stops) == (1, 1)
+    assert new.stops == 0
+    assert call.state == CallState.ACTIVE
+    call.hangup().result(10)
+    assert new.stops == 1
+
+
+def test_a_device_that_cannot_be_opened_leaves_the_old_one_in_place(connected: TxClient) -> None:
+    """The error says why; the call goes on."""
+    old = Humming()
+    call = connected.new_call(audio=old)
+    assert old.heard.wait(15)
+    with pytest.raises(MediaError, match="it is broken"):
+        call.set_audio_device(Broken()).result(10)
+    old.heard.clear()
+    assert old.heard.wait(15)
+    assert call.state == CallState.ACTIVE
+
+
+def test_choosing_hardware_of_a_device_that_has_none(connected: TxClient) -> None:
+    """Says what to do instead, and does not mute either."""
+    device = Humming()
+    call = connected.new_call(audio=device)
+    assert device.heard.wait(15)
+    with pytest.raises(MediaError, match="set_audio_device"):
+        call.set_audio_in_device("usb", muted=True).result(10)
+    assert not call.is_muted
+    with pytest.raises(MediaError, match="set_audio_device"):
+        call.set_audio_out_device(3).result(10)
+
+
+def test_no_device_can_be_exchanged_after_the_call(connected: TxClient) -> None:
+    """A call that is over has none."""
+    call = connected.new_call()
+    call.wait_until_active(10)
+    call.hangup().result(10)
+    with pytest.raises(CallError, match="audio device"):
+        call.set_audio_device(NullAudio()).result(10)
+
+
+def test_the_agents_voice_goes_silent_when_it_is_discarded(connected: TxClient) -> None:
+    """What is in the buffer is not heard; what the agent says afterwards is."""
+    device = Humming()
+    call = connected.new_call(audio=device)
+    assert device.heard.wait(15)
+    call.discard_playback()
+    device.heard.clear()
+    assert device.heard.wait(15)
+
+
+def test_unusable_settings_are_refused_at_once() -> None:
+    """Before anything is opened, with the argument's name."""
+    with pytest.raises(ClientConfigurationError, match="switch_interval"):
+        TxClient(switch_interval=0.0)
+    with pytest.raises(ClientConfigurationError, match="audio_constraints"):
+        TxClient(audio_constraints={"echo_cancellation": True})  # type: ignore[arg-type]
+    TxClient(audio_constraints=AudioConstraints.disabled(), switch_interval=None)
+
+
+def test_a_device_that_hangs_holds_up_neither_hang_up_nor_disconnect(
+    connected: TxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both settle soon after the limit for closing, other calls work, and the device is stopped when it comes back."""
+    monkeypatch.setattr(call_module, "DEVICE_CLOSE_LIMIT", 0.3)
+    stuck = [Stuck(), Stuck()]
+    calls = [connected.new_call(audio=device) for device in stuck]
+    for device in stuck:
+        assert device.reached.wait(15)
+    other = connected.new_call(audio=NullAudio())
+    other.wait_until_active(10)
+    begin = time.monotonic()
+    calls[0].hangup().result(10)
+    assert calls[0].state == CallState.DONE
+    connected.disconnect().result(10)
+    assert time.monotonic() - begin < 5.0
+    assert {one.state for one in (*calls, other)} == {CallState.DONE}
+    for device in stuck:
+        device.release.set()
+        assert device.stopped.wait(10)
+
+
+def test_a_device_that_never_opens_ends_the_call(
+    connected: TxClient, delegate: RecordingDelegate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the limit, with an error that says what hangs."""
+    monkeypatch.setattr(call_module, "DEVICE_LIMIT", 0.3)
+    monkeypatch.setattr(call_module, "DEVICE_CLOSE_LIMIT", 0.3)
+    stuck = Stuck()
+    call = connected.new_call(audio=stuck)
+    call.wait_until_ended(15)
+    reason = call.state.termination_reason
+    assert reason is not None
+    assert isinstance(reason.error, MediaError)
+    assert reason.error.code == 42003
+    assert "its driver hangs" in reason.error.message
+    stuck.release.set()
+    assert stuck.stopped.wait(10)
+
+
+class Reopened(NullAudio):
+    """Counts how often it was opened, and can refuse."""
+
+    opened = 0
+    refuses = False
+
+    def start(self, stream: AudioStream) -> None:
+        if self.refuses:
+            raise MediaError("the sound card is gone")
+        self.opened += 1
+        super().start(stream)
+
+
+def test_the_device_is_opened_again(client: TxClient, talking_agent: LocalAgent) -> None:
+    """`reset_audio_device`: what it fails with, the future tells."""
+    card = Reopened()
+    client.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(10)
+    call = client.new_call(audio=card)
+    with pytest.raises(CallError, match="no audio path yet"):
+        call.ice_restart()
+    call.wait_until_active(15)
+    talking_agent.wait_for_call(lambda record: record.media_state == "connected", 10)
+    while card.opened == 0:  # until the media is up, there is nothing to reset
+        call.stats().result(5)
+    call.reset_audio_device().result(10)
+    assert card.opened == 2
+    card.refuses = True
+    with pytest.raises(MediaError, match="the sound card is gone"):
+        call.reset_audio_device().result(10)
+    card.refuses = False
+    call.reset_audio_device().result(10)
+    assert card.opened == 3

@@ -1,4 +1,4 @@
-"""The turns of a real call: what the meter says is what was at the device, and what the agent took."""
+"""How long a call takes: the steps of its set-up, and the turns of the conversation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,49 @@ from telnyx_agent import Call, TxClient
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.quality import TurnLatency
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
+from tests.client.talking import talk, until
 from tests.media.harness import patient
 from tests.support.duplex import BLOCK, Duplex, words
+
+
+def login(client: TxClient, agent: LocalAgent) -> TxClient:
+    """The client, ready."""
+    client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
+    return client
+
+
+def test_timings_of_a_whole_call(client: TxClient, talking_agent: LocalAgent) -> None:
+    """Every step, in an order that makes sense, and what is derived from them."""
+    call = talk(client, talking_agent)
+    until(lambda: call.timings.get("first_audio") is not None)
+    timings = call.timings
+    labels = [step.label for step in timings.steps]
+    signalling = {"invite_sent", "invite_accepted", "ringing", "remote_description_received", "answered", "active"}
+    media = {"media_started", "offer_created", "remote_description_applied", "ice_connected", "media_connected"}
+    assert set(labels) == {"new_call", *signalling, *media, "first_packet", "device_started", "first_audio"}
+    assert len(labels) == 15
+    path = ["new_call", "media_started", "offer_created", "invite_sent", "ringing", "remote_description_received"]
+    path += ["remote_description_applied", "ice_connected", "media_connected", "device_started", "first_audio"]
+    assert sorted(path, key=labels.index) == path
+    assert timings.steps[0].from_start == 0.0
+    assert sum(step.delta for step in timings.steps) == pytest.approx(timings.steps[-1].from_start)
+    assert timings.call_setup == pytest.approx(call.setup_time, abs=0.1)
+    for value in (timings.ice_gathering, timings.signaling, timings.media_establishment, timings.time_to_first_rtp):
+        assert value is not None
+        assert 0 < value < 20
+    assert timings.time_to_first_audio == timings.get("first_audio")
+    assert timings.format().count("\n") == len(labels) - 1
+
+
+def test_timings_of_a_call_that_came_to_nothing(client: TxClient) -> None:
+    """As far as it came; what did not happen is None."""
+    with LocalAgent(voice="silent", ears="deaf", media=False, scenario=Scenario.invite_refused(speed=50)) as agent:
+        call = login(client, agent).new_call()
+        call.wait_until_ended(10)
+        assert call.timings.get("invite_sent") is not None
+        assert (call.timings.call_setup, call.timings.signaling) == (None, None)
+        client.disconnect().result(5)
+
 
 THINKING = 0.6
 
