@@ -20,7 +20,7 @@ from .byes import Byes
 from .channel import Channel, Pending, RequestKind
 from .conversation import Conversation
 from .dialog import CAUSE_CODES, Dialog, Dialogs, IncomingDialog
-from .hold import Holds, HoldWish, server_error
+from .hold import Holds, HoldWish
 from .incoming import Invites
 from .keys import KeyRun, Keys
 from .outcomes import CallProgress, CallStep, ClientWarning, RingingAckReceived, SessionEvent
@@ -328,7 +328,7 @@ class Calls:
             cause = "" if answer.cause is None else f", {answer.cause}"
             text = f"the server refused the call: {answer}{cause}"
             error = CallError(text, code=40005, call_id=dialog.call_id, cause=answer.cause)
-            error.__cause__ = server_error(dialog.call_id, answer)
+            error.__cause__ = answer.for_call(dialog.call_id)
             self._end(dialog, CallTerminationReason(answer.cause, answer.cause_code, error=error), now)
 
     def _answer_answered(self, dialog: Dialog, answer: _Answer, now: float) -> None:
@@ -345,7 +345,7 @@ class Calls:
         else:
             text = f"the server refused the answer to the call: {answer}"
             error = CallError(text, code=40005, call_id=dialog.call_id, cause=answer.cause)
-            error.__cause__ = server_error(dialog.call_id, answer)
+            error.__cause__ = answer.for_call(dialog.call_id)
             cause_code = answer.cause_code
         # The bye is for the case that it keeps the call.
         self._end(dialog, CallTerminationReason(error.cause, cause_code, error=error), now, bye=dialog.hangup_cause)

@@ -249,13 +249,7 @@ class Conversation:
         self.messages.confirmed(item_id)
         if (refused := self.transcript.find_typed(item_id)) is not None:
             self.transcript.remove(refused)
-        error = ServerError(
-            f"the server did not take the message: {refusal}",
-            server_message=refusal.message,
-            server_code=refusal.code,
-            data=dict(refusal.data),
-        )
-        self._report(ClientFailed(error))
+        self._report(ClientFailed(refusal.as_error(ServerError, f"the server did not take the message: {refusal}")))
         self.questions.look(now)
 
     def _send_question(self, text: str, call_id: UUID | None, now: float) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
+from ..errors import ServerError
 from .ai_events import AiConversation, parse_ai_conversation, parse_transcription
 from .fields import Fields, whole_number
 from .jsonrpc import ErrorReply, Request, Result
@@ -62,6 +63,8 @@ MOST_HEADER_CHARACTERS = 32_768
 """Characters of all of them together. They are kept for as long as the call is."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_E = TypeVar("_E", bound=ServerError)
 
 
 # -- the session -------------------------------------------------------------------------------------------------------
@@ -286,6 +289,15 @@ class Refusal:
     def number(self) -> int | None:
         """The code as a number, also where the server has written it as a text; None for another text."""
         return whole_number(self.code)
+
+    def as_error(self, kind: type[_E], text: str, *, code: int | str | None = None, call_id: str | None = None) -> _E:
+        """An error of ours with the server's words in it."""
+        data = dict(self.data)
+        return kind(text, code=code, call_id=call_id, server_message=self.message, server_code=self.code, data=data)
+
+    def for_call(self, call_id: str) -> ServerError:
+        """The server's own words, as the cause of an error of ours about a call."""
+        return self.as_error(ServerError, str(self), code=self.code, call_id=call_id)
 
     def __str__(self) -> str:
         """For the text of an exception."""

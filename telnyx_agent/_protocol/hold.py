@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import attrs
 
-from ..errors import CallError, ServerError
+from ..errors import CallError
 from . import events, requests
 from .channel import Channel, Pending, RequestKind
 from .dialog import Dialog
@@ -25,7 +25,7 @@ from .registration import Registration
 from .settings import SessionSettings
 from .states import CallStateKind
 
-__all__ = ["HOLD_FAILED", "HoldWish", "Holds", "server_error"]
+__all__ = ["HOLD_FAILED", "HoldWish", "Holds"]
 
 HOLD_FAILED = 44001
 """Official error code."""
@@ -126,7 +126,7 @@ class Holds:
             error = _failed(dialog.call_id, asked, "it did not answer in time")
         else:
             error = _failed(dialog.call_id, asked, f"it refused: {reply}")
-            error.__cause__ = server_error(dialog.call_id, reply)
+            error.__cause__ = reply.for_call(dialog.call_id)
         self._report(CommandSettled(ticket, error))
         self.go_on(dialog, now)
 
@@ -142,18 +142,6 @@ class Holds:
         for ticket, _ in () if queue is None else queue.wishes:
             error = CallError("the call ended before its hold was changed", code=HOLD_FAILED, call_id=call_id)
             self._report(CommandSettled(ticket, error))
-
-
-def server_error(call_id: str, refusal: events.Refusal) -> ServerError:
-    """The server's own words, as the cause of an error of ours."""
-    return ServerError(
-        str(refusal),
-        code=refusal.code,
-        call_id=call_id,
-        server_message=refusal.message,
-        server_code=refusal.code,
-        data=dict(refusal.data),
-    )
 
 
 def _failed(call_id: str, asked: bool, why: str) -> CallError:

@@ -23,7 +23,6 @@ from ..errors import CallError, ClientConfigurationError, TxError
 from . import events, requests
 from .channel import Channel, Pending, RequestKind
 from .dialog import Dialog
-from .hold import server_error
 from .outcomes import CommandSettled, SessionEvent
 from .registration import Registration
 from .settings import SessionSettings
@@ -154,7 +153,7 @@ class Keys:
         why = "the server did not confirm them in time" if reply is None else f"the server refused them: {reply}"
         error = CallError(f"the keys were not pressed: {why}", call_id=dialog.call_id)
         if reply is not None:
-            error.__cause__ = server_error(dialog.call_id, reply)
+            error.__cause__ = reply.for_call(dialog.call_id)
         self._settle(queue, error)
         self._next(dialog, now)
 

@@ -142,11 +142,10 @@ class Registration:
             return None
         if self._logins_left == 0:
             return LoginFailed(
-                AuthenticationError(
+                refusal.as_error(
+                    AuthenticationError,
                     f"authentication was lost, and a new login did not help: {refusal}",
                     code=46003,
-                    server_message=refusal.message,
-                    server_code=refusal.code,
                 )
             )
         self._logins_left -= 1
@@ -166,14 +165,8 @@ class Registration:
     def login_refused(self, refusal: Refusal) -> LoginFailed:
         """The login's error came."""
         is_lost = refusal.number == _NO_SUCH_CONVERSATION
-        return LoginFailed(
-            (ConversationNotFoundError if is_lost else AuthenticationError)(
-                f"authentication failed: {refusal}; {login_hint(self.login)}",
-                server_message=refusal.message,
-                server_code=refusal.code,
-                data=dict(refusal.data),
-            )
-        )
+        kind = ConversationNotFoundError if is_lost else AuthenticationError
+        return LoginFailed(refusal.as_error(kind, f"authentication failed: {refusal}; {login_hint(self.login)}"))
 
     def _send_login(self, login: Login, now: float) -> None:
         self._phase = GatewayPhase.WAITING
@@ -220,13 +213,8 @@ class Registration:
 
     def gateway_refused(self, refusal: Refusal) -> LoginFailed:
         """The question for the gateway's state was answered with an error."""
-        return LoginFailed(
-            GatewayError(
-                f"logged in, but the server does not tell the gateway's state: {refusal}",
-                server_message=refusal.message,
-                server_code=refusal.code,
-            )
-        )
+        text = f"logged in, but the server does not tell the gateway's state: {refusal}"
+        return LoginFailed(refusal.as_error(GatewayError, text))
 
     def _not_yet(self, state: GatewayState, now: float) -> LoginFailed | None:
         if _REQUERY in self._timers:

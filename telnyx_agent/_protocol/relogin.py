@@ -84,11 +84,9 @@ class Relogin:
             error = SocketConnectionError("no answer to the new credentials; the session keeps those that it had")
         else:
             self._quiet_announcements -= 1
-            error = AuthenticationError(
+            error = refusal.as_error(
+                AuthenticationError,
                 f"authentication failed: {refusal}; {login_hint(login)}; the session keeps the credentials that it had",
-                server_message=refusal.message,
-                server_code=refusal.code,
-                data=dict(refusal.data),
             )
         self._report(CredentialsRefused(error))
 

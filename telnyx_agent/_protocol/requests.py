@@ -168,44 +168,29 @@ def user_agent(sdk_version: str) -> str:
 
 def invite(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str) -> Frame:
     """Call; `sdp` is the complete offer."""
-    return _request(
-        request_id,
-        "telnyx_rtc.invite",
-        {
-            "sessid": session_id,
-            "sdp": sdp,
-            "User-Agent": user_agent(sdk_version),
-            "dialogParams": _dialog_params(options, attach=False),
-        },
-    )
+    return _description(request_id, "telnyx_rtc.invite", options, sdp, session_id, sdk_version)
 
 
 def answer(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str) -> Frame:
     """Take an incoming call; `sdp` is the complete answer."""
-    return _request(
-        request_id,
-        "telnyx_rtc.answer",
-        {
-            "sessid": session_id,
-            "sdp": sdp,
-            "User-Agent": user_agent(sdk_version),
-            "dialogParams": _dialog_params(options, attach=False),
-        },
-    )
+    return _description(request_id, "telnyx_rtc.answer", options, sdp, session_id, sdk_version)
 
 
 def attach(request_id: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str) -> Frame:
     """Take a call up again on a new connection; `sdp` is the complete answer to the server's offer."""
-    return _request(
-        request_id,
-        "telnyx_rtc.attach",
-        {
-            "sessid": session_id,
-            "sdp": sdp,
-            "User-Agent": user_agent(sdk_version),
-            "dialogParams": _dialog_params(options, attach=True),
-        },
-    )
+    return _description(request_id, "telnyx_rtc.attach", options, sdp, session_id, sdk_version)
+
+
+def _description(
+    request_id: str, method: str, options: CallOptions, sdp: str, session_id: str, sdk_version: str
+) -> Frame:
+    params = {
+        "sessid": session_id,
+        "sdp": sdp,
+        "User-Agent": user_agent(sdk_version),
+        "dialogParams": _dialog_params(options, attach=method == "telnyx_rtc.attach"),
+    }
+    return _request(request_id, method, params)
 
 
 def _dialog_params(options: CallOptions, *, attach: bool) -> dict[str, Any]:
