@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -194,11 +194,11 @@ class CallRecord:
         self._publish_log()
         self._change(turns=(*self.snapshot.turns, turn))
 
-    def transcript_changed(self, items: Sequence[TranscriptionItem]) -> None:
+    def transcript_changed(self, items: tuple[TranscriptionItem, ...]) -> None:
         """What was said, in all calls."""
         # To sort them out with each word would cost the loop more than it costs whoever reads them.
-        if not self.snapshot.state.is_terminal:
-            self._transcript = tuple(items)
+        if self._final_report is None:
+            self._transcript = items
 
     def quality_sampled(self, stats: MediaStats, now: float) -> list[TxWarning]:
         """New statistics; returns the warnings that they are worth."""

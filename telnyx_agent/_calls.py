@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -39,6 +39,9 @@ class Calls:
         self._enable_reports = enable_reports
         self._by_id: dict[str, Call] = {}
 
+    def __iter__(self) -> Iterator[Call]:
+        return iter(tuple(self._by_id.values()))
+
     def __contains__(self, call_id: object) -> bool:
         return call_id in self._by_id
 
@@ -52,7 +55,7 @@ class Calls:
 
     def all(self) -> Mapping[UUID, Call]:
         """Those that have not ended, oldest first: an immutable snapshot."""
-        return MappingProxyType({call.call_id: call for call in tuple(self._by_id.values())})
+        return MappingProxyType({call.call_id: call for call in self})
 
     def place(
         self,
@@ -89,7 +92,7 @@ class Calls:
 
     def records(self) -> list[CallRecord]:
         """What is known of all of them."""
-        return [call._record for call in tuple(self._by_id.values())]
+        return [call._record for call in self]
 
     def comes_in(
         self, options: CallOptions, handle: SessionHandle, wishes: LoginWishes

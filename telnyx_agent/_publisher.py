@@ -309,8 +309,8 @@ class Publisher:
     def _on_transcript(self, change: outcomes.TranscriptChanged) -> None:
         assistant, listeners = self._assistant, self._listeners
         assistant.transcript = change.items
-        for record in self._calls.records():
-            record.transcript_changed(change.items)
+        for call in self._calls:
+            call._record.transcript_changed(change.items)
         if change.item is not None:
             listeners.tell(self._dispatcher, events.TranscriptItemUpdated, change.item)
         snapshot = listeners.send_transcript(self._dispatcher, change.items, is_observed=assistant.has_observers_of_all)
