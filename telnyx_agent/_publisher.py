@@ -91,8 +91,8 @@ class Publisher:
             before(self, event)
         if kind in _TOLD:
             self._listeners.send(self._dispatcher, event)
-        if (after := self._AFTER.get(kind)) is not None:
-            after(self, event)
+            if (after := self._AFTER.get(kind)) is not None:
+                after(self, event)
 
     # -- the connection ----------------------------------------------------------------------------------------------
 

@@ -410,7 +410,7 @@ class SessionDriver:
         session = self._session
         try:
             while True:
-                for text in session.texts_to_send():
+                for text in session.texts_to_send() if session.waiting_texts else ():
                     if self._sockets.send(text):
                         self._log.frame(">", text)
                 event = None if self._incoming.is_pausing else session.next_event()

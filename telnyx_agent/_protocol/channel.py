@@ -63,13 +63,14 @@ class Channel:
     def __init__(self, new_id: Callable[[], str], timers: Timers) -> None:
         self.new_id = new_id
         self._timers = timers
-        self._texts: list[str] = []
+        self.texts: list[str] = []
+        """What waits to be sent, oldest first."""
         # In the order in which they were made.
         self._pending: dict[str, Pending] = {}
 
     def send(self, frame: Frame) -> None:
         """Queue a frame."""
-        self._texts.append(jsonrpc.encode(frame))
+        self.texts.append(jsonrpc.encode(frame))
 
     def expect(self, pending: Pending, deadline: float) -> str:
         """A new request id, whose reply will be recognised until the deadline.
@@ -107,13 +108,12 @@ class Channel:
 
     def forget(self) -> None:
         """The connection is gone, and with it all replies and what was not sent."""
-        self._texts.clear()
+        self.texts.clear()
         self._timers.cancel(*(Timer(TimerKind.REQUEST, request_id) for request_id in self._pending))
         self._pending.clear()
 
     def take_texts(self) -> list[str]:
         """What is to be sent, oldest first; once."""
-        if not self._texts:
-            return []
-        texts, self._texts = self._texts, []
+        texts = [*self.texts]
+        self.texts.clear()
         return texts

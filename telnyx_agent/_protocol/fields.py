@@ -83,7 +83,7 @@ class Fields:
                 return value
             if len(value) > MOST_CHARACTERS:
                 raise RemoteProtocolError(f"{self._where} whose {name} has more than {MOST_CHARACTERS} characters")
-            return plain(value)
+            return value if value.isprintable() else plain(value)
         return None
 
     def object(self, name: str) -> Fields | None:
@@ -102,7 +102,7 @@ class Fields:
         for name in names:
             value = self.values.get(name)
             if value and isinstance(value, str) and (is_content or len(value) <= MOST_CHARACTERS):
-                return value if is_content else plain(value)
+                return value if is_content or value.isprintable() else plain(value)
         return None
 
     def loose_integer(self, *names: str) -> int | None:

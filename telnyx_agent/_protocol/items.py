@@ -39,6 +39,7 @@ class OpenItem:
 
     item: TranscriptionItem
     text: GrowingText
+    key: Key
 
 
 class Transcript:
@@ -184,14 +185,18 @@ class Transcript:
     def begin(self, item: TranscriptionItem) -> None:
         """An item grows from here on: a new one, or one that was complete."""
         text = GrowingText(item.content)
-        self.open = OpenItem(attrs.evolve(item, is_partial=True, interrupted=False, heard_share=None), text)
+        self.open = OpenItem(
+            attrs.evolve(item, is_partial=True, interrupted=False, heard_share=None), text, key_of(item)
+        )
 
     def grow(self, delta: str) -> None:
         """The open item gets longer."""
         opened = self.open
         assert opened is not None
-        text, key = opened.text, key_of(opened.item)
-        if not self._may_grow(key, text.length, delta):
+        text, key = opened.text, opened.key
+        is_long = text.length + len(delta) > MAX_TEXT
+        if is_long or not self._budget.grow(key, growth_of(delta)):
+            self._complain()
             return
         text.append(delta)
         opened.item = opened.item.grown(text.snapshot())

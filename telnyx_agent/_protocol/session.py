@@ -91,6 +91,7 @@ class Session:
         calls: The calls.
         conversation: What is said and typed in them.
         texts_to_send: Gives the frames to send, in order, each once.
+        waiting_texts: The same, to look whether there are any: a driver asks after each event.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Session:
         self._timers = timers = Timers()
         self._channel = channel = Channel(new_id, timers)
         self.texts_to_send = channel.take_texts
+        self.waiting_texts = channel.texts
         self.registration = registration = Registration(login, channel, timers, settings, random)
         self.relogin = Relogin(channel, registration, settings, report)
         self.recovery = Recovery(timers, settings, random, report)

@@ -82,8 +82,8 @@ class Timers:
     @property
     def next_deadline(self) -> float | None:
         """The earliest deadline."""
-        heap = self._heap
-        while heap and not self._counts(heap[0]):
+        heap, deadlines = self._heap, self._deadlines
+        while heap and deadlines.get(heap[0][2]) != heap[0][0]:  # as `_counts`; asked for after each frame
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
