@@ -595,13 +595,19 @@ class Call:
         checked_device("device", device)
         before = tuple(self._bridge.devices)
         claims.take("device", self._bridge, device)
-        future = self._with_sound(lambda sound: sound.exchange(device))
 
-        def settle_claims(done: Future[None]) -> None:
-            for unused in before if done.exception() is None else (device,):
+        def exchange(sound: CallSound) -> None:
+            sound.exchange(device)
+            # Here and not in a callback of the future: whoever waits for that may use the old device at once.
+            for unused in before:
                 claims.give_back(self._bridge, unused)
 
-        future.add_done_callback(settle_claims)
+        def give_back_if_it_failed(done: Future[None]) -> None:
+            if done.exception() is not None:
+                claims.give_back(self._bridge, device)
+
+        future = self._with_sound(exchange)
+        future.add_done_callback(give_back_if_it_failed)
         return future
 
     def set_audio_in_device(self, device: int | str | None, muted: bool | None = None) -> CommandFuture[None]:
