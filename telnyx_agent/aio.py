@@ -29,7 +29,7 @@ from .events import Event
 
 if TYPE_CHECKING:
     from ._images import ImageSource
-    from ._protocol.conversation import TranscriptionItem
+    from ._protocol.transcription import TranscriptionItem
     from ._runtime.waiting import Watch
     from .assistant import AIAssistantManager
     from .call import Call

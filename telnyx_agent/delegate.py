@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from ._connection_status import ConnectionStatus
     from ._media.turns import TurnLatency
     from ._protocol.ai_events import AiEvent, FunctionCall
-    from ._protocol.conversation import TranscriptionItem, WidgetSettings
     from ._protocol.socket_health import SocketConnectionMetrics
     from ._protocol.states import AgentState, CallState, CallTerminationReason
+    from ._protocol.transcription import TranscriptionItem
     from ._protocol.warnings import TxWarning
+    from ._protocol.widget import WidgetSettings
     from ._quality.metrics import CallQualityMetrics
     from ._quality.report import CallReport
     from .audio import AudioDeviceChange

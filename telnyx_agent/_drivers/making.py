@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .._protocol.session import Session, SessionSettings
+from .._protocol.session import Session
+from .._protocol.settings import SessionSettings
 from .._runtime.ids import new_id
 from .._signaling import SignalingConnection
 from .listener import SessionListener

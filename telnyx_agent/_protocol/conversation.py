@@ -51,9 +51,9 @@ from .states import AgentState
 from .timers import TimerKind, Timers
 from .tool_calls import ToolCalls
 from .transcription import TranscriptionItem, is_blank
-from .widget import AudioVisualizerConfig, WidgetSettings
+from .widget import WidgetSettings
 
-__all__ = ["AudioVisualizerConfig", "Conversation", "TranscriptionItem", "WidgetSettings"]
+__all__ = ["Conversation"]
 
 
 class Conversation:

@@ -65,7 +65,7 @@ from .token_watch import TokenWatch
 from .transcription import EPOCH
 from .warnings import TxWarning, WarningCode
 
-__all__ = ["Session", "SessionSettings"]
+__all__ = ["Session"]
 
 _LOGIN_REQUIRED = -32000
 """What the server answers on a connection whose login it does not know (S2)."""

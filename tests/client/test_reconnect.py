@@ -17,7 +17,7 @@ from telnyx_agent import (
     SocketConnectionError,
     TxClient,
 )
-from telnyx_agent._protocol.session import SessionSettings
+from telnyx_agent._protocol.settings import SessionSettings
 from telnyx_agent.audio import AudioDevice, NullAudio
 from telnyx_agent.errors import FailureReason
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults

@@ -18,7 +18,8 @@ from telnyx_agent._protocol.events import MOST_HEADER_CHARACTERS, MOST_HEADERS
 from telnyx_agent._protocol.hold import HoldWish
 from telnyx_agent._protocol.jsonrpc import MOST_FRAMES
 from telnyx_agent._protocol.outcomes import CallUpdated, LoginFailed, Malformed, MessageReceived, TranscriptChanged
-from telnyx_agent._protocol.session import Session, SessionSettings
+from telnyx_agent._protocol.session import Session
+from telnyx_agent._protocol.settings import SessionSettings
 from telnyx_agent._protocol.states import SessionState
 from telnyx_agent.errors import AuthenticationError, GatewayError, RemoteProtocolError
 from tests.protocol.malformed import CALL_ID, MALFORMED

@@ -16,7 +16,8 @@ from typing import Any
 from telnyx_agent._protocol import outcomes as out
 from telnyx_agent._protocol.credentials import Login
 from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
-from telnyx_agent._protocol.session import Session, SessionSettings
+from telnyx_agent._protocol.session import Session
+from telnyx_agent._protocol.settings import SessionSettings
 from telnyx_agent._protocol.states import CALL_TABLE, CallState, CallStateKind
 from telnyx_agent.errors import CallError, LocalProtocolError, NetworkError, SocketConnectionError, TxError
 from telnyx_agent.testing import _events as ev
