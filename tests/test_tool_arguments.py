@@ -1,4 +1,4 @@
-"""A tool's arguments from its type hints: what the agent may send, what it is told otherwise, and what goes back."""
+"""A tool's arguments from its type hints: what the agent may send, and what it is told otherwise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import datetime
 import decimal
 import enum
 import functools
-import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Optional, TypedDict
@@ -17,7 +16,6 @@ import pytest
 
 from telnyx_agent import ClientConfigurationError
 from telnyx_agent._tool_arguments import Signature, ToolArgumentError, convert
-from telnyx_agent._tool_results import to_output
 from telnyx_agent._tools import make_tool
 
 
@@ -283,49 +281,6 @@ def test_definition_for_the_portal() -> None:
         },
     }
     assert make_tool(order, "other", None, "Mine.").definition()["description"] == "Mine."
-
-
-@pytest.mark.parametrize(
-    ("result", "output"),
-    [
-        ("shipped", "shipped"),
-        (None, "null"),
-        (True, "true"),
-        ({"state": "größer"}, '{"state": "größer"}'),
-        ([1, 2.5], "[1, 2.5]"),
-        (Address("Main"), '{"street": "Main", "number": 1}'),
-        (Item("tea", [Size.LARGE]), '{"name": "tea", "sizes": ["l"]}'),
-        ({"when": datetime.date(2026, 11, 21)}, '{"when": "2026-11-21"}'),
-        ({2, 1}, "[1, 2]"),
-        (decimal.Decimal("1.10"), '"1.10"'),
-    ],
-)
-def test_results_go_back_as_text_or_json(result: object, output: str) -> None:
-    """A text as it is."""
-    assert to_output(result) == output
-
-
-@pytest.mark.parametrize("result", [object(), b"bytes", float("nan"), {1: object()}, Size])
-def test_results_that_json_cannot_express(result: object) -> None:
-    """Are an error, which the runner tells the agent."""
-    with pytest.raises((TypeError, ValueError)):
-        to_output(result)
-
-
-def test_a_large_result_is_not_made_to_its_end() -> None:
-    """Only so far that it is seen to be too large, and in pieces, so that other threads get their turn."""
-    results = [datetime.date(2026, 1, 1)] * 1000
-    assert 50 < len(to_output(results, limit=50)) < 100
-    assert len(to_output(results, limit=14_000)) == 14_000
-
-
-def test_a_result_that_contains_itself() -> None:
-    """Too."""
-    loop: list[Any] = []
-    loop.append(loop)
-    with pytest.raises(ValueError, match="Circular"):
-        to_output(loop)
-    assert json.loads(to_output([[]])) == [[]]
 
 
 def test_hints_are_annotated_with_anything() -> None:

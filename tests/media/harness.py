@@ -7,13 +7,16 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from fractions import Fraction
 from typing import Any, ParamSpec, TypeVar
 
+import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from numpy.typing import NDArray
 
 from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.codecs import CodecError
+from telnyx_agent._media.codecs import CodecError, Decoder, Encoder
 from telnyx_agent._media.ordering import ReceivedPacket
 
 __all__ = [
@@ -24,15 +27,19 @@ __all__ = [
     "Pulse",
     "RawDecoder",
     "Samples",
+    "decode",
+    "encode",
     "energies",
     "level",
     "likeness",
+    "opus_payloads",
     "own_address",
     "packets",
     "patient",
     "pitch",
     "run",
     "snr",
+    "speechlike",
     "tone",
     "until",
 ]
@@ -284,3 +291,36 @@ class Device:
             self.heard.append(self._bridge.pull_render(480))
             position += 480
             due += 0.01
+
+
+def speechlike(seconds: float, *, highest: float = 3400.0) -> Samples:
+    """A voice of a kind: a gliding pitch with harmonics and syllables."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / RATE
+    voice = sum((np.sin(n * phase) / n for n in range(1, int(highest / 160))), np.zeros_like(t))
+    return (5000 * voice * (0.55 + 0.45 * np.sin(2 * np.pi * 3 * t))).astype(np.int16)
+
+
+def encode(encoder: Encoder, samples: Samples) -> list[bytes]:
+    return [encoder.encode(samples[at : at + FRAME]) for at in range(0, samples.size // FRAME * FRAME, FRAME)]
+
+
+def decode(decoder: Decoder, payloads: list[bytes]) -> Samples:
+    return np.concatenate([decoder.decode(payload) for payload in payloads])
+
+
+def opus_payloads(samples: Samples, milliseconds: int, channels: int) -> list[bytes]:
+    """Opus by FFmpeg, which can make what our own encoder does not: other packet lengths and stereo."""
+    context = av.CodecContext.create("libopus", "w")
+    assert isinstance(context, AudioCodecContext)
+    context.format, context.layout, context.sample_rate = "s16", "stereo" if channels == 2 else "mono", RATE
+    context.bit_rate, context.time_base = 64000, Fraction(1, RATE)
+    context.options = {"frame_duration": str(milliseconds), "application": "voip"}
+    size = milliseconds * RATE // 1000
+    payloads = []
+    for at in range(0, samples.size // size * size, size):
+        block = np.repeat(samples[at : at + size], channels).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(block, format="s16", layout=context.layout.name)
+        frame.sample_rate, frame.pts = RATE, at
+        payloads += [bytes(packet) for packet in context.encode(frame)]
+    return payloads

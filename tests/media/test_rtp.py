@@ -26,8 +26,7 @@ from telnyx_agent._media.loss import Protection
 from telnyx_agent._media.peer import MediaPeer
 from telnyx_agent._media.rtp import MOST_PAIRS, MOST_QUEUED, MOST_STREAMS, _parse
 from telnyx_agent.codecs import OpusSettings
-from tests.media.harness import Device, patient, run, until
-from tests.media.test_codecs import speechlike
+from tests.media.harness import Device, patient, run, speechlike, until
 
 
 def extensions_map() -> HeaderExtensionsMap:

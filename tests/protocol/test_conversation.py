@@ -16,11 +16,9 @@ from telnyx_agent._protocol.outcomes import (
     ClientFailed,
     FunctionCallReceived,
     TranscriptChanged,
-    WidgetSettingsUpdated,
 )
 from telnyx_agent._protocol.states import AgentState
 from telnyx_agent._protocol.transcription import TranscriptionItem
-from telnyx_agent._protocol.widget import AudioVisualizerConfig, WidgetSettings
 from telnyx_agent.errors import CallError, ClientConfigurationError, ServerError
 from tests.protocol.script import ANSWER, CALL_ID, NOW, Script
 
@@ -53,9 +51,6 @@ def talk() -> Talk:
     script = Talk.talking()
     assert isinstance(script, Talk)
     return script
-
-
-# -- what the user says ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,9 +136,6 @@ def test_roles(talk: Talk, role: str) -> None:
     """Others than user and assistant are not part of the conversation; case does not matter."""
     talk.ai("conversation.item.created", item={"id": "x", "role": role, "content": "text"})
     assert talk.transcript() == (["user: text"] if role == "USER" else [])
-
-
-# -- what the assistant says -------------------------------------------------------------------------------------------
 
 
 def test_deltas_are_put_together(talk: Talk) -> None:
@@ -363,9 +355,6 @@ def test_earlier_changes_keep_their_text(talk: Talk) -> None:
     assert [change.items[0].content for change in changes] == ["a", "ab", "abc"]
 
 
-# -- what the user types -----------------------------------------------------------------------------------------------
-
-
 def test_a_typed_message_goes_out_and_is_there_at_once(talk: Talk) -> None:
     """With the same id in both places (R45, R48)."""
     item_id = talk.write("What is this?", URL)
@@ -468,9 +457,6 @@ def test_a_message_needs_no_reply(talk: Talk, reply: str) -> None:
     assert (talk.events(), talk.sent()) == ([], [])
 
 
-# -- the call's beginning and end --------------------------------------------------------------------------------------
-
-
 def test_the_end_of_the_call_completes_everything(talk: Talk) -> None:
     """Before `DONE`, so that nobody who waits for that sees a partial item (R43)."""
     talk.user("u1", "I", "in_progress")
@@ -544,9 +530,6 @@ def test_items_know_when_and_where(talk: Talk) -> None:
     assert item.item_type == "response_delta"
 
 
-# -- the agent's state -------------------------------------------------------------------------------------------------
-
-
 def test_the_agent_state_follows_the_conversation() -> None:
     """R50, and `IDLE` without a call."""
     talk = Talk.calling()
@@ -592,73 +575,6 @@ def test_the_agent_may_speak_before_the_call_is_active() -> None:
     assert talk.agent_states() == ["SPEAKING"]
 
 
-# -- widget settings, tools, raw messages ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("state", ["opened", "ready", "talking"])
-@pytest.mark.parametrize("kind", ["widget_settings", "something.else", ""])
-def test_widget_settings_may_come_at_any_time_with_any_type(state: str, kind: str) -> None:
-    """They replace earlier ones as a whole (R18, R39)."""
-    script: Script = getattr(Script, state)()
-    script.forget_events()
-    script.ai(kind, widget_settings={"theme": "light", "start_call_text": "Go"})
-    script.ai(kind, widget_settings={"start_call_text": "Talk", "unknown": 1})
-    settings = script.session.conversation.widget_settings
-    assert settings == WidgetSettings(start_call_text="Talk")
-    assert settings.raw == {"start_call_text": "Talk", "unknown": 1}
-    assert [change.settings.theme for change in script.events(WidgetSettingsUpdated)] == ["light", "dark"]
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"ui_config": {"theme": "light"}},
-        {"assistant_config": {"widget": {"theme": "light"}}},
-        {"widget_settings": {"theme": "light"}, "ui_config": {"theme": "other"}},
-        {"ui_config": {}, "assistant_config": {"widget": {"theme": "light"}}},
-    ],
-)
-def test_widget_settings_have_other_places(params: dict[str, Any]) -> None:
-    """iOS looks there, too; `widget_settings` comes first."""
-    script = Script.ready()
-    script.ai("something", **params)
-    assert script.session.conversation.widget_settings is not None
-    assert script.session.conversation.widget_settings.theme == "light"
-
-
-@pytest.mark.parametrize("params", [{"ui_config": "light"}, {"assistant_config": {"widget": []}}, {"ui_config": {}}])
-def test_other_places_in_another_form_are_no_widget_settings(params: dict[str, Any]) -> None:
-    """Nor a mistake of the server's: the names are general ones."""
-    script = Script.ready()
-    script.ai("something", **params)
-    assert script.session.conversation.widget_settings is None
-    assert not [event for event in script.events() if isinstance(event, outcomes.Malformed)]
-
-
-def test_widget_settings_of_wrong_types_are_missing_ones(talk: Talk) -> None:
-    """A colour must not cost the texts; iOS's other spellings are understood."""
-    talk.ai(
-        "widget_settings",
-        widget_settings={
-            "theme": 5,
-            "position": None,
-            "auto_start": "yes",
-            "autoStart": True,
-            "showTranscript": False,
-            "lang": "fr",
-            "styles": {"a": 1},
-            "audio_visualizer_config": {"color": 7, "preset": "wave", "enabled": True},
-        },
-    )
-    assert talk.session.conversation.widget_settings == WidgetSettings(
-        auto_start=True,
-        show_transcript=False,
-        language="fr",
-        custom_styles={"a": 1},
-        audio_visualizer_config=AudioVisualizerConfig("verdant", "wave"),
-    )
-
-
 def test_function_calls_are_handed_on(talk: Talk) -> None:
     """With the arguments as the text that they are (R51)."""
     item = {"type": "function_call", "call_id": "c1", "name": "lookup", "arguments": '{"a": 1}'}
@@ -682,9 +598,6 @@ def test_an_unknown_kind_of_item_is_no_mistake(talk: Talk) -> None:
     talk.ai("conversation.item.created", item={"type": "reasoning", "id": "x"})
     assert talk.events(outcomes.Malformed) == []
     assert talk.transcript() == []
-
-
-# -- who said it, and in which call ------------------------------------------------------------------------------------
 
 
 def test_role_and_id_are_the_identity(talk: Talk) -> None:

@@ -55,7 +55,13 @@ IMPURE = frozenset(
 TESTS = {
     "_protocol": ("tests/protocol",),
     "_runtime": (
-        *("tests/runtime", "tests/test_signaling.py", "tests/test_taint.py", "tests/cli/test_streams.py"),
+        *(
+            "tests/runtime",
+            "tests/test_signaling.py",
+            "tests/test_dial.py",
+            "tests/test_taint.py",
+            "tests/cli/test_streams.py",
+        ),
         *("tests/client/test_own_threads.py", "tests/client/test_no_threads.py"),
     ),
     "_media": ("tests/media", "tests/quality"),

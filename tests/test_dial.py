@@ -1,144 +1,30 @@
-"""From host and port to a connection: the program's look at the certificate, words for what went wrong, reports."""
+"""From host and port to a connection: look-ups, proxies, a first login that is refused for the moment, reports."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
 from typing import Any
 
-import numpy as np
 import pytest
-import websocket
-from websockets.sync.server import ServerConnection
 
 from telnyx_agent import ClientConfigurationError, NetworkError, ServerError, TxClient, TxServerConfiguration
 from telnyx_agent._quality import upload
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent._runtime.proxies import choose_proxy
-from telnyx_agent._runtime.tls import check_certificate, check_tls_options, tls_context
 from telnyx_agent._runtime.wire import Wire
-from telnyx_agent._signaling_errors import explain
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, Scenario
-from tests.runtime.sockets import Authority, Client, Peer, raw_server, ws_server
+from tests.runtime.sockets import Authority, Client, Peer, raw_server
 from tests.support.proxies import TestProxy
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority.create(tmp_path_factory.mktemp("tls"))
-
-
-async def coroutine(certificate: bytes) -> bool:
-    return True
-
-
-def drain(connection: ServerConnection) -> None:
-    """Take whatever comes."""
-    for _ in connection:
-        pass
-
-
-def leave(certificate: bytes) -> bool:
-    raise SystemExit(3)
-
-
-# -- the program's look at the certificate -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "answer", [False, None, 1, "yes", np.True_, [True], object()], ids=lambda answer: type(answer).__name__
-)
-def test_only_true_is_a_yes(answer: Any) -> None:
-    """What happens to be true has not looked."""
-    check_certificate({"check_certificate": lambda der: True}, b"", "here")
-    with pytest.raises(NetworkError, match="check_certificate"):
-        check_certificate({"check_certificate": lambda der: answer}, b"", "here")
-
-
-@pytest.mark.parametrize("check", [lambda der: coroutine(der), leave], ids=["coroutine", "SystemExit"])
-def test_no_look_is_a_no(check: Callable[[bytes], Any]) -> None:
-    """A coroutine comes back, and is closed; or whatever is raised."""
-    with pytest.raises(NetworkError, match="check_certificate failed"):
-        check_certificate({"check_certificate": check}, b"", "here")
-
-
-class Asynchronous:
-    async def __call__(self, certificate: bytes) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    "check",
-    [coroutine, functools.partial(coroutine), Asynchronous(), Asynchronous().__call__, bool, "pins", lambda: True],
-    ids=["async def", "partial", "object", "method", "class", "text", "no parameter"],
-)
-def test_what_cannot_look_is_refused_when_it_is_given(check: Any) -> None:
-    """Before anything is connected."""
-    with pytest.raises(ClientConfigurationError, match="check_certificate"):
-        TxServerConfiguration(check_certificate=check)
-
-
-def test_a_check_that_hangs(loop: LoopThread, authority: Authority) -> None:
-    """The connection ends in time all the same, and says why; one that is closed meanwhile ends at once."""
-    gate = threading.Event()
-    sslopt = {"ca_certs": str(authority.file), "check_certificate": lambda der: gate.wait(20)}
-    try:
-        with ws_server(drain, ssl=authority.server_context("localhost")) as port:
-            url = f"wss://localhost:{port}"
-            late = Client.to(url, loop, sslopt=sslopt, connect_timeout=0.8).closed(5.0)
-            assert "check_certificate did not answer in time" in str(late.error)
-            client = Client.to(url, loop, sslopt=sslopt)
-            time.sleep(0.3)
-            client.connection.close()
-            assert client.closed(2.0).error is None
-    finally:
-        gate.set()
-
-
-CHANGES: dict[str, Callable[[ssl.SSLContext], None]] = {
-    "no verification": lambda context: (
-        setattr(context, "check_hostname", False),
-        setattr(context, "verify_mode", ssl.CERT_NONE),
-    )[0],
-    "optional": lambda context: setattr(context, "verify_mode", ssl.CERT_OPTIONAL),
-    "any name": lambda context: setattr(context, "check_hostname", False),
-    "TLS 1.0": lambda context: setattr(context, "minimum_version", ssl.TLSVersion.TLSv1),
-}
-
-
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_context_that_is_changed_later(name: str, loop: LoopThread, authority: Authority) -> None:
-    """It is looked at again when the connection is made."""
-    context = ssl.create_default_context(cafile=str(authority.file))
-    check_tls_options({"context": context})
-    CHANGES[name](context)
-    with pytest.raises(ClientConfigurationError):
-        tls_context({"context": context})
-
-
-def test_what_was_not_verified_is_refused_after_the_handshake(loop: LoopThread, authority: Authority) -> None:
-    """However it came to that."""
-    careless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    careless.check_hostname = False
-    careless.verify_mode = ssl.CERT_NONE
-    with ws_server(drain, ssl=authority.server_context("localhost")) as port:
-        wire = Wire()
-        try:
-            wire.begin_phase(5.0)
-            wire.connect("127.0.0.1", port, ())
-            with pytest.raises(ClientConfigurationError, match="changed meanwhile"):
-                wire.start_tls(careless, "localhost")
-        finally:
-            wire.release()
 
 
 def test_to_wait_for_a_look_up_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,47 +46,6 @@ def test_to_wait_for_a_look_up_takes_no_time(monkeypatch: pytest.MonkeyPatch) ->
     assert time.thread_time() - begin < 0.2
     assert len(waits) <= 2
     wire.release()
-
-
-# -- words -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [302, 307, 400, 401, 403, 404, 407, 408, 418, 426, 429, 500, 502, 503, 504, 599])
-def test_each_status_has_its_words(status: int) -> None:
-    """The number, what it means, and what to do."""
-    exc = websocket.WebSocketBadStatusException("status %d", status, None, {"retry-after": "7"})
-    error = explain(exc, "here", 443, 5.0)
-    assert isinstance(error, ServerError)
-    assert (error.server_code, error.retry_after) == (status, 7.0)
-    assert f"here:443 answered with HTTP status {status}: " in str(error)
-
-
-def test_statuses_differ() -> None:
-    """401 and 503 are told apart, and so are all others that mean something."""
-    texts = {
-        str(explain(websocket.WebSocketBadStatusException("%d", status), "h", 1, 5.0)).partition(": ")[2]
-        for status in (302, 400, 401, 403, 404, 407, 408, 426, 429, 500, 502, 503, 504)
-    }
-    assert len(texts) == 13
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"), [("0", 0.0), ("120", 120.0), ("soon", None), ("", None), ("-5", None), ("9" * 20, None)]
-)
-def test_retry_after(header: str, seconds: float | None) -> None:
-    """Seconds; other things are none."""
-    exc = websocket.WebSocketBadStatusException("%d", 503, None, {"retry-after": header})
-    assert explain(exc, "h", 1, 5.0).retry_after == seconds  # type: ignore[attr-defined]
-
-
-def test_retry_after_a_date() -> None:
-    """HTTP knows both forms."""
-    date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=60), usegmt=True)
-    exc = websocket.WebSocketBadStatusException("%d", 503, None, {"retry-after": date})
-    assert 55 < explain(exc, "h", 1, 5.0).retry_after < 61  # type: ignore[attr-defined]
-
-
-# -- proxies -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -240,9 +85,6 @@ def test_a_variable_is_named_when_its_proxy_fails(loop: LoopThread, monkeypatch:
     assert "http://user:password@host:port" in text
 
 
-# -- a first login that is refused for the moment ----------------------------------------------------------------------
-
-
 def relay(peer: Peer, port: int) -> None:
     """On to the agent, until one of both closes."""
     with socket.create_connection(("127.0.0.1", port)) as there:
@@ -279,8 +121,6 @@ def test_a_first_login_is_tried_again(status: int) -> None:
             assert time.monotonic() - refused[0] >= 1.0
             client.disconnect().result(5)
 
-
-# -- reports -----------------------------------------------------------------------------------------------------------
 
 IDENTITY = upload.UploadIdentity("SECRET-ID")
 PAYLOAD = {"summary": {"callId": "1"}}
