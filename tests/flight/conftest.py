@@ -1,4 +1,4 @@
-"""An agent, a client and a delegate whose session is recorded."""
+"""An agent whose conversation is recorded."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from telnyx_agent import TxClient
-from telnyx_agent.audio import NullAudio
-from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
+from telnyx_agent.testing import LocalAgent, Scenario
 
 
 @pytest.fixture
@@ -22,16 +20,3 @@ def agent() -> Iterator[LocalAgent]:
         greeting="canary greeting",
     ) as agent:
         yield agent
-
-
-@pytest.fixture
-def delegate() -> RecordingDelegate:
-    """The delegate of `client`."""
-    return RecordingDelegate()
-
-
-@pytest.fixture
-def client(delegate: RecordingDelegate) -> Iterator[TxClient]:
-    """A client that makes no sound."""
-    with TxClient(delegate, audio=NullAudio()) as client:
-        yield client

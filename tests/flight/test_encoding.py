@@ -15,7 +15,7 @@ from telnyx_agent import AgentState, TranscriptionItem, TxCallInfo
 from telnyx_agent._flight.encoding import Encoder
 from telnyx_agent._replay import Recording, ReplayedCall, Unknown
 from telnyx_agent.testing import RecordingDelegate, replay
-from tests.flight.test_replay_files import HEADER
+from tests.test_replay import HEADER
 
 TEXTS = st.text(max_size=12)
 CHANGES = st.lists(

@@ -13,11 +13,8 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent import CallError, MediaError, TxClient, TxServerConfiguration
-from telnyx_agent._flight.encoding import Encoder
-from telnyx_agent._flight.masking import masked_frame, masked_message, shown_id
-from telnyx_agent._flight.sentences import own_words
-from telnyx_agent.audio import AudioDeviceChange, AudioDeviceChangeReason
+from telnyx_agent import TxClient, TxServerConfiguration
+from telnyx_agent._flight.masking import masked_frame, masked_message
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario
 from tests.flight.conversation import converse
 from tests.support.taint import secrets_in
@@ -155,56 +152,3 @@ def test_frames_of_any_form_leak_nothing() -> None:
     assert json.dumps(masked_frame({"params": {"pin": 1234567, "content_index": 2}}, with_texts=False)) == (
         '{"params": {"pin": {"*": "number"}, "content_index": 2}}'
     )
-
-
-def test_descriptions_lose_addresses_and_keys() -> None:
-    """Of a hostile SDP, too, nothing but what is known is shown."""
-    sdp = "\r\n".join(
-        [
-            *("v=0", "o=canary 1 1 IN IP4 10.1.2.3", "s=canary", "m=audio 54321 UDP/TLS/RTP/SAVPF 111 0 canary"),
-            *("a=rtpmap:111 opus/48000/2", "a=rtpmap:112 canary/8000", "a=fmtp:111 canary=1", "a=sendrecv canary"),
-            *(
-                "a=candidate:1 1 udp 1 10.1.2.3 54321 typ host",
-                "a=candidate:2 1 tcp 1 fe80::7 9 typ relay raddr 10.1.2.3",
-            ),
-            *("a=candidate:3 1 udp 1 canary.local 9 typ srflx", "a=candidate:4 1 udp 1 10.1.2.3 9 typ canary"),
-            *("a=ice-pwd:canary", "a=setup:active", "canary"),
-        ]
-    )
-    (shown,) = masked_frame({"params": {"sdp": sdp}}, with_texts=True)["params"].values()
-    assert shown == {
-        "*": len(sdp),
-        "outline": [
-            "m=audio UDP/TLS/RTP/SAVPF 111 0",
-            "a=rtpmap:111 opus/48000/2",
-            "a=candidate 1 udp ip4 host",
-            "a=candidate 1 tcp ip6 relay",
-            "a=candidate 1 udp mdns srflx",
-            "a=setup:active",
-        ],
-    }
-
-
-def test_error_texts_keep_only_the_sdks_words() -> None:
-    """Whatever was put into a sentence of ours is not shown."""
-    from telnyx_agent import _replay, client  # noqa: F401 - their sentences are known once they are imported
-
-    text = "canary is no recording of a session; give a file that TxClient.record_session has written"
-    assert own_words(text) == "*" * 7 + text[7:].replace("; ", "**")
-    assert own_words("canary") == "******"
-    assert own_words("my network canary", "network") == "***network*******"
-    error = CallError("the canary (+15550001111222) is busy", cause="canary cause")
-    wrapped = MediaError("the audio device failed: RuntimeError: canary")
-    change = AudioDeviceChange(AudioDeviceChangeReason.UNPLUGGED, "canary's AirPods", None, wrapped)
-    shown = json.dumps([Encoder(with_texts=True).value(one) for one in (error, wrapped, change)])
-    assert "canary" not in shown
-    assert NUMBER not in shown
-    assert "the audio device failed: " in shown
-
-
-@pytest.mark.parametrize(
-    "text", ["+15550001111222", "15550001111222", "(555) 000-1111", "555-000-1111", "a canary", "ä"]
-)
-def test_what_is_no_id_is_not_shown_as_one(text: str) -> None:
-    """A phone number is none, whatever the member is called."""
-    assert shown_id(text) == {"*": len(text)}
