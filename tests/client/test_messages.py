@@ -29,33 +29,6 @@ def start(client: TxClient, agent: LocalAgent) -> None:
     client.new_call().wait_until_active(PATIENCE)
 
 
-def test_typed_text_is_shown_at_once_and_answered(client: TxClient, delegate: RecordingDelegate) -> None:
-    """The local echo and the server's are one item; the answer follows."""
-    with LocalAgent(
-        lambda text: f"You wrote {text}.",
-        greeting="Hello there.",
-        voice="silent",
-        ears="deaf",
-        scenario=Scenario.fast(),
-        media=False,
-    ) as agent:
-        start(client, agent)
-        delegate.wait_for("on_transcript_item_updated", PATIENCE, predicate=lambda item: item.is_final)
-        item_id = client.send_ai_assistant_message("good morning").result(5)
-        assert client.transcript[-1].id == item_id
-        delegate.wait_for(
-            "on_transcript_item_updated",
-            PATIENCE,
-            predicate=lambda item: item.is_final and item.content == "You wrote good morning.",
-        )
-    assert [(item.role, item.content) for item in client.transcript] == [
-        ("assistant", "Hello there."),
-        ("user", "good morning"),
-        ("assistant", "You wrote good morning."),
-    ]
-    assert [item.is_final for item in client.transcript] == [True, True, True]
-
-
 def test_images_travel_with_the_text(
     client: TxClient, agent: LocalAgent, delegate: RecordingDelegate, tmp_path: Path
 ) -> None:

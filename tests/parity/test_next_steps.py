@@ -81,6 +81,7 @@ def test_text_messages_during_active_calls(client: TxClient, delegate: Recording
         with client.new_call() as call:
             call.wait_until_active(15)
             item_id = client.send_ai_assistant_message("What is your name?").result(5)
+            assert client.transcript[-1].id == item_id
             sent = agent.wait_for_frame("ai_conversation", direction="received").params
             assert sent["type"] == "conversation.item.create"
             assert sent["item"]["id"] == item_id
@@ -91,9 +92,10 @@ def test_text_messages_during_active_calls(client: TxClient, delegate: Recording
         with pytest.raises(CallError):
             client.send_ai_assistant_message("And now?").result(5)
         assert len([f for f in agent.frames if f.method == "ai_conversation" and f.direction == "received"]) == 1
-    assert [(item.role, item.content) for item in call.transcript] == [
-        ("user", "What is your name?"),
-        ("assistant", "You wrote: What is your name?"),
+    # What was shown at once and what the server says of it are one item.
+    assert [(item.role, item.content, item.is_final) for item in call.transcript] == [
+        ("user", "What is your name?", True),
+        ("assistant", "You wrote: What is your name?", True),
     ]
     assert call.transcript[0].id == item_id
 
