@@ -25,6 +25,7 @@ import atexit
 import contextlib
 import functools
 import logging
+import math
 import os
 import select
 import sys
@@ -54,8 +55,8 @@ _WEIGHT = 1024
 _MOST_EXCEPTIONS = 64
 """Records that keep their exception, with all that its frames hold. Beyond that its text is kept."""
 
-_EXIT_LIMIT = 0.5
-"""Seconds that the end of the interpreter waits for handlers and stderr."""
+_EXIT_PATIENCE, _EXIT_LIMIT = 0.5, 5.0
+"""Seconds that the end of the interpreter waits: for one record or line to come out, and for all of them."""
 
 _PIECE = 512
 """Bytes that are written to stderr at once, since a pipe that is ready takes so many without blocking (POSIX)."""
@@ -89,6 +90,7 @@ class _Queue:
         self.exceptions = 0
         self.left_out = 0
         self.is_busy = False
+        self.done = 0
         self.holders = 0
         self.thread: threading.Thread | None = None
 
@@ -105,14 +107,16 @@ class _Queue:
             self._serve_soon()
             self.state.notify_all()
 
-    def flush(self, timeout: float) -> bool:
-        deadline = Deadline(timeout)
+    def flush(self, timeout: float, patience: float) -> bool:
+        end, step, done = Deadline(timeout), Deadline(patience), self.done
         with self.state:
             self._serve_soon()
             while self.jobs or self.is_busy or self.left_out:
-                if deadline.is_over or self.thread is None:
+                if done != self.done:
+                    step, done = Deadline(patience), self.done
+                if end.is_over or step.is_over or self.thread is None:
                     return False
-                self.state.wait(deadline.next_wait)
+                self.state.wait(min(end.next_wait, step.next_wait))
         return True
 
     def _serve_soon(self) -> None:
@@ -138,6 +142,7 @@ class _Queue:
 
     def _next(self) -> _Job | None:
         with self.state:
+            self.done += self.is_busy
             self.is_busy = False
             self.state.notify_all()
             while not self.jobs and not self.left_out:
@@ -184,13 +189,17 @@ def release() -> None:
         _queue.state.notify_all()
 
 
-def flush(timeout: float = 1.0) -> bool:
+def flush(timeout: float = 10.0, patience: float = math.inf) -> bool:
     """Wait until everything that was logged has come to its handlers and to stderr. For tests, and at the end.
 
+    Args:
+        timeout: Seconds to wait at most.
+        patience: Seconds to wait at most for a single record or line.
+
     Returns:
-        Whether it has, after `timeout` seconds at most.
+        Whether it has.
     """
-    return _inside.is_log_thread or _queue.flush(timeout)
+    return _inside.is_log_thread or _queue.flush(timeout, patience)
 
 
 def print_to_stderr(make: Callable[[], str], size: int = 0) -> None:
@@ -427,11 +436,12 @@ _installed: list[bool] = []
 
 @atexit.register
 def _end() -> None:
-    """Let everything come out, for a moment. What hangs must not hold up the end of the process, or make it abort:
+    """Let everything come out, as long as something does.
 
-    `logging.shutdown` takes the lock of each handler, and the interpreter that of the buffer of stderr.
+    What hangs must not hold up the end of the process, or make it abort: `logging.shutdown` takes the lock of each
+    handler, and the interpreter that of the buffer of stderr.
     """
-    if flush(_EXIT_LIMIT):
+    if flush(_EXIT_LIMIT, _EXIT_PATIENCE):
         return
     for reference in tuple(logging._handlerList):  # type: ignore[attr-defined]
         handler = reference() if callable(reference) else reference
@@ -459,7 +469,7 @@ def _can_flush(stream: TextIO | None) -> bool:
         SdkThread(try_it, "telnyx-agent-flush").start()
     except NoThreadError:
         return False
-    return flushed.wait(_EXIT_LIMIT / 4)
+    return flushed.wait(_EXIT_PATIENCE / 4)
 
 
 def _forget_parent() -> None:
