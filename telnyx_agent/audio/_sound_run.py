@@ -33,8 +33,11 @@ logger = logging.getLogger("telnyx_agent.audio")
 Wanted = Mapping[Direction, "int | str | None"]
 
 _RETRY_SECONDS = 3.0  # between two looks for a device when there is none
-_REOPEN_LIMIT, _REOPEN_SECONDS = 3, 30.0  # so often in so many seconds; what dies more often is broken
-_STALL_WEIGHT = 2  # a second stall is one too many
+# What breaks down more often in so many seconds is broken: three times in mid-stream, once by a stall, or six times
+# before the first block. On a busy machine PortAudio 19.6 ends a new stream if the sound server has not told its delay
+# yet (one in three or so with two busy processes beside), and the next one works.
+_REOPEN_LIMIT, _REOPEN_SECONDS = 6, 30.0
+_STILLBORN_WEIGHT, _END_WEIGHT, _STALL_WEIGHT = 1, 2, 4
 _REOPENED_LIMIT = 1.0  # seconds in which what was opened again must bring its first block
 _SETTLE_SECONDS = 0.1
 _JOIN_TIMEOUT = 5.0
@@ -334,7 +337,10 @@ class SoundRun:
         with _portaudio.lock:
             before = self._in_use()
             self._close(broken)
-            if broken and self._reopen(broken, 1 if ended else _STALL_WEIGHT):
+            weight = _STALL_WEIGHT
+            if ended:
+                weight = _END_WEIGHT if any(line.blocks for line in ended) else _STILLBORN_WEIGHT
+            if broken and self._reopen(broken, weight):
                 logger.warning("the sound device %s broke down and was opened again", what)
                 return None
             return self._go_on(before, broken, lost)

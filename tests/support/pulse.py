@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +124,8 @@ class PulseServer:
             devices: One of the sets of devices of this module.
         """
         configuration = self._folder / f"alsa-{zlib.crc32(devices.encode()):08x}.conf"
-        configuration.write_text(devices)
+        if not configuration.exists():  # ALSA would read it again, at any moment, and it must never be half a file
+            configuration.write_text(devices)
         return {
             "ALSA_CONFIG_PATH": str(configuration),
             "HOME": str(self._folder),  # where PulseAudio's cookie and client settings are looked for
@@ -185,13 +186,24 @@ class PulseServer:
         return self._run("pactl", *arguments)
 
     def drop(self, *kinds: str) -> None:
-        """Cut off everybody who plays or records at present, as when a stream breaks down; the server goes on.
+        """Cut off everybody who plays or records, as when the way to the server breaks down; the server goes on.
 
         Args:
-            kinds: `"sink-input"` for those who play, `"source-output"` for those who record.
+            kinds: `"sink-input"` for those who play, `"source-output"` for those who record. There is one of each, or
+                soon will be.
         """
-        lists = {kind: self.control("list", "short", f"{kind}s").splitlines() for kind in kinds}
-        self._tell([f"kill-{kind} {line.split()[0]}" for kind, lines in lists.items() for line in lines])
+        # Who is just opening again what had broken down before is not there yet, or not any more.
+        while "No client found" in self._tell([f"kill-client {number}" for number in self._clients(kinds)]):
+            pass
+
+    def end_streams(self, kind: str) -> None:
+        """End the streams alone. ALSA's plug-in often makes new ones by itself, and then nobody hears of it.
+
+        Args:
+            kind: As for `drop`.
+        """
+        lines = self.control("list", "short", f"{kind}s").splitlines()
+        self._tell([f"kill-{kind} {line.split()[0]}" for line in lines])
 
     def play(self, pcm: Int16, sink: str = "mic") -> None:
         """Play 48 kHz mono into a sink; returns when the last sample was heard."""
@@ -212,17 +224,35 @@ class PulseServer:
             data = file.read()
             recording.samples = np.frombuffer(data[: len(data) // 2 * 2], np.int16)
 
+    @contextlib.contextmanager
+    def listening(self, source: str = "spk.monitor") -> Iterator[Iterator[Int16]]:
+        """What a source delivers from now on, as it comes, in blocks of 100 ms."""
+        command = [which("pacat"), "--record", f"--device={source}", "--latency-msec=20", *_RAW]
+        with subprocess.Popen(command, env=self._env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as recorder:
+            output = recorder.stdout
+            assert output is not None
+            try:
+                yield (np.frombuffer(data, np.int16) for data in iter(lambda: output.read(RATE // 10 * 2), b""))
+            finally:
+                recorder.kill()
+
     @property
     def _socket(self) -> Path:
         return self._folder / "native"
 
-    def _tell(self, commands: list[str]) -> None:
+    def _clients(self, kinds: Sequence[str]) -> set[str]:
+        while True:
+            lists = [self.control("list", "short", f"{kind}s").splitlines() for kind in kinds]
+            if all(lists):
+                return {line.split()[2] for lines in lists for line in lines}
+
+    def _tell(self, commands: list[str]) -> str:
+        """What the server answers, when it has done it."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self._folder / "cli"))
             connection.sendall("".join(f"{command}\n" for command in commands).encode())
             connection.shutdown(socket.SHUT_WR)
-            while connection.recv(4096):
-                pass  # until the server has done it and hangs up
+            return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
 
     def _command(self) -> list[str]:
         # Without norewinds the sinks sleep for up to two seconds, and their monitors are silent as long.
