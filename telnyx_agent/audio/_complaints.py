@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Iterable
 
 from ._lines import Line
+from ._ports import CapturePort
 
 __all__ = ["Complaints"]
 
@@ -28,6 +30,9 @@ class Complaints:
 
     def __init__(self) -> None:
         self._made: set[str] = set()
+        # By the microphone's name. Its stream may be opened again in the middle of the silence: the present one, and
+        # the seconds of those before; less than nothing if one of them had brought a sound.
+        self._silence: dict[str, tuple[CapturePort, float]] = {}
 
     def look(self, lines: Iterable[Line]) -> None:
         """Log what is new."""
@@ -39,11 +44,18 @@ class Complaints:
                     "are not logged",
                     exc_info=failure,
                 )
-            if capture is not None and capture.silent_seconds > _SILENT_SECONDS:
+            if capture is not None:
                 name = line.devices["input"].name
-                if self._is_first(f"silence of {name}"):
+                if self._is_silent(name, capture) and self._is_first(f"silence of {name}"):
                     advice = _SILENCE_ADVICE.get(sys.platform, _OTHER_SILENCE_ADVICE)
                     logger.warning("the microphone %s delivers nothing but zeros; %s", name, advice)
+
+    def _is_silent(self, name: str, capture: CapturePort) -> bool:
+        last, before = self._silence.get(name, (capture, 0.0))
+        if last is not capture:
+            before += -math.inf if last.has_heard else last.silent_seconds
+        self._silence[name] = capture, before
+        return not capture.has_heard and before + capture.silent_seconds > _SILENT_SECONDS
 
     def _is_first(self, what: str) -> bool:
         first = what not in self._made

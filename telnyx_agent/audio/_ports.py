@@ -30,14 +30,15 @@ class CapturePort:
         self._resampler = Resampler(rate, SAMPLE_RATE)
         self.silent_seconds = 0.0
         """For how long there was nothing but zeros since the start; stays as it is after the first sound."""
-        self._heard = False
+        self.has_heard = False
+        """Whether there was a sound."""
         self._bytes_per_second = rate * channels * 2
 
     def put(self, data: bytes) -> None:
         """Hand over a block of interleaved samples."""
-        if not self._heard:
-            self._heard = data.count(0) < len(data)
-            self.silent_seconds += 0 if self._heard else len(data) / self._bytes_per_second
+        if not self.has_heard:
+            self.has_heard = data.count(0) < len(data)
+            self.silent_seconds += 0 if self.has_heard else len(data) / self._bytes_per_second
         if self._direct:
             self._push(data)
             return

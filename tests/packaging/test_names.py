@@ -20,7 +20,7 @@ _protocol/items _protocol/liveness _protocol/messages _protocol/outcomes _protoc
 _publisher _report_upload
 _runtime/ids _runtime/marks _runtime/streams _runtime/third_party_logs
 _session_handle _session_recording _upgrade _version
-audio/_chain audio/_complaints audio/_lines audio/_log audio/_null audio/_paced audio/_sharing audio/_sound_run
+audio/_chain audio/_lines audio/_log audio/_null audio/_paced audio/_sharing audio/_sound_run
 audio/_speaker audio/_stderr audio/_waits audio/device
 cli/exits cli/extras cli/live_call cli/options cli/reporters cli/scripts cli/sound cli/summary cli/wav
 compat/_flows
