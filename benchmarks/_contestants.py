@@ -53,14 +53,14 @@ class Ours(_Loop):
 
     def __init__(self) -> None:
         super().__init__()
-        from telnyx_agent._media import peer
+        from telnyx_agent._media.rtc import peer
 
         peer.warm_up()
         self.run(self._open())
 
     async def _open(self) -> None:
-        from telnyx_agent._media.bridge import AudioBridge
-        from telnyx_agent._media.peer import MediaPeer
+        from telnyx_agent._media.call_audio import AudioBridge
+        from telnyx_agent._media.rtc.peer import MediaPeer
         from telnyx_agent.audio import SoundDeviceAudio
 
         self._bridge = AudioBridge()
@@ -259,7 +259,7 @@ class Tape(_Loop):
 
     def __init__(self, fec: bool, samples: NDArray[np.int16]) -> None:
         super().__init__()
-        from telnyx_agent._media.opus import OpusEncoder, library
+        from telnyx_agent._media.codecs.opus import OpusEncoder, library
         from telnyx_agent.codecs import OpusSettings
 
         lib = library()

@@ -308,8 +308,8 @@ class _Media:
         return asyncio.run_coroutine_threadsafe(what(*args), self._loop).result(patience)
 
     async def _answer(self, offer: str) -> str:
-        from telnyx_agent.testing._mouth import Mouth
         from telnyx_agent.testing._peer import AgentPeer
+        from telnyx_agent.testing._speech_output import Mouth
 
         peer = AgentPeer(lambda samples: None)
         answer = await peer.answer(offer, trickle=False)

@@ -234,8 +234,8 @@ class OurParty:
     """Our media, from the device down."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        from telnyx_agent._media.bridge import AudioBridge
-        from telnyx_agent._media.peer import MediaPeer
+        from telnyx_agent._media.call_audio import AudioBridge
+        from telnyx_agent._media.rtc.peer import MediaPeer
         from telnyx_agent.audio import PcmAudio
         from telnyx_agent.codecs import OpusSettings
 
@@ -297,7 +297,7 @@ class Worker:
         if kind == "far":
             far_payloads()
         if kind == "ours":
-            from telnyx_agent._media import peer
+            from telnyx_agent._media.rtc import peer
 
             peer.warm_up()
 

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from benchmarks._leaks import resident
 from benchmarks._report import RESULTS, Report
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.peer import MediaPeer
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._media.rtc.peer import MediaPeer
 from telnyx_agent._media.stats import PlayoutStats
 
 __all__ = ["measure", "run"]

@@ -29,7 +29,7 @@ _SCRIPTS = {
     "import telnyx_agent": ("", "import telnyx_agent"),
     "TxClient()": ("import telnyx_agent", "client = telnyx_agent.TxClient()"),
     "import telnyx_agent.audio": ("import telnyx_agent", "import telnyx_agent.audio"),
-    "what a call loads": ("import telnyx_agent", "import telnyx_agent._media.peer, telnyx_agent._media.bridge"),
+    "what a call loads": ("import telnyx_agent", "import telnyx_agent._media.rtc.peer, telnyx_agent._media.call_audio"),
 }
 _FRAME = """
 import sys, time

@@ -28,9 +28,9 @@ from benchmarks import _alignment
 from benchmarks._network import CONDITIONS, Pattern, Shape
 from benchmarks._report import Report, command
 from benchmarks._speech import RATE, script
-from telnyx_agent._media.opus import OpusDecoder, OpusEncoder, library
-from telnyx_agent._media.ordering import ReceivedPacket
-from telnyx_agent._media.playout import Playout
+from telnyx_agent._media.codecs.opus import OpusDecoder, OpusEncoder, library
+from telnyx_agent._media.playout.playout import Playout
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 from telnyx_agent.codecs import OpusSettings
 
 __all__ = ["run", "simulate"]

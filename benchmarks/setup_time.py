@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telnyx_agent import TxClient
-from telnyx_agent._media.ordering import ReceivedPacket
-from telnyx_agent._media.playout import Playout
+from telnyx_agent._media.playout.playout import Playout
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 from telnyx_agent.audio import PcmAudio
 from telnyx_agent.testing import LocalAgent, Scenario
 from tests.support.browser_sdk import OfficialClient, measure_setup, official_client

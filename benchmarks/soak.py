@@ -46,7 +46,7 @@ _ABOUT = {
     "starts": "start and stop together, and the stop alone",
 }
 _KEPT = (
-    *("telnyx_agent.TranscriptionItem", "telnyx_agent._protocol.transcription.TranscriptionItem"),
+    *("telnyx_agent.TranscriptionItem", "telnyx_agent._protocol.conversation.transcription.TranscriptionItem"),
     "telnyx_agent._quality.report._Window",
 )
 """What one call keeps on purpose: what was said, and its report's entries, one for five seconds, 300 at most."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from telnyx_agent import Call, TranscriptionItem, TxClient, TxClientDelegate, TxServerConfiguration
-from telnyx_agent._runtime.backpressure import TOGETHER, Backpressure, Inflow
+from telnyx_agent._net.backpressure import TOGETHER, Backpressure, Inflow
 from telnyx_agent.audio import NullAudio
 
 from ._child import Child

@@ -81,10 +81,10 @@ def _guided(names: list[str], rest: list[str]) -> int:
         sys.stderr.write(f"name one of {', '.join(NAMES)}\n")
         return 2
     with atheris.instrument_imports(include=["telnyx_agent._protocol", "telnyx_agent._media"]):
-        import telnyx_agent._media.description
-        import telnyx_agent._media.ordering
-        import telnyx_agent._media.playout
-        import telnyx_agent._protocol.session  # noqa: F401 - imported to be instrumented
+        import telnyx_agent._media.playout.playout
+        import telnyx_agent._media.playout.sequence
+        import telnyx_agent._media.rtc.description
+        import telnyx_agent._protocol.session.session  # noqa: F401 - imported to be instrumented
     # Only now: what is imported before is not instrumented.
     from .targets import CORPUS, TARGETS
 

@@ -9,11 +9,11 @@ import random
 from typing import Any
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.budget import MAX_ITEMS
-from telnyx_agent._protocol.credentials import CredentialLogin, Login
-from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
-from telnyx_agent._protocol.session import Session
+from telnyx_agent._protocol.conversation.limits import MAX_ITEMS
+from telnyx_agent._protocol.session.session import Session
 from telnyx_agent._protocol.states import SessionState
+from telnyx_agent._protocol.wire.credentials import CredentialLogin, Login
+from telnyx_agent._protocol.wire.requests import AnonymousLogin, CallOptions
 from telnyx_agent.errors import NetworkError, TxError
 
 from .server_side import SDP, HonestServer

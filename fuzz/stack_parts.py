@@ -22,11 +22,11 @@ from typing import Any, ClassVar
 
 import aiortc.sdp
 
-from telnyx_agent._media.description import prepare_remote
+from telnyx_agent._media.rtc.description import prepare_remote
 from telnyx_agent._media.stats import MediaStats
-from telnyx_agent._runtime.frames import BadFrameError
+from telnyx_agent._net.connection import Closed, SignalingConnection
+from telnyx_agent._net.frames import BadFrameError
 from telnyx_agent._runtime.loop import LoopThread, _call
-from telnyx_agent._signaling import Closed, SignalingConnection
 from telnyx_agent.errors import MediaError
 from telnyx_agent.testing._canned import canned_answer
 from telnyx_agent.testing._ice import own_addresses

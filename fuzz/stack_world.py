@@ -36,8 +36,8 @@ from telnyx_agent import (
     _media,
 )
 from telnyx_agent._drivers import making, ring, sound
-from telnyx_agent._media import peer as media_peer
-from telnyx_agent._signaling import Closed
+from telnyx_agent._media.rtc import peer as media_peer
+from telnyx_agent._net.connection import Closed
 from telnyx_agent.errors import NetworkError, TxError
 from telnyx_agent.testing._canned import canned_answer
 from telnyx_agent.testing._wire_frames import BINARY, CONTINUATION, TEXT, WireFrame

@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telnyx_agent._protocol import events, jsonrpc
-from telnyx_agent._protocol.redact import redacted_text
-from telnyx_agent._runtime.frames import BadFrameError, ControlFrame, FrameDecoder, TooLong
+from telnyx_agent._net.frames import BadFrameError, ControlFrame, FrameDecoder, TooLong
+from telnyx_agent._protocol.wire import inbound, jsonrpc
+from telnyx_agent._protocol.wire.redact import redacted_text
 from telnyx_agent.errors import MediaError, RemoteProtocolError
 
 from .session_world import SessionWorld
@@ -64,11 +64,11 @@ def fuzz_codec(data: bytes) -> None:
         try:
             message = jsonrpc.classify(frame)
             if isinstance(message, jsonrpc.Request):
-                repr(events.parse(message))
+                repr(inbound.parse(message))
             elif isinstance(message, jsonrpc.Result):
-                repr(events.parse_result(message))
+                repr(inbound.parse_result(message))
             else:
-                repr(events.parse_error(message))
+                repr(inbound.parse_error(message))
         except RemoteProtocolError:
             continue
         json.loads(jsonrpc.encode(dict(frame)))
@@ -83,7 +83,7 @@ def fuzz_session(data: bytes) -> None:
 
 def fuzz_sdp(data: bytes) -> None:
     """Descriptions of the other side: made such as aiortc takes them, or a `MediaError`; and made for good."""
-    from telnyx_agent._media.description import only_host_candidates, prepare_local, prepare_remote
+    from telnyx_agent._media.rtc.description import only_host_candidates, prepare_local, prepare_remote
 
     sdp = data.decode("utf-8", "replace")
     prepare_local(sdp)
@@ -102,9 +102,9 @@ def fuzz_rtp(data: bytes) -> None:
     """Datagrams, each with its length before it, as aiortc parses them, to real decoders and the playout."""
     from aiortc.rtp import RtpPacket
 
-    from telnyx_agent._media.codec_table import create_decoder
-    from telnyx_agent._media.ordering import ReceivedPacket
-    from telnyx_agent._media.playout import Playout
+    from telnyx_agent._media.codecs.table import create_decoder
+    from telnyx_agent._media.playout.playout import Playout
+    from telnyx_agent._media.playout.sequence import ReceivedPacket
 
     playout = Playout()
     playout.set_decoders(

@@ -29,11 +29,11 @@ import typing
 
 from . import _lazy
 from ._connection_status import ConnectionStatus
+from ._protocol.conversation.transcription import TranscriptionItem
+from ._protocol.conversation.widget import AudioVisualizerConfig, WidgetSettings
 from ._protocol.states import AgentState, CallDirection, CallState, CallStateKind, CallTerminationReason, NetworkReason
-from ._protocol.transcription import TranscriptionItem
-from ._protocol.widget import AudioVisualizerConfig, WidgetSettings
 from ._session_recording import SessionRecording
-from ._tools import Tool
+from ._tools.runner import Tool
 from ._version import __version__
 from .assistant import AIAssistantManager, TranscriptCancellable
 from .call import Call, TxCallInfo

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ._protocol.conversation.transcription import TranscriptionItem
+from ._protocol.conversation.widget import WidgetSettings
 from ._protocol.states import AgentState
-from ._protocol.transcription import TranscriptionItem
-from ._protocol.widget import WidgetSettings
-from ._runtime.waiting import Watch
+from ._runtime.watch import Watch
 
 if TYPE_CHECKING:
     from ._listeners import TranscriptSnapshot

@@ -20,9 +20,9 @@ from .errors import ClientConfigurationError
 if TYPE_CHECKING:
     from ._drivers.call import CallMedia
     from ._drivers.ring import Ring
-    from ._media.bridge import AudioBridge
-    from ._media.turns import TurnLatency
-    from ._protocol.requests import CallOptions
+    from ._media.call_audio import AudioBridge
+    from ._media.turn_latency import TurnLatency
+    from ._protocol.wire.requests import CallOptions
     from ._session_handle import SessionHandle
     from .audio import AudioDevice, AudioDeviceChange, AudioProcessor
     from .audio.tones import RingSource
@@ -174,7 +174,7 @@ class MediaChoices:
             relay_only=self.relay_only or config.force_relay_candidate,
         )
 
-    def but(
+    def overridden_by(
         self,
         device: AudioDevice | None,
         constraints: AudioConstraints | None,
@@ -239,8 +239,8 @@ def make_media(
     with uninterrupted():
         from ._drivers.call import CallMedia
         from ._drivers.sound import CallSound
-        from ._media.bridge import AudioBridge  # numpy is not needed by those who never call
-        from ._media.turns import TurnMeter
+        from ._media.call_audio import AudioBridge  # numpy is not needed by those who never call
+        from ._media.turn_latency import TurnMeter
 
     def failed(error: MediaError) -> None:
         handle.post(lambda driver: driver.device_failed, call_id, error)

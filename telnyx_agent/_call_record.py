@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._protocol import debug_report
-from ._protocol.details import CallDetails
+from ._protocol.calls.details import CallDetails
 from ._protocol.states import CallState, CallStateKind
 from ._protocol.warnings import TxWarning, WarningCode
+from ._protocol.wire import debug_report
 from ._quality.metrics import CallQualityMetrics, quality_metrics
 from ._quality.report import CallReport, ReportLog
 from ._quality.watch import QualityWatch
-from ._runtime.waiting import Watch
+from ._runtime.watch import Watch
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from ._media.bridge import AudioBridge
+    from ._media.call_audio import AudioBridge
     from ._media.stats import MediaStats
-    from ._media.turns import TurnLatency
-    from ._protocol.requests import CallOptions
-    from ._protocol.transcription import TranscriptionItem
+    from ._media.turn_latency import TurnLatency
+    from ._protocol.conversation.transcription import TranscriptionItem
+    from ._protocol.wire.requests import CallOptions
     from ._session_handle import SessionHandle
 
 __all__ = ["CallCallbacks", "CallRecord", "CallSnapshot"]

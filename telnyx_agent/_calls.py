@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ._drivers.call import CallMedia
     from ._login_state import Link
     from ._login_wishes import LoginWishes
-    from ._media.bridge import AudioBridge
-    from ._protocol.requests import CallOptions
+    from ._media.call_audio import AudioBridge
+    from ._protocol.wire.requests import CallOptions
 
 __all__ = ["Calls"]
 
@@ -145,7 +145,7 @@ def _answer(
     """Take a call that came in; see `call.Answering`."""
     if not handle.is_open:
         return CommandFuture.settled(error=not_connected())
-    choices = wishes.media.but(*own_choices)
+    choices = wishes.media.overridden_by(*own_choices)
     claims.take("audio", bridge, choices.device)
     media = make_media(choices, wishes.configuration, options, handle, bridge, incoming=True)
     handle.post(lambda driver: functools.partial(record.answered, debug=debug), options)

@@ -17,7 +17,7 @@ from .config import LogLevel
 from .errors import ClientConfigurationError
 
 if TYPE_CHECKING:
-    from ._protocol.requests import AnonymousLogin, CallOptions
+    from ._protocol.wire.requests import AnonymousLogin, CallOptions
 
 __all__ = [
     "check_message",
@@ -61,7 +61,7 @@ def checked_login(
             raise ClientConfigurationError(f"{name} must be a text that is not blank, or None")
     variables = json_copy("user_variables", dict(user_variables or {}))
     with uninterrupted():
-        from ._protocol.requests import AnonymousLogin
+        from ._protocol.wire.requests import AnonymousLogin
 
     return AnonymousLogin(
         target_id=plain(target_id),
@@ -107,7 +107,7 @@ def checked_call(
     new_id: Callable[[], str],
 ) -> CallOptions:
     """What a call is placed with, or a `ClientConfigurationError` that names the argument."""
-    from ._protocol.requests import CallOptions
+    from ._protocol.wire.requests import CallOptions
 
     return CallOptions(
         call_id=checked_call_id(call_id, taken) or new_id(),

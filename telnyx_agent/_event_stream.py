@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from ._runtime.backpressure import ITEM_WEIGHT
+from ._net.backpressure import ITEM_WEIGHT
 from ._runtime.threads import check_may_wait
-from ._runtime.waiting import Deadline
+from ._runtime.watch import Deadline
 from .errors import TxTimeoutError
 from .events import Event, EventsDropped
 

@@ -20,7 +20,7 @@ from .events import AudioLevel, DelegateEvent, RemoteCallEnded, TranscriptionUpd
 if TYPE_CHECKING:
     from ._event_stream import EventStream
     from ._flight import FlightSlot
-    from ._protocol.transcription import TranscriptionItem
+    from ._protocol.conversation.transcription import TranscriptionItem
     from ._runtime.dispatch import Dispatcher
 
 __all__ = ["MOST_SNAPSHOT_ITEMS", "SHORT_TRANSCRIPT", "Listeners", "TranscriptSnapshot", "check_delegate"]

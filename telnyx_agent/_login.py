@@ -20,9 +20,9 @@ from ._runtime.imports import uninterrupted
 from ._runtime.log import ClientLog
 from ._runtime.loop import LoopThread
 from ._runtime.threads import check_may_wait
-from ._runtime.waiting import Watch
+from ._runtime.watch import Watch
 from ._session_handle import NOT_CONNECTED, SessionHandle, not_connected
-from ._tools import ToolRunner
+from ._tools.runner import ToolRunner
 from .config import LogLevel
 from .errors import LocalProtocolError, TxError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ._calls import Calls
     from ._listeners import Listeners
     from ._login_wishes import LoginWishes
-    from ._protocol.credentials import Login
+    from ._protocol.wire.credentials import Login
     from ._runtime.dispatch import Dispatcher
     from ._runtime.log import Sink
 
@@ -196,7 +196,7 @@ class Logins:
     def _new_handle(self, loop: LoopThread, calls: Calls) -> SessionHandle:
         """What a login takes; nothing of it has begun. Under the lock."""
         from ._drivers.making import make_driver
-        from ._protocol.credentials import conversation_of
+        from ._protocol.wire.credentials import conversation_of
         from ._publisher import Publisher
 
         login, wishes = self.login, self.wishes
@@ -242,7 +242,7 @@ class Logins:
 
     def _whereto(self) -> str:
         """For a message: with a space behind, or empty."""
-        from ._protocol.credentials import is_anonymous
+        from ._protocol.wire.credentials import is_anonymous
 
         if self.login is None or not is_anonymous(self.login):
             return ""

@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from ._protocol.socket_health import SocketConnectionMetrics
+from ._protocol.session.socket_health import SocketConnectionMetrics
 from .errors import TxError
 
 __all__ = ["Link", "LinkStatus"]

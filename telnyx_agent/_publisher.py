@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from ._listeners import Listeners
     from ._login_wishes import LoginWishes
     from ._media.stats import MediaStats
-    from ._protocol.details import CallDetails
-    from ._protocol.requests import CallOptions
+    from ._protocol.calls.details import CallDetails
+    from ._protocol.wire.requests import CallOptions
     from ._session_handle import SessionHandle
-    from ._tools import ToolRunner
+    from ._tools.runner import ToolRunner
     from .audio import AudioDeviceChange
 
 __all__ = ["Publisher"]

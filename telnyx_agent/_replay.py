@@ -26,7 +26,7 @@ import telnyx_agent
 
 from . import audio, errors, events, quality
 from ._flight import SCHEMA
-from ._protocol.transcription import EPOCH, TranscriptionItem
+from ._protocol.conversation.transcription import EPOCH, TranscriptionItem
 from ._runtime.dispatch import PumpDispatcher
 from .errors import ClientConfigurationError, TxError
 

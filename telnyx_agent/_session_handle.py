@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._login_state import Link
 from ._runtime.futures import CommandFuture
-from ._runtime.waiting import Watch
+from ._runtime.watch import Watch
 from .errors import LocalProtocolError, SocketConnectionError, TxError, in_words
 
 if TYPE_CHECKING:
     from ._drivers.session import SessionDriver
-    from ._protocol.session import Session
+    from ._protocol.session.session import Session
     from ._runtime.dispatch import Dispatcher
     from ._runtime.loop import LoopThread
 

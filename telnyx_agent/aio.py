@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from ._arguments import checked_arguments
 from ._event_stream import DEFAULT_SIZE, EventStream
 from ._protocol.states import CallState, CallTerminationReason
-from ._tools import DEFAULT_TIMEOUT, inside_tool
+from ._tools.runner import DEFAULT_TIMEOUT, inside_tool
 from .errors import TxTimeoutError
 from .events import Event
 
 if TYPE_CHECKING:
     from ._images import ImageSource
-    from ._protocol.transcription import TranscriptionItem
-    from ._runtime.waiting import Watch
+    from ._protocol.conversation.transcription import TranscriptionItem
+    from ._runtime.watch import Watch
     from .assistant import AIAssistantManager
     from .call import Call
     from .client import TxClient

@@ -19,9 +19,9 @@ from ._callables import check_function
 from ._checks import check_message
 from ._images import DEFAULT_IMAGE_LIMIT, ImageSource, image_urls
 from ._listeners import check_delegate
+from ._protocol.conversation.transcription import TranscriptionItem
+from ._protocol.conversation.widget import WidgetSettings
 from ._protocol.states import AgentState
-from ._protocol.transcription import TranscriptionItem
-from ._protocol.widget import WidgetSettings
 from ._session_handle import not_connected
 from .delegate import ASSISTANT_CALLBACKS
 from .events import WidgetSettingsUpdated
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ._assistant_record import AssistantRecord, Items
     from ._listeners import Listeners
     from ._login import Logins
-    from ._protocol.session import Session
+    from ._protocol.session.session import Session
     from ._runtime.futures import CommandFuture
 
 __all__ = ["AIAssistantManager", "TranscriptCancellable"]

@@ -24,7 +24,7 @@ from ._protocol.states import CallDirection, CallState, CallStateKind, CallTermi
 from ._protocol.warnings import TxWarning, WarningCode
 from ._runtime.futures import CommandFuture
 from ._session_handle import not_connected
-from ._tools import check_not_inside_tool
+from ._tools.runner import check_not_inside_tool
 from .audio.device import check_hardware
 from .codecs import TxCodecCapability, checked_codecs
 from .errors import CallError, LocalProtocolError, TxTimeoutError
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from ._call_record import CallRecord, CallSnapshot
     from ._drivers.sound import CallSound
-    from ._media.bridge import AudioBridge
-    from ._media.peer import MediaStats
+    from ._media.call_audio import AudioBridge
     from ._media.player import Playback, PlaySource
-    from ._media.turns import TurnLatency
-    from ._protocol.requests import CallOptions
-    from ._protocol.transcription import TranscriptionItem
+    from ._media.rtc.peer import MediaStats
+    from ._media.turn_latency import TurnLatency
+    from ._protocol.conversation.transcription import TranscriptionItem
+    from ._protocol.wire.requests import CallOptions
     from ._quality.metrics import CallQualityMetrics
     from ._quality.report import CallReport
     from ._session_handle import SessionHandle
@@ -387,7 +387,7 @@ class Call:
         Raises:
             ClientConfigurationError: There are no keys, or something that is none.
         """
-        from ._protocol.keys import key_runs
+        from ._protocol.calls.dtmf import key_runs
 
         runs = key_runs(digits, gap)
         call_id = self._record.call_id
@@ -774,7 +774,7 @@ class Call:
         return self._record.snapshot
 
     def _hold(self, name: str) -> CommandFuture[None]:
-        from ._protocol.hold import HoldWish
+        from ._protocol.calls.hold import HoldWish
 
         wish, call_id = HoldWish[name], self._record.call_id
         return self._handle.request(lambda session, now: session.calls.hold(call_id, wish, now))

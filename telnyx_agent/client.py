@@ -21,13 +21,7 @@ from ._call_ids import call_uuid
 from ._call_media import MediaChoices
 from ._callables import check_function, check_methods
 from ._calls import Calls
-from ._checks import (
-    checked_answer_timeout,
-    checked_call,
-    checked_level,
-    checked_login,
-    checked_timeout,
-)
+from ._checks import checked_answer_timeout, checked_call, checked_level, checked_login, checked_timeout
 from ._connection_status import ConnectionStatus, shown
 from ._flight import FlightSlot
 from ._images import ImageSource
@@ -35,14 +29,14 @@ from ._listeners import Listeners, check_delegate
 from ._login import Logins, checked_logger
 from ._login_state import LinkStatus
 from ._login_wishes import LoginWishes
-from ._protocol.socket_health import SocketConnectionMetrics
+from ._protocol.session.socket_health import SocketConnectionMetrics
 from ._runtime.dispatch import PumpDispatcher, dispatcher_factory
 from ._runtime.futures import CommandFuture
 from ._runtime.ids import new_id
 from ._runtime.switch_interval import DEFAULT_INTERVAL
 from ._session_handle import not_connected
 from ._session_recording import SessionRecording, record_session
-from ._tools import DEFAULT_TIMEOUT, Tool, make_tool
+from ._tools.runner import DEFAULT_TIMEOUT, Tool, make_tool
 from ._variables import dynamic_variable_headers
 from .assistant import AIAssistantManager
 from .audio.processing import AudioConstraints
@@ -56,8 +50,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ._event_stream import EventStream
-    from ._protocol.credentials import Login
-    from ._protocol.transcription import TranscriptionItem
+    from ._protocol.conversation.transcription import TranscriptionItem
+    from ._protocol.wire.credentials import Login
     from .audio import AudioDevice, AudioProcessor
     from .audio.tones import RingSource
     from .codecs import OpusSettings
@@ -129,7 +123,7 @@ class TxClient:
             ringback=ringback,
             ringtone=ringtone,
             ring_device=ring_device,
-        ).but(audio, audio_constraints, None, opus)
+        ).overridden_by(audio, audio_constraints, None, opus)
         self._listeners = Listeners(delegate, FlightSlot())
         if hasattr(callbacks, "submit"):
             check_methods("callbacks", callbacks, {"submit": ("(fn)",)}, required=("submit",))
@@ -552,7 +546,7 @@ class TxClient:
             if not destination_number:
                 raise CallError(
                     "destination_number is required: only a session with an assistant knows whom to call"
-                ).because(FailureReason.DESTINATION_NUMBER_IS_REQUIRED)
+                ).with_reason(FailureReason.DESTINATION_NUMBER_IS_REQUIRED)
         if dynamic_variables:
             custom_headers = dynamic_variable_headers(dynamic_variables, custom_headers)
         options = checked_call(
@@ -560,7 +554,8 @@ class TxClient:
         )
         codecs, answer_timeout = checked_codecs(preferred_codecs), checked_answer_timeout(invite_timeout)
         options = attrs.evolve(options, preferred_codecs=codecs, answer_timeout=answer_timeout)
-        choices = wishes.media.but(audio, audio_constraints, audio_processor, opus).sampled_every(quality_interval)
+        choices = wishes.media.overridden_by(audio, audio_constraints, audio_processor, opus)
+        choices = choices.sampled_every(quality_interval)
         if force_relay_candidate is not None:
             choices = attrs.evolve(choices, relay_only=bool(force_relay_candidate))
         call = self._calls.place(options, handle, wishes, choices, muted=muted, debug=debug)

@@ -17,8 +17,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import attrs
 
 from ._arguments import check_argument, plain, plain_fields
-from ._runtime.proxies import is_loopback, parse_proxy
-from ._runtime.tls import check_tls_options
+from ._net.proxies import is_loopback, parse_proxy
+from ._net.tls import check_tls_options
 from .errors import ClientConfigurationError
 
 __all__ = ["Environment", "IceServer", "LogLevel", "Region", "TxLogger", "TxServerConfiguration"]

@@ -22,13 +22,13 @@ from .errors import TxError
 
 if TYPE_CHECKING:
     from ._connection_status import ConnectionStatus
-    from ._media.turns import TurnLatency
-    from ._protocol.ai_events import AiEvent, FunctionCall
-    from ._protocol.socket_health import SocketConnectionMetrics
+    from ._media.turn_latency import TurnLatency
+    from ._protocol.conversation.transcription import TranscriptionItem
+    from ._protocol.conversation.widget import WidgetSettings
+    from ._protocol.session.socket_health import SocketConnectionMetrics
     from ._protocol.states import AgentState, CallState, CallTerminationReason
-    from ._protocol.transcription import TranscriptionItem
     from ._protocol.warnings import TxWarning
-    from ._protocol.widget import WidgetSettings
+    from ._protocol.wire.ai_inbound import AiEvent, FunctionCall
     from ._quality.metrics import CallQualityMetrics
     from ._quality.report import CallReport
     from .audio import AudioDeviceChange

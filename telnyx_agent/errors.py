@@ -165,7 +165,7 @@ class TxError(Exception):
     def _known_code(self) -> ErrorCode | None:
         return next((one for one in ErrorCode if one == self.code), None)
 
-    def because(self: _E, reason: FailureReason) -> _E:
+    def with_reason(self: _E, reason: FailureReason) -> _E:
         """This error, with its `reason`: for the SDK, where it raises one."""
         self.reason = reason
         return self

@@ -21,7 +21,10 @@ from uuid import UUID
 import attrs
 
 from . import _lazy
-from ._protocol.ai_events import (
+from ._protocol.conversation.transcription import TranscriptionItem
+from ._protocol.conversation.widget import WidgetSettings
+from ._protocol.states import AgentState, CallState, CallTerminationReason
+from ._protocol.wire.ai_inbound import (
     AiEvent,
     ContentPartAdded,
     FunctionCall,
@@ -35,15 +38,12 @@ from ._protocol.ai_events import (
     TextDone,
     Transcripts,
 )
-from ._protocol.states import AgentState, CallState, CallTerminationReason
-from ._protocol.transcription import TranscriptionItem
-from ._protocol.widget import WidgetSettings
 from .errors import TxError
 
 if TYPE_CHECKING:
     from ._connection_status import ConnectionStatus
-    from ._media.turns import TurnLatency
-    from ._protocol.socket_health import SocketConnectionMetrics
+    from ._media.turn_latency import TurnLatency
+    from ._protocol.session.socket_health import SocketConnectionMetrics
     from ._protocol.warnings import TxWarning
     from ._quality.metrics import CallQualityMetrics
     from ._quality.report import CallReport

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from . import _lazy
 from ._call_timings import CallTimings, TimingStep
-from ._protocol.socket_health import SocketConnectionMetrics, SocketConnectionQuality
+from ._protocol.session.socket_health import SocketConnectionMetrics, SocketConnectionQuality
 from ._protocol.warnings import TxWarning, WarningCode
 from ._quality.metrics import CallQuality, CallQualityMetrics, MOSCalculator, calculate_mos, get_quality
 from ._quality.report import CallReport, MetricSummary
 
 if TYPE_CHECKING:
     from ._media.stats import MediaStats, PlayoutStats
-    from ._media.turns import TurnLatency
+    from ._media.turn_latency import TurnLatency
 
 __all__ = [
     "CallQuality",
@@ -40,6 +40,6 @@ __all__ = [
 ]
 
 # With these comes numpy.
-_HOMES = {"MediaStats": "_media.stats", "PlayoutStats": "_media.stats", "TurnLatency": "_media.turns"}
+_HOMES = {"MediaStats": "_media.stats", "PlayoutStats": "_media.stats", "TurnLatency": "_media.turn_latency"}
 
 __getattr__, __dir__ = _lazy.exports(globals(), _HOMES)

@@ -17,7 +17,7 @@ from .config import LogLevel, TxLogger
 from .errors import ClientConfigurationError, FailureReason
 
 if TYPE_CHECKING:
-    from ._protocol.credentials import CredentialLogin
+    from ._protocol.wire.credentials import CredentialLogin
     from .audio.tones import RingSource
 
 __all__ = ["TxConfig"]
@@ -116,7 +116,7 @@ class TxConfig:
 
 def checked_credentials(sip_user: str | None, password: str | None, token: str | None) -> CredentialLogin:
     """The login request, or a `ClientConfigurationError` that names what is missing, in the order of iOS."""
-    from ._protocol.credentials import CredentialLogin
+    from ._protocol.wire.credentials import CredentialLogin
 
     for name, value in (("sip_user", sip_user), ("password", password), ("token", token)):
         if value is not None and not isinstance(value, str):
@@ -125,17 +125,19 @@ def checked_credentials(sip_user: str | None, password: str | None, token: str |
         raise ClientConfigurationError("give either sip_user and password, or token, not both")
     if token is not None:
         if not token.strip():
-            raise ClientConfigurationError("token is required: it is blank").because(FailureReason.TOKEN_IS_REQUIRED)
+            error = ClientConfigurationError("token is required: it is blank")
+            raise error.with_reason(FailureReason.TOKEN_IS_REQUIRED)
         return CredentialLogin(token=token, sdk_version=__version__)
     user_is_missing, password_is_missing = not (sip_user or "").strip(), not password
     if user_is_missing and password_is_missing:
-        raise ClientConfigurationError("sip_user and password are required, or token").because(
+        raise ClientConfigurationError("sip_user and password are required, or token").with_reason(
             FailureReason.USER_NAME_AND_PASSWORD_ARE_REQUIRED
         )
     if user_is_missing:
-        raise ClientConfigurationError("sip_user is required with a password").because(
+        raise ClientConfigurationError("sip_user is required with a password").with_reason(
             FailureReason.USER_NAME_IS_REQUIRED
         )
     if password_is_missing:
-        raise ClientConfigurationError("password is required with sip_user").because(FailureReason.PASSWORD_IS_REQUIRED)
+        error = ClientConfigurationError("password is required with sip_user")
+        raise error.with_reason(FailureReason.PASSWORD_IS_REQUIRED)
     return CredentialLogin(sip_user=sip_user, password=password, sdk_version=__version__)

@@ -26,8 +26,8 @@ from telnyx_agent import (
 )
 from telnyx_agent._call_record import CallRecord
 from telnyx_agent._callables import check_function, check_methods, is_async
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._protocol.requests import CallOptions
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._protocol.wire.requests import CallOptions
 from telnyx_agent._session_handle import NOT_CONNECTED
 from telnyx_agent.compat import TelnyxClient
 from telnyx_agent.delegate import ASSISTANT_CALLBACKS, CALLBACK_NAMES

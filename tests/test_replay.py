@@ -228,7 +228,7 @@ def test_times_of_callbacks(path: Path) -> None:
 def test_a_long_answer_is_replayed_piece_by_piece(path: Path) -> None:
     """Ten thousand pieces take megabytes of neither disk nor memory, and come back as they were."""
     from telnyx_agent._flight.encoding import Encoder
-    from telnyx_agent._protocol.transcription import GrowingText, TranscriptionItem
+    from telnyx_agent._protocol.conversation.transcription import GrowingText, TranscriptionItem
 
     for with_texts in (True, False):
         encoder, text = Encoder(with_texts=with_texts), GrowingText("")

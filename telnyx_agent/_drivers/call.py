@@ -23,8 +23,8 @@ from .quality import QualitySampler
 from .sound import CallSound
 
 if TYPE_CHECKING:
-    from .._media.bridge import AudioBridge
-    from .._media.peer import MediaPeer, MediaStats
+    from .._media.call_audio import AudioBridge
+    from .._media.rtc.peer import MediaPeer, MediaStats
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..codecs import OpusSettings
@@ -256,7 +256,7 @@ class CallDriver:
     async def _negotiate(self) -> None:
         # aiortc takes a quarter of a second to import; the loop must go on serving other calls meanwhile.
         await self._in_time(IMPORT_LIMIT, "the media library", _media.load())
-        from .._media.peer import MediaPeer
+        from .._media.rtc.peer import MediaPeer
 
         self._mark("media_started")
         peer = self._new_peer(MediaPeer)
@@ -299,7 +299,7 @@ class CallDriver:
 
     async def _answer(self) -> None:
         """Until the latest offer is answered."""
-        from .._media.peer import MediaPeer
+        from .._media.rtc.peer import MediaPeer
 
         clock = self._loop.time
         began = clock()

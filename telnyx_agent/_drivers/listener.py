@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from .._media.stats import MediaStats
     from .._protocol import outcomes
-    from .._protocol.requests import CallOptions
+    from .._protocol.wire.requests import CallOptions
     from ..audio import AudioDeviceChange
     from .call import CallMedia
 

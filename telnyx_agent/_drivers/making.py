@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .._protocol.session import Session
-from .._protocol.settings import SessionSettings
+from .._net.connection import SignalingConnection
+from .._protocol.session.session import Session
+from .._protocol.session.settings import SessionSettings
 from .._runtime.ids import new_id
-from .._signaling import SignalingConnection
 from .listener import SessionListener
 from .session import SessionDriver
 
 if TYPE_CHECKING:
-    from .._protocol.credentials import Login
+    from .._net.backpressure import Backpressure
     from .._protocol.outcomes import OpenConnection
-    from .._runtime.backpressure import Backpressure
+    from .._protocol.wire.credentials import Login
     from .._runtime.log import ClientLog
     from .._runtime.loop import LoopThread
     from ..config import TxServerConfiguration

@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from .. import _media, events
+from .._net.connection import Closed, Received, SignalingConnection
+from .._net.frames import TooLong
+from .._net.route_watch import RouteWatch
+from .._net.sockets import Sockets
 from .._protocol import outcomes
 from .._protocol.states import AgentState, CallStateKind
 from .._protocol.warnings import TxWarning, WarningCode
-from .._runtime.frames import TooLong
-from .._signaling import Closed, Received, SignalingConnection
 from ..errors import CallError, LocalProtocolError, MediaError, RemoteProtocolError, TxError
 from .call import CallDriver, CallMedia
 from .futures import CommandFutures
 from .incoming import IncomingCalls
 from .listener import SessionListener
-from .route_watch import RouteWatch
-from .sockets import Sockets
 
 if TYPE_CHECKING:
     from .._media.stats import MediaStats
-    from .._media.turns import TurnLatency
-    from .._protocol.credentials import CredentialLogin
-    from .._protocol.inbox import Inbound
-    from .._protocol.requests import CallOptions
-    from .._protocol.session import Session
+    from .._media.turn_latency import TurnLatency
+    from .._protocol.session.inbox import Inbound
+    from .._protocol.session.session import Session
+    from .._protocol.wire.credentials import CredentialLogin
+    from .._protocol.wire.requests import CallOptions
     from .._runtime.futures import CommandFuture
     from .._runtime.log import ClientLog
     from ..audio import AudioDeviceChange

@@ -17,7 +17,7 @@ from .._runtime.workers import DaemonPool
 from ..errors import CallError, MediaError, TxError, in_words
 
 if TYPE_CHECKING:
-    from .._media.bridge import AudioBridge
+    from .._media.call_audio import AudioBridge
     from ..audio import AudioDevice, AudioDeviceChange, AudioProcessor
     from ..audio.device import Pcm16, PcmLike
 

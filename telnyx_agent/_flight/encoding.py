@@ -17,7 +17,7 @@ from uuid import UUID
 
 import attrs
 
-from .._protocol.transcription import EPOCH, TranscriptionItem
+from .._protocol.conversation.transcription import EPOCH, TranscriptionItem
 from ..errors import TxError
 from .masking import TEXTS, masked, masked_arguments, masked_message, shown_cause, shown_id, shown_sip_reason
 from .sentences import own_words

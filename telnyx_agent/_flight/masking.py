@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .._protocol.redact import is_entered, is_shown
+from .._protocol.wire.redact import is_entered, is_shown
 
 __all__ = [
     "TEXTS",

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from .._arguments import checked_path
-from .._protocol.jsonrpc import decode_frames
+from .._protocol.wire.jsonrpc import decode_frames
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
 from .._version import __version__
 from ..errors import ClientConfigurationError, RemoteProtocolError, TxError

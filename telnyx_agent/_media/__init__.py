@@ -1,7 +1,7 @@
 """The media of a call: capture, Opus, RTP, playout, ICE. The only importer of `aiortc` and `av`.
 
 Importing this package costs nothing. `aiortc` takes a quarter of a second to import, so that is done off the loop,
-once, when the first call is placed: `await load()`, then `from telnyx_agent._media.peer import MediaPeer`.
+once, when the first call is placed: `await load()`, then `from telnyx_agent._media.rtc.peer import MediaPeer`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["LOAD_LIMIT", "is_loaded", "load", "preload"]
 
 _log = logging.getLogger("telnyx_agent.media")
 
-_PEER = f"{__name__}.peer"
+_PEER = f"{__name__}.rtc.peer"
 _loaded = threading.Event()
 
 # Who waits for the one import that is under way; the lock is for the first and the last of them.
@@ -115,7 +115,7 @@ def _work() -> None:
     try:
         importlib.import_module(_PEER).warm_up()
         # With the bridge all that an incoming call is made of, which is made on the loop.
-        importlib.import_module(f"{__name__}.turns")
+        importlib.import_module(f"{__name__}.turn_latency")
         for name in ("metrics", "report", "watch"):
             importlib.import_module(f"{__package__.rpartition('.')[0]}._quality.{name}")
         _loaded.set()

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
-from .._runtime.waiting import Deadline
+from .._runtime.watch import Deadline
 from ..audio._resample import Resampler, check_rate
 from ..audio._samples import as_int16, to_float, to_int16
 from ..audio._wavefile import WavReader
 from ..audio.device import PcmLike
 from ..errors import CallError, ClientConfigurationError, MediaError, TxError, in_words
-from .codecs import RATE
+from .codecs.codec import RATE
 
 __all__ = ["PlaySource", "Playback", "PlaybackState", "Player"]
 

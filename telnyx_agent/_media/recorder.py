@@ -23,8 +23,8 @@ from .._arguments import checked_path
 from .._runtime.threads import NoThreadError, SdkThread, check_may_wait
 from ..audio._wavefile import open_for_writing
 from ..errors import MediaError, in_words
-from .alignment import StereoTimeline
-from .codecs import RATE
+from .codecs.codec import RATE
+from .playout.alignment import StereoTimeline
 
 __all__ = ["StereoRecorder"]
 

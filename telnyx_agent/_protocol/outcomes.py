@@ -24,12 +24,12 @@ from ..events import (
     SessionUpdated,
     WidgetSettingsUpdated,
 )
-from .ai_events import AiEvent
-from .details import CallDetails
-from .requests import CallOptions
+from ._frozen import frozen
+from .calls.details import CallDetails
+from .conversation.transcription import TranscriptionItem
 from .states import CallState, CallTerminationReason
-from .transcription import TranscriptionItem
-from .values import frozen
+from .wire.ai_inbound import AiEvent
+from .wire.requests import CallOptions
 
 __all__ = [
     "AgentStateChanged",

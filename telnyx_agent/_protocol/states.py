@@ -20,7 +20,7 @@ from typing import ClassVar, TypeVar
 import attrs
 
 from ..errors import LocalProtocolError
-from .reasons import CallTerminationReason, NetworkReason
+from .calls.reasons import CallTerminationReason, NetworkReason
 
 __all__ = [
     "CALL_TABLE",

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
-from .._dial import dial
-from .._runtime.http_head import NoHttpError, read_head
-from .._runtime.proxies import authority, is_loopback
+from .._net.dial import dial
+from .._net.http_head import NoHttpError, read_head
+from .._net.proxies import authority, is_loopback
+from .._net.socket import Wire
 from .._runtime.threads import NoThreadError, SdkThread
-from .._runtime.wire import Wire
 from ..errors import ClientConfigurationError, NetworkError, ServerError
 from ..tx_config import LOG_LEVELS
 from .report import CallReport, utc_text

@@ -22,12 +22,12 @@ from typing import Any, Protocol
 import attrs
 
 from .._callables import check_result
+from .._net.backpressure import Backpressure
 from ..errors import ClientConfigurationError
-from .backpressure import Backpressure
 from .log_queue import print_to_stderr
 from .loop import LoopThread
 from .threads import NoThreadError, SdkThread, check_may_wait
-from .waiting import Deadline
+from .watch import Deadline
 
 __all__ = [
     "SLOW_CALLBACK",

@@ -14,7 +14,7 @@ from ..errors import TxTimeoutError
 from .dispatch import Dispatcher
 from .loop import LoopThread
 from .threads import NoThreadError, SdkThread, check_may_wait
-from .waiting import Deadline
+from .watch import Deadline
 
 __all__ = ["CALLBACK_GRACE", "CALLBACK_LIMIT", "CommandFuture"]
 

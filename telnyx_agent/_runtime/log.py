@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from .._flight import FlightSlot
-from .._protocol.redact import redacted_text
+from .._protocol.wire.redact import redacted_text
 from ..config import LogLevel
 from .log_queue import flush, print_to_stderr
 from .third_party_logs import hide_secrets

@@ -39,7 +39,7 @@ from typing import Any, TextIO
 import attrs
 
 from .threads import NoThreadError, SdkThread, is_internal
-from .waiting import Deadline
+from .watch import Deadline
 
 __all__ = ["MOST_BYTES", "MOST_WAITING", "flush", "hold", "install", "print_to_stderr", "release"]
 

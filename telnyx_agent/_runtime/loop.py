@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
+from .._net.backpressure import SLICE
 from . import log_queue
-from .backpressure import SLICE
 from .threads import SdkThread
 from .workers import HANGS_AFTER, DaemonPool
 

@@ -7,8 +7,8 @@ import math
 import sys
 from collections.abc import Iterable
 
-from ._lines import Line
-from ._ports import CapturePort
+from ._callbacks import CapturePort
+from ._streams import Line
 
 __all__ = ["Complaints"]
 

@@ -19,11 +19,11 @@ from .._runtime.threads import SdkThread
 from ..errors import MediaError, in_words
 from . import _portaudio, _stderr
 from ._complaints import Complaints
-from ._lines import Latency, Line, complete, open_lines
 from ._null import SilentRun
 from ._pacing import Pacer
 from ._portaudio import DeviceInfo, Direction
 from ._stall import CHECK_SECONDS, Progress
+from ._streams import Latency, Line, complete, open_lines
 from .device import AudioDeviceChange, AudioDeviceChangeReason, AudioStream
 
 __all__ = ["SoundRun", "Wanted"]

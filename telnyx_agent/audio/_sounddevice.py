@@ -8,9 +8,9 @@ from typing import Final
 
 from ..errors import MediaError
 from . import _portaudio
-from ._lines import Latency
 from ._portaudio import Direction
 from ._sound_run import SoundRun
+from ._streams import Latency
 from .device import AudioStream, check_hardware
 
 __all__ = ["SoundDeviceAudio"]

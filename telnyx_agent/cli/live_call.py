@@ -23,7 +23,7 @@ from .turns import TurnWatch
 if TYPE_CHECKING:
     from .._images import ImageSource
     from .._media.stats import MediaStats
-    from .._protocol.transcription import TranscriptionItem
+    from .._protocol.conversation.transcription import TranscriptionItem
     from ..audio import AudioDevice
     from ..call import Call
     from .reporters import Reporter

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .._protocol.conversation.transcription import TranscriptionItem
 from .._protocol.states import CallState
-from .._protocol.transcription import TranscriptionItem
 from .._runtime.log import flush
 from ..errors import TxError
 from . import options

@@ -14,7 +14,7 @@ from ..errors import TxError
 from .console import Console
 
 if TYPE_CHECKING:
-    from .._protocol.transcription import TranscriptionItem
+    from .._protocol.conversation.transcription import TranscriptionItem
 
 __all__ = ["CallEnd", "JsonReporter", "Reporter", "TextReporter", "is_typed"]
 

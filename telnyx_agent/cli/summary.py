@@ -10,7 +10,7 @@ from .reporters import is_typed
 
 if TYPE_CHECKING:
     from .._media.stats import MediaStats
-    from .._protocol.transcription import TranscriptionItem
+    from .._protocol.conversation.transcription import TranscriptionItem
     from .console import Console
     from .live_call import LiveCall
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .._protocol.states import AgentState
 
 if TYPE_CHECKING:
-    from .._protocol.transcription import TranscriptionItem
+    from .._protocol.conversation.transcription import TranscriptionItem
 
 __all__ = ["TurnWatch"]
 

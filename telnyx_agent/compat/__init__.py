@@ -9,9 +9,9 @@ Android and in Flutter. New code wants `TxClient`.
 from __future__ import annotations
 
 from .. import _lazy
+from .._protocol.conversation.transcription import TranscriptionItem as TranscriptItem
 from .._protocol.states import CallTerminationReason, GatewayState
 from .._protocol.states import NetworkReason as CallNetworkChangeReason
-from .._protocol.transcription import TranscriptionItem as TranscriptItem
 from ..codecs import TxCodecCapability as AudioCodec
 from ..errors import TxError as PreCallDiagnosticException
 from ._call import CallHandler, CallState, TelnyxCall

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from .._callables import check_function, takes
 from .._connection_status import ConnectionStatus
+from .._protocol.conversation.transcription import TranscriptionItem
 from .._protocol.states import CallState, CallTerminationReason, GatewayState
-from .._protocol.transcription import TranscriptionItem
 from .._runtime.futures import CommandFuture
 from ..call import Call
 from ..client import TxClient
@@ -47,7 +47,7 @@ from ._socket_flow import (
 
 if TYPE_CHECKING:
     from .._images import ImageSource
-    from .._protocol.widget import WidgetSettings
+    from .._protocol.conversation.widget import WidgetSettings
     from ..assistant import TranscriptCancellable
     from ..audio import AudioConstraints
 
@@ -601,7 +601,7 @@ class TelnyxClient:
         found = self.get_call_or_null(call_id)
         if found is None:
             over = CallError("there is no call with this id, or it is over", call_id=str(call_id))
-            raise over.because(FailureReason.CALL_NOT_FOUND)
+            raise over.with_reason(FailureReason.CALL_NOT_FOUND)
         return found
 
     @property

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from .._callables import check_function, check_result
 from .._runtime.dispatch import report
 from .._runtime.threads import check_may_wait
-from .._runtime.waiting import Deadline
+from .._runtime.watch import Deadline
 from ..assistant import TranscriptCancellable
 from ..errors import ClientConfigurationError, TxTimeoutError
 

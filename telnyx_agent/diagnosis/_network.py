@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .._net.connection import Closed, SignalingConnection
+from .._net.proxies import choose_proxy
+from .._net.tls import tls_context
 from .._runtime.mends import certificate_problem
-from .._runtime.proxies import choose_proxy
-from .._runtime.tls import tls_context
 from .._runtime.workers import DaemonPool
-from .._signaling import Closed, SignalingConnection
 from ..config import IceServer, TxServerConfiguration
 from ..errors import ClientConfigurationError, TxError
 from . import _stun

@@ -128,7 +128,7 @@ def run_pre_call_diagnosis(
     if report.mos is None:
         if reason is not None and reason.error is not None:
             raise reason.error
-        raise CallError(_NO_METRICS, code=44002, call_id=report.call_id).because(FailureReason.NO_METRICS_COLLECTED)
+        raise CallError(_NO_METRICS, code=44002, call_id=report.call_id).with_reason(FailureReason.NO_METRICS_COLLECTED)
     return _diagnosis(report)
 
 

@@ -15,7 +15,7 @@ import attrs
 from ._bounds import TRANSCRIPT_BYTES, Kept, size_of
 from ._endpoint import Endpointer, Samples, SpeechEnded, SpeechGoesOn, SpeechStarted
 from ._images import describe_images
-from ._mouth import Mouth, Utterance
+from ._speech_output import Mouth, Utterance
 from ._worker import Worker
 from .brain import Brain, Reply, to_reply
 from .ears import Ears

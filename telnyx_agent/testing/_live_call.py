@@ -14,8 +14,8 @@ from ._bounds import ITEM_OVERHEAD, size_of
 from ._canned import canned_answer
 from ._dialogue import Dialogue, Faculties, Line
 from ._endpoint import level_db
-from ._mouth import Mouth
 from ._server_protocol import ServerConnection
+from ._speech_output import Mouth
 from .scenario import FunctionCall, HangUp
 from .voice import Samples
 

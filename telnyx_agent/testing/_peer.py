@@ -18,7 +18,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 
-from .._media import graft
+from .._media.rtc import aiortc_internals
 from . import _ice
 from .voice import SAMPLE_RATE, Samples
 
@@ -196,6 +196,6 @@ class AgentPeer:
 
     async def _close_connection(self) -> None:
         async with self._negotiating:
-            await graft.stop_checks(self._pc)
+            await aiortc_internals.stop_checks(self._pc)
             await self._pc.close()
         await _ice.close_for_good(self._pc)

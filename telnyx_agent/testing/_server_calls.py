@@ -22,14 +22,14 @@ from ._events import (
     HoldChanged,
     MediaUpdateOffered,
 )
-from ._outbox import Outbox
 from ._registry import CallPhase, Registry, ServerCall, ServerSession
+from ._send_queue import Outbox
 from .scenario import HangUp, Scenario
 
 SESSION_ERROR = -32002
 
 
-class CallDesk:
+class CallHandler:
     """All calls of one connection.
 
     Args:

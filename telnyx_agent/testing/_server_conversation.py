@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._events import FunctionOutput, MessageTyped
-from ._outbox import Outbox
 from ._registry import ServerSession
+from ._send_queue import Outbox
 from .scenario import FunctionCall, Scenario
 
 
-class ConversationDesk:
+class ConversationHandler:
     """The conversation of one connection.
 
     Args:

@@ -7,13 +7,13 @@ from typing import Any
 
 from ._dialog_params import find_call_id, offer_problem
 from ._events import ClientAnswered, OfferWanted
-from ._outbox import Outbox
 from ._registry import CallPhase, ServerCall, ServerSession
-from ._server_calls import SESSION_ERROR, CallDesk
+from ._send_queue import Outbox
+from ._server_calls import SESSION_ERROR, CallHandler
 from .scenario import HangUp, Scenario
 
 
-class IncomingDesk:
+class IncomingHandler:
     """The calls of one connection that go to the client.
 
     Args:
@@ -22,7 +22,7 @@ class IncomingDesk:
         calls: Ends them; everything after the answer is as with other calls.
     """
 
-    def __init__(self, outbox: Outbox, scenario: Scenario, calls: CallDesk) -> None:
+    def __init__(self, outbox: Outbox, scenario: Scenario, calls: CallHandler) -> None:
         self._outbox = outbox
         self._scenario = scenario
         self._calls = calls

@@ -7,9 +7,9 @@ from typing import Any
 
 from ._credentials import Credentials
 from ._events import CallEnded, CloseSocket, LoggedIn, Registered, Superseded
-from ._outbox import Outbox
 from ._registry import CallPhase, Connection, Registry, ServerSession
-from ._server_calls import CallDesk
+from ._send_queue import Outbox
+from ._server_calls import CallHandler
 from .scenario import Scenario
 
 LOGIN_ERROR = -32001
@@ -17,7 +17,7 @@ NO_CONVERSATION = 10007, "The conversation does not exist or does not belong to 
 _SECRETS = ("passwd", "login_token")
 
 
-class LoginDesk:
+class LoginHandler:
     """The login of one connection.
 
     Args:
@@ -35,7 +35,7 @@ class LoginDesk:
         outbox: Outbox,
         scenario: Scenario,
         registry: Registry,
-        calls: CallDesk,
+        calls: CallHandler,
         *,
         accept: Callable[[str], bool],
         credentials: Credentials,

@@ -19,12 +19,12 @@ from typing import Any
 from ._bounds import CONTROL_LIMIT
 from ._credentials import Credentials
 from ._events import CallDetached, CallEnded, CloseSocket, Malformed, ServerEvent
-from ._outbox import NO_ID, Outbox
 from ._registry import CallPhase, Registry, ServerCall, ServerSession
-from ._server_calls import CallDesk
-from ._server_conversation import ConversationDesk
-from ._server_incoming import IncomingDesk
-from ._server_login import LoginDesk
+from ._send_queue import NO_ID, Outbox
+from ._server_calls import CallHandler
+from ._server_conversation import ConversationHandler
+from ._server_incoming import IncomingHandler
+from ._server_login import LoginHandler
 from .scenario import FunctionCall, HangUp, Scenario
 
 _ANSWERED_WITH_NOTHING = frozenset(
@@ -81,10 +81,10 @@ class ServerConnection:
         self._outbox = Outbox(
             scenario, new_id=new_id, next_request_id=registry.next_request_id, voice_sdk_id=voice_sdk_id
         )
-        self._calls = CallDesk(self._outbox, scenario, registry)
-        self._conversation = ConversationDesk(self._outbox, scenario)
-        self._incoming = IncomingDesk(self._outbox, scenario, self._calls)
-        self._logins = LoginDesk(
+        self._calls = CallHandler(self._outbox, scenario, registry)
+        self._conversation = ConversationHandler(self._outbox, scenario)
+        self._incoming = IncomingHandler(self._outbox, scenario, self._calls)
+        self._logins = LoginHandler(
             self._outbox,
             scenario,
             registry,

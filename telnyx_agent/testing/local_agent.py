@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .._net.proxies import is_loopback
 from .._runtime.imports import uninterrupted
-from .._runtime.proxies import is_loopback
 from ..config import TxServerConfiguration
 from ..errors import ClientConfigurationError
 from ._checks import check_port
@@ -113,7 +113,7 @@ class LocalAgent:
         media: bool = True,
     ) -> None:
         with uninterrupted():
-            from ._faculties import make_faculties
+            from ._voice_and_ears import make_faculties
 
         check_port(port)
         if not isinstance(host, str):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from telnyx_agent import MediaError
-from telnyx_agent.audio._ports import Callbacks, CapturePort, RenderPort
+from telnyx_agent.audio._callbacks import Callbacks, CapturePort, RenderPort
 from telnyx_agent.audio._samples import BLOCK, SAMPLE_RATE, Int16
 
 LITTLE = 2048

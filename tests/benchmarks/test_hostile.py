@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks._hostile_families import FAMILIES, MOST, Family, World, candidates
 from benchmarks.hostile import Measured, report, run
-from telnyx_agent._runtime.frames import FrameDecoder
+from telnyx_agent._net.frames import FrameDecoder
 from telnyx_agent.testing._canned import canned_answer
 
 WORLD = World("00000000-0000-4000-8000-000000000001", canned_answer(""), canned_answer(canned_answer("")))

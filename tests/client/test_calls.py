@@ -10,15 +10,7 @@ import uuid
 
 import pytest
 
-from telnyx_agent import (
-    CallError,
-    CallState,
-    ClientConfigurationError,
-    MediaError,
-    TxClient,
-    TxConfig,
-    TxTimeoutError,
-)
+from telnyx_agent import CallError, CallState, ClientConfigurationError, MediaError, TxClient, TxConfig, TxTimeoutError
 from telnyx_agent._drivers.call import CallDriver
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario

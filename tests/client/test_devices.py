@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from telnyx_agent import CallError, CallState, ClientConfigurationError, MediaError, TxClient
 from telnyx_agent._call_media import MOST_DEVICE_CHANGES, _Changes
 from telnyx_agent._drivers import call as call_module
-from telnyx_agent._media.bridge import MOST_SAMPLES, AudioBridge
+from telnyx_agent._media.call_audio import MOST_SAMPLES, AudioBridge
 from telnyx_agent._media.player import PlaybackState
 from telnyx_agent.audio import (
     AudioConstraints,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from telnyx_agent import Call, CallError, MediaError, TxClient, TxConfig
-from telnyx_agent._media.bridge import AudioBridge
+from telnyx_agent._media.call_audio import AudioBridge
 from telnyx_agent._media.player import MOST_QUEUED, PlaybackState, Player
 from telnyx_agent.audio import NullAudio, PcmAudio, Tone
 from telnyx_agent.testing import LocalAgent, RecordingDelegate

@@ -15,11 +15,11 @@ from telnyx_agent import CallState, ClientConfigurationError, SocketConnectionEr
 from telnyx_agent._call_record import CallRecord
 from telnyx_agent._drivers import session as session_driver
 from telnyx_agent._listeners import Listeners
-from telnyx_agent._protocol import items
-from telnyx_agent._protocol.budget import Budget
+from telnyx_agent._net.backpressure import Inflow
+from telnyx_agent._net.connection import SignalingConnection
+from telnyx_agent._protocol.conversation import transcript as items
+from telnyx_agent._protocol.conversation.limits import Budget
 from telnyx_agent._publisher import Publisher
-from telnyx_agent._runtime.backpressure import Inflow
-from telnyx_agent._signaling import SignalingConnection
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.errors import RemoteProtocolError
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from telnyx_agent import CallState, LocalProtocolError, TxClient, _signaling
+from telnyx_agent import CallState, LocalProtocolError, TxClient
+from telnyx_agent._net import connection
+from telnyx_agent._net.upgrade import upgrade
 from telnyx_agent._runtime.dispatch import ThreadDispatcher
 from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent._runtime.threads import SdkThread
-from telnyx_agent._runtime.waiting import Watch
-from telnyx_agent._upgrade import upgrade
+from telnyx_agent._runtime.watch import Watch
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import LocalAgent
 
@@ -135,7 +136,7 @@ def test_a_finaliser_that_waits(where: str, talking_agent: LocalAgent, monkeypat
         if where == "reader":
             gc.collect()
 
-    monkeypatch.setattr(_signaling, "upgrade", collecting)
+    monkeypatch.setattr(connection, "upgrade", collecting)
     other = TxClient(audio=NullAudio())
     other.anonymous_login("assistant-1", server_configuration=talking_agent.configuration).result(LIMIT)
     gc.collect()

@@ -8,16 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from telnyx_agent import (
-    AuthenticationError,
-    Call,
-    CallError,
-    CallState,
-    NetworkError,
-    SocketConnectionError,
-    TxClient,
-)
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent import AuthenticationError, Call, CallError, CallState, NetworkError, SocketConnectionError, TxClient
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent.audio import AudioDevice, NullAudio
 from telnyx_agent.errors import FailureReason
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario, UdpFaults

@@ -15,7 +15,7 @@ import pytest
 from telnyx_agent import Call, CallError, CallState, LocalProtocolError, SocketConnectionError, TxClient
 from telnyx_agent._runtime.threads import NoThreadError
 from telnyx_agent._runtime.workers import DaemonPool
-from telnyx_agent._tools import MAX_ERROR, MAX_OPEN
+from telnyx_agent._tools.runner import MAX_ERROR, MAX_OPEN
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.events import FunctionCall
 from telnyx_agent.testing import LocalAgent, RecordingDelegate, Scenario

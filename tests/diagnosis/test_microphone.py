@@ -7,10 +7,7 @@ import pytest
 
 from telnyx_agent import MediaError
 from telnyx_agent.audio import AudioStream
-from telnyx_agent.diagnosis import (
-    Verdict,
-    run_microphone_check,
-)
+from telnyx_agent.diagnosis import Verdict, run_microphone_check
 from tests.support.duplex import BLOCK, Duplex, words
 
 

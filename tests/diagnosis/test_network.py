@@ -14,12 +14,7 @@ from pathlib import Path
 import pytest
 
 from telnyx_agent import ClientConfigurationError, IceServer, TxClient, TxServerConfiguration
-from telnyx_agent.diagnosis import (
-    CheckResult,
-    NetworkReport,
-    Verdict,
-    run_network_check,
-)
+from telnyx_agent.diagnosis import CheckResult, NetworkReport, Verdict, run_network_check
 from telnyx_agent.testing import LocalAgent
 from tests.support.bad_servers import _self_signed, answering_server, self_signed_server
 from tests.support.requirements import require, which

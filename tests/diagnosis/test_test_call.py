@@ -7,10 +7,7 @@ import threading
 import pytest
 
 from telnyx_agent import CallError, TxClient
-from telnyx_agent.diagnosis import (
-    Verdict,
-    run_pre_call_diagnosis,
-)
+from telnyx_agent.diagnosis import Verdict, run_pre_call_diagnosis
 from telnyx_agent.testing import LocalAgent, Scenario
 
 

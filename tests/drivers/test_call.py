@@ -21,8 +21,8 @@ from telnyx_agent._drivers import call as call_module
 from telnyx_agent._drivers.call import CallDriver, CallMedia
 from telnyx_agent._drivers.ring import Ring
 from telnyx_agent._drivers.sound import CallSound
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.peer import MediaPeer
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._media.rtc.peer import MediaPeer
 from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent._runtime.log import ClientLog
 from telnyx_agent.audio import NullAudio

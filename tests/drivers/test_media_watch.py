@@ -9,8 +9,8 @@ import pytest
 
 from telnyx_agent._drivers import media_watch
 from telnyx_agent._drivers.media_watch import MediaWatch
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.peer import MediaPeer
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._media.rtc.peer import MediaPeer
 
 
 @pytest.fixture(autouse=True)

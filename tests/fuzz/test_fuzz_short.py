@@ -12,7 +12,7 @@ from fuzz.mutate import mutated_bytes, mutated_frame
 from fuzz.runner import Finding, run_session, run_target
 from fuzz.session_world import SessionWorld
 from fuzz.targets import TARGETS, corpus
-from telnyx_agent._protocol.session import Session
+from telnyx_agent._protocol.session.session import Session
 
 MOST_MEMORY = 200 * 2**20
 """Bytes by which the process may grow at its peak."""

@@ -12,7 +12,7 @@ import pytest
 from fuzz.mutate import mutated_bytes
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.errors import TxError
-from tests.runtime.sockets import Client, Peer, frame, raw_server
+from tests.net.sockets import Client, Peer, frame, raw_server
 
 STREAMS = [
     frame(1, b'{"jsonrpc":"2.0","method":"telnyx_rtc.ping","id":1}') * 3 + frame(8, struct.pack("!H", 1000)),

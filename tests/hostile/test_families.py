@@ -15,7 +15,7 @@ from benchmarks._hostile_families import FAMILIES, Family
 from benchmarks._hostile_server import HostileServer
 from benchmarks._hostile_victim import Errors, Listener, own_ends
 from telnyx_agent import Call, TxClient, TxConfig, TxServerConfiguration
-from telnyx_agent._runtime.backpressure import MOST_WAITING
+from telnyx_agent._net.backpressure import MOST_WAITING
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.audio import NullAudio
 

@@ -22,7 +22,7 @@ import attrs
 import pytest
 
 from telnyx_agent import Call, CallState, TxClient, TxError
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._runtime.futures import CommandFuture
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.testing import FaultProxy, LocalAgent, RecordingDelegate, Scenario

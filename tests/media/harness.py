@@ -15,9 +15,9 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from numpy.typing import NDArray
 
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.codecs import CodecError, Decoder, Encoder
-from telnyx_agent._media.ordering import ReceivedPacket
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._media.codecs.codec import CodecError, Decoder, Encoder
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 
 __all__ = [
     "CONCEALED",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from telnyx_agent._media.alignment import StereoTimeline
+from telnyx_agent._media.playout.alignment import StereoTimeline
 from tests.media.harness import RATE, Samples
 
 PERIOD = 30011  # a prime: no block begins twice with the same sample within a test

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telnyx_agent._media.concealment import Concealer
+from telnyx_agent._media.codecs.concealment import Concealer
 from tests.media.harness import FRAME, Samples
 
 

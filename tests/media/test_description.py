@@ -15,8 +15,8 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
-from telnyx_agent._media import description
-from telnyx_agent._media.description import (
+from telnyx_agent._media.rtc import description
+from telnyx_agent._media.rtc.description import (
     OpusWishes,
     only_host_candidates,
     opus_wishes,

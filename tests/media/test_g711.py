@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.audio.codeccontext import AudioCodecContext
 
-from telnyx_agent._media.g711 import G711Decoder, G711Encoder
+from telnyx_agent._media.codecs.g711 import G711Decoder, G711Encoder
 
 
 @pytest.mark.parametrize("law", ["pcmu", "pcma"])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.ice_servers import GRACE, HEAD_START
-from telnyx_agent._media.peer import MediaPeer
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._media.rtc.ice_servers import GRACE, HEAD_START
+from telnyx_agent._media.rtc.peer import MediaPeer
 from telnyx_agent.config import IceServer
 from telnyx_agent.errors import MediaError
 from tests.media.harness import own_address, patient, run
@@ -372,8 +372,8 @@ def test_a_turn_server_that_dies_does_not_hold_up_the_end() -> None:
 CALL = textwrap.dedent(
     """
     import asyncio, sys
-    from telnyx_agent._media.bridge import AudioBridge
-    from telnyx_agent._media.peer import MediaPeer
+    from telnyx_agent._media.call_audio import AudioBridge
+    from telnyx_agent._media.rtc.peer import MediaPeer
     from telnyx_agent.errors import MediaError
 
     async def main():

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from telnyx_agent import TxServerConfiguration
-from telnyx_agent._media import ice_servers
-from telnyx_agent._media.ice_servers import first_answer, resolve, turn_tls_context, usable_servers
+from telnyx_agent._media.rtc import ice_servers
+from telnyx_agent._media.rtc.ice_servers import first_answer, resolve, turn_tls_context, usable_servers
 from telnyx_agent.config import IceServer
 from tests.media.harness import run
 from tests.support.requirements import require, which

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telnyx_agent._media.noise import SilenceMeter
+from telnyx_agent._media.playout.noise import SilenceMeter
 from tests.media.harness import FRAME, Samples
 
 

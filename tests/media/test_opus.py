@@ -7,10 +7,10 @@ import ctypes
 import numpy as np
 import pytest
 
-from telnyx_agent._media import opus, pyav
-from telnyx_agent._media.codec_table import create_decoder, create_encoder
-from telnyx_agent._media.ordering import ReceivedPacket
-from telnyx_agent._media.playout import Playout
+from telnyx_agent._media.codecs import opus, pyav
+from telnyx_agent._media.codecs.table import create_decoder, create_encoder
+from telnyx_agent._media.playout.playout import Playout
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import (
     FRAME,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from telnyx_agent._media.ordering import ReceivedPacket
-from telnyx_agent._media.packets import PacketBuffer, WaitingPacket
+from telnyx_agent._media.playout.packets import PacketBuffer, WaitingPacket
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 from tests.media.harness import FRAME, RawDecoder
 
 AUDIO, EVENT = 96, 101

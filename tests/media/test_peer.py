@@ -26,10 +26,11 @@ from aiortc import (
     rtcdtlstransport,
 )
 
-from telnyx_agent._media import graft, load
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.peer import MediaPeer
+from telnyx_agent._media import load
+from telnyx_agent._media.call_audio import AudioBridge
 from telnyx_agent._media.recorder import StereoRecorder
+from telnyx_agent._media.rtc import aiortc_internals
+from telnyx_agent._media.rtc.peer import MediaPeer
 from telnyx_agent.codecs import OpusSettings
 from telnyx_agent.config import IceServer
 from telnyx_agent.errors import MediaError
@@ -383,7 +384,7 @@ def test_an_answer_with_many_candidates_disturbs_no_other_call(count: int, monke
         await connect(caller, agent)
         with monkeypatch.context() as patch:
             patch.setattr(aioice.ice, "get_host_addresses", lambda **_: [f"127.2.0.{n}" for n in range(1, 40)])
-            patch.setattr(graft, "address_towards", lambda _: "127.0.0.1")
+            patch.setattr(aiortc_internals, "address_towards", lambda _: "127.0.0.1")
             await victim.peer.create_offer()
         async with Pulse() as pulse:
             answer = with_lines(*(candidate(n, port=20000 + n % 1000) for n in range(count)))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telnyx_agent._media.codecs import CodecError
-from telnyx_agent._media.ordering import ReceivedPacket
-from telnyx_agent._media.playout import Playout
-from telnyx_agent._media.synthesis import FADED
+from telnyx_agent._media.codecs.codec import CodecError
+from telnyx_agent._media.playout.concealer import FADED
+from telnyx_agent._media.playout.playout import Playout
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 from tests.media.harness import CONCEALED, FRAME, RATE, RawDecoder, Samples, packets
 
 LEAST = 1920

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telnyx_agent._media.ordering import ReceivedPacket
-from telnyx_agent._media.playout import Playout
+from telnyx_agent._media.playout.playout import Playout
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 from tests.media.harness import FRAME, RATE, RawDecoder
 
 MINUTES = 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telnyx_agent._media.resample import Downsampler, Upsampler
+from telnyx_agent._media.codecs.resample import Downsampler, Upsampler
 from tests.media.harness import FRAME, RATE, level, tone
 
 

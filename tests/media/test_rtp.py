@@ -20,11 +20,11 @@ import pytest
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 
-from telnyx_agent._media import graft, srtp
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.loss import Protection
-from telnyx_agent._media.peer import MediaPeer
-from telnyx_agent._media.rtp import MOST_PAIRS, MOST_QUEUED, MOST_STREAMS, _parse
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._media.fec_advisor import Protection
+from telnyx_agent._media.rtc import aiortc_internals, srtp
+from telnyx_agent._media.rtc.peer import MediaPeer
+from telnyx_agent._media.rtc.rtp import MOST_PAIRS, MOST_QUEUED, MOST_STREAMS, _parse
 from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import Device, patient, run, speechlike, until
 
@@ -301,7 +301,7 @@ def test_garbage_while_candidates_are_gathered(
             return []
 
         with monkeypatch.context() as patch:
-            patch.setattr(graft, "_answers", slow)
+            patch.setattr(aiortc_internals, "_answers", slow)
             caller, agent = Party(), Party()
             offering = asyncio.ensure_future(caller.peer.create_offer())
             await asked.wait()

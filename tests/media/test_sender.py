@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from telnyx_agent._media.bridge import AudioBridge
-from telnyx_agent._media.codec_table import create_decoder, create_encoder
-from telnyx_agent._media.codecs import Encoder
-from telnyx_agent._media.sender import FramePace, FrameSender
+from telnyx_agent._media.call_audio import AudioBridge
+from telnyx_agent._media.codecs.codec import Encoder
+from telnyx_agent._media.codecs.table import create_decoder, create_encoder
+from telnyx_agent._media.rtc.sender import FramePace, FrameSender
 from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import FRAME, RATE, Samples, level, patient, pitch, run, tone
 

@@ -24,11 +24,11 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from telnyx_agent._media.codec_table import create_decoder, create_encoder
-from telnyx_agent._media.codecs import RATE, Decoder
-from telnyx_agent._media.opus import OpusEncoder, library
-from telnyx_agent._media.ordering import ReceivedPacket
-from telnyx_agent._media.playout import Playout
+from telnyx_agent._media.codecs.codec import RATE, Decoder
+from telnyx_agent._media.codecs.opus import OpusEncoder, library
+from telnyx_agent._media.codecs.table import create_decoder, create_encoder
+from telnyx_agent._media.playout.playout import Playout
+from telnyx_agent._media.playout.sequence import ReceivedPacket
 from telnyx_agent.codecs import OpusSettings
 from tests.media.harness import FRAME, Samples
 

@@ -37,21 +37,25 @@ READER = "telnyx-agent-reader"
 
 WAYPOINTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "A delta of the transcript": {
-        READER: ("_runtime/frames:FrameDecoder.feed", "_runtime/backpressure:Inflow.deliver"),
+        READER: ("_net/frames:FrameDecoder.feed", "_net/backpressure:Inflow.deliver"),
         LOOP: (
-            "_protocol/jsonrpc:_decode",
-            "_protocol/transcription:GrowingText.append",
+            "_protocol/wire/jsonrpc:_decode",
+            "_protocol/conversation/transcription:GrowingText.append",
             "_runtime/dispatch:ThreadDispatcher.submit",
         ),
         DELEGATE: ("the program:on_transcription_updated",),
     },
     "What the microphone hears": {
         DEVICE: ("_media/capture:CaptureBuffer.push",),
-        LOOP: ("_media/sender:FramePace.step", "_media/opus:OpusEncoder.encode", "_media/rtp:_Stream.send"),
+        LOOP: (
+            "_media/rtc/sender:FramePace.step",
+            "_media/codecs/opus:OpusEncoder.encode",
+            "_media/rtc/rtp:_Stream.send",
+        ),
     },
     "The agent's voice": {
-        LOOP: ("_media/playout:Playout.put",),
-        DEVICE: ("_media/playout:Playout.get", "_media/opus:OpusDecoder.decode"),
+        LOOP: ("_media/playout/playout:Playout.put",),
+        DEVICE: ("_media/playout/playout:Playout.get", "_media/codecs/opus:OpusDecoder.decode"),
     },
 }
 """By data and thread: the functions that it comes by, in order, as `module:name`."""

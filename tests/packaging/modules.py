@@ -41,7 +41,7 @@ class Module:
 
     @property
     def short_name(self) -> str:
-        """The name inside the package, with slashes: `_protocol/session`; the package itself is an empty string."""
+        """The name inside the package, with slashes: `_protocol/states`; the package itself is an empty string."""
         return self.name.removeprefix(PACKAGE).lstrip(".").replace(".", "/")
 
     @property

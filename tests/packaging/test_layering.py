@@ -20,7 +20,7 @@ THIRD_PARTIES = {
     "pylibsrtp": ("_media/",),
     "pytest": ("testing/",),
     "sounddevice": ("audio/",),
-    "websocket": ("_signaling", "_upgrade"),
+    "websocket": ("_net/",),
     "websockets": ("testing/",),
 }
 """Who may import what, by the beginnings of names; `attrs` may be used in every layer but the first."""
@@ -48,9 +48,9 @@ def test_the_table_is_read() -> None:
     """A look at the reader itself: some rows that will always be there."""
     table = layers()
     assert table["errors"] == 1
-    assert table["_protocol"] < table["config"] < table["_signaling"] < table["_drivers"] < table["client"]
-    assert layer_of("_protocol/session") == table["_protocol"]
-    assert layer_of("_media/peer") == table["_media"]
+    assert table["_protocol"] < table["config"] < table["_net"] < table["_drivers"] < table["client"]
+    assert layer_of("_protocol/session/session") == table["_protocol"]
+    assert layer_of("_media/rtc/peer") == table["_media"]
 
 
 def test_every_module_has_a_layer() -> None:
@@ -118,7 +118,9 @@ def test_what_is_called_pure_is_pure() -> None:
     """It has no I/O, no thread, no clock, no dice."""
     wrong = []
     pure = [module for module in modules() if is_pure(module)]
-    assert {"_protocol/session", "_media/playout", "_quality/report"} <= {module.short_name for module in pure}
+    assert {"_protocol/session/session", "_media/playout/playout", "_quality/report"} <= {
+        module.short_name for module in pure
+    }
     for module in pure:
         for one in module.imports:
             # urllib.parse only takes text apart, and so does uuid's class; its dice are among the calls.

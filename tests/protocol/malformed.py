@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from telnyx_agent._protocol.jsonrpc import MAX_SIZE
+from telnyx_agent._protocol.wire.jsonrpc import MAX_SIZE
 
 CALL_ID = "074e7e59-6859-4b8b-8743-83df82e7f776"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.credentials import CredentialLogin
-from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
-from telnyx_agent._protocol.session import Session
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.conversation.transcription import TranscriptionItem
+from telnyx_agent._protocol.session.session import Session
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import AgentState, CallState
-from telnyx_agent._protocol.transcription import TranscriptionItem
+from telnyx_agent._protocol.wire.credentials import CredentialLogin
+from telnyx_agent._protocol.wire.requests import AnonymousLogin, CallOptions
 
 E = TypeVar("E")
 

@@ -8,10 +8,10 @@ from typing import cast
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.agent import PAUSE, QUIET, TAIL, VOICE_WAIT, YIELD
-from telnyx_agent._protocol.hearing import USUAL_PACE
+from telnyx_agent._protocol.conversation.agent import PAUSE, QUIET, TAIL, VOICE_WAIT, YIELD
+from telnyx_agent._protocol.conversation.speech_progress import USUAL_PACE
+from telnyx_agent._protocol.conversation.transcription import TranscriptionItem
 from telnyx_agent._protocol.states import AgentState
-from telnyx_agent._protocol.transcription import TranscriptionItem
 from tests.protocol.script import Script
 
 NOTICED = 0.35

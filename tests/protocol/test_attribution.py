@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from telnyx_agent._protocol.attribution import MAX_CONVERSATIONS, Attribution
+from telnyx_agent._protocol.conversation.attribution import MAX_CONVERSATIONS, Attribution
 
 A, B, C = (uuid.UUID(int=number) for number in (1, 2, 3))
 

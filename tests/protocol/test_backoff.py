@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telnyx_agent._protocol.backoff import MAX_DELAY, reconnect_delay
+from telnyx_agent._protocol.session.backoff import MAX_DELAY, reconnect_delay
 
 
 @pytest.mark.parametrize(

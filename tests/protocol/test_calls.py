@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.outcomes import CallStateChanged, CallUpdated, RemoteDescription, RingingAckReceived
-from telnyx_agent._protocol.requests import CallOptions
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import CallState, CallTerminationReason
+from telnyx_agent._protocol.wire.credentials import CredentialLogin
+from telnyx_agent._protocol.wire.requests import CallOptions
 from telnyx_agent.errors import CallError, LocalProtocolError, MediaError, NetworkError, ServerError
 from tests.protocol.script import ANSWER, CALL_ID, OFFER, ONE_CONNECTION, SERVER_SESSION, Script, ack
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.ai_events import FunctionCall
+from telnyx_agent._protocol.conversation.transcription import TranscriptionItem
 from telnyx_agent._protocol.outcomes import (
     AgentStateChanged,
     AiMessage,
@@ -18,7 +18,7 @@ from telnyx_agent._protocol.outcomes import (
     TranscriptChanged,
 )
 from telnyx_agent._protocol.states import AgentState
-from telnyx_agent._protocol.transcription import TranscriptionItem
+from telnyx_agent._protocol.wire.ai_inbound import FunctionCall
 from telnyx_agent.errors import CallError, ClientConfigurationError, ServerError
 from tests.protocol.script import ANSWER, CALL_ID, NOW, Script
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.outcomes import (
     ClientFailed,
     ClientReady,
@@ -19,9 +18,10 @@ from telnyx_agent._protocol.outcomes import (
     Reconnected,
     Reconnecting,
 )
-from telnyx_agent._protocol.redact import redacted_text
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import SessionState
+from telnyx_agent._protocol.wire.credentials import CredentialLogin
+from telnyx_agent._protocol.wire.redact import redacted_text
 from telnyx_agent.errors import (
     AuthenticationError,
     GatewayError,

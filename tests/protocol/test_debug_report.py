@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telnyx_agent._protocol.debug_report import debug_report_data, debug_report_start, debug_report_stop
+from telnyx_agent._protocol.wire.debug_report import debug_report_data, debug_report_start, debug_report_stop
 
 
 def frame(kind: str) -> dict[str, object]:

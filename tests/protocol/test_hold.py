@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from telnyx_agent._protocol.hold import HOLD_FAILED, HoldWish
+from telnyx_agent._protocol.calls.hold import HOLD_FAILED, HoldWish
 from telnyx_agent._protocol.outcomes import CallStateChanged, CommandSettled
 from telnyx_agent.errors import CallError, NetworkError
 from tests.protocol.script import ANSWER, CALL_ID, OFFER, SERVER_SESSION, Script

@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.credentials import CredentialLogin
-from telnyx_agent._protocol.incoming import MOST_RINGING, RINGING_PERIOD
-from telnyx_agent._protocol.jsonrpc import MOST_ID_CHARACTERS
+from telnyx_agent._protocol.calls.incoming import MOST_RINGING, RINGING_PERIOD
 from telnyx_agent._protocol.outcomes import CallUpdated, IncomingCall, Malformed, MediaOffered
 from telnyx_agent._protocol.states import CallDirection, CallState, CallTerminationReason
+from telnyx_agent._protocol.wire.credentials import CredentialLogin
+from telnyx_agent._protocol.wire.jsonrpc import MOST_ID_CHARACTERS
 from telnyx_agent.errors import CallError, LocalProtocolError, NetworkError, TxError
 from tests.protocol.script import ANSWER, CALL_ID, OFFER, SERVER_SESSION, Script, ack, vector
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from telnyx_agent._protocol import outcomes as out
-from telnyx_agent._protocol.credentials import CredentialLogin
 from telnyx_agent._protocol.states import CallState, CallStateKind
+from telnyx_agent._protocol.wire.credentials import CredentialLogin
 from telnyx_agent.errors import CallError, LocalProtocolError, SocketConnectionError
 from telnyx_agent.testing.scenario import Scenario
 from tests.protocol.test_interleavings import ACTIONS, RARE, STEPS, WALKS

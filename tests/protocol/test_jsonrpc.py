@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telnyx_agent._protocol import jsonrpc
-from telnyx_agent._protocol.jsonrpc import (
+from telnyx_agent._protocol.wire import jsonrpc
+from telnyx_agent._protocol.wire.jsonrpc import (
     MAX_DEPTH,
     MAX_SIZE,
     MOST_VOICE_SDK_ID_CHARACTERS,

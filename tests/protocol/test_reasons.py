@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from telnyx_agent import CallError, CallTerminationReason
-from telnyx_agent._protocol.dialog import CAUSE_CODES
-from telnyx_agent._protocol.reasons import BY_CAUSE, BY_CODE, BY_SIP_CODE, NetworkReason
+from telnyx_agent._protocol.calls.dialog import CAUSE_CODES
+from telnyx_agent._protocol.calls.reasons import BY_CAUSE, BY_CODE, BY_SIP_CODE, NetworkReason
 from telnyx_agent.testing.scenario import CAUSES
 
 

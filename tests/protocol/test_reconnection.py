@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from telnyx_agent._protocol import outcomes as out
-from telnyx_agent._protocol.asks import GREETING_WAIT
-from telnyx_agent._protocol.requests import CallOptions
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.conversation.questions import GREETING_WAIT
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import CallInput, CallState, SessionState
 from telnyx_agent._protocol.warnings import TxWarning, WarningCode
+from telnyx_agent._protocol.wire.requests import CallOptions
 from telnyx_agent.errors import (
     AuthenticationError,
     CallError,

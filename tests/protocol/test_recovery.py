@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from telnyx_agent._protocol.outcomes import OpenConnection, Reconnecting
-from telnyx_agent._protocol.recovery import Recovery
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.session.recovery import Recovery
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.timers import Timers
 from telnyx_agent.errors import GatewayError, NetworkError, ServerError
 

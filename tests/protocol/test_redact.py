@@ -13,16 +13,17 @@ import attrs
 import pytest
 
 import telnyx_agent._media
+import telnyx_agent._net
 import telnyx_agent._protocol
 import telnyx_agent._runtime
-from telnyx_agent._protocol import requests
-from telnyx_agent._protocol.jsonrpc import encode
-from telnyx_agent._protocol.redact import redact, redacted_text
-from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
-from telnyx_agent._protocol.settings import SessionSettings
-from telnyx_agent._protocol.socket_health import SocketConnectionQuality
+from telnyx_agent._protocol.conversation.transcription import EPOCH
+from telnyx_agent._protocol.session.settings import SessionSettings
+from telnyx_agent._protocol.session.socket_health import SocketConnectionQuality
 from telnyx_agent._protocol.states import CallDirection
-from telnyx_agent._protocol.transcription import EPOCH
+from telnyx_agent._protocol.wire import requests
+from telnyx_agent._protocol.wire.jsonrpc import encode
+from telnyx_agent._protocol.wire.redact import redact, redacted_text
+from telnyx_agent._protocol.wire.requests import AnonymousLogin, CallOptions
 from tests.protocol.malformed import MALFORMED
 from tests.protocol.script import CALL_ID, VECTORS, vector
 
@@ -194,8 +195,8 @@ NOT_TELLING = {"OpenItem.text": "an object that shows nothing"}
 
 def values(package: ModuleType) -> Iterator[type[Any]]:
     """All attrs classes that the modules of a package know. Where a public one says it is from depends on its use."""
-    for found in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{found.name}")
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        module = importlib.import_module(found.name)
         for kind in vars(module).values():
             if isinstance(kind, type) and attrs.has(kind) and kind.__module__.startswith("telnyx_agent"):
                 yield kind
@@ -205,7 +206,7 @@ def hidden_and_shown() -> tuple[set[str], set[str]]:
     """`Class.field` of all attrs classes of these packages whose `repr` is attrs's."""
     hidden: set[str] = set()
     shown: set[str] = set()
-    for package in (telnyx_agent._protocol, telnyx_agent._runtime, telnyx_agent._media):
+    for package in (telnyx_agent._protocol, telnyx_agent._runtime, telnyx_agent._net, telnyx_agent._media):
         for kind in values(package):
             if kind.__repr__.__code__.co_filename.startswith("<attrs generated"):
                 for field in attrs.fields(kind):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from telnyx_agent._protocol.credentials import CredentialLogin
-from telnyx_agent._protocol.events import Refusal
 from telnyx_agent._protocol.outcomes import CredentialsRefused, CredentialsUpdated
-from telnyx_agent._protocol.relogin import Relogin
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.session.relogin import Relogin
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import SessionState
+from telnyx_agent._protocol.wire.credentials import CredentialLogin
+from telnyx_agent._protocol.wire.inbound import Refusal
 
 ALICE, OTHER = CredentialLogin(token="alice"), CredentialLogin(token="other")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent._protocol import jsonrpc, requests
-from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
+from telnyx_agent._protocol.wire import jsonrpc, requests
+from telnyx_agent._protocol.wire.requests import AnonymousLogin, CallOptions
 from telnyx_agent.errors import ClientConfigurationError
 
 _circle: dict[str, Any] = {}

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.channel import MOST_REQUESTS, Pending, RequestKind
-from telnyx_agent._protocol.events import MOST_HEADER_CHARACTERS, MOST_HEADERS
-from telnyx_agent._protocol.hold import HoldWish
-from telnyx_agent._protocol.jsonrpc import MOST_FRAMES
+from telnyx_agent._protocol.calls.hold import HoldWish
 from telnyx_agent._protocol.outcomes import CallUpdated, LoginFailed, Malformed, MessageReceived, TranscriptChanged
-from telnyx_agent._protocol.session import Session
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.session.pending import MOST_REQUESTS, Pending, RequestKind
+from telnyx_agent._protocol.session.session import Session
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import SessionState
+from telnyx_agent._protocol.wire.inbound import MOST_HEADER_CHARACTERS, MOST_HEADERS
+from telnyx_agent._protocol.wire.jsonrpc import MOST_FRAMES
 from telnyx_agent.errors import AuthenticationError, GatewayError, RemoteProtocolError
 from tests.protocol.malformed import CALL_ID, MALFORMED
 from tests.protocol.script import ANSWER, VECTORS, Script, ack, vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telnyx_agent._protocol.socket_health import SocketHealth
+from telnyx_agent._protocol.session.socket_health import SocketHealth
 
 
 @pytest.mark.parametrize(

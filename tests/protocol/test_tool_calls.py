@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telnyx_agent._protocol.tool_calls import MAX_OPEN_TOOL_CALLS, ToolCalls
+from telnyx_agent._protocol.conversation.tool_calls import MAX_OPEN_TOOL_CALLS, ToolCalls
 from telnyx_agent.errors import CallError
 
 

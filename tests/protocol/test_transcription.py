@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telnyx_agent._protocol.transcription import EPOCH, GrowingText, TranscriptionItem, beginning, whole
+from telnyx_agent._protocol.conversation.transcription import EPOCH, GrowingText, TranscriptionItem, beginning, whole
 
 NOON = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from telnyx_agent._protocol import ai_events, events, jsonrpc, outcomes, requests
-from telnyx_agent._protocol.events import CallIds, GatewayReport, Refusal, Reply
-from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
+from telnyx_agent._protocol import outcomes
+from telnyx_agent._protocol.conversation.widget import AudioVisualizerConfig, WidgetSettings
 from telnyx_agent._protocol.states import GatewayState, SessionState
-from telnyx_agent._protocol.widget import AudioVisualizerConfig, WidgetSettings
+from telnyx_agent._protocol.wire import ai_inbound, inbound, jsonrpc, requests
+from telnyx_agent._protocol.wire.inbound import CallIds, GatewayReport, Refusal, Reply
+from telnyx_agent._protocol.wire.requests import AnonymousLogin, CallOptions
 from tests.protocol.script import CALL_ID, SERVER_SESSION, VECTORS, VOICE_SDK_ID, Script, ack, vector
 
 
@@ -146,8 +147,8 @@ def _registration(name: str, state: GatewayState, session: str | None = "sess1")
     return {name: Reply(session, GatewayReport(state))}
 
 
-def _ai(name: str, content: ai_events.AiEvent, settings: WidgetSettings | None = None) -> dict[str, Any]:
-    return {name: ai_events.AiConversation(vector(name)["params"], content, settings)}
+def _ai(name: str, content: ai_inbound.AiEvent, settings: WidgetSettings | None = None) -> dict[str, Any]:
+    return {name: ai_inbound.AiConversation(vector(name)["params"], content, settings)}
 
 
 PARSED: dict[str, Any] = {
@@ -162,10 +163,10 @@ PARSED: dict[str, Any] = {
         -32601, "msg", data={"requester_nodeid": "req-id", "responder_nodeid": "res-id"}
     ),
     "error_string_code": Refusal("123", "Random Error", data={"callID": "call-id"}),
-    "client_ready_captured": events.ClientReady(()),
-    "client_ready_empty_params": events.ClientReady(None),
-    "client_ready_with_state": events.ClientReady(("test",)),
-    "client_ready_reattached_call": events.ClientReady((CALL_ID,)),
+    "client_ready_captured": inbound.ClientReady(()),
+    "client_ready_empty_params": inbound.ClientReady(None),
+    "client_ready_with_state": inbound.ClientReady(("test",)),
+    "client_ready_reattached_call": inbound.ClientReady((CALL_ID,)),
     **_registration("gateway_reged_captured", GatewayState.REGED, SERVER_SESSION),
     "gateway_reged_with_call_report": Reply(
         "fab032b1-9b27-43fc", GatewayReport(GatewayState.REGED, "test-report-123", "ams3-prod", "eu-west")
@@ -180,39 +181,39 @@ PARSED: dict[str, Any] = {
     **_registration("gateway_noreg_result", GatewayState.NOREG),
     **_registration("gateway_fail_wait_result", GatewayState.FAIL_WAIT),
     **_registration("gateway_expired_result", GatewayState.EXPIRED),
-    "ping_server": events.Ping(),
-    "ping_server_degenerate": events.Ping(),
+    "ping_server": inbound.Ping(),
+    "ping_server_degenerate": inbound.Ping(),
     "probe_ping_reply": Reply(SERVER_SESSION),
-    "ping_server_serno_epoch": events.Ping(),
+    "ping_server_serno_epoch": inbound.Ping(),
     "pong_reply_to_verbatim_echo": Reply(SERVER_SESSION),
     "invite_result": Reply(SERVER_SESSION),
     "invite_error_gateway_down": Refusal(-32002, "CALL ERROR", "GATEWAY_DOWN", 809, CALL_ERROR_DATA),
-    "bye_remote_gateway_down": events.Bye(CALL_ID, "GATEWAY_DOWN", 809),
+    "bye_remote_gateway_down": inbound.Bye(CALL_ID, "GATEWAY_DOWN", 809),
     "error_call_does_not_exist": Refusal(-32002, "CALL DOES NOT EXIST", data=NO_CALL_DATA),
     "error_call_id_missing": Refusal(-32002, "CallID missing"),
     "error_invalid_method": Refusal(-32601, "Invalid Method, Missing Method or Permission Denied"),
     "error_ping_before_login": Refusal(-32000, "Authentication Required"),
-    "ringing": events.Ringing(CALL_ID, IDS),
-    "media_early": events.Media(CALL_ID, _sdp("media_early"), CallIds(datacenter="b2bua-rtc-1")),
-    "media_minimal_js": events.Media("e2fda6dc-fc9d-4d77-8096-53bb502443b6", "<REMOTE-SDP>"),
-    "media_flags_only_rn": events.Info("telnyx_rtc.media"),  # its "test-call-id" is no UUID, so it is no call of ours
-    "answer_without_sdp": events.Answer(CALL_ID, None, IDS),
-    "answer_minimal_js": events.Answer("e2fda6dc-fc9d-4d77-8096-53bb502443b6"),
-    "answer_with_sdp_and_ids": events.Answer(
+    "ringing": inbound.Ringing(CALL_ID, IDS),
+    "media_early": inbound.Media(CALL_ID, _sdp("media_early"), CallIds(datacenter="b2bua-rtc-1")),
+    "media_minimal_js": inbound.Media("e2fda6dc-fc9d-4d77-8096-53bb502443b6", "<REMOTE-SDP>"),
+    "media_flags_only_rn": inbound.Info("telnyx_rtc.media"),  # its "test-call-id" is no UUID, so it is no call of ours
+    "answer_without_sdp": inbound.Answer(CALL_ID, None, IDS),
+    "answer_minimal_js": inbound.Answer("e2fda6dc-fc9d-4d77-8096-53bb502443b6"),
+    "answer_with_sdp_and_ids": inbound.Answer(
         UUID_A,
         _sdp("answer_with_sdp_and_ids"),
         CallIds(ANSWER_IDS.telnyx_session_id, ANSWER_IDS.telnyx_leg_id, CONTROL_ID),
     ),
-    "answer_empty_control_id": events.Answer(UUID_A, _sdp("answer_empty_control_id"), ANSWER_IDS),
+    "answer_empty_control_id": inbound.Answer(UUID_A, _sdp("answer_empty_control_id"), ANSWER_IDS),
     "bye_result": Reply(SERVER_SESSION),
-    "bye_remote_normal": events.Bye(CALL_ID, "NORMAL_CLEARING", 16, 200, "OK", "b1c9d0e2-0000-4000-8000-000000000001"),
-    "bye_remote_rejected": events.Bye(CALL_ID, "CALL_REJECTED", 21, 603, "Decline"),
+    "bye_remote_normal": inbound.Bye(CALL_ID, "NORMAL_CLEARING", 16, 200, "OK", "b1c9d0e2-0000-4000-8000-000000000001"),
+    "bye_remote_rejected": inbound.Bye(CALL_ID, "CALL_REJECTED", 21, 603, "Decline"),
     "modify_hold_result": Reply(SERVER_SESSION, hold_state="held"),
     "modify_unhold_result_active": Reply(SERVER_SESSION, hold_state="active"),
     "modify_update_media_result": Reply(SERVER_SESSION),
     "info_dtmf_result": Reply(SERVER_SESSION),
-    "info_from_server": events.Info("telnyx_rtc.info"),
-    "inbound_invite": events.Invite(
+    "info_from_server": inbound.Info("telnyx_rtc.info"),
+    "inbound_invite": inbound.Invite(
         "cd35e65f-a507-4bd2-8d21-80f36d134a2e",
         "SDP",
         CallIds("si1234", "li1234", "cc1234", client_state="aGVsbG8gbXkgZnJpZW5k"),
@@ -221,31 +222,33 @@ PARSED: dict[str, Any] = {
         callee_name="Outbound Call",
         callee_number="1003",
     ),
-    "attach_from_server_captured": events.Attach(
+    "attach_from_server_captured": inbound.Attach(
         "5da8ff55-0981-4659-8438-983a53c56719", _sdp("attach_from_server_captured"), IDS
     ),
     "attach_reply_result": Reply(SERVER_SESSION),
-    "display_after_attach": events.Display(CALL_ID, "AI Assistant", "assistant"),
+    "display_after_attach": inbound.Display(CALL_ID, "AI Assistant", "assistant"),
     **_registration("gateway_attached_result", GatewayState.ATTACHED, SERVER_SESSION),
-    "punt": events.Punt(),
-    **_ai("ai_delta_captured", ai_events.TextDelta(RESPONSE, RESPONSE, GREETING)),
+    "punt": inbound.Punt(),
+    **_ai("ai_delta_captured", ai_inbound.TextDelta(RESPONSE, RESPONSE, GREETING)),
     **_ai(
         "ai_user_item_captured",
-        ai_events.MessageItem("6da88024-6b6f-4d6b-8869-b43c37a55380", "user", False, "I want to end the current call."),
+        ai_inbound.MessageItem(
+            "6da88024-6b6f-4d6b-8869-b43c37a55380", "user", False, "I want to end the current call."
+        ),
     ),
     **_ai(
         "ai_user_item_string_content_captured",
-        ai_events.MessageItem("7f71dd52-6bf9-4380-8f77-540f84904f8e", "user", False, "Testing about web RTC."),
+        ai_inbound.MessageItem("7f71dd52-6bf9-4380-8f77-540f84904f8e", "user", False, "Testing about web RTC."),
     ),
-    **_ai("ai_user_item_in_progress", ai_events.MessageItem("user-item-123", "user", True, "I want to...")),
-    **_ai("ai_delta_part1", ai_events.TextDelta("response-123", None, "Hello")),
-    **_ai("ai_delta_part2", ai_events.TextDelta("response-123", None, " there!")),
-    **_ai("ai_response_created", ai_events.ResponseCreated(RESPONSE)),
-    **_ai("ai_response_text_done", ai_events.TextDone(RESPONSE, RESPONSE)),
-    **_ai("ai_response_done", ai_events.ResponseDone(RESPONSE)),
+    **_ai("ai_user_item_in_progress", ai_inbound.MessageItem("user-item-123", "user", True, "I want to...")),
+    **_ai("ai_delta_part1", ai_inbound.TextDelta("response-123", None, "Hello")),
+    **_ai("ai_delta_part2", ai_inbound.TextDelta("response-123", None, " there!")),
+    **_ai("ai_response_created", ai_inbound.ResponseCreated(RESPONSE)),
+    **_ai("ai_response_text_done", ai_inbound.TextDone(RESPONSE, RESPONSE)),
+    **_ai("ai_response_done", ai_inbound.ResponseDone(RESPONSE)),
     **_ai(
         "ai_widget_settings",
-        ai_events.OtherAi("widget_settings"),
+        ai_inbound.OtherAi("widget_settings"),
         WidgetSettings(
             agent_thinking_text="Thinking...",
             audio_visualizer_config=AudioVisualizerConfig("verdant", "roundBars"),
@@ -253,12 +256,12 @@ PARSED: dict[str, Any] = {
             start_call_text="Let's chat",
         ),
     ),
-    **_ai("ai_function_call", ai_events.FunctionCall("call-123", "lookup_order", '{"orderId": "abc"}')),
+    **_ai("ai_function_call", ai_inbound.FunctionCall("call-123", "lookup_order", '{"orderId": "abc"}')),
     **_ai(
         "ai_echo_of_sent_text",
-        ai_events.MessageItem(*TYPED, ("data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD",)),
+        ai_inbound.MessageItem(*TYPED, ("data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD",)),
     ),
-    "widget_config_legacy_ios_test": events.WidgetConfig(
+    "widget_config_legacy_ios_test": inbound.WidgetConfig(
         WidgetSettings(theme="dark", language="fr", auto_start=True, show_transcript=False)
     ),
 }
@@ -268,10 +271,10 @@ def parse(frame: dict[str, Any]) -> Any:
     """A frame as the session sees it."""
     message = jsonrpc.decode(json.dumps(frame))
     if isinstance(message, jsonrpc.Result):
-        return events.parse_result(message)
+        return inbound.parse_result(message)
     if isinstance(message, jsonrpc.ErrorReply):
-        return events.parse_error(message)
-    return events.parse(message)
+        return inbound.parse_error(message)
+    return inbound.parse(message)
 
 
 @pytest.mark.parametrize(("name", "frame"), cases("server->client"))
@@ -289,11 +292,11 @@ def test_server_frames_do_no_harm(name: str, frame: dict[str, Any]) -> None:
         script = start()
         is_acked = (
             script.session.registration.state is not SessionState.LOGGING_IN
-            and frame.get("method") in events.ACKNOWLEDGED
+            and frame.get("method") in inbound.ACKNOWLEDGED
         )
         script.frame(frame)
         # What answers no request of ours is complained of; it changes nothing all the same.
-        assert len(script.events(outcomes.Malformed)) == isinstance(parse(frame), events.Refusal)
+        assert len(script.events(outcomes.Malformed)) == isinstance(parse(frame), inbound.Refusal)
         acks = [sent for sent in script.sent() if "result" in sent]
         assert acks == ([ack(frame["id"], frame["method"])] if is_acked else [])
         script.session.disconnect(script.now)

@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.outcomes import (
-    WidgetSettingsUpdated,
-)
-from telnyx_agent._protocol.widget import AudioVisualizerConfig, WidgetSettings
+from telnyx_agent._protocol.conversation.widget import AudioVisualizerConfig, WidgetSettings
+from telnyx_agent._protocol.outcomes import WidgetSettingsUpdated
 from tests.protocol.script import Script
 
 

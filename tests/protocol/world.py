@@ -14,11 +14,11 @@ from collections import deque
 from typing import Any
 
 from telnyx_agent._protocol import outcomes as out
-from telnyx_agent._protocol.credentials import Login
-from telnyx_agent._protocol.requests import AnonymousLogin, CallOptions
-from telnyx_agent._protocol.session import Session
-from telnyx_agent._protocol.settings import SessionSettings
+from telnyx_agent._protocol.session.session import Session
+from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import CALL_TABLE, CallState, CallStateKind
+from telnyx_agent._protocol.wire.credentials import Login
+from telnyx_agent._protocol.wire.requests import AnonymousLogin, CallOptions
 from telnyx_agent.errors import CallError, LocalProtocolError, NetworkError, SocketConnectionError, TxError
 from telnyx_agent.testing import _events as ev
 from telnyx_agent.testing._registry import Registry

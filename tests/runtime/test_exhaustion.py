@@ -28,7 +28,7 @@ from telnyx_agent._runtime.dispatch import ThreadDispatcher
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent._runtime.threads import NoThreadError
 from telnyx_agent._runtime.workers import DaemonPool
-from telnyx_agent._signaling import SignalingConnection
+from telnyx_agent._net.connection import SignalingConnection
 """
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from telnyx_agent._runtime.loop import LoopThread
-from telnyx_agent._runtime.waiting import Watch
+from telnyx_agent._runtime.watch import Watch
 
 from .conftest import RunProgram
 

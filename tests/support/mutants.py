@@ -57,8 +57,8 @@ TESTS = {
     "_runtime": (
         *(
             "tests/runtime",
-            "tests/test_signaling.py",
-            "tests/test_dial.py",
+            "tests/net/test_connection.py",
+            "tests/net/test_dial.py",
             "tests/test_taint.py",
             "tests/cli/test_streams.py",
         ),
@@ -343,8 +343,8 @@ def modules(wanted: Iterable[str]) -> list[str]:
     for name in wanted:
         place = ROOT / PACKAGE / name
         if place.is_dir():
-            files = sorted(place.glob("*.py"))
-            found += [file for file in files if place.name != "_media" or file.stem not in IMPURE]
+            files = sorted(place.rglob("*.py"))
+            found += [file for file in files if "_media" not in file.parts or file.stem not in IMPURE]
         else:
             found.append(place)
     return [str(file.relative_to(ROOT / PACKAGE)) for file in found]

@@ -6,10 +6,7 @@ import datetime
 
 import pytest
 
-from telnyx_agent.testing import (
-    Reply,
-    ScriptedBrain,
-)
+from telnyx_agent.testing import Reply, ScriptedBrain
 
 
 @pytest.mark.parametrize(

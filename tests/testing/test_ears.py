@@ -11,13 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from telnyx_agent.testing import (
-    EnergyEars,
-    PocketsphinxEars,
-    ScriptedBrain,
-    _recogniser,
-    synthesize,
-)
+from telnyx_agent.testing import EnergyEars, PocketsphinxEars, ScriptedBrain, _recogniser, synthesize
 from tests.support.requirements import require
 from tests.testing.sounds import silence, tone
 

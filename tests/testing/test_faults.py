@@ -15,7 +15,7 @@ from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.audio import NullAudio
 from telnyx_agent.errors import RemoteProtocolError
 from telnyx_agent.testing import Fault, FaultProxy, FaultRates, LocalAgent, RecordingDelegate, Scenario, UdpFaults
-from tests.runtime.sockets import Client
+from tests.net.sockets import Client
 
 
 @pytest.fixture

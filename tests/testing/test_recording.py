@@ -6,9 +6,7 @@ import threading
 
 import pytest
 
-from telnyx_agent.testing import (
-    RecordingDelegate,
-)
+from telnyx_agent.testing import RecordingDelegate
 
 
 def test_every_callback_is_recorded() -> None:

@@ -7,12 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from telnyx_agent.testing import (
-    EspeakVoice,
-    SilentVoice,
-    ToneVoice,
-    synthesize,
-)
+from telnyx_agent.testing import EspeakVoice, SilentVoice, ToneVoice, synthesize
 from telnyx_agent.testing.voice import resample, split_words
 from tests.support.requirements import require
 

@@ -1,0 +1,1 @@
+"""Opus, G.722 and G.711: encoding, decoding, and what fills gaps."""

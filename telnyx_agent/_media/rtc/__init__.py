@@ -1,0 +1,1 @@
+"""ICE, DTLS, SRTP and RTP, on aiortc."""

@@ -1,0 +1,1 @@
+"""From a URL to texts: the WebSocket connection, its socket, proxies, TLS, and what waits on the way."""

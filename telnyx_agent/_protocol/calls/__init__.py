@@ -1,0 +1,1 @@
+"""Calls: their states, hold, DTMF, and how they end. PURE."""

@@ -1,0 +1,1 @@
+"""What is said and typed: transcript, questions, the state of the agent. PURE."""
