@@ -1,4 +1,4 @@
-"""`_ports`: what the sound card's callbacks do, called here with buffers as PortAudio would."""
+"""`_callbacks`: what the sound card's callbacks do, called here with buffers as PortAudio would."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_a_stream_that_cannot_be_closed_is_no_error(sound: PulseServer, monkeypa
 
 def test_sounddevice_is_called_in_words_only() -> None:
     """The scan behind the table: the library's names stand in two modules, where what it raises is translated."""
-    allowed = {"_portaudio": None, "_lines": {"RawStream", "RawInputStream", "RawOutputStream", "CallbackAbort"}}
+    allowed = {"_portaudio": None, "_streams": {"RawStream", "RawInputStream", "RawOutputStream", "CallbackAbort"}}
     for path in Path(_portaudio.__file__).parent.glob("*.py"):
         used = {
             node.attr
