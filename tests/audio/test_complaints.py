@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from telnyx_agent.audio._callbacks import Callbacks, CapturePort
 from telnyx_agent.audio._complaints import Complaints
-from telnyx_agent.audio._lines import Line
 from telnyx_agent.audio._portaudio import DeviceInfo
-from telnyx_agent.audio._ports import Callbacks, CapturePort
+from telnyx_agent.audio._streams import Line
 from tests.audio.memory_stream import MemoryStream
 
 SILENCE, SOUND = bytes(960), b"\1" * 960

@@ -579,7 +579,7 @@ def test_other_devices_in_mid_call(sound: PulseServer) -> None:
 
 def test_an_unplugged_device_is_replaced_by_the_default(sound: PulseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """PortAudio does not list it any more; the call goes on and hears of it."""
-    monkeypatch.setattr("telnyx_agent.audio._lines.Line.is_behind", lambda line: False)  # which a busy machine is
+    monkeypatch.setattr("telnyx_agent.audio._streams.Line.is_behind", lambda line: False)  # which a busy machine is
     device, stream = SoundDeviceAudio("headset", "loudspeaker"), Following()
     device.start(stream)
     stream.wait_pulled(24_000)
