@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import attrs
 import pytest
@@ -99,3 +100,27 @@ def test_what_may_notice_a_change() -> None:
     assert [test.partition("::")[2] for test in known.tests(attrs.evolve(limit, users=()))] == ["own", "quick", "slow"]
     inside = next(mutant for mutant in changes(MODULE) if mutant.before == "count + more")
     assert known.tests(inside) == ["tests/a/test_x.py::slow"]
+
+
+@pytest.mark.parametrize("part", mutants.TESTS)
+def test_the_modules_of_a_part_and_their_tests(part: str) -> None:
+    """All modules of all its folders, but those left out by name; a test file with a module's name is the module's."""
+    place = mutants.ROOT / mutants.PACKAGE / part
+    all_modules = {str(file.relative_to(place.parent)) for file in place.rglob("*.py")}
+    found = set(mutants.modules([part]))
+    left_out = {path for path in all_modules if part == "_media" and Path(path).stem in mutants.IMPURE}
+    assert found == all_modules - left_out
+    files = mutants.test_files(part)
+    assert [file for file in files if not (mutants.ROOT / file).is_file()] == []
+    folder = mutants.ROOT / "tests" / part.lstrip("_")
+    own = {file.stem for file in folder.glob("test_*.py")} & {f"test_{Path(path).stem}" for path in found}
+    assert own - mutants.WITHOUT <= {Path(file).stem for file in files}
+
+
+def test_what_is_left_out_exists() -> None:
+    """A module or a test file that is renamed does not come back in by its new name."""
+    assert {file.stem for file in (mutants.ROOT / mutants.PACKAGE / "_media").rglob("*.py")} >= mutants.IMPURE
+    files = {
+        file.stem for places in mutants.TESTS.values() for name in places for file in (mutants.ROOT / name).glob("*")
+    }
+    assert files >= mutants.WITHOUT

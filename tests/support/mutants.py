@@ -47,23 +47,18 @@ PACKAGE = "telnyx_agent"
 MAP = ROOT / ".mutants.json"
 
 IMPURE = frozenset(
-    {"__init__", "bridge", "graft", "ice_servers", "opus", "peer", "player", "processing", "pyav", "recorder", "rtp"}
-    | {"sender", "srtp"}
+    {"__init__", "aiortc_internals", "call_audio", "ice_servers", "opus", "peer", "player", "processing", "pyav"}
+    | {"recorder", "rtp", "sender", "srtp"}
 )
 """Modules of `_media` that need a network, a thread or a library in C; by default, they are not changed."""
 
 TESTS = {
     "_protocol": ("tests/protocol",),
     "_runtime": (
-        *(
-            "tests/runtime",
-            "tests/net/test_connection.py",
-            "tests/net/test_dial.py",
-            "tests/test_taint.py",
-            "tests/cli/test_streams.py",
-        ),
+        *("tests/runtime", "tests/test_taint.py", "tests/cli/test_streams.py"),
         *("tests/client/test_own_threads.py", "tests/client/test_no_threads.py"),
     ),
+    "_net": ("tests/net", "tests/runtime/test_exhaustion.py", "tests/client/test_own_threads.py"),
     "_media": ("tests/media", "tests/quality"),
 }
 """Where the tests of each part are."""
@@ -72,8 +67,8 @@ BOUNDS = "tests/packaging/test_limits.py"
 """Holds the constants of all parts that docs/limits.md names."""
 
 WITHOUT = frozenset(
-    {"test_bridge", "test_gathering", "test_graft", "test_ice_servers", "test_peer", "test_player", "test_processing"}
-    | {"test_recorder", "test_incoming_interleavings", "test_interleavings"}
+    {"test_aiortc_internals", "test_call_audio", "test_gathering", "test_ice_servers", "test_peer", "test_player"}
+    | {"test_processing", "test_recorder", "test_incoming_interleavings", "test_interleavings"}
 )
 """Test files of real connections, and random walks: they would take too long for each change."""
 
