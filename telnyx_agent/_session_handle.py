@@ -48,16 +48,15 @@ class SessionHandle:
         connection: Watch[Link] | None = None,
     ) -> None:
         self.driver: SessionDriver | None = None
-        """Carries the commands out, on the loop. Set before anybody else gets this handle."""
+        """Carries the commands out, on the loop. Set before anybody else gets this handle; None after the end."""
         self.loop = loop
         self.dispatcher = dispatcher
         self.connection = Watch(Link()) if connection is None else connection
-        self._has_ended = loop is None
 
     @property
     def is_open(self) -> bool:
         """Whether the login goes on, or its end is under way."""
-        return not self._has_ended
+        return self.driver is not None
 
     @property
     def session_id(self) -> str:
@@ -70,8 +69,8 @@ class SessionHandle:
         return self.dispatcher is not None and self.dispatcher.is_current_thread()
 
     def end(self) -> None:
-        """Everything of the login is gone: no command reaches its driver any more."""
-        self._has_ended = True
+        """Everything of the login is gone. Calls keep their handle, which must not keep all that alive."""
+        self.driver = None
 
     def command(
         self,
@@ -86,11 +85,12 @@ class SessionHandle:
             args: Its other arguments.
             refusal: The outcome where the login is over. None: to end what has ended is no error.
         """
-        if self._has_ended or self.loop is None or self.driver is None:
+        driver, loop = self.driver, self.loop
+        if driver is None or loop is None:
             return CommandFuture.settled(error=refusal)
-        future: CommandFuture[Any] = CommandFuture(self.dispatcher, self.loop)
+        future: CommandFuture[Any] = CommandFuture(self.dispatcher, loop)
         try:
-            self.loop.post(_carry_out, method(self.driver), args, future)
+            loop.post(_carry_out, method(driver), args, future)
         except RuntimeError:  # the loop has ended since
             future.settle(error=refusal)
         return future
@@ -114,10 +114,11 @@ class SessionHandle:
 
     def post(self, method: Callable[[SessionDriver], Callable[..., object]], *args: Any) -> bool:
         """Run a driver's method on the loop; nobody waits for what comes of it. False where the login is over."""
-        if self._has_ended or self.loop is None or self.driver is None:
+        driver, loop = self.driver, self.loop
+        if driver is None or loop is None:
             return False
         try:
-            self.loop.post(method(self.driver), *args)
+            loop.post(method(driver), *args)
         except RuntimeError:  # the loop has ended since
             return False
         return True

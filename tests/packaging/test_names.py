@@ -17,7 +17,7 @@ _media/rtc/srtp _media/stats _net/sockets _net/upgrade _protocol/_frozen _protoc
 _protocol/calls/dialog _protocol/conversation/text_messages _protocol/conversation/transcript _protocol/outcomes
 _protocol/session/liveness _protocol/session/pending _protocol/session/settings _protocol/wire/fields
 _protocol/wire/inbound _publisher _report_upload _runtime/ids _runtime/milestones _runtime/streams
-_runtime/third_party_logs _session_handle _session_recording _tools/runner _version audio/_chain
+_runtime/third_party_logs _session_recording _tools/runner _version audio/_chain
 audio/_log audio/_null audio/_paced audio/_sharing audio/_sound_run audio/_speaker audio/_stderr audio/_streams
 audio/_waits audio/device cli/exits cli/extras cli/live_call cli/options cli/reporters cli/scripts cli/sound
 cli/summary cli/wav compat/_flows diagnosis/_results testing/_checks testing/_credentials testing/_dialog_params
