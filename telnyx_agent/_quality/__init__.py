@@ -1,1 +1,1 @@
-"""What a call's quality is made of: metrics, warnings, socket health, the report. Pure but for `upload`."""
+"""What a call's quality is made of: metrics, warnings, the report and its upload. Pure but for `upload`."""

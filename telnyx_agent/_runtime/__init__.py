@@ -1,4 +1,4 @@
-"""Threads and waiting: the loop, the dispatchers, futures, waiters, worker threads, the interruptible socket, logs.
+"""Threads and waiting: the loop, the dispatchers, futures, waiters, worker threads, logs.
 
 Nothing in here knows the protocol.
 """

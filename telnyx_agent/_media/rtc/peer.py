@@ -181,7 +181,7 @@ class MediaPeer:
 
     @property
     def failure(self) -> str | None:
-        """In the state `"failed"`, what it has failed at: see `graft.why_not_connected`."""
+        """In the state `"failed"`, what it has failed at: see `aiortc_internals.why_not_connected`."""
         return self._failure
 
     @property
@@ -227,7 +227,7 @@ class MediaPeer:
         return answer
 
     async def path_answers(self, timeout: float) -> bool:
-        """Whether the other end answers on the ICE path within `timeout` seconds; see `graft.path_answers`."""
+        """Whether the other end answers on the ICE path within so many seconds; see `aiortc_internals.path_answers`."""
         return await aiortc_internals.path_answers(self._transceiver.sender, timeout)
 
     async def stats(self) -> MediaStats:

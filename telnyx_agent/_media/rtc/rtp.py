@@ -1,4 +1,6 @@
-"""RTP past aiortc's machinery for each packet, and who may send anything: `graft.check` vouches for it. LOOP ONLY.
+"""RTP without aiortc's queues: packets in and out, and from whom they are taken. LOOP THREAD ONLY.
+
+It uses private names of aiortc; `aiortc_internals.check` makes sure that they are there.
 
 aiortc takes each packet through a queue, three coroutines and two objects, and wakes the loop twice for it. That is
 much of what a call costs, and in a busy process each wake-up waits for the GIL. Here a datagram is decrypted and handed
