@@ -1,4 +1,4 @@
-"""`Calls`: the calls of one client - made here, and kept until they end. Any thread, unless it says otherwise."""
+"""`Calls`: makes the calls of one client, and keeps them until they end."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = ["Calls"]
 
 
 class Calls:
-    """See above.
+    """The calls of one client that have not ended. Methods are for any thread, unless they say otherwise.
 
     Args:
-        enable_reports: Whether each call's report is uploaded, unless a login says otherwise.
+        enable_reports: Whether each call's report is uploaded, unless `TxConfig.enable_call_reports` says otherwise.
     """
 
     def __init__(self, *, enable_reports: bool) -> None:
@@ -46,7 +46,7 @@ class Calls:
         return call_id in self._by_id
 
     def ids(self) -> tuple[str, ...]:
-        """Of those that have not ended."""
+        """The ids of the calls that have not ended."""
         return tuple(self._by_id)
 
     def get(self, call_id: str) -> Call | None:
@@ -54,7 +54,7 @@ class Calls:
         return self._by_id.get(call_id)
 
     def all(self) -> Mapping[UUID, Call]:
-        """Those that have not ended, oldest first: an immutable snapshot."""
+        """The calls that have not ended, oldest first: an immutable snapshot."""
         return MappingProxyType({call.call_id: call for call in self})
 
     def place(
@@ -67,11 +67,11 @@ class Calls:
         muted: bool,
         debug: bool,
     ) -> Call | None:
-        """Begin a call of a login; None if that is over.
+        """Begin a call; None if the login is over.
 
         Raises:
             ClientConfigurationError: The audio device serves another call.
-            MediaError: It certainly cannot be opened.
+            MediaError: The audio device says that it cannot be opened.
         """
         media = make_media(choices, wishes.configuration, options, handle)
         claims.take("audio", media.bridge, choices.device)
@@ -86,31 +86,31 @@ class Calls:
     # -- for the publisher -------------------------------------------------------------------------------------------
 
     def record_of(self, call_id: str) -> CallRecord | None:
-        """What is known of a call that has not ended."""
+        """The record of a call that has not ended; else None."""
         call = self._by_id.get(call_id)
         return None if call is None else call._record
 
     def records(self) -> list[CallRecord]:
-        """What is known of all of them."""
+        """The records of all calls that have not ended."""
         return [call._record for call in self]
 
     def comes_in(
         self, options: CallOptions, handle: SessionHandle, wishes: LoginWishes
     ) -> tuple[Call, CallRecord, CallMedia]:
-        """Somebody calls. The device is opened when the call is answered, and may be another one then. Loop thread."""
+        """Somebody calls. No device is opened before the answer, which may choose another one. Loop thread."""
         media = make_media(wishes.media, wishes.configuration, options, handle, incoming=True)
         call = self._add(options, media.bridge, handle, wishes, False)
         return call, call._record, media
 
     def is_over(self, record: CallRecord, link: Link, wishes: LoginWishes) -> None:
-        """A call has ended, and nobody knows yet. Loop thread; its report is uploaded by another."""
+        """A call has ended, but the program does not know yet: upload its report, on another thread. Loop thread."""
         config = wishes.tx_config
         own = None if config is None else config.enable_call_reports
         if self._enable_reports if own is None else own:
             upload_report(record, link, wishes)
 
     def forget(self, call_id: str) -> None:
-        """A call has ended, and the program was told."""
+        """A call has ended, and the program knows."""
         self._by_id.pop(call_id, None)
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class Calls:
     def _add(
         self, options: CallOptions, bridge: AudioBridge, handle: SessionHandle, wishes: LoginWishes, debug: bool
     ) -> Call:
-        # numpy is there already: the bridge needs it.
+        # Costs little here: it needs numpy, which the bridge has imported already.
         with uninterrupted():
             from ._call_record import CallRecord
 
@@ -142,7 +142,7 @@ def _answer(
     debug: bool,
     own_choices: tuple[Any, ...],
 ) -> CommandFuture[None]:
-    """Take a call that came in; see `call.Answering`."""
+    """Answer a call that came in; see `call.Answering`."""
     if not handle.is_open:
         return CommandFuture.settled(error=not_connected())
     choices = wishes.media.overridden_by(*own_choices)

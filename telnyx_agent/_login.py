@@ -1,6 +1,6 @@
-"""`Logins`: the logins of one client, one after the other - what each takes, and what is left of the last.
+"""`Logins`: begins and ends the logins of one client, one after the other, and keeps the state of the latest.
 
-A login has a loop, a dispatcher, a log, a publisher and a driver. Client, calls and assistant see it as a
+A login has a loop, a dispatcher, a log, a publisher and a driver. Client, calls and assistant use it through a
 `SessionHandle`.
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Logins", "checked_logger"]
 
 _CLOSING_PATIENCE = 2.0
-"""Seconds; a server that lives answers a close frame in milliseconds."""
+"""Seconds to wait until a failed login has closed its socket. A server that works answers in milliseconds."""
 
 _TAG = "telnyx_agent"
 """What Android's loggers get as their tag."""
@@ -49,15 +49,15 @@ _SETTLED = frozenset({LinkStatus.READY, LinkStatus.FAILED, LinkStatus.CLOSED})
 
 
 class Logins:
-    """See above. Any thread, unless it says otherwise.
+    """The logins of one client, at most one at a time. Methods are for any thread, unless they say otherwise.
 
     Args:
-        owner: What says goodbye when the process ends: the client.
-        number: That of the client, for the log.
-        listeners: Who is told what happens.
-        assistant: What is known of the assistant.
-        make_dispatcher: Makes what runs the callbacks of a login.
-        wishes: Those of the first login, as far as they are known before it.
+        owner: The client; it is disconnected when the process ends (`_exit`).
+        number: The client's number, for the log.
+        listeners: Get the events.
+        assistant: The state of the assistant.
+        make_dispatcher: Makes the dispatcher that runs a login's callbacks.
+        wishes: The wishes for the first login, as far as they are known before it.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Logins:
         wishes: LoginWishes,
     ) -> None:
         self.connection = Watch(Link())
-        """What properties and waiters see of the connection."""
+        """The state of the connection, for properties and waiters."""
         self.handle = NOT_CONNECTED
-        """The login that goes on."""
+        """The present login."""
         self.login: Login | None = None
-        """What the latest login says to the server."""
+        """The credentials or the assistant of the latest login."""
         self.wishes = wishes
-        """Those of the latest login."""
+        """What the program wants of the latest login."""
         self.tools = ToolRunner(self.answer_function_call)
         """The program's tools."""
         self._owner = owner
@@ -84,8 +84,8 @@ class Logins:
         self._listeners = listeners
         self._assistant = assistant
         self._make_dispatcher = make_dispatcher
-        # Guards the change of login against itself (two threads logging in, or one in and one out); never held while
-        # waiting.
+        # Held while a login begins or ends: two threads may log in, or one logs in while the other logs out. Never held
+        # during a wait.
         self._lock = threading.Lock()
         self._is_free = threading.Event()
         self._dispatcher: Dispatcher | None = None
@@ -93,7 +93,7 @@ class Logins:
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """What runs the callbacks of the latest login; before the first, what would."""
+        """Runs the callbacks of the latest login. Before the first login: a new one of the same kind."""
         return self._make_dispatcher() if self._dispatcher is None else self._dispatcher
 
     @property
@@ -112,12 +112,13 @@ class Logins:
         Raises:
             LocalProtocolError: The client is logged in already.
         """
-        # Half of the SDK, which nobody needs who only imports it. Here, not under the lock.
+        # These modules are half of the SDK, and a program that does not log in needs none of them. Imported before the
+        # lock is taken, because it takes a while.
         with uninterrupted():
             from . import _publisher  # noqa: F401
             from ._drivers import making  # noqa: F401
 
-        self._let_failed_login_go()
+        self._wait_for_failed_login()
         with self._lock:
             if self.handle.is_open:
                 raise LocalProtocolError(f"this client is logged in {self._whereto()}already; call disconnect() first")
@@ -127,9 +128,9 @@ class Logins:
                 handle = self._new_handle(loop, calls)
                 self._is_free.clear()
                 _exit.LIVE.add(self._owner)
-                # From here on `disconnect` puts an end to it, also if it is interrupted before its start.
+                # From here on `disconnect` ends the login, even if this thread is interrupted before it has started it.
                 self.handle = handle
-            except BaseException:  # Ctrl-C, or a signal's handler of the program's that raises
+            except BaseException:  # Ctrl-C, or a signal handler of the program that raises
                 if not self.handle.is_open:
                     self.connection.set(Link())
                     _exit.LIVE.discard(self._owner)
@@ -137,14 +138,14 @@ class Logins:
                         self._dispatcher.close()
                     loop.release()
                 raise
-        # Where another thread has disconnected since, that was the end of the loop.
+        # The loop has ended if another thread has disconnected meanwhile.
         refusal = LocalProtocolError("disconnected before the login was complete")
         return handle.command(lambda driver: driver.start, refusal=refusal)
 
     def end(self) -> CommandFuture[None]:
-        """Log out. The future is done when everything is gone and the last callback was delivered."""
+        """Log out. The future is done when everything is closed and the last callback has returned."""
         if not self.handle.is_open:
-            # Over already, but perhaps only just: its last callbacks may still be on their way.
+            # The login is over, but its last callbacks may still wait.
             return CommandFuture.settled_after(self._dispatcher)
         return self.handle.command(lambda driver: driver.disconnect)
 
@@ -152,8 +153,9 @@ class Logins:
         """Block until the login is complete.
 
         Raises:
-            TxError: What it failed with, or there is none.
-            TxTimeoutError: The time was up.
+            TxError: The login failed; this is its error.
+            SocketConnectionError: There is no login.
+            TxTimeoutError: The login was not complete in time.
         """
         if not self.handle.is_open and self.connection.get().status is not LinkStatus.FAILED:
             raise not_connected()
@@ -165,21 +167,21 @@ class Logins:
 
     @property
     def refusal(self) -> TxError:
-        """Why no call can be placed where there is no login."""
+        """The error of a call that is placed without a login."""
         return self.connection.get().error or not_connected()
 
     def set_log_level(self, level: LogLevel) -> None:
-        """Log more or less, until the next login says its own."""
+        """Log more or less, until the next login sets its own level."""
         if self._log is not None:
             self._log.level = level
 
     def set_logger(self, logger: object | None) -> None:
-        """Let the log of this login go somewhere else."""
+        """Send the log of this login to `logger` from now on; None is stderr."""
         if self._log is not None and self._dispatcher is not None:
             self._log.redirect(_sink_of(logger, self._dispatcher))
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call `function` where the callbacks run; before the first login, here."""
+        """Call `function` where the callbacks run; before the first login, on this thread."""
         if self._dispatcher is None:
             function()
         else:
@@ -194,7 +196,7 @@ class Logins:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _new_handle(self, loop: LoopThread, calls: Calls) -> SessionHandle:
-        """What a login takes; nothing of it has begun. Under the lock."""
+        """Make the parts of a login; none of them has started. Under the lock."""
         from ._drivers.making import make_driver
         from ._protocol.wire.credentials import conversation_of
         from ._publisher import Publisher
@@ -203,7 +205,7 @@ class Logins:
         assert login is not None
         dispatcher = self._make_dispatcher()
         if self._dispatcher is not None and self._dispatcher is not dispatcher:
-            # What the last login still has to tell comes first.
+            # The callbacks of the last login come first.
             dispatcher.submit(self._dispatcher.join, name="the last login's callbacks")
         self._dispatcher = dispatcher
         sink = _sink_of(wishes.logger, dispatcher)
@@ -226,14 +228,14 @@ class Logins:
         )
         return handle
 
-    def _let_failed_login_go(self) -> None:
-        """A login that has failed only closes its socket: whoever tries other credentials need not wait for that."""
+    def _wait_for_failed_login(self) -> None:
+        """A login that has failed is about to close its socket. Wait for that, so that the program may log in again."""
         if self.handle.is_open and self.connection.get().status is LinkStatus.FAILED:
             check_may_wait("a login")
             self._is_free.wait(_CLOSING_PATIENCE)
 
     def _finished(self) -> None:
-        """Everything of a login is gone; the next may come. Loop thread."""
+        """Everything of a login is closed; the next one may begin. Loop thread."""
         with self._lock:
             self.handle.end()
             self.handle = NOT_CONNECTED
@@ -241,7 +243,7 @@ class Logins:
         self._is_free.set()
 
     def _whereto(self) -> str:
-        """For a message: with a space behind, or empty."""
+        """A part of an error message, with a space at its end; empty where there is nothing to say."""
         from ._protocol.wire.credentials import is_anonymous
 
         if self.login is None or not is_anonymous(self.login):
@@ -250,24 +252,24 @@ class Logins:
 
 
 def _release(dispatcher: Dispatcher, loop: LoopThread, log: ClientLog) -> None:
-    """Let a login's threads end once they are through with what is queued."""
+    """Let a login's threads end when they have done what is queued."""
     dispatcher.submit(log.close)
     dispatcher.close()
     loop.release()
 
 
 def checked_logger(logger: object | None) -> object | None:
-    """A `TxLogger`, or None.
+    """`logger`, which is a `TxLogger` or None.
 
     Raises:
-        ClientConfigurationError: It is none.
+        ClientConfigurationError: `logger` has no method `log`.
     """
     check_logger("logger", logger)
     return logger
 
 
 def _sink_of(logger: Any, dispatcher: Dispatcher) -> Sink | None:
-    """What hands a client's messages to its logger, where callbacks run."""
+    """A function that passes the client's messages to its logger, where callbacks run; None without a logger."""
     if logger is None:
         return None
     # Android's form has a tag and an exception, too.

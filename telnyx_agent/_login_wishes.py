@@ -21,11 +21,11 @@ class LoginWishes:
 
     Attributes:
         configuration: Signalling and ICE servers.
-        media: How its calls sound, unless one is given its own.
-        reconnect_timeout: Seconds for which a lost connection is made again.
+        media: Devices and sound settings of its calls, unless a call has its own.
+        reconnect_timeout: Seconds for which a lost connection may be replaced.
         level: How much is logged.
-        logger: Takes the log in the place of stderr.
-        tx_config: What was given to `connect`; None for an anonymous login.
+        logger: Gets the log instead of stderr.
+        tx_config: The argument of `connect`; None for an anonymous login.
     """
 
     configuration: TxServerConfiguration

@@ -1,7 +1,7 @@
 """`SessionHandle`: one login as any thread sees it. Client, calls and assistant give their commands through it.
 
-It knows the driver, the loop and the dispatcher of its login, and none of those that hold it. `NOT_CONNECTED` stands
-where there is no login.
+It knows the driver, the loop and the dispatcher of its login. It does not know the client, calls and assistant that use
+it. `NOT_CONNECTED` is the handle where there is no login.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def not_connected() -> SocketConnectionError:
 
 
 class SessionHandle:
-    """The way to one login's driver. Every method may be called from any thread, and none blocks or raises.
+    """Passes commands to one login's driver. Every method may be called from any thread; none blocks or raises.
 
     Args:
         loop: The loop. None: this handle refuses every command.
         dispatcher: Runs the callbacks of this login.
-        connection: What properties and waiters see of it.
+        connection: The state of the connection, for properties and waiters.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class SessionHandle:
         return self.dispatcher is not None and self.dispatcher.is_current_thread()
 
     def end(self) -> None:
-        """Everything of the login is gone. Calls keep their handle, which must not keep all that alive."""
+        """Everything of the login is closed. Forget it, because calls keep this handle and would keep the rest alive."""
         self.driver = None
 
     def command(
@@ -83,7 +83,7 @@ class SessionHandle:
         Args:
             method: Which method: `lambda driver: driver.hangup`.
             args: Its other arguments.
-            refusal: The outcome where the login is over. None: to end what has ended is no error.
+            refusal: The future's error if the login is over. None: no error, for commands that end something.
         """
         driver, loop = self.driver, self.loop
         if driver is None or loop is None:
@@ -96,11 +96,11 @@ class SessionHandle:
         return future
 
     def perform(self, action: Callable[[Session, float], _T]) -> CommandFuture[_T]:
-        """Run `action(session, now)` on the loop: the way of every command that needs no more than the pure core.
+        """Run `action(session, now)` on the loop. For commands that need only the pure core.
 
         Returns:
-            A future with what it returns, done once the callbacks that it caused were delivered. Its error is the
-            `TxError` that it raises, or `not_connected()`.
+            A future with the action's result. It is done when the callbacks that the action caused have returned. Its
+            error is the `TxError` that the action raises, or `not_connected()`.
         """
         return self.command(lambda driver: driver.perform, action, refusal=not_connected())
 
@@ -108,12 +108,12 @@ class SessionHandle:
         """Run `action(session, now)` on the loop, which asks the server for something and returns a ticket.
 
         Returns:
-            A future that is done when the server has confirmed it; its error is the `TxError` that came of it.
+            A future that is done when the server has confirmed it; else its error is a `TxError`.
         """
         return self.command(lambda driver: driver.request, action, refusal=not_connected())
 
     def post(self, method: Callable[[SessionDriver], Callable[..., object]], *args: Any) -> bool:
-        """Run a driver's method on the loop; nobody waits for what comes of it. False where the login is over."""
+        """Run a driver's method on the loop, without a future. False if the login is over."""
         driver, loop = self.driver, self.loop
         if driver is None or loop is None:
             return False
@@ -125,11 +125,11 @@ class SessionHandle:
 
 
 NOT_CONNECTED = SessionHandle()
-"""The handle of a client without a login: it refuses."""
+"""The handle of a client without a login: it refuses every command."""
 
 
 def _carry_out(method: Callable[..., None], args: tuple[Any, ...], done: CommandFuture[Any]) -> None:
-    """Run a driver's method (loop thread). Whatever it raises is its outcome: nobody may wait for it in vain."""
+    """Run a driver's method (loop thread). What it raises becomes the future's error, so that nobody waits for ever."""
     try:
         method(*args, done)
     except TxError as error:

@@ -1,7 +1,7 @@
 """`TxClient`: log in to an assistant, place calls, hang up - from any thread, with callbacks on a delegate.
 
-iOS: `TxClient`. Each method checks its arguments and hands the work on: a login is made by `Logins`, a call by
-`Calls`, and commands go to the loop through the login's `SessionHandle`.
+iOS: `TxClient`. Each method checks its arguments and passes the work on: `Logins` makes a login, `Calls` makes a call,
+and commands go to the loop through the login's `SessionHandle`.
 """
 
 from __future__ import annotations
@@ -79,20 +79,20 @@ class TxClient:
         delegate: A `TxClientDelegate` or any object with some of its methods. Kept alive by the client.
         audio: The audio device of calls that are not given their own. None: the default microphone and speaker, or,
             where there are none, silence and one warning.
-        callbacks: Who runs the callbacks: `"thread"`, a thread of the client's own; `"pump"`, whoever calls
-            `process_events`; or an executor (anything with `submit`), one callback at a time, in order.
+        callbacks: Where the callbacks run: `"thread"`, on a thread of the client's own; `"pump"`, on the thread that
+            calls `process_events`; or on an executor (anything with `submit`), one callback at a time, in order.
         audio_constraints: What is done about echo, noise and level where the device is a sound card.
         opus: How Opus is encoded: bitrate, complexity, error correction, silence suppression.
-        switch_interval: Seconds; Python's thread switch interval while a call is up, so that busy threads of your
-            program do not make the call stutter (see docs/performance.md). None leaves it alone.
-        reconnect_timeout: Seconds for which a lost connection is made again before the client gives up, with one
-            `on_client_error`; `math.inf` for ever, 0 not at all. iOS: `reconnectTimeOut`.
-        logger: Takes the log that `log_level` asks for, in the place of stderr; see `TxLogger`.
-        force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
+        switch_interval: Seconds; Python's thread switch interval while a call is up. It keeps busy threads of your
+            program from disturbing the sound (see docs/performance.md). None does not change it.
+        reconnect_timeout: Seconds for which the client tries to replace a lost connection. After that it gives up and
+            calls `on_client_error` once. `math.inf`: no limit; 0: it does not try. iOS: `reconnectTimeOut`.
+        logger: Gets the log messages that `log_level` selects, instead of stderr; see `TxLogger`.
+        force_relay_candidate: Send and receive audio over a TURN server only. iOS: `forceRelayCandidate`.
         ringback: What you hear while the other side rings and sends no sound of its own: a `Tone`, or the path of a WAV
             file. None: nothing. iOS: `ringBackTone`.
         ringtone: What you hear while somebody calls you. iOS: `ringtone`.
-        ring_device: Where you hear it; the system's default when not given. Never the device of a call.
+        ring_device: The device that plays both; the system's default when not given. Never the device of a call.
         enable_call_reports: Post each call's report to Telnyx, as the official SDKs do; see docs/quality.md.
 
     Raises:
@@ -137,7 +137,7 @@ class TxClient:
         self._calls = Calls(enable_reports=enable_call_reports)
         self._assistant = AIAssistantManager(known, self._logins, self._listeners)
         if enable_call_reports:
-            # Here, not at a call's end: the loop must not wait for the disk.
+            # Imported now and not at a call's end, because the loop must not wait for the disk.
             from ._quality import upload as _upload  # noqa: F401
 
     def __repr__(self) -> str:
@@ -184,8 +184,8 @@ class TxClient:
     ) -> CommandFuture[None]:
         """Connect and log in to an assistant without credentials. Calls may be placed at once: they wait for the login.
 
-        The assistant must allow it (`telephony_settings.supports_unauthenticated_web_calls`). From then on every call
-        of this session goes to the assistant, whatever its destination, until `disconnect()`.
+        The assistant must allow it (`telephony_settings.supports_unauthenticated_web_calls`). Until `disconnect()`, all
+        calls of this session go to the assistant; a call's destination is ignored.
 
         Args:
             target_id: The assistant's id.
@@ -214,11 +214,13 @@ class TxClient:
     ) -> CommandFuture[None]:
         """Connect and log in with credentials. iOS: `connect(txConfig:serverConfiguration:)`.
 
-        Calls may be placed at once: they wait for the login. Calls that come in are told to
-        `TxClientDelegate.on_incoming_call`. The session is locked to nobody: `new_call` needs a destination.
+        Calls may be placed at once: they wait for the login. For a call that comes in,
+        `TxClientDelegate.on_incoming_call` is called. The session is locked to no assistant, so `new_call` needs a
+        destination.
 
-        A gateway that fails (`FAILED`, `FAIL_WAIT`, `EXPIRED` and the like) is tried on up to three other connections,
-        each told by `on_reconnecting`; states on the way to `REGED` are asked for again up to five times.
+        If the gateway fails (`FAILED`, `FAIL_WAIT`, `EXPIRED` and the like), the client tries up to three other
+        connections and calls `on_reconnecting` before each. As long as the gateway is on its way to `REGED`, the client
+        asks for its state, up to five more times.
 
         Args:
             tx_config: The credentials, and how this session logs and reconnects.
@@ -234,7 +236,7 @@ class TxClient:
             MediaError: The file of a ringing tone cannot be read; nothing was sent.
             LocalProtocolError: The client is logged in already; call `disconnect()` first, or `update_credentials()`.
         """
-        # Typed as what it may be at run time: users of this check are those who do not run a type checker.
+        # Typed as `object`, because this check is for programs that no type checker has seen.
         given: object = tx_config
         if not isinstance(given, TxConfig):
             raise ClientConfigurationError(f"connect() takes a TxConfig(...), not {type(given).__name__}")
@@ -247,10 +249,9 @@ class TxClient:
     def update_credentials(
         self, *, sip_user: str | None = None, password: str | None = None, token: str | None = None
     ) -> CommandFuture[None]:
-        """Go on with other credentials, without another connection.
+        """Log in with other credentials on the same connection, for example before a token expires.
 
-        For a token that is about to expire. Calls go on. If the server refuses the new credentials, the session keeps
-        those that it had.
+        Calls go on. If the server refuses the new credentials, the session keeps the old ones.
 
         Args:
             sip_user: As in `TxConfig`.
@@ -258,9 +259,9 @@ class TxClient:
             token: As in `TxConfig`.
 
         Returns:
-            A future that is done when the server has accepted them; every later login uses them. Its error is an
-            `AuthenticationError` (refused), a `LocalProtocolError` (an anonymous session, or such a change is under
-            way) or a `SocketConnectionError` (not logged in, or no answer).
+            A future that is done when the server has accepted them; every reconnection then uses them. Its error is
+            an `AuthenticationError` (refused), a `LocalProtocolError` (the session is anonymous, or another such change
+            is under way) or a `SocketConnectionError` (not logged in, or no answer).
 
         Raises:
             ClientConfigurationError: There is no user, password or token; nothing was sent.
@@ -272,7 +273,7 @@ class TxClient:
         """End all calls, log out and close the connection. Idempotent, from any thread, inside any callback.
 
         Returns:
-            A future that is done when socket, calls and audio devices are closed and the last callback was delivered.
+            A future that is done when socket, calls and audio devices are closed and the last callback has returned.
         """
         for call in self._calls.all().values():
             call._bridge.is_ending = True
@@ -282,19 +283,20 @@ class TxClient:
         """Block until the login is complete. One Ctrl-C interrupts.
 
         Args:
-            timeout: Seconds; None waits for as long as the login takes (it has its own time-out).
+            timeout: Seconds; None waits for as long as the login takes (the login has a time-out of its own).
 
         Raises:
-            TxError: What the login failed with.
-            TxTimeoutError: The time was up; the login goes on.
+            TxError: The login failed; this is its error.
+            SocketConnectionError: There is no login.
+            TxTimeoutError: The login was not complete in time. It goes on.
         """
         self._logins.wait_until_ready(timeout)
 
     def process_events(self, timeout: float = 0.0) -> int:
         """Run the callbacks that are due, on this thread. Only for `TxClient(callbacks="pump")`.
 
-        Call it from your own loop: a Tk `after`, a Qt timer, a pygame frame. Exceptions of callbacks are logged, as
-        always.
+        Call it from your own loop: a Tk `after`, a Qt timer, a pygame frame. An exception in a callback is logged and
+        not raised here.
 
         Args:
             timeout: Seconds to wait for the first callback; 0.0 returns at once.
@@ -303,7 +305,7 @@ class TxClient:
             How many callbacks ran.
 
         Raises:
-            ClientConfigurationError: The client runs its callbacks otherwise.
+            ClientConfigurationError: The client was not made with `callbacks="pump"`.
         """
         dispatcher = self._logins.dispatcher
         if not isinstance(dispatcher, PumpDispatcher):
@@ -318,15 +320,15 @@ class TxClient:
                     case TranscriptItemUpdated(item) if item.is_final:
                         print(item)
 
-        Events are those of the delegate, in the same order; it makes no difference whether there is one, or whether its
-        callbacks block or are pumped. The stream ends when the login is over and its last event was taken, whether it
-        failed, was lost or was ended by `disconnect()`. Begun before a login, it waits for one.
+        The events are those of the delegate, in the same order. They come also without a delegate, and while its
+        callbacks block or wait for `process_events`. The stream ends when the login is over (it failed, was lost, or
+        `disconnect()` ended it) and the last event has been taken. A stream that is made before a login waits for one.
 
         Args:
-            timeout: Seconds to wait for each event, after which `next` raises `TxTimeoutError`; the stream can be taken
-                from again. None waits for ever.
-            maxsize: Most events that wait to be taken. When there are more, the oldest is thrown away, and an
-                `EventsDropped(count)` stands in the place of those that were.
+            timeout: Seconds to wait for each event. Then `next` raises `TxTimeoutError`; the stream can still be used.
+                None: no limit.
+            maxsize: How many events may wait to be taken. When there are more, the oldest is dropped, and an
+                `EventsDropped(count)` takes the place of all that were dropped.
             audio_levels: Also give `AudioLevel`, 20 times a second.
 
         Raises:
@@ -346,7 +348,7 @@ class TxClient:
         return stream
 
     def set_log_level(self, level: LogLevel | int | str) -> None:
-        """Log more or less from here on, until the next login says its own. Android and Flutter: `setLogLevel`.
+        """Log more or less from now on, until the next login sets its own level. Android and Flutter: `setLogLevel`.
 
         Raises:
             ClientConfigurationError: There is no such level.
@@ -354,9 +356,9 @@ class TxClient:
         self._logins.set_log_level(checked_level(level, "level"))
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call `function` where the callbacks run, behind those that are due. Any thread.
+        """Call `function` where the callbacks run, after those that are due. Any thread.
 
-        Before the first login there is no such place: it is called at once.
+        Before the first login no callbacks run: `function` is called at once, on this thread.
 
         Raises:
             ClientConfigurationError: `function` is no plain function without parameters.
@@ -365,10 +367,10 @@ class TxClient:
         self._logins.call_soon(function)
 
     def set_logger(self, logger: TxLogger | None) -> None:
-        """Where the log goes from here on, this session's too; None is stderr. Flutter: `setCustomLogger`.
+        """Send the log to `logger` from now on, also that of this session; None is stderr. Flutter: `setCustomLogger`.
 
         Raises:
-            ClientConfigurationError: It has no method `log`.
+            ClientConfigurationError: `logger` has no method `log`.
         """
         self._logger = checked_logger(logger)
         self._logins.set_logger(logger)
@@ -376,18 +378,19 @@ class TxClient:
     def record_session(self, path: str | os.PathLike[str], *, include_content: bool = False) -> SessionRecording:
         """Write down what is sent, received and told to the delegate, one JSON object a line, until `stop()`.
 
-        For bug reports, and for `telnyx-agent replay FILE` and `telnyx_agent.testing.replay`, which tell a delegate all
-        of it again. May be called before the login, between logins, or in the middle of a call; lasts over logins. The
-        format is in docs/flight-recorder.md.
+        For bug reports, and for `telnyx-agent replay FILE` and `telnyx_agent.testing.replay`, which call a delegate
+        again with all of it. May be called before the login, between logins, or during a call. The recording goes on
+        over several logins. The format is in docs/flight-recorder.md.
 
         The file holds frames, states, each callback with its arguments and its times, and the media's statistics once a
-        second. Masked in it are keys, tokens, ICE passwords, addresses, phone numbers, names, user variables, custom
-        headers, images, the assistant's id, and what was said and typed: lengths and ids stay. It is made readable for
-        its owner only. A thread of its own writes it, and it survives a crash of the program.
+        second. These are masked: keys, tokens, ICE passwords, addresses, phone numbers, names, user variables, custom
+        headers, images, the assistant's id, and what was said and typed. Their lengths, and the ids of calls, are
+        shown. Only the file's owner can read it. A thread of its own writes the file, so it survives a crash of the
+        program.
 
         Args:
             path: The file, which is replaced.
-            include_content: Write what was said and typed as well. Ask for consent where the law wants it.
+            include_content: Also write what was said and typed. Ask for consent where the law requires it.
 
         Raises:
             ClientConfigurationError: The file cannot be written.
@@ -436,7 +439,7 @@ class TxClient:
     def voice_sdk_id(self) -> str | None:
         """The token with which a reconnection finds the same server; None before the login. Flutter: `voiceSdkId`.
 
-        It is sent along by itself; treat it as a secret.
+        The SDK sends it by itself. Treat it as a secret.
         """
         return self._logins.connection.get().voice_sdk_id
 
@@ -470,7 +473,7 @@ class TxClient:
 
     @property
     def socket_metrics(self) -> SocketConnectionMetrics:
-        """How well the signalling connection does: its pings, round trips, reconnections. Updated with each ping.
+        """The quality of the signalling connection: pings, round trips, reconnections. Updated with each ping.
 
         Android and Flutter: `SocketConnectionMetrics`.
         """
@@ -518,23 +521,23 @@ class TxClient:
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
-            preferred_codecs: These come first in the offer, in this order: each a `TxCodecCapability`, W3C's dictionary
-                or a name such as `"PCMU"`. The others follow, so that the call can be made in any case.
+            preferred_codecs: These come first in the offer, in this order. Each is a `TxCodecCapability`, W3C's
+                dictionary or a name such as `"PCMU"`. The other codecs follow, so the call can be made in any case.
             invite_timeout: Seconds for the other side to answer; then the call ends with `RECOVERY_ON_TIMER_EXPIRE`.
-                None: 30 s for any sign of life and 120 s for the answer. (No official SDK has such a limit.)
+                None: 30 s for any reaction and 120 s for the answer. (No official SDK has such a limit.)
             force_relay_candidate: Audio over a TURN server only, in place of the client's choice.
             quality_interval: Seconds between two samples for `on_call_quality_changed`, from 0.1 to 60.
             debug: Send the samples to Telnyx too, for its debugging tools, as the official SDKs' `debug` does. The
                 metrics themselves do not need it.
 
         Raises:
-            CallError: There is no destination, and the session is not an assistant's. iOS:
+            CallError: `destination_number` is empty, and the session is not locked to an assistant. iOS:
                 `callFailed(destinationNumberIsRequired)`.
-            SocketConnectionError: Not logged in and not about to be; call `anonymous_login` or `connect` first.
-            TxError: What the last login failed with, if it did: whether a call right behind a login comes before or
-                after its failure is a matter of chance.
+            SocketConnectionError: There is no login, and none is under way; call `anonymous_login` or `connect` first.
+            TxError: The last login failed; this is its error. A call that is placed right after a login may get it too,
+                because the login may fail first.
             ClientConfigurationError: An argument is unusable, or the audio device serves another call.
-            MediaError: The audio device that was chosen by its name is not there, or a file of it cannot be used.
+            MediaError: There is no audio device of the name that was given, or its file cannot be used.
         """
         handle, wishes = self._logins.handle, self._logins.wishes
         if not handle.is_open:
@@ -572,7 +575,7 @@ class TxClient:
         """The call with this id that has not ended; None if there is none.
 
         Raises:
-            ClientConfigurationError: It is no UUID.
+            ClientConfigurationError: `call_id` is no UUID.
         """
         wanted = call_uuid(call_id)
         if wanted is None:
@@ -609,9 +612,9 @@ class TxClient:
 
     @property
     def conversation_id(self) -> str | None:
-        """The id of the conversation: the one that the login joined, or that a message of the server's has told.
+        """The id of the conversation: the one that the login joined, or the one in a message of the server.
 
-        Give it to a later `anonymous_login(conversation_id=...)` to go on with this conversation.
+        Give it to a later `anonymous_login(conversation_id=...)` to continue this conversation.
         """
         return self._assistant._record.conversation_id
 
@@ -651,7 +654,7 @@ class TxClient:
         timeout: float | None = DEFAULT_TIMEOUT,
         description: str | None = None,
     ) -> Any:
-        """Lend the agent a function, as a decorator. The assistant must have a client-side tool of that name.
+        """Let the agent call a function, as a decorator. The assistant must have a client-side tool of that name.
 
             @client.tool
             def lookup_order(order_id: str) -> dict[str, str]: ...
@@ -661,16 +664,16 @@ class TxClient:
 
         The agent's arguments are checked and converted to what the type hints say: texts, numbers, truth values, lists,
         dicts, `Optional`, unions, `Literal`, enums, dataclasses, attrs classes, `TypedDict`, dates, UUIDs. The function
-        runs on the thread `telnyx-agent-tool`, several at once, and may block; a coroutine function runs in an event
-        loop of its own there. What it returns goes back: a text as it is, all else as JSON. An exception (logged to
-        `telnyx_agent.tools`), arguments that do not fit, or a time-out become an error that the agent is told. When
-        the call is over meanwhile, the result is dropped. Tools last over calls and logins.
+        runs on a thread named `telnyx-agent-tool`, and may block; several functions may run at once. A coroutine
+        function runs there in an event loop of its own. The result goes to the agent: a text as it is, all else as
+        JSON. An exception (logged to `telnyx_agent.tools`), arguments that do not fit, or a time-out go to the agent as
+        an error. If the call ends first, the result is dropped. Tools stay for all later calls and logins.
 
         Args:
             function: The function, where the decorator stands alone; or the name, as the first argument.
             name: What the agent calls it; the function's own name unless given.
-            timeout: Seconds from the agent's request to the answer; None for as long as it takes. A function that is
-                late goes on, and its result is dropped.
+            timeout: Seconds from the agent's request to the answer; None: no limit. A function that takes longer goes
+                on, but its result is dropped.
             description: For `Tool.definition`; the docstring's first paragraph unless given.
 
         Returns:
@@ -699,7 +702,7 @@ class TxClient:
         timeout: float | None = DEFAULT_TIMEOUT,
         description: str | None = None,
     ) -> Tool:
-        """Lend the agent a function; as `tool`, but not as a decorator. A tool of the same name is replaced.
+        """Let the agent call a function; as `tool`, but not as a decorator. A tool of the same name is replaced.
 
         Raises:
             ClientConfigurationError: As for `tool`.
@@ -709,7 +712,7 @@ class TxClient:
         return tool
 
     def remove_tool(self, name: str) -> bool:
-        """Take a tool back; what runs goes on. False if there is none of that name."""
+        """Remove a tool; a function that already runs goes on. False if there is no tool of that name."""
         return self._logins.tools.remove(name)
 
     @property
