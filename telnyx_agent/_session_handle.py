@@ -69,7 +69,7 @@ class SessionHandle:
         return self.dispatcher is not None and self.dispatcher.is_current_thread()
 
     def end(self) -> None:
-        """Everything of the login is closed. Forget it, because calls keep this handle and would keep the rest alive."""
+        """The login is closed. Forget its driver, because calls keep this handle and would keep the driver alive."""
         self.driver = None
 
     def command(
