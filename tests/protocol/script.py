@@ -17,6 +17,7 @@ from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import AgentState, CallState
 from telnyx_agent._protocol.wire.credentials import CredentialLogin
 from telnyx_agent._protocol.wire.requests import AnonymousLogin, CallOptions
+from telnyx_agent.errors import NetworkError
 
 E = TypeVar("E")
 
@@ -28,6 +29,8 @@ OFFER = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
 ANSWER = "v=0\r\nm=audio 16952 RTP/SAVPF 9\r\n"
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="utf-8"))
+
+RESET = NetworkError("network: reset")
 
 ONE_CONNECTION = SessionSettings(reconnect_timeout=0.0)
 """For tests of how a session ends: a lost connection is not replaced."""
@@ -268,3 +271,36 @@ class Script:
 def ack(request_id: int, method: str) -> dict[str, Any]:
     """The acknowledgement that the protocol wants."""
     return {"jsonrpc": "2.0", "id": request_id, "result": {"method": method}}
+
+
+def lose(script: Script, error: Any = RESET) -> None:
+    """The connection breaks; what came of it so far does not matter."""
+    script.forget()
+    script.lose_connection(error)
+
+
+def reopen(script: Script) -> outcomes.OpenConnection:
+    """The time for the next attempt comes, and it succeeds."""
+    while not (wanted := script.events(outcomes.OpenConnection)):
+        deadline = script.session.get_timer()
+        assert deadline is not None
+        script.wait(deadline - script.now)
+    script.session.connection_opened(script.now)
+    (connection,) = wanted
+    return connection
+
+
+def log_in_again(script: Script, *, reattached: list[str] | None = None, attach: bool = False) -> None:
+    """The server takes the session up again."""
+    script.accept_login()
+    if attach:
+        script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=OFFER)
+    params = {} if reattached is None else {"reattached_sessions": reattached}
+    script.say("telnyx_rtc.clientReady", **params)
+    script.reply("telnyx_rtc.gatewayState", params={"state": "REGED"}, sessid=SERVER_SESSION)
+
+
+def answer(script: Script) -> None:
+    """The media answer the offer, and the server takes that."""
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
+    script.reply("telnyx_rtc.attach", sessid=SERVER_SESSION)

@@ -10,7 +10,14 @@ from uuid import UUID
 import pytest
 
 from telnyx_agent._protocol import outcomes
-from telnyx_agent._protocol.outcomes import CallStateChanged, CallUpdated, RemoteDescription, RingingAckReceived
+from telnyx_agent._protocol.outcomes import (
+    CallProgress,
+    CallStateChanged,
+    CallStep,
+    CallUpdated,
+    RemoteDescription,
+    RingingAckReceived,
+)
 from telnyx_agent._protocol.session.settings import SessionSettings
 from telnyx_agent._protocol.states import CallState, CallTerminationReason
 from telnyx_agent._protocol.wire.credentials import CredentialLogin
@@ -368,6 +375,23 @@ def test_a_call_that_is_not_out_yet_cannot_be_answered() -> None:
     assert script.events() == []
 
 
+def test_how_far_a_call_has_come() -> None:
+    """Each step is told when it happens."""
+    script = Script.ready()
+    script.place_call()
+    script.reply("telnyx_rtc.invite", callID=CALL_ID, message="CALL CREATED", sessid=SERVER_SESSION)
+    script.say("telnyx_rtc.ringing", callID=CALL_ID)
+    script.say("telnyx_rtc.media", callID=CALL_ID, sdp=ANSWER)
+    script.say("telnyx_rtc.answer", callID=CALL_ID)
+    assert [event.step for event in script.events(CallProgress)] == [
+        CallStep.INVITE_SENT,
+        CallStep.INVITE_ACCEPTED,
+        CallStep.RINGING,
+        CallStep.REMOTE_DESCRIPTION,
+        CallStep.ANSWERED,
+    ]
+
+
 # -- the invite's reply ------------------------------------------------------------------------------------------------
 
 
@@ -436,6 +460,31 @@ def test_time_outs_can_be_set() -> None:
     """They are values."""
     script = Script.calling(settings=SessionSettings(invite_timeout=1.0))
     script.wait(1.1)
+    assert script.states() == ["DONE"]
+
+
+@pytest.mark.parametrize("rings", [True, False])
+def test_a_time_out_of_the_calls_own(rings: bool) -> None:
+    """From the invite to the answer, whatever else the server says; a sign of life does not stop it."""
+    script = Script.ready()
+    script.place_call(answer_timeout=5.0)
+    if rings:
+        script.say("telnyx_rtc.ringing", callID=CALL_ID)
+    script.wait(4.9)
+    assert "DONE" not in script.states()
+    script.wait(0.2)
+    why = reason(script)
+    assert (why.cause, type(why.error)) == ("RECOVERY_ON_TIMER_EXPIRE", CallError)
+
+
+def test_a_time_out_longer_than_the_usual() -> None:
+    """Three minutes are three minutes, once the far end rings."""
+    script = Script.ready()
+    script.place_call(answer_timeout=180.0)
+    script.say("telnyx_rtc.ringing", callID=CALL_ID)
+    script.wait(179.0)
+    assert "DONE" not in script.states()
+    script.wait(2.0)
     assert script.states() == ["DONE"]
 
 
@@ -509,21 +558,6 @@ def test_hanging_up_twice_is_hanging_up() -> None:
     script.session.calls.fail(CALL_ID, MediaError("too late"), script.now)
     assert len(byes(script)) == 1
     assert script.states() == ["DONE"]
-
-
-@pytest.mark.parametrize("reply", ["result", "error", "none"])
-def test_nothing_depends_on_the_reply_to_a_bye(reply: str) -> None:
-    """R31."""
-    script = Script.talking()
-    script.hang_up()
-    script.forget_events()
-    if reply == "result":
-        script.reply("telnyx_rtc.bye", callID=CALL_ID, message="CALL ENDED", sessid=SERVER_SESSION)
-    elif reply == "error":
-        script.refuse("telnyx_rtc.bye", -32002, "CALL DOES NOT EXIST")
-    script.wait(60)
-    assert script.events() == []
-    assert script.session.registration.is_ready
 
 
 @pytest.mark.parametrize(("state", "cause", "code"), [("calling", "USER_BUSY", 17), ("talking", "NORMAL_CLEARING", 16)])

@@ -9,7 +9,7 @@ import pytest
 from telnyx_agent._protocol.calls.hold import HOLD_FAILED, HoldWish
 from telnyx_agent._protocol.outcomes import CallStateChanged, CommandSettled
 from telnyx_agent.errors import CallError, NetworkError
-from tests.protocol.script import ANSWER, CALL_ID, OFFER, SERVER_SESSION, Script
+from tests.protocol.script import CALL_ID, SERVER_SESSION, Script, answer, log_in_again, lose, reopen
 
 MODIFY = "telnyx_rtc.modify"
 HELD, ACTIVE = "held", "active"
@@ -47,17 +47,10 @@ def held() -> Script:
 
 def come_back(script: Script) -> None:
     """The connection is lost, and the call taken up again over the next."""
-    script.lose_connection(NetworkError("reset"))
-    deadline = script.session.get_timer()
-    assert deadline is not None
-    script.wait(deadline - script.now)
-    script.session.connection_opened(script.now)
-    script.accept_login()
-    script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=OFFER)
-    script.say("telnyx_rtc.clientReady", reattached_sessions=[CALL_ID])
-    script.reply("telnyx_rtc.gatewayState", params={"state": "REGED"}, sessid=SERVER_SESSION)
-    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
-    script.reply("telnyx_rtc.attach", sessid=SERVER_SESSION)
+    lose(script)
+    reopen(script)
+    log_in_again(script, reattached=[CALL_ID], attach=True)
+    answer(script)
 
 
 def test_a_call_is_held_when_the_server_says_so_and_not_before() -> None:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from telnyx_agent._protocol import outcomes as out
 from telnyx_agent._protocol.session.inbox import RecentRequests
 from telnyx_agent._protocol.states import AgentState
-from tests.protocol.script import VOICE_SDK_ID, Script
-from tests.protocol.test_reconnection import answer, log_in_again, lose, reopen
+from tests.protocol.script import VOICE_SDK_ID, Script, answer, log_in_again, lose, reopen
 
 Frame = dict[str, Any]
 

@@ -21,43 +21,21 @@ from telnyx_agent.errors import (
     ServerError,
     SocketConnectionError,
 )
-from tests.protocol.script import ANSWER, CALL_ID, OFFER, SERVER_SESSION, VOICE_SDK_ID, Script
+from tests.protocol.script import (
+    ANSWER,
+    CALL_ID,
+    OFFER,
+    RESET,
+    SERVER_SESSION,
+    VOICE_SDK_ID,
+    Script,
+    answer,
+    log_in_again,
+    lose,
+    reopen,
+)
 
-ERROR = NetworkError("network: reset")
 OTHER_ID = "a2f31dd9-b9e6-403a-89d8-33767df14a56"
-
-
-def lose(script: Script, error: Any = ERROR) -> None:
-    """The connection breaks; what came of it so far does not matter."""
-    script.forget()
-    script.lose_connection(error)
-
-
-def reopen(script: Script) -> out.OpenConnection:
-    """The time for the next attempt comes, and it succeeds."""
-    while not (wanted := script.events(out.OpenConnection)):
-        deadline = script.session.get_timer()
-        assert deadline is not None
-        script.wait(deadline - script.now)
-    script.session.connection_opened(script.now)
-    (connection,) = wanted
-    return connection
-
-
-def log_in_again(script: Script, *, reattached: list[str] | None = None, attach: bool = False) -> None:
-    """The server takes the session up again."""
-    script.accept_login()
-    if attach:
-        script.say("telnyx_rtc.attach", callID=CALL_ID, sdp=OFFER)
-    params = {} if reattached is None else {"reattached_sessions": reattached}
-    script.say("telnyx_rtc.clientReady", **params)
-    script.reply("telnyx_rtc.gatewayState", params={"state": "REGED"}, sessid=SERVER_SESSION)
-
-
-def answer(script: Script) -> None:
-    """The media answer the offer, and the server takes that."""
-    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
-    script.reply("telnyx_rtc.attach", sessid=SERVER_SESSION)
 
 
 def end_error(script: Script) -> Any:
@@ -70,7 +48,7 @@ def end_error(script: Script) -> Any:
 # -- attempts ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [None, ERROR])
+@pytest.mark.parametrize("error", [None, RESET])
 def test_a_lost_connection_is_replaced(error: NetworkError | None) -> None:
     """Told with attempt, delay and reason; after the delay the next socket is wanted, with the server's token."""
     script = Script.ready(random=0.5)
@@ -114,7 +92,7 @@ def test_the_delays_grow_until_a_login_succeeds() -> None:
     for _ in range(4):
         script.wait(delays[-1])
         assert script.events(out.OpenConnection)
-        script.lose_connection(ERROR)
+        script.lose_connection(RESET)
         delays.append(script.event(out.Reconnecting).delay)
     assert delays == [1.0, 2.0, 4.0, 8.0, 16.0]
     reopen(script)
@@ -132,7 +110,7 @@ def test_a_network_that_comes_back_late_is_found_in_time() -> None:
         while script.now < back or not script.events(out.OpenConnection):
             script.wait(0.1)
             if script.now < back and script.events(out.OpenConnection):
-                script.lose_connection(ERROR)
+                script.lose_connection(RESET)
             assert script.session.registration.state is SessionState.RECONNECTING, outage
         script.session.connection_opened(script.now)
         log_in_again(script)
@@ -147,7 +125,7 @@ def test_the_time_for_all_attempts_is_limited() -> None:
     while not (failed := script.events(out.ClientFailed)):
         script.wait(0.5)
         if script.events(out.OpenConnection):
-            script.lose_connection(ERROR)
+            script.lose_connection(RESET)
     assert script.now - opened == pytest.approx(60.0, abs=0.5)
     assert (failed[0].is_final, failed[0].error.code) == (True, 45003)
     assert end_error(script) is failed[0].error
@@ -178,7 +156,7 @@ def test_for_ever() -> None:
     for _ in range(200):
         script.wait(1.0)
         if script.events(out.OpenConnection):
-            script.lose_connection(ERROR)
+            script.lose_connection(RESET)
     assert end_error(script).code == 48501
     wanted = reopen(script)
     assert wanted.voice_sdk_id is None
@@ -218,14 +196,14 @@ def test_a_failed_gateway_leads_elsewhere() -> None:
 def test_the_region_is_left_when_it_cannot_be_reached() -> None:
     """Once for the first login; then for every second attempt (R2)."""
     script = Script(settings=SessionSettings(has_fallback=True))
-    script.lose_connection(ERROR)
+    script.lose_connection(RESET)
     assert script.events() == [out.OpenConnection(without_region=True)]
-    script.lose_connection(ERROR)
-    assert script.event(out.LoginFailed).error is ERROR
+    script.lose_connection(RESET)
+    assert script.event(out.LoginFailed).error is RESET
     script = Script.ready(settings=SessionSettings(has_fallback=True))
     lose(script)
     assert reopen(script).without_region is False
-    script.lose_connection(ERROR)
+    script.lose_connection(RESET)
     assert reopen(script).without_region is True
 
 
@@ -345,7 +323,7 @@ def test_an_answer_that_the_server_does_not_take(what: str) -> None:
     log_in_again(script, reattached=[CALL_ID], attach=True)
     script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
     if what == "refused":
-        script.refuse("telnyx_rtc.attach", -32002, "CALL ERROR")
+        script.refuse("telnyx_rtc.attach", -32002, "CALL RESET")
     else:
         script.wait(10.1)
     error = end_error(script)
@@ -364,42 +342,6 @@ def test_an_offer_for_another_call_is_acknowledged_and_ignored(call_id: str) -> 
     )
     assert script.events() == known
     assert script.sent_methods() == ["ack telnyx_rtc.attach"]
-
-
-def test_a_bye_is_said_again_until_it_is_confirmed() -> None:
-    """A call that ended while nobody could tell, or whose bye may have been lost, does not ring on at the server."""
-    script = Script.talking()
-    lose(script)
-    script.hang_up()
-    reopen(script)
-    script.accept_login()
-    assert script.expect("telnyx_rtc.bye")["params"]["dialogParams"]["callID"] == CALL_ID
-    lose(script)
-    reopen(script)
-    script.accept_login()
-    script.reply("telnyx_rtc.bye", message="CALL ENDED")
-    lose(script)
-    reopen(script)
-    script.accept_login()
-    assert "telnyx_rtc.bye" not in script.sent_methods()
-
-
-def test_a_bye_has_some_time_to_be_confirmed() -> None:
-    """Ten seconds, as any request; a refusal is an answer too, unless it means that nobody is logged in."""
-    for code, is_said_again in ((None, False), (-32603, False), (-32002, True)):
-        script = Script.talking()
-        script.hang_up()
-        script.wait(9.9)
-        if code is None:
-            script.reply("telnyx_rtc.bye", message="CALL ENDED")
-        else:
-            script.refuse("telnyx_rtc.bye", code, "no")
-        if code == -32002:
-            continue
-        lose(script)
-        reopen(script)
-        script.accept_login()
-        assert ("telnyx_rtc.bye" in script.sent_methods()) is is_said_again
 
 
 def test_a_call_without_invite_waits_for_the_next_connection() -> None:
