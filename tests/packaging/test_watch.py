@@ -225,6 +225,20 @@ def test_threads_left_behind_are_named() -> None:
     assert not watch.threads_left(before, patience=0.0)
 
 
+def test_a_thread_that_is_being_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread starts it: it is among the threads of the process, but does not run yet."""
+    before = frozenset(threading.enumerate())
+    ended = threading.Event()
+    late = threading.Thread(target=ended.set, name="telnyx-agent-late")
+    starter = threading.Timer(0.1, late.start)
+    starter.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "enumerate", lambda: [*before, late])
+        assert watch.threads_left(before, 5.0) == []
+    assert ended.is_set()
+    starter.join()
+
+
 def test_tasks_that_fail_unseen_are_seen() -> None:
     """What asyncio only logs is a failure here."""
     import gc

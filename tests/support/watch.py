@@ -348,7 +348,10 @@ def threads_left(before: frozenset[threading.Thread], patience: float) -> list[s
     deadline = time.monotonic() + patience
     left = []
     for thread in _suspects(before):
-        thread.join(max(0.0, deadline - time.monotonic()))
+        # It may have been seen while it was being started: it cannot be joined before it runs.
+        begun: threading.Event = vars(thread)["_started"]
+        if begun.wait(max(0.0, deadline - time.monotonic())):
+            thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
             frame = sys._current_frames().get(thread.ident or 0)
             left.append(f"{thread!r}\n{_formatted(reversed(list(_frames(frame))))}")
