@@ -22,7 +22,7 @@ class Conversation(TxClientDelegate):
     def __init__(self) -> None:
         self.client = TxClient(delegate=self)
         self.over = threading.Event()
-        self.answers = 0
+        self.said: list[str] = []  # ids; what was complete comes again if the assistant was interrupted in it
 
     def on_client_ready(self) -> None:
         self.client.new_call(caller_name="Ada")
@@ -34,14 +34,13 @@ class Conversation(TxClientDelegate):
             self.over.set()
 
     def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
-        if item.is_final:
+        if item.is_final and item.id not in self.said:
+            self.said.append(item.id)
             print(f"{item.role}: {item.content}")
-            if item.role == "assistant":
-                self.answers += 1
-                if self.answers == 1:  # that was its greeting
-                    self.client.send_ai_assistant_message("What are your opening hours?")
-                else:
-                    self.client.disconnect()  # hangs up, too
+            if len(self.said) == 1:  # that was its greeting
+                self.client.send_ai_assistant_message("What are your opening hours?")
+            elif item.role == "assistant":
+                self.client.disconnect()  # hangs up, too
 
     def on_client_error(self, error: TxError) -> None:
         if isinstance(error, TxError.SocketFailure):

@@ -17,8 +17,8 @@ class YourViewController(TxClientDelegate):
     """extension YourViewController: TxClientDelegate {"""
 
     def __init__(self) -> None:
-        self.client = TxClient(delegate=self)
-        self.done = threading.Event()
+        self.client, self.done = TxClient(delegate=self), threading.Event()
+        self.said: list[str] = []  # ids; what was complete comes again if the assistant was interrupted in it
 
     # func onClientReady() { print("Anonymous connection successful") }
     def on_client_ready(self) -> None:
@@ -41,12 +41,12 @@ class YourViewController(TxClientDelegate):
 
     # Next steps: transcript updates, text messages during active calls
     def on_transcript_item_updated(self, item: TranscriptionItem) -> None:
-        if item.is_final:
+        if item.is_final and item.id not in self.said:
+            self.said.append(item.id)
             print(f"{item.role}: {item.content}")
-        if item.is_final and item.role == "assistant":
-            if len(self.client.transcript) == 1:  # its greeting
+            if len(self.said) == 1:  # its greeting
                 self.client.send_ai_assistant_message("What are your opening hours?")
-            else:
+            elif item.role == "assistant":
                 self.client.disconnect()
 
 

@@ -21,7 +21,7 @@ class AIConversation(TxClientDelegate):
     def __init__(self) -> None:
         self.client = TxClient(delegate=self)  # client.delegate = self
         self.current_call: Call | None = None  # private var currentCall: Call?
-        self.ended = threading.Event()
+        self.ended, self.shown = threading.Event(), ""  # the id of what was shown last
 
     def on_client_ready(self) -> None:  # func onClientReady() { startCall() }
         headers = {"X-Session-Context": "customer_support", "X-User-Tier": "premium"}  # customHeaders: [
@@ -44,8 +44,9 @@ class AIConversation(TxClientDelegate):
                 self.ended.set()
 
     def update_conversation_ui(self, transcript: Sequence[TranscriptionItem]) -> None:
-        if not transcript or transcript[-1].is_partial:  # guard !transcripts.isEmpty else { return }
+        if not transcript or transcript[-1].is_partial or transcript[-1].id == self.shown:  # guard !transcripts.isEmpty
             return
+        self.shown = transcript[-1].id
         print(f"{transcript[-1].role}: {transcript[-1].content}")
         if len(transcript) == 1:  # let success = client.sendAIAssistantMessage(...)
             success = self.client.send_ai_assistant_message("What are your opening hours?")
@@ -57,9 +58,8 @@ class AIConversation(TxClientDelegate):
 def run(assistant_id: str, server: TxServerConfiguration | None = None) -> None:
     conversation = AIConversation()
     with conversation.client as client:
-        client.anonymous_login(
-            assistant_id, server_configuration=server
-        )  # client.anonymousLogin(targetId: assistantId)
+        # client.anonymousLogin(targetId: assistantId)
+        client.anonymous_login(assistant_id, server_configuration=server)
         while not conversation.ended.wait(0.2):  # in slices: Windows lets no Ctrl-C into a wait
             pass
 

@@ -1,9 +1,7 @@
 """Embedding in a threaded program: worker threads with queues share one client and wait for answers. No asyncio.
 
-    python samples/legacy_threads.py assistant-...
-    python samples/legacy_threads.py --offline
-
-`Future.result` and `Queue.get` block the thread that calls them, and no other.
+python samples/legacy_threads.py assistant-...
+python samples/legacy_threads.py --offline
 """
 
 from __future__ import annotations
@@ -23,17 +21,19 @@ class Assistant:
 
     def __init__(self, client: TxClient) -> None:
         self.said: queue.Queue[str] = queue.Queue()
+        self._noted: list[str] = []  # ids; what was complete comes again if the assistant was interrupted in it
         self._client = client
         self._one_at_a_time = threading.Lock()
         client.ai_assistant_manager.subscribe_to_transcript_item_updates(self._note)
 
     def _note(self, item: TranscriptionItem) -> None:
-        if item.role == "assistant" and item.is_final:  # on the SDK's thread for callbacks: only hand over
-            self.said.put(item.content)
+        if item.role == "assistant" and item.is_final and item.id not in self._noted:
+            self._noted.append(item.id)
+            self.said.put(item.content)  # on the SDK's thread for callbacks: only hand over
 
     def ask(self, question: str) -> str:
         with self._one_at_a_time:
-            self._client.send_ai_assistant_message(question).result(timeout=5)
+            self._client.send_ai_assistant_message(question).result(timeout=5)  # blocks this thread, and no other
             return self.said.get(timeout=60)
 
 

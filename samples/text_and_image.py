@@ -33,9 +33,11 @@ def converse(
     server: TxServerConfiguration | None = None,
 ) -> None:
     answers: queue.Queue[str] = queue.Queue()
+    noted: list[str] = []  # ids; what was complete comes again if the assistant was interrupted in it
 
     def note(item: TranscriptionItem) -> None:
-        if item.role == "assistant" and item.is_final:
+        if item.role == "assistant" and item.is_final and item.id not in noted:
+            noted.append(item.id)
             answers.put(item.content)
 
     with TxClient(audio=NullAudio()) as client:  # nothing is spoken, so no microphone is opened
@@ -56,9 +58,7 @@ def main() -> None:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("assistant_id", nargs="?", help="your assistant's id")
     target.add_argument("--offline", action="store_true", help="show them to a local agent instead")
-    parser.add_argument(
-        "--image", type=Path, action="append", help="JPEG, PNG, GIF or WebP; may be given several times"
-    )
+    parser.add_argument("--image", type=Path, action="append", help="JPEG, PNG, GIF or WebP; can be repeated")
     parser.add_argument("--question", default="What do you see?", help="what to ask about them")
     parser.add_argument("--transcript", type=Path, default=Path("transcript.txt"), help="where the transcript goes")
     args = parser.parse_args()

@@ -247,7 +247,8 @@ class TxClientDelegate:
         """One item of the transcript is new or changed; comes just before `on_transcription_updated`.
 
         Args:
-            item: The item as it now is; `item.is_partial` until it is complete.
+            item: The item as it now is; `item.is_partial` until it is complete. A complete one comes again when it
+                turns out that the assistant was interrupted while it spoke it (`item.interrupted`).
         """
 
     def on_agent_state_changed(self, agent_state: AgentState) -> None:

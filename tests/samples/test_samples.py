@@ -241,12 +241,28 @@ def test_from_flutter(tmp_path: Path) -> None:
     ]
 
 
+INTERRUPTED = """
+import builtins, os, runpy, signal, sys
+
+def print_and_interrupt(*args, **kwargs):
+    builtins.print = said
+    said(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGINT)
+
+said, builtins.print = builtins.print, print_and_interrupt
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a program that gets its Ctrl-C as soon as it has printed something: from outside it may come too late."""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process alone")
 @pytest.mark.parametrize("name", NAMES)
 def test_ctrl_c_ends_a_sample_cleanly(name: str, tmp_path: Path) -> None:
-    """One Ctrl-C in the middle of the call: no traceback, exit code 0, gone within seconds."""
+    """One Ctrl-C when somebody has said something, or the call is being made: no traceback, exit code 0."""
+    python, *options, sample, offline = command(name)
     process = subprocess.Popen(
-        command(name),
+        [python, *options, "-c", INTERRUPTED, sample, offline],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -258,18 +274,12 @@ def test_ctrl_c_ends_a_sample_cleanly(name: str, tmp_path: Path) -> None:
     )
     with process:
         try:
-            assert process.stdout is not None
-            first = process.stdout.readline()  # somebody has said something, or the call is being made
-            process.send_signal(signal.SIGINT)
-            interrupted = time.monotonic()
-            rest, errors = process.communicate(timeout=20)
+            output, errors = process.communicate(timeout=TIME_LIMIT)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)  # faulthandler tells where it hangs
             pytest.fail(f"{name} did not end:\n{process.communicate()[1]}")
         finally:
             process.kill()
-    assert first, errors
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
-    assert rest.splitlines()[-1] == "Bye."
-    assert time.monotonic() - interrupted < 8.0
+    assert output.splitlines()[-1] == "Bye."
