@@ -1,7 +1,7 @@
 """`AssistantRecord`: what is known of the assistant - transcript, agent's state, settings - and who observes it.
 
-The loop writes it; any thread reads it. `AIAssistantManager` is what the program holds. It lasts over logins, as the
-transcript of the last call does.
+The program has an `AIAssistantManager`, which reads this record. One record serves all logins of a client, because the
+transcript of the last call stays after its login.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Items = tuple[TranscriptionItem, ...]
 
 @attrs.frozen
 class _Observer:
-    """One subscription; compared by identity of its key. It gets the whole transcript, or an item and its delta."""
+    """One subscription. It gets the whole transcript, or an item and its delta. Each `key` is another object."""
 
     key: object
     notify: Callable[..., object]
@@ -38,29 +38,29 @@ class _Observer:
 
 
 class AssistantRecord:
-    """See above."""
+    """The state of the assistant. The loop writes it; any thread reads it and may subscribe."""
 
     def __init__(self) -> None:
         self.transcript: Items = ()
-        """An immutable snapshot. The loop replaces it; without a login, whoever edits it does."""
+        """An immutable snapshot. The loop replaces it; without a login, `AIAssistantManager` does."""
         self.agent_state = Watch(AgentState.IDLE)
         self.conversation_id: str | None = None
         self.widget_settings: WidgetSettings | None = None
-        # Subscriptions come and go on any thread while the loop reads them: a tuple that is replaced under a lock.
+        # Any thread may subscribe while the loop reads: so this is a tuple, which is replaced under a lock.
         self._lock = threading.Lock()
         self._observers: tuple[_Observer, ...] = ()
         self.has_observers_of_all = False
-        """Whether somebody wants the whole transcript with each change."""
+        """Whether an observer wants the whole transcript with each change."""
 
     def begin_login(self, conversation_id: str | None) -> None:
-        """Any thread, before the first frame."""
+        """Forget what belonged to the last login. Any thread, before the first frame."""
         self.conversation_id = conversation_id
         self.widget_settings = None
 
     # -- observers: any thread ---------------------------------------------------------------------------------------
 
     def subscribe(self, notify: Callable[..., object], *, wants_all: bool) -> Callable[[], None]:
-        """Have `notify` called where callbacks run, from now on; returns what ends that."""
+        """Call `notify` from now on, where callbacks run. Returns a function that ends the subscription."""
         observer = _Observer(object(), notify, wants_all)
 
         def cancel() -> None:
@@ -77,7 +77,7 @@ class AssistantRecord:
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def notify(self, dispatcher: Dispatcher, change: TranscriptChanged, snapshot: TranscriptSnapshot | None) -> None:
-        """Tell the observers. `snapshot` is None where an update that still waits brings the new transcript."""
+        """Call the observers. `snapshot` is None where a callback that still waits brings the new transcript."""
         for observer in self._observers:
             if not observer.wants_all and change.item is not None:
                 notify = functools.partial(self._notify_one, observer, change.item, change.delta)
@@ -86,7 +86,7 @@ class AssistantRecord:
                 dispatcher.submit(functools.partial(self._notify_all, observer, snapshot), name="transcript observer")
 
     def _notify_one(self, observer: _Observer, *args: object) -> object:
-        # Asked again here, on the delegate thread, so that nothing comes after cancel().
+        # Looked up again on the delegate thread, so that no call follows `cancel()`.
         return observer.notify(*args) if observer in self._observers else None
 
     def _notify_all(self, observer: _Observer, snapshot: TranscriptSnapshot) -> object:

@@ -1,4 +1,4 @@
-"""What a call is made of, put together from what the user gave to the client and to `new_call`."""
+"""The media of a call, made from the arguments of `TxClient` and `new_call`; and which call uses which device."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 __all__ = ["MOST_DEVICE_CHANGES", "MediaChoices", "checked_device", "claims", "make_media"]
 
 MOST_DEVICE_CHANGES = 16
-"""Changes of a call's devices that wait for the program; of further ones the newest is told. Nobody plugs that fast."""
+"""Changes of a call's devices that may wait for the program. Of further changes only the newest is reported."""
 
 _DEVICE = {"start": ("(stream)",), "stop": ("()",), "check": ("()",)}
 _PROCESSOR = {"process_render": ("(pcm)",), "process_capture": ("(pcm, delay)",), "close": ("()",)}
 
 
 def checked_device(name: str, device: object) -> None:
-    """Refuse what is no `AudioDevice`, before anything is sent.
+    """Check that `device` is an `AudioDevice`, before anything is sent.
 
     Raises:
-        ClientConfigurationError: It is none; the text names the argument, what came, and what it may be.
+        ClientConfigurationError: It is none. The text has the argument's name, its value, and what it may be.
     """
     if isinstance(device, (str, int, float)):
         raise ClientConfigurationError(
@@ -54,9 +54,10 @@ def checked_device(name: str, device: object) -> None:
 
 
 class _Claims:
-    """Which call uses which device, because one device serves one call at a time. Any thread.
+    """Which call uses which device: one device serves one call at a time. Any thread.
 
-    A call that is about to end holds none: the next one opens the device only when its own media is up.
+    A call that is about to end counts as one without a device, because the next call opens the device only later, when
+    its media is up.
     """
 
     def __init__(self) -> None:
@@ -64,11 +65,11 @@ class _Claims:
         self._holders: weakref.WeakSet[AudioBridge] = weakref.WeakSet()
 
     def take(self, name: str, bridge: AudioBridge, device: AudioDevice | None) -> None:
-        """A call is going to use a device. None, and what serves any number of calls, need no claim.
+        """Note that a call is going to use a device. Nothing is noted for None and for devices that serve many calls.
 
         Raises:
-            ClientConfigurationError: Another call uses it.
-            MediaError: It certainly cannot be opened.
+            ClientConfigurationError: Another call uses `device`.
+            MediaError: `device` says that it cannot be opened.
         """
         if device is None:
             return
@@ -83,8 +84,8 @@ class _Claims:
                         "call at a time; give each call its own, such as new_call(audio=SoundDeviceAudio()) (only "
                         "NullAudio, and WaveAudio without an output, serve any number)"
                     )
-        # The loop is not waited for, but PortAudio may be: not under the lock.
-        if inspect.getattr_static(type(device), "check", None) is not None:  # some have every attribute
+        # Not under the lock: `check` may wait for PortAudio.
+        if inspect.getattr_static(type(device), "check", None) is not None:  # a mock object has every attribute
             check = getattr(device, "check", None)
             if callable(check):
                 check()
@@ -95,7 +96,7 @@ class _Claims:
             self._holders.add(bridge)
 
     def give_back(self, bridge: AudioBridge, device: object) -> None:
-        """One claim less: the call does not use it after all, or not any more."""
+        """The call does not use the device, or does not use it any more."""
         with self._lock:
             for index, one in enumerate(bridge.devices):
                 if one is device:
@@ -108,18 +109,18 @@ claims = _Claims()
 
 @attrs.frozen
 class MediaChoices:
-    """How a client's calls sound, unless one is given its own.
+    """Devices and sound settings of a client's calls. A call may have its own instead.
 
     Attributes:
-        device: The audio device; None is the default one.
+        device: The audio device; None: the default device.
         constraints: What is done about echo, noise and level.
-        processor: The user's own processor in place of ours.
+        processor: The program's own processor instead of the SDK's.
         opus: How Opus is encoded.
-        switch_interval: Seconds, or None.
-        relay_only: Whether only TURN servers' addresses are used.
+        switch_interval: Seconds; Python's thread switch interval during a call. None: it is not changed.
+        relay_only: Whether only addresses of TURN servers are used.
         ringback: What is heard while the other side rings.
         ringtone: What is heard while somebody calls.
-        ring_device: Where; None is the default device.
+        ring_device: The device that plays these two; None: the default device.
         quality_interval: Seconds between two samples of the call's statistics.
     """
 
@@ -135,7 +136,7 @@ class MediaChoices:
     quality_interval: float = 1.0
 
     def __attrs_post_init__(self) -> None:
-        # Typed as what they may be at run time: users of these checks are those who do not run a type checker.
+        # Typed as `object`, because these checks are for programs that no type checker has seen.
         for name, value, kind in (
             ("audio_constraints", self.constraints, AudioConstraints),
             ("opus", self.opus, OpusSettings),
@@ -154,19 +155,23 @@ class MediaChoices:
                 checked_device(name, device)
         for name, source in (("ringback", self.ringback), ("ringtone", self.ringtone)):
             if source is not None:
-                from ._drivers import ring  # noqa: F401 - now: when somebody calls, the loop needs it
+                from ._drivers import ring  # noqa: F401 - imported now, because later the loop would have to wait for it
                 from .audio.tones import check_ring_source  # numpy comes with it
 
                 check_ring_source(name, source)
 
     def sampled_every(self, quality_interval: float) -> MediaChoices:
-        """These choices with another interval."""
+        """These choices with another `quality_interval`.
+
+        Raises:
+            ClientConfigurationError: It is out of range.
+        """
         if not 0.1 <= quality_interval <= 60.0:
             raise ClientConfigurationError(f"quality_interval is from 0.1 to 60 seconds; got {quality_interval!r}")
         return attrs.evolve(self, quality_interval=quality_interval)
 
     def with_config(self, config: TxConfig) -> MediaChoices:
-        """These choices, and what a login with credentials says about its calls."""
+        """These choices, with those of a login with credentials in their place."""
         return attrs.evolve(
             self,
             ringtone=self.ringtone if config.ringtone is None else config.ringtone,
@@ -181,7 +186,7 @@ class MediaChoices:
         processor: AudioProcessor | None,
         opus: OpusSettings | None,
     ) -> MediaChoices:
-        """These choices with what was given for one call in their place."""
+        """These choices, with those that were given for one call in their place."""
         return attrs.evolve(
             self,
             device=self.device if device is None else device,
@@ -192,15 +197,17 @@ class MediaChoices:
 
 
 class _Changes:
-    """Passes on the changes of a call's devices, which may be the program's and say so all the time. Any thread.
+    """Passes on the changes of a call's devices. Limits them, because the program's own device may report very many.
+
+    Any thread.
 
     Args:
-        tell: Takes a change, and what is to be called when the program has been told of it.
+        tell: Gets a change, and a function that it must call when the program knows of the change.
     """
 
     def __init__(self, tell: Callable[[AudioDeviceChange, Callable[[], None]], None]) -> None:
         self._tell = tell
-        # Re-entrant, because a finaliser may say so while its own thread is in here.
+        # Re-entrant, because a finaliser may report a change while its thread is in here.
         self._lock = threading.RLock()
         self._under_way = 0
         self._newest: AudioDeviceChange | None = None
@@ -231,9 +238,15 @@ def make_media(
     *,
     incoming: bool = False,
 ) -> CallMedia:
-    """One call's media; nothing is opened yet. Incoming calls ring with the ringtone, others with the ringback.
+    """Make one call's media; nothing is opened yet. Incoming calls ring with the ringtone, others with the ringback.
 
-    `bridge` is that of a call which came in, and got one to begin with.
+    Args:
+        choices: Devices and sound settings.
+        configuration: ICE servers, and whether the server is on this machine.
+        options: The call's id and codecs.
+        handle: The login; its driver gets what happens.
+        bridge: The audio that a call which came in has already; None: make it.
+        incoming: Whether the call came in.
     """
     call_id = options.call_id
     with uninterrupted():
@@ -305,5 +318,5 @@ def _open_device(device: AudioDevice | None) -> AudioDevice:
 def _make_processor(choices: MediaChoices, device: AudioDevice) -> AudioProcessor | None:
     if choices.processor is not None:
         return choices.processor
-    # A device that says nothing of itself is not the machine's loudspeaker.
+    # A device without `has_loudspeaker` is taken for one that no microphone can hear.
     return create_processor(choices.constraints, loudspeaker=bool(getattr(device, "has_loudspeaker", False)))

@@ -1,6 +1,6 @@
 """`CallRecord`: what is known of one call. The loop writes it and publishes a `CallSnapshot`, which any thread reads.
 
-`Call` is what the program holds: it reads the snapshot, and has the record's `callbacks` to put functions into.
+The program has a `Call`, which reads the snapshot and puts the program's functions into the record's `callbacks`.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class CallSnapshot:
     """One call at one moment.
 
     Attributes:
-        options: As the call was made, or came in.
+        options: What the call was made with, or what came in its invite.
         state: The state.
         previous_state: The state before that; None before the first change.
-        details: What the server has told.
+        details: What the server has sent about it.
         setup_time: Seconds from the call's begin to `ACTIVE`; None before.
         media_setup_time: Seconds from the call's begin until audio could flow; None before.
         turns: How long the user waited for each answer.
-        metrics: The latest.
-        warnings: What is not as it should be now, oldest first.
+        metrics: The latest quality metrics.
+        warnings: Warnings that were raised and not cleared yet, oldest first.
         upload: The upload of the report, if there is one.
     """
 
@@ -77,14 +77,14 @@ class CallCallbacks:
 
 
 class CallRecord:
-    """See above. Loop thread only, but for what is said to be for any thread.
+    """The state of one call. Loop thread only, except where a method says "any thread".
 
     Args:
-        options: As the call is made, or came in.
+        options: What the call is made with, or what came in its invite.
         bridge: Its audio.
         handle: Its login.
         debug: Whether quality samples go to Telnyx, too.
-        report_interval: Seconds that one entry of the report's statistics lasts; None: the usual.
+        report_interval: Seconds that one entry of the report's statistics covers; None: the default.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class CallRecord:
     ) -> None:
         self.call_id = options.call_id
         self.callbacks = CallCallbacks()
-        """For any thread."""
+        """The program's functions. For any thread."""
         self.marks = bridge.marks
-        """When what happened. For any thread."""
+        """The times of the steps of the set-up. For any thread."""
         self.marks.mark("new_call")
         self._snapshot = Watch(CallSnapshot(options))
         self._transcript: tuple[TranscriptionItem, ...] = ()
@@ -115,7 +115,7 @@ class CallRecord:
         self._final_report: CallReport | None = None
         if report_interval is not None:
             self._report_log.set_interval(report_interval)
-        # What any thread has a report made of.
+        # A copy that does not change: any thread makes its reports from it.
         self._published_log = self._report_log.copy()
 
     # -- any thread --------------------------------------------------------------------------------------------------
@@ -127,12 +127,12 @@ class CallRecord:
 
     @property
     def watch(self) -> Watch[CallSnapshot]:
-        """For those who wait for something."""
+        """For threads that wait until the snapshot fulfils a condition."""
         return self._snapshot
 
     @property
     def transcript(self) -> tuple[TranscriptionItem, ...]:
-        """The items of all calls that overlap with this one, until its end."""
+        """The items of all calls that were up at the same time as this one, until its end."""
         # Not in the snapshot, because it changes with each word.
         return self._transcript
 
@@ -144,7 +144,7 @@ class CallRecord:
     # -- what happened: the loop -------------------------------------------------------------------------------------
 
     def answered(self, options: CallOptions, *, debug: bool) -> None:
-        """The program takes the call, which came in. How long it rang is the user's time, not ours."""
+        """The program answers the call, which came in. The set-up times begin here: ringing does not count."""
         self._debug = self._debug or debug
         if self.snapshot.state == CallState.RINGING:
             self._started_at = time.monotonic()
@@ -154,7 +154,7 @@ class CallRecord:
     def state_changed(self, state: CallState) -> None:
         """The call is in a new state."""
         at, changes = self.elapsed(), dict[str, Any](state=state, previous_state=self.snapshot.state)
-        # In between the two, while the connection is lost, it stays as it was: nothing may be heard before its time.
+        # In other states, such as a lost connection, `held` stays: a held call must not be heard for a moment.
         if state.kind is CallStateKind.HELD:
             self._bridge.held = True
         elif state.kind is CallStateKind.ACTIVE:
@@ -170,14 +170,14 @@ class CallRecord:
             self._quality_watch.interrupted()
         changes["warnings"] = self._quality_watch.active
         if state.is_terminal:
-            # Before anybody can know: what has a thread cannot begin after its call's end.
+            # Before anybody sees this state, so that no recording or playback can begin after the call's end.
             self._bridge.end()
             self._send_debug(lambda report_id: debug_report.debug_report_stop(_new_id(), report_id, self.call_id))
             self._final_report = self._make_report(attrs.evolve(self.snapshot, **changes))
         self._change(**changes)
 
     def details_changed(self, details: CallDetails) -> None:
-        """The server has told something new."""
+        """The server has sent something new about the call."""
         self._change(details=details)
 
     def media_connected(self) -> None:
@@ -195,16 +195,16 @@ class CallRecord:
         self._change(turns=(*self.snapshot.turns, turn))
 
     def transcript_changed(self, items: tuple[TranscriptionItem, ...]) -> None:
-        """What was said, in all calls."""
-        # To sort them out with each word would cost the loop more than it costs whoever reads them.
+        """The transcript of all present calls has changed."""
+        # `Call.transcript` selects the items of its call. Here, this would cost the loop time with each word.
         if self._final_report is None:
             self._transcript = items
 
     def quality_sampled(self, stats: MediaStats, now: float) -> list[TxWarning]:
-        """New statistics; returns the warnings that they are worth."""
+        """New statistics came. Returns the warnings that follow from them."""
         before = self._media_stats
         if before is not None and stats.packets_sent < before.packets_sent:
-            before = None  # of an older peer connection
+            before = None  # the statistics of an older peer connection
         metrics = quality_metrics(stats, before)
         self._media_stats = stats
         self._report_log.sample(stats, metrics, self.elapsed())
@@ -221,7 +221,7 @@ class CallRecord:
         return said
 
     def media_lost(self, *, was_up: bool) -> list[TxWarning]:
-        """There is no path for the audio (any more); returns the warnings that this is worth."""
+        """There is no path for the audio (any more). Returns the warnings that follow from it."""
         code = WarningCode.ICE_CONNECTIVITY_LOST if was_up else WarningCode.PEER_CONNECTION_FAILED
         said = self._quality_watch.raise_warning(code)
         if was_up:
@@ -230,7 +230,7 @@ class CallRecord:
         return said
 
     def warned(self, warning: TxWarning) -> None:
-        """The program is told a warning about this call."""
+        """A warning about this call goes to the program: note it in the report."""
         self._report_log.warning(warning.name, self.elapsed(), is_cleared=warning.is_cleared)
         self._publish_log()
 
@@ -296,7 +296,7 @@ class CallRecord:
     def _send_debug(self, make: Callable[[str], dict[str, Any]]) -> None:
         report_id = self._debug_report_id
         if report_id is not None:
-            # Nobody waits for it: without a connection there is nobody to debug with.
+            # Without a connection the frame is lost, and nobody waits for it.
             frame = make(report_id)
             self._handle.perform(lambda session, now: session.send_debug_frame(frame))
 

@@ -1,4 +1,4 @@
-"""`Listeners`: who is told what happens to a client - its delegates, and the streams of `TxClient.events`."""
+"""`Listeners`: those who get a client's events - its delegates, and the streams of `TxClient.events`."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 __all__ = ["MOST_SNAPSHOT_ITEMS", "SHORT_TRANSCRIPT", "Listeners", "TranscriptSnapshot", "check_delegate"]
 
 MOST_SNAPSHOT_ITEMS = 131_072
-"""Items of all snapshots of long transcripts that wait for the program, at eight bytes each; beyond them the newest
-snapshot is replaced. A program that is quick sees every single change."""
+"""How many items, at eight bytes each, all waiting snapshots of long transcripts may have. Beyond that the newest
+snapshot is replaced. A program whose callbacks are quick enough gets every change."""
 
 SHORT_TRANSCRIPT = 64
-"""Items up to which a transcript goes out as it is: it takes no more than the callback itself, which is counted."""
+"""A transcript of so many items or fewer needs no such limit: it is no larger than its callback, which is counted."""
 
 
 class _Snapshots:
-    """Snapshots of the transcript that wait for the program. Made on the loop, opened where the callbacks run."""
+    """Snapshots of the transcript that wait for the program. The loop makes them; callbacks open them."""
 
     def __init__(self) -> None:
-        # Between these two: a snapshot that is being opened must not become a newer one unseen.
+        # `add` may put newer items into a snapshot, but not while it is being opened.
         self._lock = threading.Lock()
         self._waiting: deque[TranscriptSnapshot] = deque()
         self._count = 0
 
     def add(self, items: tuple[TranscriptionItem, ...]) -> TranscriptSnapshot | None:
-        """A snapshot, which somebody has to open; None if one that waits already brings these items."""
+        """A new snapshot, which must be opened; None if the newest one that waits has got these items instead."""
         with self._lock:
             self._count += len(items)
             if self._waiting and self._count > MOST_SNAPSHOT_ITEMS:
@@ -57,7 +57,7 @@ class _Snapshots:
 
 
 class TranscriptSnapshot:
-    """The transcript for callbacks that wait. It may become a newer one until the first of them opens it."""
+    """The transcript for callbacks that wait. Its items may be replaced by newer ones until a callback opens it."""
 
     __slots__ = ("_items", "_owner")
 
@@ -66,12 +66,12 @@ class TranscriptSnapshot:
         self._items = items
 
     def open(self) -> tuple[TranscriptionItem, ...]:
-        """The items. From here on they stay as they are."""
+        """The items. From now on they do not change."""
         owner = self._owner
         if owner is None:
             return self._items
         with owner._lock:
-            # Callbacks run in the order of their snapshots; further ones of the same snapshot find it opened.
+            # Callbacks run in the order of their snapshots. The second callback of a snapshot finds it open already.
             if owner._waiting and owner._waiting[0] is self:
                 owner._waiting.popleft()
                 owner._count -= len(self._items)
@@ -79,7 +79,7 @@ class TranscriptSnapshot:
 
 
 class Listeners:
-    """Who is told. Lives as long as the client; read on the loop and where callbacks run."""
+    """The delegates and streams of one client. The loop gives them events; callbacks run where the dispatcher says."""
 
     def __init__(self, delegate: object | None, flight: FlightSlot) -> None:
         self._listening: dict[type, dict[str, bool]] = {}
@@ -87,7 +87,7 @@ class Listeners:
         self.assistant_delegate: object | None = None
         """Who gets the assistant's callbacks besides the delegate. May be set on any thread."""
         self.flight = flight
-        # Streams come on any thread. Held weakly: one that nobody takes from any more has ended.
+        # Streams are added on any thread. Weak references, so that a stream that the program has forgotten ends.
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
         self._snapshots = _Snapshots()
@@ -100,21 +100,21 @@ class Listeners:
     @delegate.setter
     def delegate(self, delegate: object | None) -> None:
         self._delegate = delegate
-        # What `listens` looks into, several times for each frame: what its class has, and what it has itself.
+        # For `listens`, which is called several times for each frame: the attributes of its class, and its own.
         self._of_class = self._listening.setdefault(type(delegate), {})
         self._own_attributes = _attributes_of(delegate)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def send(self, dispatcher: Dispatcher, event: DelegateEvent) -> None:
-        """Tell everybody of one event."""
+        """Give an event to everybody who wants it."""
         kind = type(event)
         self.tell(dispatcher, kind, *[getattr(event, name) for name in _NAMES[kind]])
 
     def tell(self, dispatcher: Dispatcher, kind: type[DelegateEvent], *args: Any) -> None:
-        """As `send`, given the event's class and members: where only a callback wants it, there need be no event.
+        """As `send`, but with the event's class and members. An event is only made if a stream wants it.
 
-        Each is told on its own, so that one's exception does not cost the others theirs.
+        Each delegate has a callback of its own, so that an exception of one does not stop the others.
         """
         name = kind.callback
         listens = self._delegate is None or self.listens(name)
@@ -125,10 +125,11 @@ class Listeners:
             self.stream(kind(*args), weight=dispatcher.pressure.message_weight)
         if assistant:
             dispatcher.submit(functools.partial(self._call_assistant_delegate, name, args), name)
-        # A delegate that is exchanged before the event is delivered gets it, unless the present one has no use for it.
+        # `call_delegate` looks for the delegate when it runs: a delegate that was set meanwhile gets the event, if the
+        # present one has the method.
         call = functools.partial(self.call_delegate, name, args)
         if self.flight.recorder is not None:
-            # What the delegate has no method for is recorded as well: another one may be replayed it to.
+            # Recorded even if the delegate has no such method: a replay may use another delegate.
             call = functools.partial(self.flight.recorder.run, self.flight.recorder.callback(name, args), call)
         if listens:
             dispatcher.submit(call, name)
@@ -136,10 +137,11 @@ class Listeners:
     def send_transcript(
         self, dispatcher: Dispatcher, items: tuple[TranscriptionItem, ...], *, is_observed: bool
     ) -> TranscriptSnapshot | None:
-        """As `send`, for the transcript. `is_observed` says whether others have a use for it, too.
+        """As `send`, for the transcript. `is_observed` says whether there are observers of the whole transcript.
 
         Returns:
-            What they are to open where callbacks run; None if nobody is to be told, or is told of these items already.
+            The snapshot for the observers, which they open where callbacks run. None if there are none, or if a
+            callback that waits already brings these items.
         """
         if len(items) <= SHORT_TRANSCRIPT:
             self.tell(dispatcher, TranscriptionUpdated, items)
@@ -163,9 +165,7 @@ class Listeners:
         return snapshot
 
     def stream(self, event: DelegateEvent, *, weight: int = 0) -> bool:
-        """Put an event, which keeps `weight` bytes alive, into the streams, at once; whether there is one that wants
-        it.
-        """
+        """Put an event of `weight` bytes into the streams, at once. Returns whether a stream wanted it."""
         wanted = False
         for reference in self._streams:
             stream = reference()
@@ -176,7 +176,7 @@ class Listeners:
 
     @property
     def has_streams(self) -> bool:
-        """Whether somebody may take events from a stream."""
+        """Whether there may be a stream that takes events."""
         return bool(self._streams)
 
     def end_streams(self) -> None:
@@ -189,19 +189,19 @@ class Listeners:
                 stream.end()
 
     def wants(self, kind: type[DelegateEvent]) -> bool:
-        """Whether anybody takes this event: for those that cost something to make."""
+        """Whether anybody wants this event. For events that cost time to make."""
         return self.listens(kind.callback) or self.has_streams or self.flight.recorder is not None
 
     # -- any thread --------------------------------------------------------------------------------------------------
 
     def add_stream(self, stream: EventStream) -> None:
-        """A stream gets the events from here on."""
+        """Give the events from now on to this stream, too."""
         with self._lock:
             living = [one for one in self._streams if (known := one()) is not None and not known.is_over]
             self._streams = (*living, weakref.ref(stream))
 
     def listens(self, name: str) -> bool:
-        """Whether the delegate may have a method of its own of this name (runs no code of its)."""
+        """Whether the delegate may have a method of this name. Does not run code of the delegate."""
         known = self._of_class.get(name)
         if known is None:
             known = self._of_class[name] = _has_its_own(type(self._delegate), name)
@@ -210,7 +210,7 @@ class Listeners:
     # -- where callbacks run -----------------------------------------------------------------------------------------
 
     def call_delegate(self, name: str, args: tuple[Any, ...]) -> object:
-        """Call the delegate's method, if it has one; what it returns."""
+        """Call the delegate's method, if it has one. Returns its result."""
         method = getattr(self.delegate, name, None)
         if method is None:
             return None
@@ -232,7 +232,7 @@ _NAMES = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in ge
 
 
 def _attributes_of(delegate: object) -> Collection[str]:
-    """The names of what is in the object itself, where it has such. Not by its own code, as `vars` would."""
+    """The names of the object's own attributes. Unlike `vars`, this runs no code of the object."""
     try:
         attributes: dict[str, Any] = object.__getattribute__(delegate, "__dict__")
     except AttributeError:
@@ -243,7 +243,7 @@ def _attributes_of(delegate: object) -> Collection[str]:
 def _has_its_own(kind: type, name: str) -> bool:
     finds: Any = kind.__getattribute__
     if finds is not object.__getattribute__ and not issubclass(kind, _PLAIN):
-        # By code of its own, or that of what it stands for: `weakref.proxy`, `wrapt.ObjectProxy`.
+        # It finds attributes with code of its own, such as `weakref.proxy` and `wrapt.ObjectProxy`.
         return True
     found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
     inherited = found is not None and found is vars(TxClientDelegate).get(name)
@@ -251,7 +251,7 @@ def _has_its_own(kind: type, name: str) -> bool:
 
 
 _PLAIN = (SimpleNamespace, ModuleType)
-"""Classes with a `__getattribute__` of their own that does what that of `object` does."""
+"""Classes whose own `__getattribute__` does the same as that of `object`."""
 
 
 def _takes_one(method: Any) -> bool:
@@ -261,7 +261,7 @@ def _takes_one(method: Any) -> bool:
 
 @functools.cache
 def _forms() -> Mapping[str, tuple[str, ...]]:
-    """With which parameters each callback is called."""
+    """The parameters of each callback."""
     forms: dict[str, tuple[str, ...]] = {}
     for name in CALLBACK_NAMES:
         parameters = list(inspect.signature(getattr(TxClientDelegate, name)).parameters)[1:]
@@ -271,16 +271,16 @@ def _forms() -> Mapping[str, tuple[str, ...]]:
 
 
 def check_delegate(name: str, delegate: object | None, callbacks: Collection[str] = CALLBACK_NAMES) -> None:
-    """Refuse a delegate whose callbacks would never run, or would fail each time. Any object will do otherwise.
+    """Refuse a delegate whose callbacks would never run, or would fail each time. Any other object is accepted.
 
     Args:
-        name: The argument, for the error.
-        delegate: What was given; None is nobody.
-        callbacks: Those that it may have.
+        name: The argument's name, for the error.
+        delegate: The delegate, or None.
+        callbacks: The names of the callbacks that it may have.
 
     Raises:
-        ClientConfigurationError: It is a class, a plain value, or one of its callbacks is `async def`, takes a wrong
-            number of parameters or is no function; the text names the callback and what is wanted.
+        ClientConfigurationError: `delegate` is a class or a plain value, or one of its callbacks is `async def`, takes
+            a wrong number of parameters or is no function. The text has the callback's name and its right form.
     """
     if delegate is not None:
         forms = _forms()

@@ -1,8 +1,8 @@
-"""`Publisher`: tells what happened in one login - first to the snapshots, then to the listeners.
+"""`Publisher`: passes on what happened in one login - first to the snapshots, then to the listeners.
 
-For each event the order is fixed: first what properties and waiters read is changed, at once on the loop thread; then,
-where callbacks run, the delegate and the observers are told. What an event changes stands in one table (`_BEFORE`), and
-the callback that it is stands in its class. The publisher knows neither the client nor the driver.
+The order is the same for each event. First the snapshots that properties and waiters read are changed, at once, on the
+loop thread. Then the delegate and the observers are called, where callbacks run. The table `_BEFORE` says what an event
+changes; the event's class names its callback. The publisher knows neither the client nor the driver.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class Publisher:
     Args:
         handle: The login.
         wishes: What the program wants of it.
-        listeners: Who is told.
-        calls: Makes those that come in, and has those that have not ended.
-        assistant: What is known of the assistant.
+        listeners: Get the events.
+        calls: The calls that have not ended; makes those that come in.
+        assistant: The state of the assistant.
         tools: The program's tools.
-        on_finished: Told that everything is gone.
-        on_release: Told that threads may end.
+        on_finished: Called when everything of the login is closed.
+        on_release: Called when the login's threads may end.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Publisher:
         self._target_id: str | None = None
 
     def publish(self, event: Any) -> None:
-        """Something happened: an event that a delegate is told, or one that is only for the snapshots."""
+        """Something happened. `event` is for the listeners, or only for the snapshots."""
         kind = type(event)
         if (before := self._BEFORE.get(kind)) is not None:
             before(self, event)
@@ -144,10 +144,10 @@ class Publisher:
         self._update(socket=event.metrics)
 
     def wants_frames(self) -> bool:
-        return self._listeners.listens("on_socket_message")  # every frame costs: only for those who ask
+        return self._listeners.listens("on_socket_message")  # each frame costs time, so only if somebody wants them
 
     def _on_message_received(self, event: outcomes.MessageReceived) -> None:
-        # In no stream.
+        # Frames go to the delegate only, not to the streams of events.
         deliver = functools.partial(self._listeners.call_delegate, "on_socket_message", (event.frame,))
         self._dispatcher.submit(deliver, name="on_socket_message")
 
@@ -197,7 +197,7 @@ class Publisher:
         if state.kind is CallStateKind.CONNECTING and record.snapshot.options.direction is CallDirection.OUTBOUND:
             self._warn_of_several(record)
         if state.is_terminal:
-            # Not before the delegate has heard of it: it may look the call up by its id.
+            # Not before the delegate was called: it may look for the call by its id.
             self._dispatcher.submit(functools.partial(self._calls.forget, event.call_id))
 
     def _on_call_updated(self, event: outcomes.CallUpdated) -> None:
@@ -246,7 +246,7 @@ class Publisher:
         own, wanted = record.callbacks.on_call_quality_change, self._listeners.listens(name)
         if self._listeners.has_streams:
             self._listeners.stream(events.CallQualityChanged(record.snapshot.metrics, UUID(call_id)))
-        # As with levels: what nobody has fetched yet is out of date, and the delivery takes the latest.
+        # As with levels: only one callback waits at a time, and it gets the latest metrics.
         if (own is not None or wanted) and call_id not in self._metrics_on_their_way:
             self._metrics_on_their_way.add(call_id)
             self._dispatcher.submit(functools.partial(self._deliver_quality, record, wanted), name=name)
@@ -270,7 +270,7 @@ class Publisher:
         streamed = self._listeners.stream(event)
         if own is None and not wanted:
             return streamed
-        # Levels that nobody has fetched yet are out of date: while a callback blocks, they do not queue up.
+        # While a callback blocks, levels do not queue up: old ones are of no use.
         if call_id not in self._levels_on_their_way:
             self._levels_on_their_way.add(call_id)
             recorder = self._listeners.flight.recorder if wanted else None
@@ -300,7 +300,7 @@ class Publisher:
         self._dispatcher.submit(told, name=events.AudioDeviceChanged.callback)
 
     def _warn_of_several(self, record: CallRecord) -> None:
-        """A call is made, or comes in, while there is another."""
+        """Warn if there is another call when this one is made or comes in."""
         if any(other is not record and not other.snapshot.state.is_terminal for other in self._calls.records()):
             self.publish(events.ClientWarning(TxWarning(WarningCode.MULTIPLE_ACTIVE_CALLS_DETECTED, record.call_id)))
 
@@ -326,7 +326,7 @@ class Publisher:
     def _on_ai_message(self, message: outcomes.AiMessage) -> None:
         if message.conversation_id is not None:
             self._assistant.conversation_id = message.conversation_id
-        # They come with each word, and most programs have no use for them.
+        # `tell` and not `send`: these come with each word, and for most programs no event has to be made.
         self._listeners.tell(self._dispatcher, events.AiConversationMessage, message.params)
         if message.event is not None:
             self._listeners.tell(self._dispatcher, events.AiConversationEvent, message.event)
@@ -359,7 +359,7 @@ class Publisher:
         events.WidgetSettingsUpdated: _on_widget_settings,
         outcomes.AiMessage: _on_ai_message,
     }
-    """What an event changes, before the listeners are told of it."""
+    """What an event changes, before the listeners get it."""
 
     _AFTER: ClassVar[dict[type, Callable[[Publisher, Any], None]]] = {
         events.ClientReady: _ready_was_told,
@@ -367,7 +367,7 @@ class Publisher:
         events.Reconnected: _recovery_was_told,
         events.FunctionCallReceived: _function_call_was_told,
     }
-    """What follows when the listeners were told of it."""
+    """What follows an event, after the listeners got it."""
 
     def _update(self, **changes: Any) -> None:
         before = self._connection.get()
@@ -379,6 +379,6 @@ class Publisher:
                 self.publish(events.ConnectionStateChanged(status))
 
     def _note(self, what: str, state: str, **more: str | None) -> None:
-        """For the flight recorder."""
+        """Write a state into the flight recording, if there is one."""
         if (recorder := self._listeners.flight.recorder) is not None:
             recorder.state(what, state, **more)

@@ -1,7 +1,7 @@
 """`AIAssistantManager`: the transcript, its observers, typed messages and the assistant's settings, from any thread.
 
-iOS: `client.aiAssistantManager`. The transcript belongs to the current call, or to the last one until the next begins
-(iOS and Android clear it when the call ends, before anybody could read it).
+iOS: `client.aiAssistantManager`. The transcript is that of the current call. After the call it stays until the next one
+begins (iOS and Android clear it when the call ends, before a program can read it).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ITEM = {
     "response_id": "str | None",
     "timestamp": "datetime",
 }
-"""What is looked at before an item goes to the loop, where nobody could be told what is wrong with it."""
+"""The members of an item that are checked here. On the loop, an error could not be raised in the program's code."""
 
 
 class TranscriptCancellable:
@@ -56,7 +56,7 @@ class TranscriptCancellable:
         self._cancel = cancel
 
     def cancel(self) -> None:
-        """No further calls of the handler, except one that is running now. Idempotent, any thread."""
+        """Do not call the handler again; a call that is running goes on. Idempotent, any thread."""
         self._cancel()
 
     def __enter__(self) -> TranscriptCancellable:
@@ -70,7 +70,7 @@ class TranscriptCancellable:
 
 @checked_arguments
 class AIAssistantManager:
-    """The assistant's side of a client. Every method may be called from any thread and inside any callback."""
+    """Transcript, messages and settings of a client's assistant. Methods are for any thread and inside any callback."""
 
     def __init__(self, record: AssistantRecord, logins: Logins, listeners: Listeners) -> None:
         """Made by `TxClient`; use `client.ai_assistant_manager`."""
@@ -85,8 +85,8 @@ class AIAssistantManager:
     def delegate(self) -> object | None:
         """Who gets the assistant's callbacks besides the client's delegate. iOS: `aiAssistantManager.delegate`.
 
-        An `AIAssistantManagerDelegate`, or any object with some of its methods. They are called where those of the
-        client's delegate are; an object that is both is called once.
+        An `AIAssistantManagerDelegate`, or any object with some of its methods. They are called on the same thread as
+        those of the client's delegate. An object that is both delegates is called once.
 
         Raises:
             ClientConfigurationError: When it is set, as for `TxClient.delegate`.
@@ -102,7 +102,7 @@ class AIAssistantManager:
 
     @property
     def transcript(self) -> tuple[TranscriptionItem, ...]:
-        """The transcript so far, in order: an immutable snapshot. May be ahead of the callbacks delivered so far.
+        """The transcript so far, in order: an immutable snapshot. It may contain items that no callback has shown yet.
 
         iOS: `transcript`, `getTranscriptions()`.
         """
@@ -137,14 +137,15 @@ class AIAssistantManager:
         return json.dumps([item.to_dict() for item in self.transcript], ensure_ascii=False, indent=indent)
 
     def add_transcription(self, item: TranscriptionItem) -> CommandFuture[None]:
-        """Put an item of your own into the transcript, or in the place of the one with its role and id.
+        """Add an item of your own to the transcript. It replaces an item with the same role and id.
 
         iOS: `addTranscription`.
 
-        Observers and delegate are told as of any change. Without a connection, only the snapshot changes, at once.
+        Observers and delegate are called as for any change. Without a login they are not called, and the transcript
+        changes at once.
 
         Raises:
-            ClientConfigurationError: A member of the item has a wrong type.
+            ClientConfigurationError: A member of the item has a wrong type; the text names it.
         """
         members = {}
         for name, annotation in _ITEM.items():
@@ -161,11 +162,11 @@ class AIAssistantManager:
         return self._edit(lambda session, now: session.conversation.transcript.add(item, now), with_item)
 
     def clear_transcriptions(self) -> CommandFuture[None]:
-        """Forget the transcript. `Call.transcript` of earlier calls stays."""
+        """Clear the transcript. `Call.transcript` of earlier calls stays."""
         return self._edit(lambda session, now: session.conversation.clear(), lambda items: ())
 
     def clear_transcriptions_by_role(self, role: str) -> CommandFuture[None]:
-        """Forget the items of one role, `"user"` or `"assistant"`, in any case. iOS: `clearTranscriptionsByRole`."""
+        """Remove the items of one role, `"user"` or `"assistant"`, in any case. iOS: `clearTranscriptionsByRole`."""
         wanted = role.lower()
 
         def without(items: Items) -> Items:
@@ -174,7 +175,7 @@ class AIAssistantManager:
         return self._edit(lambda session, now: session.conversation.transcript.clear_role(wanted), without)
 
     def clear_all_data(self) -> CommandFuture[None]:
-        """Forget transcript and widget settings. iOS: `clearAllData`, `reset`.
+        """Clear the transcript and the widget settings. iOS: `clearAllData`, `reset`.
 
         The session stays locked to the assistant until it is disconnected.
         """
@@ -188,9 +189,9 @@ class AIAssistantManager:
     ) -> TranscriptCancellable:
         """Call `handler` with the whole transcript after every change, also after every delta.
 
-        While a slow handler keeps very many long transcripts waiting, further changes come together: the last call
-        brings the newest transcript. Runs on the delegate thread, after the delegate. Lasts over calls and logins until
-        it is cancelled.
+        If the handler is slow and very many long transcripts wait for it, several changes come in one call; the last
+        call always brings the newest transcript. Runs on the delegate thread, after the delegate. The subscription goes
+        on over calls and logins until it is cancelled.
 
         Raises:
             ClientConfigurationError: `handler` is no plain function of one parameter.
@@ -242,19 +243,19 @@ class AIAssistantManager:
             base64_images: iOS's name for images in base64; the same as `images`, and sent after those.
             image_limit: Most characters of one encoded image.
             wait: What happens while the call is being set up or its connection is lost. False: the message fails. True:
-                it is sent, and shown, as soon as the call is up again, or fails when the call ends; and it is sent
-                again if the connection broke before the server confirmed it.
+                the message is sent, and shown, when the call is up again. It fails if the call ends first. It is sent
+                again if the connection is lost before the server has confirmed it.
 
         Returns:
-            A future with the id of the transcript item, done when the message is sent. Its error is a `CallError` where
-            no call is active, and a `SocketConnectionError` where its connection is lost: nothing was sent then, and
-            nothing stays in the transcript. Its truth value is iOS's `Bool`: False if it has been refused at once.
+            A future with the id of the transcript item. It is done when the message is sent. Its error is a `CallError`
+            if no call is active, or a `SocketConnectionError` if the connection is lost. Then nothing was sent, and the
+            transcript does not show it. Its truth value is iOS's `Bool`: False if the message was refused at once.
 
         Raises:
-            ClientConfigurationError: Nothing to send, too much to send (4 MiB), or an image that cannot be read, is of
-                another type or too large.
+            ClientConfigurationError: There is nothing to send, or more than 4 MiB, or an image cannot be read, has
+                another type or is too large.
         """
-        # iOS's unit tests: an image that is empty, or none at all, is a message without one.
+        # As in iOS's unit tests: empty images, and None, are left out.
         encoded = base64_images if isinstance(base64_images, Iterable) else (base64_images or ())
         if not isinstance(encoded, (str, bytes)) and isinstance(encoded, Iterable):
             encoded = [image for image in encoded if image]
@@ -267,9 +268,9 @@ class AIAssistantManager:
 
     @property
     def answers_unknown_tools(self) -> bool:
-        """Whether a request for a tool that this program does not have is answered with an error; True at first.
+        """Whether the SDK answers a request for a tool that this program does not have with an error; True by default.
 
-        Set it to False if you answer requests yourself, in `on_function_call`. An agent without an answer waits.
+        Set it to False if you answer requests yourself, in `on_function_call`. An agent that gets no answer waits.
         """
         return self._logins.tools.answers_unknown
 
@@ -285,17 +286,17 @@ class AIAssistantManager:
             output: The result, a text; JSON by custom.
 
         Returns:
-            A future that is done when the output is sent. Its error is a `SocketConnectionError` where there is no
-            connection (a result that comes late is worth nothing, so it is not kept), or a `CallError` where the call
-            in which the agent asked is over.
+            A future that is done when the output is sent. Its error is a `SocketConnectionError` if there is no
+            connection (the output is not kept, because the agent has no use for a late result), or a `CallError` if the
+            call in which the agent asked is over.
         """
         return self._logins.answer_function_call(call_id, output)
 
     def subscribe_response_audio_stream(self) -> CommandFuture[None]:
         """Ask for events about the agent's voice before it is played; they come to `on_ai_conversation_message`.
 
-        The message is the JavaScript SDK's `response.audio_stream.subscribe`. What the server sends then is documented
-        nowhere.
+        The message is the JavaScript SDK's `response.audio_stream.subscribe`. Telnyx does not document what the server
+        sends then.
 
         Returns:
             A future that is done when it is sent. Its error is a `SocketConnectionError` without a connection.
@@ -312,8 +313,12 @@ class AIAssistantManager:
     def wait_for_agent_state(self, state: AgentState, timeout: float | None = None) -> None:
         """Block until the agent is in `state`. One Ctrl-C interrupts.
 
+        Args:
+            state: The state to wait for.
+            timeout: Seconds; None: no limit.
+
         Raises:
-            TxTimeoutError: The time was up.
+            TxTimeoutError: The agent was not in `state` in time.
         """
         self._record.agent_state.wait(lambda now: now is state, timeout)
 
@@ -346,11 +351,12 @@ class AIAssistantManager:
         return self._record.widget_settings
 
     def update_widget_settings(self, settings: WidgetSettings) -> None:
-        """Put your own widget settings in the place of the server's, for `widget_settings`. iOS:
-        `updateWidgetSettings`. The server's next ones replace them. During a session, the delegate is told.
+        """Replace the widget settings by your own, for `widget_settings`. iOS: `updateWidgetSettings`.
+
+        The next settings of the server replace them. During a session, the delegate is called.
         """
         self._record.widget_settings = settings
-        # Only told: what the program does next is not to be undone when the loop comes to it.
+        # The loop only calls the delegate. If it set the value too, it could undo what the program has set since then.
         handle, send = self._logins.handle, self._listeners.send
         if (dispatcher := handle.dispatcher) is not None:
             handle.post(lambda driver: functools.partial(send, dispatcher), WidgetSettingsUpdated(settings))
@@ -358,11 +364,11 @@ class AIAssistantManager:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _edit(self, action: Callable[[Session, float], None], offline: Callable[[Items], Items]) -> CommandFuture[None]:
-        """Change the transcript: in the session, or, without one, what is left of the last."""
+        """Change the transcript: that of the session, or, without a login, the one that the last login has left."""
         handle = self._logins.handle
         if not handle.is_open:
             self._record.transcript = offline(self._record.transcript)
-        return handle.command(lambda driver: driver.perform, action)  # without a login it is done now
+        return handle.command(lambda driver: driver.perform, action)  # done at once if there is no login
 
     def _subscribe(self, notify: Callable[..., object], *, wants_all: bool = False) -> TranscriptCancellable:
         return TranscriptCancellable(self._record.subscribe(notify, wants_all=wants_all))

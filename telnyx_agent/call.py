@@ -64,7 +64,7 @@ class TxCallInfo:
 
 
 class Answering(Protocol):
-    """How a call that came in is taken: makes its media, and gives the command."""
+    """A function that answers a call that came in: it makes the call's media and gives the command."""
 
     def __call__(
         self,
@@ -127,7 +127,7 @@ class Call:
 
     @property
     def call_info(self) -> TxCallInfo:
-        """Id, caller and destination as they were given to `new_call`, or as the server gave them."""
+        """Id, caller and destination, as `new_call` got them, or as the server sent them."""
         options = self._now.options
         return TxCallInfo(self.call_id, options.caller_name, options.caller_number, options.destination_number)
 
@@ -154,7 +154,7 @@ class Call:
 
     @property
     def datacenter(self) -> str | None:
-        """The name of the media server that has the call, if it tells. Flutter: `resolvedDatacenter`."""
+        """The name of the call's media server, if the server has sent it. Flutter: `resolvedDatacenter`."""
         return self._now.details.datacenter
 
     @property
@@ -213,14 +213,15 @@ class Call:
 
         Args:
             state: What to wait for; reasons are not compared.
-            timeout: Seconds; None waits for ever.
+            timeout: Seconds; None: no limit.
 
         Returns:
             The state that was waited for, with its reason.
 
         Raises:
-            CallError: The call ended and will not get there; its text says why.
-            TxTimeoutError: The time was up; the call goes on.
+            CallError: The call ended before it was in the state; the text says why.
+            TxError: The same, where the call ended with another error.
+            TxTimeoutError: The call was not in the state in time. It goes on.
         """
         reached, settle = self._reaches(state)
         return settle(self._record.watch.wait(lambda now: reached(now.state), timeout).state)
@@ -233,10 +234,10 @@ class Call:
         """Block until the call is over, whoever ends it. One Ctrl-C interrupts.
 
         Args:
-            timeout: Seconds; None waits for ever.
+            timeout: Seconds; None: no limit.
 
         Raises:
-            TxTimeoutError: The time was up; the call goes on.
+            TxTimeoutError: The call did not end in time. It goes on.
         """
         found = self._record.watch.wait(lambda now: now.state.is_terminal, timeout)
         return found.state.termination_reason or CallTerminationReason()
@@ -244,7 +245,7 @@ class Call:
     def _reaches(
         self, state: CallState | Iterable[CallState]
     ) -> tuple[Callable[[CallState], bool], Callable[[CallState], CallState]]:
-        """Whether a state ends the wait for `state`; and what the wait comes to with it, or which error it raises."""
+        """Two functions for a wait: whether a state ends it, and its result for that state (which may be an error)."""
         wanted = frozenset(s.kind for s in ([state] if isinstance(state, CallState) else state))
         passed = wanted <= _SETTING_UP
 
@@ -280,7 +281,7 @@ class Call:
             debug: Send the quality samples to Telnyx too, for its debugging tools, as `new_call(debug=True)` does.
             audio: The audio device of this call, in place of the client's. Each call opens its own: two calls at once
                 are two microphones and loudspeakers, or one card that mixes.
-            muted: Start muted, or not; when not given, as it is: `mute_audio()` may be called while it rings.
+            muted: Start muted, or not. When not given: muted if `mute_audio()` was called while it rang.
             audio_constraints: What is done about echo, noise and level, in place of the client's.
             audio_processor: Your own processor in place of what the constraints ask for; used for this call only.
             opus: How Opus is encoded, in place of the client's.
@@ -289,7 +290,7 @@ class Call:
 
         Returns:
             A future that is done when the call is `ACTIVE`: the server has confirmed the answer. Its error says why the
-            call ended before, or is a `LocalProtocolError` for a call that you make, or have answered already.
+            call ended before that, or is a `LocalProtocolError` for a call that you made or have answered already.
 
         Raises:
             ClientConfigurationError: An argument is unusable.
@@ -302,11 +303,11 @@ class Call:
         return self._answering(self._record, self._bridge, options, headers, muted, debug, own_choices)
 
     def reject(self, cause: str | None = None, cause_code: int | None = None) -> CommandFuture[None]:
-        """Turn the call down; the same as `hangup()` before the answer. Flutter: `rejectCall`.
+        """Refuse the call; the same as `hangup()` before the answer. Flutter: `rejectCall`.
 
         Args:
-            cause: What the caller is told: `"USER_BUSY"` (17) when not given, as in all official SDKs, which keeps
-                TeXML from calling again; `"CALL_REJECTED"` (21) for "declined".
+            cause: The cause that the caller gets. When not given, `"USER_BUSY"` (17), as in all official SDKs; it keeps
+                TeXML from calling again. `"CALL_REJECTED"` (21) means "declined".
             cause_code: The number that goes with `cause`.
 
         Returns:
@@ -320,7 +321,7 @@ class Call:
         cause_code: int | None = None,
         custom_headers: Mapping[str, str] | None = None,
     ) -> CommandFuture[None]:
-        """End the call. Returns at once; a call that is not out yet is cancelled, one that has ended is no error.
+        """End the call. Returns at once. A call that was not sent yet is cancelled; if it has ended, nothing happens.
 
         Args:
             cause: The hang-up cause for the far end; by default `USER_BUSY` before the answer, `NORMAL_CLEARING`
@@ -346,9 +347,9 @@ class Call:
     def hold(self) -> CommandFuture[None]:
         """Put the call on hold. The state becomes `HELD` when the server has confirmed it, and not before.
 
-        While held, silence is sent and nothing is heard, though the connection stays up; mute is not touched. A held
-        call is still held after a reconnection. Commands are served one after the other; one that is given while the
-        connection is lost waits for it.
+        While the call is held, silence is sent and nothing is heard. The connection stays up, and mute stays as it is.
+        A held call is still held after a reconnection. Commands are carried out one after the other. A command that is
+        given while the connection is lost waits for the next connection.
 
         Returns:
             A future that is done when the call is held. Its error is a `CallError` with code 44001 when the call was
@@ -358,11 +359,11 @@ class Call:
         return self._hold("HOLD")
 
     def unhold(self) -> CommandFuture[None]:
-        """Go on with a held call, as `hold`."""
+        """End the hold. Future and errors are those of `hold`."""
         return self._hold("UNHOLD")
 
     def toggle_hold(self) -> CommandFuture[None]:
-        """`hold` an active call, `unhold` a held one: what it is when the commands before this one are done."""
+        """`hold` an active call, `unhold` a held one. The state counts after all earlier commands are done."""
         return self._hold("TOGGLE")
 
     @property
@@ -371,21 +372,21 @@ class Call:
         return self._bridge.held
 
     def dtmf(self, digits: str, *, gap: float = 0.0) -> CommandFuture[None]:
-        """Press telephone keys, after those that are still being pressed. Only in an `ACTIVE` call.
+        """Send DTMF digits, after those that are still being sent. Only in an `ACTIVE` call.
 
-        They go to the network as keys, not as tones in the sound, and the network makes the tones. How long these are
-        is its choice, as with all official SDKs.
+        They are sent as signals, not as tones in the sound. The network makes the tones and chooses their length, as
+        with all official SDKs.
 
         Args:
             digits: `0` to `9`, `A` to `D`, `*` and `#`; between them the pauses `,` (2 s), `w` (0.5 s) and `W` (1 s).
-            gap: Seconds from one key to the next, 10 at most. 0 leaves it to the network.
+            gap: Seconds from one digit to the next, 10 at most. 0: the network chooses.
 
         Returns:
-            A future that is done when the server has confirmed the last key. Its error is a `CallError`: the call is
-            not active (any more), the connection was lost, or the server refused; the call goes on.
+            A future that is done when the server has confirmed the last digit. Its error is a `CallError`: the call is
+            not active (any more), the connection was lost, or the server refused. The call goes on.
 
         Raises:
-            ClientConfigurationError: There are no keys, or something that is none.
+            ClientConfigurationError: `digits` is empty or contains something else, or `gap` is out of range.
         """
         from ._protocol.calls.dtmf import key_runs
 
@@ -396,7 +397,7 @@ class Call:
     # -- mute and deaf -------------------------------------------------------------------------------------------------
 
     def mute_audio(self) -> None:
-        """Send silence from here on. Takes effect with the next 20 ms packet; nothing is signalled."""
+        """Send silence from now on. Takes effect with the next packet of 20 ms; the server is not told."""
         self._bridge.muted = True
 
     def unmute_audio(self) -> None:
@@ -414,11 +415,11 @@ class Call:
 
     @property
     def is_muted(self) -> bool:
-        """Whether silence is sent in place of the microphone; what was asked for, also before the call is up."""
+        """Whether silence is sent instead of the microphone; before the call is up: whether it will be."""
         return self._bridge.muted
 
     def deaf_audio(self) -> None:
-        """Hear nothing from here on; what is said meanwhile is lost. Nothing is signalled."""
+        """Hear nothing from now on; what is said meanwhile is lost. The server is not told."""
         self._bridge.deaf = True
 
     def undeaf_audio(self) -> None:
@@ -436,7 +437,7 @@ class Call:
 
     @property
     def is_deaf(self) -> bool:
-        """Whether silence is heard in place of the agent; what was asked for, also before the call is up."""
+        """Whether silence is heard instead of the agent; before the call is up: whether it will be."""
         return self._bridge.deaf
 
     # -- the conversation ----------------------------------------------------------------------------------------------
@@ -445,9 +446,9 @@ class Call:
     def transcript(self) -> tuple[TranscriptionItem, ...]:
         """The transcript of this call, in order. Stays after the call, and after the next one.
 
-        The server does not say which call its words belong to. With several calls of a client at once, an item is given
-        to the call whose id or conversation the server names, if it does; else to the call in which was asked, typed or
-        heard something last. `TxClient.transcript` has the items of all of them.
+        With several calls of a client at once, an item belongs to the call whose id or conversation the server names.
+        The server often names none. Then the item belongs to the call in which something was last asked, typed or
+        heard. `TxClient.transcript` has the items of all calls.
         """
         items, call_id = self._record.transcript, self.call_id
         if all(item.call_id == call_id for item in items):
@@ -457,30 +458,30 @@ class Call:
     def ask(self, text: str, timeout: float | None = 30.0, *, barge_in: bool = False) -> str:
         """Send a typed question and wait for the agent's complete answer. One Ctrl-C interrupts the wait.
 
-        The question is sent when the agent listens: when the call is up, its greeting is over, and it has finished what
-        it says. An agent that does not begin to greet within 1.5 s of the answer to the call is not waited for, one
-        that begins to answer something else for 5 s, and one that goes on speaking for 20 s.
+        The question is sent when the agent listens: the call is up, the greeting is over, and the agent has finished
+        what it says. These waits have limits: 1.5 s after the call's answer for the greeting to begin, 5 s for an
+        answer to something else to begin, and 20 s for an agent that goes on speaking.
 
-        The answer is everything that the agent says after the question, until it has finished; where it asks for a
-        client-side tool, what it says to the result belongs to it. It is what was sent as text, which may be complete
-        before its sound is. While the call is being set up, or its connection is lost, the question waits. Several
-        threads may ask at once: the questions are asked one after the other, those of a client's other calls too. (No
-        message says which call it is for: with several calls at once, the server decides who answers.)
+        The answer is everything that the agent says after the question, until it has finished. If the agent asks for a
+        client-side tool, what it says about the result belongs to the answer. The answer is the text that the server
+        sends, which may be complete before its sound is. While the call is being set up, or its connection is lost, the
+        question waits. Several threads may ask at once: the questions are asked one after the other, also those of the
+        client's other calls. (No message says which call it is for: with several calls at once, the server decides who
+        answers.)
 
         Args:
             text: The question.
-            timeout: Seconds, those spent in waiting for other questions included; None waits for as long as the call
-                lasts.
-            barge_in: Ask at once, whatever the agent is saying: it is interrupted. An agent that has not begun to greet
-                may then do so after the question, and its greeting is taken for the answer.
+            timeout: Seconds, which include the wait for other questions. None: until the call ends.
+            barge_in: Ask at once, and interrupt the agent if it speaks. If the agent greets only after the question,
+                the greeting is taken for the answer.
 
         Raises:
-            AnswerInterruptedError: Somebody spoke or wrote before the answer was complete; `text` is what there was.
-            CallError: There is no call that can be asked, or it ended before the answer was complete.
-            ClientConfigurationError: The text is blank or too long; nothing was sent.
+            AnswerInterruptedError: Somebody spoke or wrote before the answer was complete; `text` is its beginning.
+            CallError: The call is over, or it ended before the answer was complete.
+            ClientConfigurationError: `text` is blank or too long; nothing was sent.
             LocalProtocolError: This is the delegate's thread or a tool's. All callbacks, or the agent, would have to
                 wait for the answer; ask on another thread.
-            TxTimeoutError: There was no complete answer in time. The question stays asked.
+            TxTimeoutError: There was no complete answer in time. A question that was sent is not taken back.
         """
         if self._handle.is_in_callback:
             raise LocalProtocolError(
@@ -508,18 +509,18 @@ class Call:
     # -- recording and playing -----------------------------------------------------------------------------------------
 
     def record(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Write the call to a stereo WAV from here on: left what was sent, right what was heard, 48 kHz, 16 bit.
+        """Record the call from now on in a stereo WAV file: left what was sent, right what was heard, 48 kHz, 16 bit.
 
-        The file is complete when the call is over or `stop_recording` was called. Ask for consent where the law wants
-        it.
+        The file is complete when the call is over or `stop_recording` was called. Ask for consent where the law
+        requires it.
 
         Args:
-            path: A path, whose file is replaced, or a binary file, which is left open.
+            path: A path, whose file is replaced, or an open binary file, which is not closed.
 
         Raises:
             CallError: This call is being recorded already, or it is over.
             MediaError: The file cannot be written.
-            ClientConfigurationError: It is neither a path nor a file.
+            ClientConfigurationError: `path` is neither a path nor a binary file.
         """
         self._bridge.record(path, self._record.call_id)
 
@@ -530,13 +531,13 @@ class Call:
         return recorder is not None and not recorder.closed and not recorder.paused
 
     def pause_recording(self) -> None:
-        """Leave out what is said from here on, on both sides. Does nothing when nothing is recorded."""
+        """Stop recording both sides until `resume_recording`. Does nothing when nothing is recorded."""
         recorder = self._bridge.recorder
         if recorder is not None:
             recorder.pause()
 
     def resume_recording(self) -> None:
-        """Go on with the recording after `pause_recording`; what was left out leaves no gap in the file."""
+        """Go on with the recording after `pause_recording`; the pause leaves no gap in the file."""
         recorder = self._bridge.recorder
         if recorder is not None:
             recorder.resume()
@@ -545,7 +546,7 @@ class Call:
         """End the recording and complete the file. Does nothing when there is none.
 
         Raises:
-            MediaError: The file is not complete, because the disk was full for example; `on_client_error` has said so
+            MediaError: The file is not complete, for example because the disk was full; `on_client_error` was called
                 when it happened.
         """
         recorder = self._bridge.take_recorder()
@@ -553,18 +554,18 @@ class Call:
             raise error
 
     def play(self, source: PlaySource, *, mix: bool = True, gain: float = 1.0, sample_rate: int = 48000) -> Playback:
-        """Play a file or samples into the call: the agent hears them. Mute silences this, too.
+        """Play a file or samples into the call: the agent hears them. Mute silences them, too.
 
-        What is played while something else is being played comes after it.
+        Several playbacks are played one after the other.
 
         Args:
             source: The path of a WAV file; mono 16-bit samples (bytes or a numpy array); or an iterable of such.
-            mix: Whether the microphone is heard at the same time; False replaces it.
-            gain: A factor, 1.0 as it is.
-            sample_rate: Of samples, in Hz; a file knows its own.
+            mix: Whether the microphone is sent at the same time. False: only the playback is sent.
+            gain: A factor; 1.0 changes nothing.
+            sample_rate: The rate of `source` in Hz where it is samples; a file contains its rate.
 
         Returns:
-            A handle to wait for the end, or to stop.
+            An object with which to wait for the end, or to stop.
 
         Raises:
             CallError: The call is over, or 100 playbacks wait already.
@@ -573,24 +574,24 @@ class Call:
         return self._bridge.player.play(source, mix=mix, gain=gain, sample_rate=sample_rate)
 
     def discard_playback(self) -> None:
-        """Throw away what the agent has said and was not heard yet, at most some tenths of a second.
+        """Drop the agent's sound that has arrived but was not played yet, at most some tenths of a second.
 
-        It happens by itself when the assistant says that it was interrupted.
+        The SDK does it by itself when the agent is interrupted.
         """
         self._bridge.flush()
 
     # -- audio devices and levels --------------------------------------------------------------------------------------
 
     def set_audio_device(self, device: AudioDevice) -> CommandFuture[None]:
-        """Go on with another audio device. Mute, recording and transcript are kept; the gap is what opening takes.
+        """Go on with another audio device. Mute, recording and transcript stay. Until it is open, there is no sound.
 
         Returns:
             A future that is done when the new device plays. Its error is a `MediaError` when it cannot be opened (the
             call goes on with the old one), or a `CallError` when the call has no media now.
 
         Raises:
-            ClientConfigurationError: It is no audio device, or serves another call.
-            MediaError: It certainly cannot be opened.
+            ClientConfigurationError: `device` is no audio device, or serves another call.
+            MediaError: `device` says that it cannot be opened.
         """
         checked_device("device", device)
         before = tuple(self._bridge.devices)
@@ -598,7 +599,7 @@ class Call:
 
         def exchange(sound: CallSound) -> None:
             sound.exchange(device)
-            # Here and not in a callback of the future: whoever waits for that may use the old device at once.
+            # Not in a callback of the future: a program that waits for the future may use the old device at once.
             for unused in before:
                 claims.give_back(self._bridge, unused)
 
@@ -618,8 +619,8 @@ class Call:
             muted: Mute the call, or not, once the other microphone is in use; None leaves it as it is.
 
         Returns:
-            A future, as that of `set_audio_device`; also in error when the call's device is not a sound card's. Where
-            the call has no media, warning 33009 is raised too.
+            A future like that of `set_audio_device`. It also fails when the call's device is no sound card. If the call
+            has no media, the warning 33009 comes too.
         """
         check_hardware("device", device)
 
@@ -662,8 +663,8 @@ class Call:
     def on_audio_level(self) -> Callable[[float, float], object] | None:
         """Your function `(inbound, outbound)`, called on the delegate's thread 20 times a second while media is up.
 
-        For a level meter of this call; the delegate's method of the same name gets those of all calls. Both levels are
-        root mean squares, 0.0 to 1.0: of the agent's voice, and of what is sent.
+        For a level meter of this call; the delegate's method of the same name gets the levels of all calls. Both levels
+        are root mean squares from 0.0 to 1.0: of the agent's voice, and of the sound that is sent.
 
         Raises:
             ClientConfigurationError: When it is set: no plain function of two parameters.
@@ -684,8 +685,8 @@ class Call:
         """Media statistics so far: packets, loss, jitter, round trip, concealment.
 
         Returns:
-            A future with a `MediaStats`; None before there is a peer connection. Its error is a `CallError` after the
-            call.
+            A future with a `MediaStats`; with None before there is a peer connection. After the call, its error is a
+            `CallError`.
         """
         return self._handle.command(lambda driver: driver.call_stats, self._record.call_id, refusal=not_connected())
 
@@ -699,7 +700,7 @@ class Call:
         """Your function `(metrics)`, called on the delegate's thread at the call's `quality_interval`.
 
         iOS: `onCallQualityChange`, Android and Flutter likewise; here it needs no debug flag and works for calls in
-        both directions. Metrics that could not be delivered because a callback took its time are left out, not queued.
+        both directions. While a callback blocks, metrics do not queue up: the next call brings the latest.
 
         Raises:
             ClientConfigurationError: When it is set: no plain function of one parameter.
@@ -714,14 +715,14 @@ class Call:
 
     @property
     def warnings(self) -> tuple[TxWarning, ...]:
-        """What is not as it should be now: warnings that were raised and not cleared, oldest first."""
+        """The warnings that were raised and not cleared yet, oldest first."""
         return self._now.warnings
 
     @property
     def report(self) -> CallReport:
-        """Everything about the call until now, for JSON: `call.report.to_json()`. After the call it is final.
+        """A report about the call so far, for JSON: `call.report.to_json()`. After the call it is final.
 
-        Contains nothing that was said and no number, name, header, address or credential.
+        It contains no words, numbers, names, headers, addresses or credentials.
         """
         return self._record.report
 
@@ -729,14 +730,14 @@ class Call:
     def report_upload(self) -> Future[int] | None:
         """The upload of the report, for clients with `enable_call_reports`: a future with the HTTP status.
 
-        None before the call's end, and where nothing is uploaded. You need not wait for it; a process that ends before
-        it is done loses the upload.
+        None before the call's end, and where nothing is uploaded. You need not wait for it. If the process ends before
+        it is done, the upload is lost.
         """
         return self._now.upload
 
     @property
     def timings(self) -> CallTimings:
-        """How long each step of the set-up took, as far as the call has come."""
+        """How long each step of the set-up took, for the steps that are done."""
         return timings(self._record.marks.snapshot())
 
     @property
@@ -750,21 +751,23 @@ class Call:
         return self._now.media_setup_time
 
     def ice_restart(self) -> CommandFuture[None]:
-        """Make the audio path anew. iOS: `iceRestart(completion:)`; Flutter: `restartIce()`.
+        """Set up the audio path again. iOS: `iceRestart(completion:)`; Flutter: `restartIce()`.
 
-        Needed rarely: a lost path is noticed and repaired by itself. aiortc cannot restart ICE, so the connection is
-        made anew and the server hands the call back, as after a lost network (R56): all calls of the client are
-        `DROPPED` for a moment, and become what they were with everything that they had.
+        You rarely need this: the SDK notices a lost path and repairs it. aiortc cannot restart ICE, so the SDK opens
+        another connection and the server hands the calls back, as after a lost network (R56): all calls of the client
+        are `RECONNECTING` for a moment, and are then as before.
 
         Returns:
             A future that is done when that has begun; wait for `ACTIVE` with `wait_for_state`. Its error is a
-            `CallError` when the call has no media that were up, or a `SocketConnectionError` when there is no
-            connection.
+            `SocketConnectionError` when there is no connection.
+
+        Raises:
+            CallError: The call's audio path has not been up yet.
         """
         call_id = self._record.call_id
         if self._now.media_setup_time is None:
-            raise CallError("the call has no audio path yet that could be made anew", call_id=call_id)
-        error = CallError("the audio path is made anew, as the program has asked for", code=33001, call_id=call_id)
+            raise CallError("the call has no audio path yet, so there is none to restart", call_id=call_id)
+        error = CallError("the program asked to restart the audio path", code=33001, call_id=call_id)
         return self._handle.perform(lambda session, now: session.media_lost(call_id, error, now, was_up=True))
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -780,7 +783,7 @@ class Call:
         return self._handle.request(lambda session, now: session.calls.hold(call_id, wish, now))
 
     def _ask(self, text: str, barge_in: bool = False) -> CommandFuture[str]:
-        """Send the question; the future gets the answer."""
+        """Send the question. The future gets the answer."""
         check_not_inside_tool()
         check_message(text, ())
         if self.state.is_terminal:
@@ -790,7 +793,7 @@ class Call:
         )
 
     def _forget_question(self, question: CommandFuture[str]) -> None:
-        """Nobody waits for this answer any more."""
+        """Nobody waits for this answer now."""
         if not question.done():
             self._handle.post(lambda driver: driver.forget_question, question)
 
