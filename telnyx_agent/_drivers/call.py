@@ -1,9 +1,9 @@
-"""`CallDriver`: the media of one call on the loop thread - offer, answer, audio device, and the way out.
+"""`CallDriver`: the media of one call on the loop thread - offer, answer, audio device, and their end.
 
-It knows nothing of the protocol: the session driver hands it the remote SDP and is told of the local one. Its life is
-one task (so SDP operations are strictly serial) that ends in `close`, which never fails and takes at most a few
-seconds. aiortc cannot restart ICE, so a call that is taken up again gets a new peer connection on the same bridge: the
-audio device, mute and recording do not notice (R54, R56).
+It knows nothing of the protocol: it gets the remote SDP from the session driver and reports the local one. Its work is
+one task, so SDP operations come one after the other. `close` ends the task; it never fails and takes at most a few
+seconds. aiortc cannot restart ICE, so a call that is taken up again gets a new peer connection with the same
+`AudioBridge`: audio device, mute and recording stay as they are (R54, R56).
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ DESCRIBE_LIMIT = 10.0
 """Seconds for our description to be made; STUN and TURN servers have 5 of them to answer (`MediaPeer`)."""
 
 APPLY_LIMIT = 5.0
-"""Seconds for the other side's description to be applied; nothing is waited for in it."""
+"""Seconds for the other side's description to be applied. Nothing in it waits, so it takes milliseconds."""
 
 DEVICE_LIMIT = 10.0
 """Seconds for the audio device to open, or to be exchanged. Bluetooth headsets take up to 4."""
 
 DEVICE_CLOSE_LIMIT = 2.0
-"""Seconds for it to close; then its thread is left behind."""
+"""Seconds for the audio device to close. After that, nothing waits for its thread."""
 
 FINISH_LIMIT = 12.0
-"""Seconds for a recording to be written out; it gives up by itself after 10 (`StereoRecorder.close`)."""
+"""Seconds for the rest of a recording to be written. `StereoRecorder.close` gives up after 10."""
 
 OFFER_INTERVAL = 1.0
 """Seconds between two answers to the other side's offers; each takes a peer connection with its sockets."""
 
 ANSWER_LIMIT = 30.0
-"""Seconds in which an offer has to stay the latest long enough to be answered."""
+"""Seconds until an offer must be answered. Newer offers, which come faster than answers, must not put it off longer."""
 
 _T = TypeVar("_T")
 
 
 class CallReports(Protocol):
-    """Where a call driver says what happened. All called on the loop thread."""
+    """Gets what happens to a call's media. All methods are called on the loop thread."""
 
     def local_description(self, call_id: str, sdp: str) -> None:
         """The offer is complete and can go out."""
@@ -82,10 +82,10 @@ class CallReports(Protocol):
         """The answer to the latest offer is complete and can go out."""
 
     def media_lost(self, call_id: str, error: TxError, was_up: bool) -> None:
-        """There is no path for the media: any more, so that new ones would help, or from the beginning."""
+        """There is no path for the media. `was_up`: there was one, so a new connection may help."""
 
     def media_failed(self, call_id: str, error: TxError) -> None:
-        """There is no way to go on; the call must end."""
+        """The media cannot go on, so the call must end."""
 
     def call_quality(self, call_id: str, stats: MediaStats) -> None:
         """The call's media statistics, at its interval."""
@@ -100,7 +100,7 @@ class CallReports(Protocol):
 
 @attrs.frozen
 class CallMedia:
-    """What one call's media is made of; put together by the facade.
+    """The parts and settings of one call's media; made by `_call_media.make_media`.
 
     Attributes:
         bridge: The audio path between device and peer.
@@ -109,7 +109,7 @@ class CallMedia:
         loopback: Whether the other side is on this machine.
         opus: How Opus is encoded.
         switch_interval: Seconds; Python's switch interval while the call is up. None leaves it alone.
-        ca_file: CA certificates that TURN servers may be verified with beside the system's.
+        ca_file: CA certificates for TURN servers, besides those of the system.
         preferred_codecs: These come first in the offer.
         relay_only: Whether only TURN servers' addresses are used.
         tone: What is heard while it rings.
@@ -135,7 +135,7 @@ class CallDriver:
     def __init__(
         self, call_id: str, media: CallMedia, reports: CallReports, log: ClientLog, offer: str | None = None
     ) -> None:
-        """`offer` is the other side's, of a call that came in; without one, ours is made."""
+        """`offer` is the other side's, for a call that came in. Without it, the driver makes an offer."""
         self._call_id = call_id
         self._offer = offer
         self._media = media
@@ -146,7 +146,7 @@ class CallDriver:
         self._rings = False
         self._ringing: set[asyncio.Future[None]] = set()
         self._peer: MediaPeer | None = None
-        # Each peer connection has a number, so that what an older one still says can be told apart (R57).
+        # Each peer connection has a number, so that reports of an older one can be ignored (R57).
         self._peer_number = 0
         self._lost_number = 0
         self._watch: MediaWatch | None = None
@@ -172,12 +172,12 @@ class CallDriver:
             self._remote_sdp.set_result(sdp)
 
     def take_offer(self, sdp: str) -> None:
-        """Make new media for the other side's offer, in place of those that there are.
+        """Make new media for the other side's offer; they replace the present ones.
 
-        One answer is made at a time, at most one a second; of the offers that come meanwhile only the latest counts.
+        One answer is made at a time, at most one a second. Of the offers that come meanwhile, only the latest counts.
         """
         if not self._closing:
-            # What the present peer connection still says is old news already.
+            # From now on, reports of the present peer connection do not count.
             self._lost_number = self._peer_number
             self._waiting_offer = sdp
             if self._answering is None or self._answering.done():
@@ -188,7 +188,7 @@ class CallDriver:
         return None if self._peer is None else await self._peer.stats()
 
     def flush(self) -> None:
-        """The agent was interrupted: what it said and nobody has heard yet is not wanted any more."""
+        """The agent was interrupted: drop the sound that was not played yet."""
         self._media.bridge.flush()
 
     def ring(self, on: bool) -> None:
@@ -197,7 +197,7 @@ class CallDriver:
         if tone is None or tone.is_over or on is self._rings:
             return
         if on and (self._closing or self._connected.is_set()):
-            return  # early media is there already: it is heard in place of the tone
+            return  # early media has come already and is heard instead of the tone
         self._rings = on
         running = asyncio.wrap_future(tone.start_ringing() if on else tone.stop_ringing(), loop=self._loop)
         self._ringing.add(running)
@@ -205,7 +205,7 @@ class CallDriver:
         running.add_done_callback(_look_at)
 
     def watch_levels(self) -> None:
-        """Report the levels from now on, until nobody wants them any more or the call is over."""
+        """Report the levels from now on, until nobody wants them or the call is over."""
         if self._levels is None and self._connected.is_set() and not self._closing:
             self._levels = self._loop.call_later(LEVEL_INTERVAL, self._report_levels)
 
@@ -226,7 +226,7 @@ class CallDriver:
             done.settle_after_callbacks()
 
     def close(self) -> None:
-        """Stop the device and the peer connection. Returns at once; `closed` is done when everything is gone."""
+        """Stop the device and the peer connection. Returns at once; `closed` is done when both are closed."""
         if self._closing:
             return
         self.ring(False)
@@ -272,7 +272,7 @@ class CallDriver:
             self._reports.remote_description_applied(self._call_id)
 
     def _new_peer(self, make: type[MediaPeer]) -> MediaPeer:
-        """A peer connection in the place of the last one, whose end nobody waits for but `close`."""
+        """Make a peer connection and close the last one. Only `close` waits until that is closed."""
         if self._peer is not None:
             retiring = self._loop.create_task(self._retire(self._peer, self._watch))
             self._retiring.add(retiring)
@@ -298,7 +298,7 @@ class CallDriver:
         await peer.close()
 
     async def _answer(self) -> None:
-        """Until the latest offer is answered."""
+        """Make answers until the latest offer is answered."""
         from .._media.rtc.peer import MediaPeer
 
         clock = self._loop.time
@@ -326,8 +326,8 @@ class CallDriver:
             self._fail(_unexpected(self._call_id, exc))
 
     async def _in_time(self, limit: float, what: str, step: Awaitable[_T]) -> _T:
-        """A step of the set-up, none of which may take for ever."""
-        # Not asyncio.wait_for: before Python 3.12 it forgets that it was cancelled when the step ends just then.
+        """Run a step of the set-up, with a time limit."""
+        # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that comes just when the step ends.
         running = asyncio.ensure_future(step)
         running.add_done_callback(_look_at)
         try:
@@ -339,7 +339,7 @@ class CallDriver:
         return running.result()
 
     async def _with_device(self, limit: float, job: Callable[[CallSound], None]) -> bool:
-        """Do something with the device on the call's own thread. Whether it was done in time; if not, it goes on."""
+        """Run `job` on the call's own device thread. Returns whether it was done in time; if not, it goes on."""
         running = asyncio.wrap_future(self._media.sound.run(job), loop=self._loop)
         running.add_done_callback(_look_at)
         done, _ = await asyncio.wait([running], timeout=limit)
@@ -372,7 +372,7 @@ class CallDriver:
             self._sampler.start()
         elif state in ("failed", "closed"):
             if self._watch is not None:
-                # The far end may close its media before its BYE has arrived: give that the chance to say why.
+                # The far end may close its media before its bye arrives. Wait a little, because the bye has the cause.
                 self._loop.call_later(BYE_GRACE, self._lose, number)
             else:
                 self._lose(number)
@@ -389,7 +389,7 @@ class CallDriver:
         self._watch.start()
 
     def _lose(self, number: int) -> None:
-        """The media of a peer connection are gone. Said once, and not of one that has been replaced."""
+        """The media of a peer connection are lost. Reported once, and not for one that was replaced."""
         if number == self._peer_number and number != self._lost_number and not self._closing:
             self._lost_number = number
             was_up = self._connected.is_set()
@@ -407,13 +407,13 @@ class CallDriver:
         try:
             await self._sampler.stop()
             if self._peer is not None and not self._described:
-                # Cancelled while it binds its sockets, aioice would leave them open; closed, it ends by itself.
+                # If aioice is cancelled while it binds its sockets, they stay open. If it is closed, it ends correctly.
                 await self._peer.close()
             tasks = {task for task in (self._task, self._answering) if task is not None}
             while tasks:
                 for task in tasks:
                     task.cancel()
-                # What a task awaits may be somebody else's, and forget that it was cancelled.
+                # Again and again, because a library that a task awaits may lose a cancellation.
                 _, tasks = await asyncio.wait(tasks, timeout=1.0)
             await self._stop_sound()
             if self._peer is not None:
@@ -422,7 +422,7 @@ class CallDriver:
                 await asyncio.wait(tuple(self._retiring))
             if self._ringing and (await asyncio.wait(tuple(self._ringing), timeout=DEVICE_CLOSE_LIMIT))[1]:
                 self._log.warning("call %s: the device that rings does not close; its thread is left", self._call_id)
-        except Exception as exc:  # noqa: BLE001 - the way out must come to its end whatever third parties do
+        except Exception as exc:  # noqa: BLE001 - whatever a library raises, `closed` must be done
             self._log.error("call %s: closing the media failed", self._call_id, exc_info=exc)
         finally:
             self._release_interval()
@@ -430,7 +430,7 @@ class CallDriver:
             self.closed.set_result(None)
 
     async def _stop_sound(self) -> None:
-        """The device, and then what is written of it, which must not wait for a driver that hangs."""
+        """Stop the device, then complete the recording. The second does not wait for a device that hangs."""
         try:
             if not await self._with_device(DEVICE_CLOSE_LIMIT, CallSound.stop_device):
                 self._log.warning("call %s: the audio device does not close; its thread is left", self._call_id)
@@ -441,7 +441,7 @@ class CallDriver:
             finishing.add_done_callback(_look_at)
             if (await asyncio.wait([finishing], timeout=FINISH_LIMIT))[0]:
                 finishing.result()
-        except Exception as exc:  # noqa: BLE001 - what else the call holds has to be let go of
+        except Exception as exc:  # noqa: BLE001 - the rest of the call must still be closed
             self._log.error("call %s: the recording could not be ended", self._call_id, exc_info=exc)
 
     def _device_hangs(self) -> MediaError:
@@ -454,7 +454,7 @@ class CallDriver:
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
-    """What it fails with when nobody waits any more is nobody's."""
+    """Fetch a future's error, so that asyncio does not complain if nobody else does."""
     if not future.cancelled():
         future.exception()
 
@@ -489,7 +489,7 @@ _NOT_CONNECTED: dict[str, tuple[type[TxError], int, str]] = {
         ),
     ),
 }
-"""By `MediaPeer.failure`: what a call ends with whose media never were up."""
+"""By `MediaPeer.failure`: class, code and text of the error if the media were never up."""
 
 
 def _not_connected(call_id: str, failure: str | None) -> TxError:

@@ -1,4 +1,4 @@
-"""`CommandFutures`: who waits for what in one login. Loop thread only."""
+"""`CommandFutures`: the futures of one login's commands, until events of the session settle them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["CommandFutures"]
 
 
 class CommandFutures:
-    """The futures of commands whose outcome an event of the session tells.
+    """Futures of commands whose result comes with a later event of the session. Loop thread only.
 
     Attributes:
-        login: Those of the login.
-        end: Those of the wish to disconnect.
-        credentials: Those of logins with other credentials.
-        tickets: By the ticket of a command that the server has to confirm.
-        messages: By the id of a message that waits for the connection.
-        answers: By the id of a call that is being answered.
-        questions: Each is the key of its question, too.
+        login: Of the login.
+        end: Of `disconnect`.
+        credentials: Of logins with other credentials.
+        tickets: Of commands that the server has to confirm, by their tickets.
+        messages: Of messages that wait for the connection, by their ids.
+        answers: Of calls that are being answered, by their ids.
+        questions: Of `Call.ask`. Each future is also the key of its question.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class CommandFutures:
             future.settle_after_callbacks(error=error)
 
     def settle_message(self, item_id: str, error: TxError | None = None) -> None:
-        """A message that waited is out, or will not be sent."""
+        """A message that waited was sent, or will not be sent."""
         if (future := self.messages.pop(item_id, None)) is not None:
             if error is None:
                 future.settle_after_callbacks(item_id)
@@ -72,7 +72,7 @@ class CommandFutures:
             question.settle(text, error)
 
     def settle_rest(self) -> None:
-        """The login is over: what was asked for will not come any more. Without those of `end`."""
+        """The login is over: settle all futures with an error, except those of `end`."""
         self.settle_login(LocalProtocolError("disconnected before the login was complete"))
         error = SocketConnectionError("not connected any more")
         for futures in (self.messages, self.tickets, self.answers):
@@ -84,7 +84,7 @@ class CommandFutures:
             self.settle_question(question, "", CallError("the call ended before the answer was complete"))
 
     def settle_end(self) -> None:
-        """Everything is gone."""
+        """Everything of the login is closed."""
         _settle(self.end)
 
 

@@ -1,7 +1,4 @@
-"""`IncomingCalls`: calls that ring and were not taken yet - their ringing tone, and what was made for them.
-
-Loop thread only.
-"""
+"""`IncomingCalls`: calls that came in and were not answered yet - their ringing tones and their media."""
 
 from __future__ import annotations
 
@@ -23,15 +20,15 @@ __all__ = ["IncomingCalls"]
 
 
 class IncomingCalls:
-    """See above.
+    """The calls of one login that ring. Loop thread only.
 
     Args:
-        listener: Is told.
-        log: Logs.
-        loop: The loop that it runs on.
-        run: Runs a coroutine as a task of the login's.
-        await_end: Takes what the login is not over without.
-        refuse: Ends a call that cannot be taken.
+        listener: Gets the calls.
+        log: The client's log.
+        loop: The loop.
+        run: Runs a coroutine as a task of the login.
+        await_end: Gets a future; the login is not over before it is done.
+        refuse: Ends a call that cannot be answered.
         go_on: Called when `is_pausing` is over.
     """
 
@@ -53,10 +50,10 @@ class IncomingCalls:
         self._await_end = await_end
         self._refuse = refuse
         self._go_on = go_on
-        # What their users may have begun to record or to play on calls that were not answered yet.
+        # The program may record or play in a call that is not answered yet, so these must be closed.
         self._ringing: dict[str, CallMedia] = {}
         self.is_pausing = False
-        """Whether the media libraries are being imported for the first call: what happened waits to be told."""
+        """Whether the media libraries are being imported for the first call. Meanwhile no event is delivered."""
 
     def rings(self, event: outcomes.IncomingCall) -> None:
         """Somebody calls."""
@@ -64,7 +61,7 @@ class IncomingCalls:
         if _media.is_loaded():
             self._announce(event)
         else:
-            # Importing would block the loop; a call can only come so early in a process' first second.
+            # The import would block the loop, so a thread does it. Only in a process' first second a call is so early.
             self.is_pausing = True
             self._run(self._load_and_go_on(event))
 
@@ -73,7 +70,7 @@ class IncomingCalls:
         self._end_tone(self._ringing.pop(call_id, None))
 
     def over(self, call_id: str) -> None:
-        """A call has ended; if it never was answered, nobody else closes what was made for it."""
+        """A call has ended. If it was never answered, close its media here."""
         media = self._ringing.pop(call_id, None)
         self._end_tone(media)
         if media is not None:
@@ -86,9 +83,9 @@ class IncomingCalls:
             media.tone.start_ringing()
 
     def _end_tone(self, media: CallMedia | None) -> None:
-        """Silence is immediate."""
+        """Stop the ringing tone at once. Its device closes later."""
         if media is not None and media.tone is not None:
-            # The session is not over before it is closed, unless its driver hangs.
+            # The login is not over before the device is closed, unless its driver hangs.
             silent = asyncio.wrap_future(media.tone.stop_ringing(), loop=self._loop)
             self._await_end(asyncio.ensure_future(_wait_for(silent)))
 
@@ -96,7 +93,7 @@ class IncomingCalls:
         try:
             await _media.load()
             self._announce(event)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the caller must not wait for it
+        except Exception as exc:  # noqa: BLE001 - the caller must not wait for a call that cannot be answered
             call_id = event.options.call_id
             error = MediaError(f"the call cannot be taken: {exc}", call_id=call_id)
             self._log.error("call %s: %s", call_id, error)

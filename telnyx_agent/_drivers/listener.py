@@ -1,4 +1,4 @@
-"""`SessionListener`: where a `SessionDriver` says what happened. `Publisher` is the one that users know."""
+"""`SessionListener`: gets what happens in a login from its `SessionDriver`. `Publisher` is one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["SessionListener"]
 
 
 class SessionListener(Protocol):
-    """All called on the loop thread, in the order in which things happened."""
+    """Gets what happens in a login. All methods are called on the loop thread, in the order of what happened."""
 
     def publish(self, event: object) -> None:
         """Something happened: one of the classes of `telnyx_agent.events`, or an event of the core's."""
 
     def wants_frames(self) -> bool:
-        """Whether anybody has a use for `outcomes.MessageReceived`."""
+        """Whether anybody wants `outcomes.MessageReceived`."""
 
     def incoming_call(self, options: CallOptions, details: outcomes.CallDetails) -> CallMedia:
-        """Somebody calls. Returns what the call has until it is answered."""
+        """Somebody calls. Returns the call's media until it is answered."""
 
     def media_connected(self, call_id: str) -> None:
         """A call's audio can flow."""
@@ -38,13 +38,13 @@ class SessionListener(Protocol):
         """A call's media statistics, at its interval."""
 
     def device_changed(self, call_id: str, change: AudioDeviceChange, told: Callable[[], None]) -> None:
-        """A call's device goes on with other hardware; `told` is to be called when the program knows."""
+        """A call's device uses other hardware now. Call `told` when the program knows."""
 
     def audio_level(self, call_id: str, inbound: float, outbound: float) -> bool:
-        """How loud a call is; returns whether anybody listens."""
+        """The audio levels of a call. Returns whether anybody wants more of them."""
 
     def finished(self) -> None:
-        """Everything of this connection is gone: socket, calls, media. No event follows."""
+        """Everything of this login is closed: socket, calls, media. No event follows."""
 
     def release(self) -> None:
-        """The last futures are on their way too: threads may end. The last call to this listener."""
+        """The last futures are settled: threads may end. No other method is called after this one."""

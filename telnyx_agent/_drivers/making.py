@@ -1,4 +1,4 @@
-"""Makes what one login needs: a `Session` with the outside world's time and dice, and its driver."""
+"""`make_driver`: makes the `Session` of a login, with a real clock and random numbers, and its driver."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make_driver(
     loop: LoopThread,
     pressure: Backpressure,
 ) -> SessionDriver:
-    """A driver that has not started; what waits in its login is counted in `pressure`. Any thread."""
+    """A driver that has not started. `pressure` counts what waits in its login. Any thread."""
     settings = SessionSettings(reconnect_timeout=reconnect_timeout, has_fallback=configuration.has_fallback)
     session = Session(login, new_id=new_id, random=random.random, wall_clock=_utc_now, settings=settings)
 

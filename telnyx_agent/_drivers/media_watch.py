@@ -1,8 +1,8 @@
-"""`MediaWatch`: notices within three seconds that a call's media do not come any more.
+"""`MediaWatch`: notices within three seconds that a call's media have stopped.
 
-aiortc alone needs about half a minute for that (it waits for six ICE consent checks to fail). Silence alone is no proof
-either: an agent may send nothing while it has nothing to say. So after a second of silence the path itself is asked,
-with the STUN request that ICE uses for consent (RFC 7675), which every ICE agent has to answer.
+aiortc alone needs about half a minute for that (it waits until six ICE consent checks have failed). Silence alone is no
+proof: an agent may send nothing while it does not speak. So after a second of silence, the path is tested with the STUN
+request that ICE uses for consent (RFC 7675). Every ICE agent must answer it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at the packet counter."""
 
 SILENCE = 1.0
-"""Seconds without a packet before the path is asked."""
+"""Seconds without a packet before the path is tested."""
 
 ANSWER_WITHIN = 1.5
-"""Seconds for its answer; the request is repeated once meanwhile."""
+"""Seconds for the answer to that test. The request is repeated once within this time."""
 
 
 class MediaWatch:
@@ -27,7 +27,7 @@ class MediaWatch:
 
     Args:
         received: How many RTP packets have come so far.
-        path_answers: Asks the path; whether it answered within so many seconds.
+        path_answers: Tests the path. Returns whether the other end answered within so many seconds.
         on_lost: Called once, when neither packets nor an answer came.
     """
 

@@ -1,4 +1,4 @@
-"""`QualitySampler`: reads one call's media statistics at its interval. LOOP THREAD ONLY."""
+"""`QualitySampler`: reads one call's media statistics at a fixed interval."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _log = logging.getLogger("telnyx_agent.quality")
 
 
 class QualitySampler:
-    """One task per call, from `start` to `stop`.
+    """One task per call, from `start` to `stop`. Loop thread only.
 
     Args:
         interval: Seconds between two samples.
-        read: Reads a snapshot; None while there is nothing to read.
-        report: Is given each.
+        read: Reads the statistics; None while there are none.
+        report: Gets each sample.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class QualitySampler:
                 stats = await self._read()
                 if stats is not None:
                     self._report(stats)
-            except Exception:  # noqa: BLE001 - statistics are not worth a call; the next sample may be better
+            except Exception:  # noqa: BLE001 - a call must not end because of its statistics
                 if not complained:
                     complained = True
                     _log.exception("a sample could not be taken (further errors of this call are not logged)")
-            # Those that were missed while the loop was busy are left out.
+            # Samples that were due while the loop was busy are left out.
             due = max(due + self._interval, loop.time())
             await asyncio.sleep(due - loop.time())

@@ -1,6 +1,6 @@
-"""`Ring`: the tone that the user hears while a call rings, on a device of its own. It is not part of the call.
+"""`Ring`: the tone that the user hears while a call rings, on a device of its own.
 
-A driver may hang, so what opens and closes that device runs on a thread of its own.
+A sound driver may hang, so the device is opened and closed on a thread of its own.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["Ring"]
 
 
 class Ring:
-    """Rings once, from `begin` to `hush`. It must not keep a call from going on: what fails is told, not raised.
+    """Rings once, from `begin` to `hush`. Errors are reported and not raised, because the call must go on.
 
     Args:
-        open_tone: Makes what is heard; may read a file.
+        open_tone: Makes the tone; may read a file.
         open_device: Makes the device; may look for hardware.
-        on_failed: Told, on any thread, when it cannot ring (any more).
+        on_failed: Called, on any thread, with the error when it cannot ring (any more).
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Ring:
         self._thread = DaemonPool(1, "telnyx-agent-ring")
 
     def start_ringing(self) -> Future[None]:
-        """`begin` on a thread of its own. Does not block. To be called once at most."""
+        """Run `begin` on a thread of its own. Does not block. Call it once at most."""
         try:
             return self._thread.submit(self.begin)
         except NoThreadError as exc:
@@ -56,29 +56,29 @@ class Ring:
             return _done()
 
     def stop_ringing(self) -> Future[None]:
-        """Be silent at once, and `end` after `begin` has come to its end. Does not block. To be called once at most."""
+        """Be silent at once, and run `end` after `begin` has returned. Does not block. Call it once at most."""
         self.hush()
         try:
             return self._thread.submit(self.end)
         except NoThreadError:
-            return _done()  # then there was none for `begin` either
+            return _done()  # there was no thread for `begin` either
         finally:
             self._thread.shutdown(wait=False)
 
     @property
     def is_over(self) -> bool:
-        """Whether it has been hushed; it does not ring again."""
+        """Whether `hush` was called; it does not ring again."""
         return self._hushed
 
     def begin(self) -> None:
-        """Open the device and ring, unless it has been hushed meanwhile. Blocks: for worker threads."""
+        """Open the device and ring, unless `hush` was called meanwhile. Blocks: for worker threads."""
         with self._lock:
             if self._hushed or self._device is not None:
                 return
             try:
                 stream = self._stream = _RingStream(self._open_tone(), self._on_failed)
                 device = self._open_device()
-                # Before it starts: a device that fails half-way is closed by `end`, too.
+                # Before it starts, so that `end` also closes a device that has failed to start.
                 self._device = device
                 device.start(stream)
             except MediaError as error:
@@ -96,7 +96,7 @@ class Ring:
             stream.silent = True
 
     def end(self) -> None:
-        """Close the device. Blocks: for worker threads. Idempotent; after `begin` has come to its end, if it runs."""
+        """Close the device, after `begin` has returned. Blocks: for worker threads. Idempotent."""
         self.hush()
         with self._lock:
             device, self._device = self._device, None
@@ -121,7 +121,7 @@ def _failed(what: str, exc: BaseException) -> MediaError:
 
 
 class _RingStream:
-    """What the device is given: a tone to render; what it captures is nobody's."""
+    """The `AudioStream` of the device: it plays the tone, and drops what the microphone captures."""
 
     sample_rate = 48000
 
@@ -139,5 +139,5 @@ class _RingStream:
         return pcm * 0 if self.silent else pcm
 
     def device_failed(self, error: MediaError) -> None:
-        """The device stopped by itself."""
+        """The device has stopped because of an error."""
         self._on_failed(error)

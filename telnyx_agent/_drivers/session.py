@@ -1,11 +1,11 @@
 """`SessionDriver`: one login on the loop thread - it feeds the pure `Session` and carries out what that decides.
 
-Three things in one place (`_step`): send what is pending, deliver what happened, re-arm the timer; feeding is the
-callers'. One driver is one login, from `start` to `finished`, over as many sockets as it takes; a new login makes a new
-driver. What an older socket still says is not listened to any more (R57).
+`_step` does three things in one place: it sends what is pending, delivers what happened, and sets the timer again. Each
+method that feeds the session calls it. One driver serves one login, from `start` to `finished`, over several sockets; a
+new login makes a new driver. What an older socket still brings is ignored (R57).
 
-Whatever raises here costs only the frame or the event that it was about: it is logged, and the next one is handled. A
-login that is over comes to its end within `END_LIMIT`, whatever hangs.
+If handling a frame or an event raises, the error is logged and the next one is handled. A login that is over ends
+within `END_LIMIT`, even if something hangs.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 __all__ = ["END_LIMIT", "LONG_MESSAGE", "SessionDriver"]
 
 LONG_MESSAGE = 65_536
-"""Characters from which on a message is decoded in a step of its own. 5 MB take 10 to 30 ms on the slowest machine
-tried."""
+"""A message of so many characters or more is decoded in a step of its own. 5 MB took 10 to 30 ms on the slowest machine
+that was tried."""
 
 END_LIMIT = 5.0
-"""Seconds from the end of a session to `finished`. Sockets and media end within 2 s each by themselves; what hangs
-longer, in a driver or in code of the program's, is left behind."""
+"""Seconds from the end of a session to `finished`. Sockets and media close within 2 s each. What takes longer hangs, in
+a sound driver or in the program's code, and is not waited for."""
 
-# What an agent that spoke turns to when its user interrupts it; after its last word it listens.
+# The states of an agent that was interrupted while it spoke. After its last word, its state is `LISTENING`.
 _INTERRUPTING = frozenset({AgentState.THINKING, AgentState.PROCESSING_IMAGE})
 
 
@@ -60,11 +60,11 @@ class SessionDriver:
     """Drives one `Session`. Loop thread only, but for the constructor.
 
     Args:
-        session: Decides.
-        url_of: The URL of a connection.
-        listener: Is told.
-        log: Logs.
-        loop: The loop that it runs on.
+        session: Decides what is sent and what happens.
+        url_of: Makes the URL of a connection.
+        listener: Gets what happened.
+        log: The client's log.
+        loop: The loop that the driver runs on.
         connect: Makes a connection; see `Sockets`.
         is_local: Whether the server is on this machine.
     """
@@ -110,7 +110,7 @@ class SessionDriver:
 
     @property
     def session(self) -> Session:
-        """What the session knows. To look at, on the loop."""
+        """The session, for reading on the loop."""
         return self._session
 
     # -- commands, each on the loop ----------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ class SessionDriver:
             self._futures.settle_login(_too_early())
             return
         self._on_open_connection(outcomes.OpenConnection())
-        # Whoever logs in will call: import the media libraries while the server answers. Nothing waits for it.
+        # A call will follow: import the media libraries while the server answers. Nothing waits for it.
         self._run(_media.preload())
 
     def place_call(self, options: CallOptions, media: CallMedia) -> None:
@@ -140,14 +140,14 @@ class SessionDriver:
         return CallDriver(call_id, media, self, self._log, offer)
 
     def hangup(self, call_id: str, cause: str | None, cause_code: int | None, done: CommandFuture[None]) -> None:
-        """End a call. `done` settles when its media is gone; a call that has ended already is not an error."""
+        """End a call. `done` settles when its media are closed. If the call has ended already, there is no error."""
         self._session.calls.hang_up(call_id, self._loop.time(), cause=cause, cause_code=cause_code)
         driver = self._calls.get(call_id)
         self._step()
         self._settle_after(done, None if driver is None else driver.closed)
 
     def disconnect(self, done: CommandFuture[None]) -> None:
-        """End all calls, close the socket. `done` settles when everything is gone. Idempotent."""
+        """End all calls, close the socket. `done` settles when everything is closed. Idempotent."""
         if self._finished:
             done.settle_after_callbacks()
             return
@@ -164,10 +164,10 @@ class SessionDriver:
         muted: bool | None,
         done: CommandFuture[None],
     ) -> None:
-        """Take an incoming call. `done` settles when it is active, or with what it ended with.
+        """Answer an incoming call. `done` settles when the call is active, or with the error of its end.
 
         Raises:
-            TxError: It cannot be taken.
+            TxError: The call cannot be answered.
         """
         try:
             offer = self._session.calls.answer(call_id, headers, self._loop.time())
@@ -186,34 +186,35 @@ class SessionDriver:
         """Log in with other credentials. `done` settles when the server has accepted or refused them.
 
         Raises:
-            TxError: They cannot be exchanged now.
+            TxError: The session is anonymous, not ready, or exchanges its credentials already.
         """
         self._session.relogin.start(login, self._loop.time())
         self._futures.credentials.append(done)
         self._step()
 
     def perform(self, action: Callable[[Session, float], Any], done: CommandFuture[Any]) -> None:
-        """Run a command of the core. `done` settles with what it returns.
+        """Run a command of the core. `done` settles with its result.
 
         Raises:
-            Exception: What it raises.
+            Exception: What the command raises.
         """
         result = action(self._session, self._loop.time())
         self._step()
         done.settle_after_callbacks(result)
 
     def request(self, action: Callable[[Session, float], str], done: CommandFuture[None]) -> None:
-        """Run a command of the core that the server must confirm. `done` settles with its `CommandSettled`.
+        """Run a command of the core that the server must confirm. `done` settles with the command's `CommandSettled`.
 
         Raises:
-            Exception: What it raises.
+            Exception: What the command raises.
         """
         self._futures.tickets[action(self._session, self._loop.time())] = done
         self._step()
 
     def send_message(self, text: str, image_urls: Sequence[str], may_wait: bool, done: CommandFuture[str]) -> None:
-        """Send typed text and images to the assistant. `done` settles with the item id once the frame is handed
-        over; that may be later if the message may wait for a lost connection.
+        """Send typed text and images to the assistant.
+
+        `done` settles with the item id when the frame is on its way. That may be later if the message may wait.
 
         Raises:
             TxError: The message was refused.
@@ -235,7 +236,7 @@ class SessionDriver:
         async def read() -> None:
             try:
                 done.settle(await driver.stats())
-            except Exception as exc:  # noqa: BLE001 - whatever aiortc raises while it closes, the caller must know
+            except Exception as exc:  # noqa: BLE001 - aiortc may raise anything while it closes; it goes to the future
                 done.settle(error=CallError(f"no statistics could be read: {exc}", call_id=call_id))
 
         self._run(read())
@@ -249,17 +250,17 @@ class SessionDriver:
         self._run(driver.with_sound(job, done))
 
     def watch_levels(self, call_id: str) -> None:
-        """Somebody wants to know a call's levels now."""
+        """Report a call's audio levels from now on."""
         driver = self._calls.get(call_id)
         if driver is not None:
             driver.watch_levels()
 
     def warn(self, code: WarningCode, call_id: str) -> None:
-        """Something that only a facade can see."""
+        """Publish a warning about something that only a facade can see."""
         self._listener.publish(events.ClientWarning(TxWarning(code, call_id)))
 
     def publish(self, event: object) -> None:
-        """Something that the server does not know of."""
+        """Publish an event that did not come from the server."""
         self._listener.publish(event)
 
     def ask(self, call_id: str, text: str, barge_in: bool, done: CommandFuture[str]) -> None:
@@ -279,13 +280,13 @@ class SessionDriver:
         self._step()
 
     def forget_question(self, question: CommandFuture[str]) -> None:
-        """Nobody waits for this answer any more."""
+        """Nobody waits for this answer now."""
         if question in self._futures.questions:
             self._futures.questions.discard(question)
             self._session.conversation.questions.forget(question, self._loop.time())
             self._step()
 
-    # -- what becomes of the socket (SocketReports) -------------------------------------------------------------------
+    # -- reports of the sockets (SocketReports) ----------------------------------------------------------------------
 
     def socket_opened(self) -> None:
         self._listener.publish(events.SocketConnected())
@@ -312,14 +313,14 @@ class SessionDriver:
         return None
 
     def _receive_long(self, message: str | bytes) -> Iterator[None]:
-        """To decode megabytes takes as long as the loop may work on one thing at a time."""
+        """Decode in a step of its own: megabytes take all the time that the loop may spend on one step."""
         yield
         frames = self._session.frames_of(message, self._loop.time())
         yield
         yield from self._receive_each(frames)
 
     def _receive_each(self, frames: Iterable[Inbound]) -> Iterator[None]:
-        """The loop can do something else between two frames of a batch."""
+        """Handle a batch with a step for each frame, so that the loop can do other work in between."""
         for frame in frames:
             self._receive(frame)
             self._step()
@@ -329,7 +330,7 @@ class SessionDriver:
     def _receive(self, frame: Inbound) -> None:
         try:
             self._session.receive(frame, self._loop.time())
-        except Exception as exc:  # noqa: BLE001 - one frame, whatever is in it, must not end the login
+        except Exception as exc:  # noqa: BLE001 - a single frame must not end the login
             self._log.error("a frame from the server could not be handled", exc_info=exc)
 
     def socket_was_closed(self, closed: Closed, *, was_open: bool) -> None:
@@ -349,7 +350,7 @@ class SessionDriver:
     def old_socket_was_closed(self) -> None:
         self._check_finished()
 
-    # -- the calls' reports (CallReports) ----------------------------------------------------------------------------
+    # -- reports of the calls' media (CallReports) -------------------------------------------------------------------
 
     def local_description(self, call_id: str, sdp: str) -> None:
         self._session.calls.set_local_description(call_id, sdp, self._loop.time())
@@ -388,11 +389,11 @@ class SessionDriver:
         return self._listener.audio_level(call_id, inbound, outbound)
 
     def device_changed(self, call_id: str, change: AudioDeviceChange, told: Callable[[], None]) -> None:
-        """A call's device goes on with other hardware; `told` is called when the program knows."""
+        """A call's device uses other hardware now. `told` is called when the program knows."""
         self._listener.device_changed(call_id, change, told)
 
     def agent_voice(self, call_id: str, audible: bool, at: float) -> None:
-        """The agent's voice begins, or has ended, to be heard; `at` is on the clock that the loop's is, too."""
+        """The agent's voice has become audible, or silent; `at` is the time of that, on the loop's clock."""
         self._session.conversation.voice(audible, at, self._loop.time(), call_id)
         self._step()
 
@@ -400,10 +401,10 @@ class SessionDriver:
         """The agent has answered."""
         self._listener.publish(events.TurnLatencyMeasured(turn, UUID(call_id)))
 
-    # -- the one place -----------------------------------------------------------------------------------------------
+    # -- a step ------------------------------------------------------------------------------------------------------
 
     def _step(self) -> None:
-        """Send what is pending, deliver what happened, re-arm the timer. Handlers may feed the session again."""
+        """Send what is pending, deliver what happened, set the timer again. Handlers may feed the session again."""
         if self._stepping:
             return
         self._stepping = True
@@ -422,7 +423,7 @@ class SessionDriver:
                         self._listener.publish(event)
                     else:
                         handler(self, event)
-                except Exception as exc:  # noqa: BLE001 - the events behind it are about other calls
+                except Exception as exc:  # noqa: BLE001 - the next events may be about other calls
                     self._log.error("%s could not be handled", type(event).__name__, exc_info=exc)
             if (metrics := session.socket_health.metrics) is not self._socket_metrics:
                 self._socket_metrics = metrics
@@ -433,8 +434,8 @@ class SessionDriver:
 
     def _arm_timer(self) -> None:
         deadline = None if self._finished else self._session.get_timer()
-        # Each frame puts off when the connection counts as dead. A timer that comes too early finds nothing to do, and
-        # is set again; to exchange it for each frame would be a good part of what a frame costs.
+        # Each frame moves the time at which the connection counts as dead. A timer that fires too early finds nothing
+        # to do and is set again. This is cheaper than to set the timer again with each frame.
         if self._timer is not None and (deadline is None or deadline < self._timer.when()):
             self._timer.cancel()
             self._timer = None
@@ -453,7 +454,7 @@ class SessionDriver:
             self._session.liveness.confirmed(self._loop.time())
         try:
             self._session.handle_timer(self._loop.time())
-        except Exception as exc:  # noqa: BLE001 - the next timer is about something else
+        except Exception as exc:  # noqa: BLE001 - the next timer is for something else
             self._log.error("a timer could not be handled", exc_info=exc)
         self._step()
 
@@ -498,7 +499,7 @@ class SessionDriver:
     def _on_close_connection(self, event: outcomes.CloseConnection) -> None:
         self._limit_end()
         if not self._sockets.close(event.code, event.reason):
-            # Between two sockets there is none whose end could be waited for. Not here: events are still to be told.
+            # There is no socket now whose end would come. In the loop's next turn, because events are still to come.
             self._loop.call_soon(self._end_without_socket)
 
     def _end_without_socket(self) -> None:
@@ -568,9 +569,9 @@ class SessionDriver:
         events.AgentStateChanged: _on_agent_state,
         outcomes.Malformed: _on_malformed,
     }
-    """What the driver itself has to do for an event. All others go to the listener as they are."""
+    """Events for which the driver does something. All others go to the listener as they are."""
 
-    # -- the way out -------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------------------------
 
     def _close_media(self, call_id: str) -> None:
         driver = self._calls.pop(call_id, None)
@@ -580,17 +581,17 @@ class SessionDriver:
         driver.close()
 
     def _refuse(self, call_id: str, error: MediaError) -> None:
-        """A call that comes in cannot be taken."""
+        """End a call that came in and cannot be answered."""
         self._session.calls.fail(call_id, error, self._loop.time())
         self._listener.publish(events.ClientError(error))
 
     def _go_on(self) -> None:
-        """What happened meanwhile can be told."""
+        """Deliver what happened during `is_pausing`."""
         self._step()
         self._check_finished()
 
     def _await_end(self, closing: asyncio.Future[None]) -> None:
-        """The session is not over before this is."""
+        """Finish not before `closing` is done."""
         self._closing_media.add(closing)
         closing.add_done_callback(self._media_closed)
 
@@ -610,12 +611,12 @@ class SessionDriver:
             self._finish()
 
     def _limit_end(self) -> None:
-        """The session is over, or about to be: from here on its end has a limit."""
+        """The session is over, or about to be: limit the time until `finished`."""
         if self._ending is None:
             self._ending = self._loop.call_later(END_LIMIT, self._give_up)
 
     def _give_up(self) -> None:
-        """What should have ended by now has not."""
+        """The time for the end is over: do not wait for what has not closed."""
         if self._finished:
             return
         left = [f"{len(self._closing_media)} call(s)'s media"] if self._closing_media else []
@@ -644,7 +645,7 @@ class SessionDriver:
             gone.add_done_callback(lambda _: done.settle_after_callbacks())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        """As a task. asyncio itself holds tasks only weakly, and says nothing of errors that nobody asks for."""
+        """Run a coroutine as a task. asyncio has only weak references to tasks, and does not report their errors."""
         task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._reap)

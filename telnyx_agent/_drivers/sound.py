@@ -1,7 +1,7 @@
-"""`CallSound`: the audio device of one call and what cleans its sound - opened, exchanged and closed.
+"""`CallSound`: opens, exchanges and closes the audio device of one call, and the processor that cleans its sound.
 
-Opening hardware blocks, and a driver may never return. So a call's jobs run on a thread of its own, in order: one that
-hangs takes a worker from nobody. Nothing of it touches the loop.
+To open hardware blocks, and a driver may never return. So each call has a thread for these jobs, which run in order: a
+job that hangs stops only its own call. Nothing in here runs on the loop.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _log = logging.getLogger("telnyx_agent.audio")
 
 
 class CallSound:
-    """One call's device. Every method but `run` and `retire` blocks and may be called on any worker thread.
+    """One call's device. All methods except `run` and `retire` block; they may be called on any worker thread.
 
     Args:
-        bridge: What the device is started with.
+        bridge: The call's audio.
         open_device: Makes the call's first device.
-        make_processor: Makes what cleans the sound of a device, if anything; asked for each device. It may give the
-            same processor again, which then goes on.
+        make_processor: Makes the processor for a device, or None; called for each device. If it returns the same
+            processor again, that one goes on.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class CallSound:
         self._thread = DaemonPool(1, "telnyx-agent-device")
 
     def run(self, job: Callable[[CallSound], None]) -> Future[None]:
-        """Do something with the device on the call's own thread, after what was asked for before. Does not block.
+        """Run `job` on the call's own thread, after the earlier jobs. Does not block.
 
         Raises:
-            RuntimeError: After `retire`, or there can be no more threads.
+            RuntimeError: `retire` was called, or no thread can be started.
         """
         return self._thread.submit(self._do, job)
 
     def _do(self, job: Callable[[CallSound], None]) -> None:
-        """All that a device is asked for runs here, so that nothing but an `Exception` of ours comes to the loop."""
+        """Run a job. Whatever a device raises becomes a `TxError`, so that the loop sees no other exception."""
         try:
             job(self)
         except TxError:
@@ -70,7 +70,7 @@ class CallSound:
             raise MediaError(f"the audio device failed: {in_words(exc)}") from exc
 
     def retire(self) -> None:
-        """Nothing is asked for any more: the thread ends after the last job, or stays behind with one that hangs."""
+        """No job follows: the thread ends after the last one. If that hangs, nothing waits for the thread."""
         self._thread.shutdown(wait=False)
 
     @property
@@ -89,9 +89,9 @@ class CallSound:
                 self._start(self._open_device())
 
     def exchange(self, device: AudioDevice) -> None:
-        """Go on with another device. The old one is stopped first, because hardware may admit one program only.
+        """Go on with another device. The old one is stopped first, because some hardware can be opened only once.
 
-        That the old one fails to stop keeps nobody from going on.
+        An error of the old device, when it stops, is only logged.
 
         Raises:
             CallError: The call has no device to exchange: its media is not up yet, or it is over.
@@ -122,11 +122,11 @@ class CallSound:
             self._start(device)
 
     def switch(self, changes: dict[str, int | str | None]) -> None:
-        """Let the device itself go on with other hardware.
+        """Let the device use other hardware.
 
         Raises:
             CallError: The call has no device now.
-            MediaError: The device cannot do that, or there is no such hardware; the call goes on as it was.
+            MediaError: The device cannot do that, or there is no such hardware. The call goes on as before.
         """
         with self._lock:
             device = self._required()
@@ -156,11 +156,11 @@ class CallSound:
                 self._drop_processing()
 
     def finish(self) -> None:
-        """End what is being played and recorded. Blocks for the disk, and not for the device. Idempotent."""
+        """End playbacks and the recording. Blocks for the disk, and not for the device. Idempotent."""
         self._bridge.player.stop()
         recorder = self._bridge.recorder
         if recorder is not None:
-            recorder.close()  # what it fails with, it tells by itself
+            recorder.close()  # it reports its own errors
 
     def _required(self) -> AudioDevice:
         if self._device is None:
@@ -169,7 +169,7 @@ class CallSound:
 
     def _start(self, device: AudioDevice) -> None:
         processor = self._make_processor(device)
-        # The user's own processor serves all devices of the call.
+        # The program's own processor serves all devices of the call.
         if processor is None or processor is not self._processor:
             self._drop_processing()
             self._processor = processor
@@ -191,7 +191,7 @@ class CallSound:
                 self._stream.is_open = False
 
     def _let_go(self, device: AudioDevice) -> None:
-        """`_stop` where the call goes on: the device has lost its stream in any case."""
+        """As `_stop`, in a call that goes on: an error is only logged."""
         try:
             self._stop(device)
         except MediaError as error:
@@ -204,18 +204,18 @@ class CallSound:
             processing.close()
 
     def _echo_delay(self) -> float:
-        """Seconds from handing a sample to the card until its echo comes from the microphone, as drivers estimate."""
+        """Seconds from a sample's way to the card until its echo comes from the microphone; drivers estimate it."""
         device = self._device
         try:
             return float(getattr(device, "input_latency", 0.0)) + float(getattr(device, "output_latency", 0.0))
-        except BaseException as exc:  # noqa: BLE001 - a device may be the program's own; a guess is enough
-            _log.debug("the audio device does not tell its latency: %s", in_words(exc))
+        except BaseException as exc:  # noqa: BLE001 - the program's own device may raise anything; 0 will do
+            _log.debug("the audio device does not say its latency: %s", in_words(exc))
             return 0.0
 
 
 @contextlib.contextmanager
 def _in_words(device: AudioDevice, what: str) -> Iterator[None]:
-    """A device may be the program's own and raise anything; `SystemExit` would end the loop, which waits for this."""
+    """Make a `MediaError` of what a device raises. It may raise anything; a `SystemExit` would end the loop."""
     try:
         yield
     except TxError:
@@ -225,15 +225,15 @@ def _in_words(device: AudioDevice, what: str) -> Iterator[None]:
 
 
 def _name(device: AudioDevice) -> str:
-    """What it says, if that works: `name` may be a property of the program's own."""
+    """The device's name for messages. Its `name` may be a property of the program that raises."""
     try:
         return str(getattr(device, "name", type(device).__name__))
-    except BaseException:  # noqa: BLE001 - what went wrong before this is what has to be told
+    except BaseException:  # noqa: BLE001 - the message is about another error
         return type(device).__name__
 
 
 class _DeviceStream:
-    """What one device is given. One that goes on after its `stop` disturbs neither the call nor the next device."""
+    """The `AudioStream` of one device. After the device's `stop` it does nothing, even if the device still uses it."""
 
     def __init__(self, bridge: AudioBridge) -> None:
         self._bridge = bridge
@@ -242,7 +242,7 @@ class _DeviceStream:
 
     @property
     def sample_rate(self) -> int:
-        """See `AudioStream`, as all of it."""
+        """Samples per second. This and all other members: see `AudioStream`."""
         return self._bridge.sample_rate
 
     def push_capture(self, pcm: PcmLike) -> None:
@@ -253,7 +253,7 @@ class _DeviceStream:
         return self._bridge.pull_render(samples) if self.is_open else self._bridge.silence(samples)
 
     def device_failed(self, error: MediaError) -> None:
-        """Told once: a device that has stopped cannot stop again, and one that says so all the time fills no queue."""
+        """Reported once: a device that reports its end again and again must not fill a queue."""
         if self.is_open and not self._has_failed:
             self._has_failed = True
             given: object = error  # it may be anything, as the device may be the program's own
