@@ -22,3 +22,13 @@ def test_g711_tables_are_ffmpegs(law: str) -> None:
     assert (table == expected).all()
     again = G711Encoder(law)._table[table.view(np.uint16)]
     assert (table[again] == table).all()
+
+
+@pytest.mark.parametrize("law", ["pcmu", "pcma"])
+def test_each_sample_gets_the_nearest_code(law: str) -> None:
+    """All 65,536 of them: nothing that could be sent is nearer."""
+    table = G711Decoder(law)._table.astype(np.int32)
+    samples = np.arange(-32768, 32768, dtype=np.int32)
+    heard = table[G711Encoder(law)._table[samples.astype(np.int16).view(np.uint16)]]
+    nearest = np.minimum.reduce([np.abs(samples - value) for value in table])
+    assert (np.abs(samples - heard) == nearest).all()
