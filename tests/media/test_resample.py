@@ -18,3 +18,18 @@ def test_resampling_keeps_the_band_and_nothing_else(factor: int) -> None:
         heard = np.concatenate([up.process(down.process(source[at : at + FRAME])) for at in range(0, RATE, FRAME)])
         assert heard.size == RATE
         assert least <= level(heard[4800:]) / level(source) <= most
+
+
+@pytest.mark.parametrize("factor", [3, 6])
+def test_both_filters_delay_all_sound_alike(factor: int) -> None:
+    """What they make of one single sample is the same from both ends: half a filter of delay at each frequency."""
+    taps = 24 * factor
+    one = np.zeros(2 * taps, np.int16)
+    one[0] = 30000
+    up = Upsampler(factor).process(one)[:taps]
+    # Which of the filter's values come out depends on where the sample stands between two that are kept.
+    down = np.concatenate([Downsampler(factor).process(np.roll(one, at))[:25] for at in range(factor)])
+    for response in (up, down.reshape(factor, 25).T[:, ::-1].reshape(-1)):
+        heard = np.trim_zeros(response)
+        assert heard.size > taps / 2
+        assert (heard == heard[::-1]).all()
