@@ -640,6 +640,19 @@ def test_a_lost_packet_is_taken_from_the_next_one() -> None:
     assert (stats.packets_lost, stats.fec_packets_recovered, stats.concealed_samples) == (1, 1, 0)
 
 
+def test_one_packet_in_eight_is_looked_at_for_error_correction() -> None:
+    """The first, then each eighth: a sender seldom changes its mind, and to look takes time."""
+    looked_at = []
+
+    class Looking(RawDecoder):
+        def has_fec(self, payload: bytes) -> bool:
+            looked_at.append(int(self.decode(payload)[0]))
+            return False
+
+    play(steady(Looking()), one_each(packets(34)))
+    assert looked_at == [1000, 1008, 1016, 1024, 1032]
+
+
 def test_the_next_packet_mends_the_decoder_when_it_comes_too_late_to_be_heard() -> None:
     """The lost one's place was filled already: only the decoder takes it, and what follows sounds better."""
     arrivals = one_each(packets(30))

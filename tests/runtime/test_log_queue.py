@@ -358,11 +358,44 @@ on_loop(bad.clear)""",
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_stderr_that_nobody_reads(job: str, run_program: RunProgram) -> None:
-    """The loop goes on, and the process ends as if nothing were."""
-    outcome = run_program(f"{BLOCKED}\n{JOBS[job]}\nloop.release()\nprint('end', flush=True)\n")
+    """The loop goes on, and the process ends as if nothing were; stdout, which is read, is written to until then."""
+    last = "import atexit\natexit.register(print, 'at the very end', flush=True)"  # runs after what is registered later
+    outcome = run_program(f"{last}\n{BLOCKED}\n{JOBS[job]}\nloop.release()\nprint('end', flush=True)\n")
     assert outcome.returncode == 0
-    assert set(outcome.stdout.splitlines()) == {"goes on", "end"}
+    assert set(outcome.stdout.splitlines()) == {"goes on", "end", "at the very end"}
     assert outcome.seconds < 5
+
+
+@pytest.mark.parametrize(("job", "said"), [("client", "and here"), ("finaliser", "ZeroDivisionError")])
+def test_what_the_sdk_says_does_not_go_through_pythons_buffer(job: str, said: str, run_program: RunProgram) -> None:
+    """Whoever writes there holds its lock, and the interpreter's end needs it."""
+    outcome = run_program(
+        f"""
+import io, logging, sys, threading
+
+class Recording(io.TextIOWrapper):
+    def write(self, text):
+        print("through the buffer:", text, flush=True)
+        return super().write(text)
+
+sys.stderr = sys.__stderr__ = Recording(sys.stderr.detach(), "utf-8", line_buffering=True)
+from telnyx_agent._runtime.log import ClientLog, flush
+from telnyx_agent._runtime.loop import LoopThread
+from telnyx_agent.config import LogLevel
+loop = LoopThread.acquire()
+
+def on_loop(job):
+    done = threading.Event()
+    loop.post(lambda: (job(), done.set()))
+    done.wait(10)
+
+{JOBS[job]}
+flush()
+loop.release()
+"""
+    )
+    assert outcome.stdout == ""
+    assert said in outcome.stderr
 
 
 def test_what_was_said_last_is_seen(run_program: RunProgram) -> None:
