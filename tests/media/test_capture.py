@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import array
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 from telnyx_agent._media.capture import CaptureBuffer, as_samples
+from telnyx_agent.errors import MediaError
 
 
 def ramp(begin: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
@@ -118,3 +121,20 @@ def test_arrays_of_any_shape_are_samples() -> None:
     samples = as_samples(column)
     column[:] = 0
     assert samples.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("block", "what"),
+    [
+        (np.zeros(10, np.float32), r"an array of shape \(10,\) of float32"),
+        (np.zeros((10, 2), np.int16), r"an array of shape \(10, 2\) of int16"),
+        (np.zeros((2, 10), np.float32), r"an array of shape \(2, 10\) of float32"),
+        (memoryview(array.array("f", [0.0] * 10)), "a memoryview with items of format 'f'"),
+        (memoryview(array.array("h", range(10)))[::2], "a memoryview"),
+        ([0] * 10, "a list"),
+    ],
+)
+def test_what_is_not_mono_and_sixteen_bits_is_refused(block: Any, what: str) -> None:
+    """By its type or by its shape: it would be heard as noise."""
+    with pytest.raises(MediaError, match=what):
+        as_samples(block)

@@ -122,8 +122,10 @@ def test_thread_begins_with_the_first_callback_and_ends_with_close() -> None:
     dispatcher.close()
     dispatcher.close()
     assert not dispatcher.join(0.05)
+    assert not dispatcher.has_ended
     gate.set()
     assert dispatcher.join(5)
+    assert dispatcher.has_ended
     assert seen == ["telnyx-agent-delegate"]
 
 
