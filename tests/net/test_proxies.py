@@ -130,8 +130,9 @@ def test_the_environment_is_asked(environment: dict[str, str], secure: bool, hos
 def test_exceptions_by_name(exceptions: str, is_direct: bool) -> None:
     """`no_proxy`, as other programs read it."""
     environment = {**ENVIRONMENT, "NO_PROXY": exceptions}
-    chosen = choose_proxy(None, "rtc.telnyx.com", 443, secure=True, environment=environment)
-    assert (chosen is None) == is_direct
+    for host in ("rtc.telnyx.com", "RTC.Telnyx.com", "rtc.telnyx.com."):
+        chosen = choose_proxy(None, host, 443, secure=True, environment=environment)
+        assert (chosen is None) == is_direct, host
 
 
 @pytest.mark.parametrize(

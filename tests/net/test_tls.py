@@ -132,3 +132,21 @@ def loop() -> Iterator[LoopThread]:
     thread = LoopThread.acquire()
     yield thread
     thread.release()
+
+
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        (None, ssl.TLSVersion.TLSv1_2),
+        (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.TLSv1_2),
+        (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2),
+        (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
+    ],
+)
+def test_the_least_version(given: ssl.TLSVersion | None, least: ssl.TLSVersion) -> None:
+    """TLS 1.2, unless the program's context asks for more."""
+    options = {}
+    if given is not None:
+        options["context"] = ssl.create_default_context()
+        options["context"].minimum_version = given
+    assert tls_context(options).minimum_version is least

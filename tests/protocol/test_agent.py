@@ -266,6 +266,22 @@ def test_how_long_what_is_not_said_is_waited_for(
     assert voice.changes() == [then]
 
 
+def test_the_next_voice_is_awaited_beyond_the_pause(voice: Voice) -> None:
+    """It counts as speaking until the pause is over, then it thinks until its voice is due: each has its own time."""
+    voice.says("Hi")
+    voice.speaks(1.0)
+    voice.says("Well", "r2")
+    voice.changes()
+    voice.wait(PAUSE - 0.01)
+    assert voice.changes() == []
+    voice.wait(0.02)
+    assert voice.changes() == ["THINKING"]
+    voice.wait(VOICE_WAIT - PAUSE - 0.02)
+    assert voice.changes() == []
+    voice.wait(0.02)
+    assert voice.changes() == ["LISTENING"]
+
+
 def test_it_may_speak_before_the_call_is_up() -> None:
     """Early media, or a greeting whose text comes before the answer to the invite; and only then is it not idle."""
     for heard in (True, False):

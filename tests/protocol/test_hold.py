@@ -167,6 +167,32 @@ def test_a_wish_during_a_lost_connection_waits() -> None:
     assert asked(script) == []
 
 
+def test_a_wish_waits_until_the_call_is_taken_up_again() -> None:
+    """The new connection alone is not enough."""
+    script = Script.talking()
+    lose(script)
+    reopen(script)
+    log_in_again(script, reattached=[CALL_ID], attach=True)
+    assert script.session.registration.is_ready
+    wish(script, HoldWish.HOLD)
+    assert asked(script) == []
+    answer(script)
+    assert asked(script) == ["hold"]
+
+
+def test_a_wish_during_a_new_login_waits() -> None:
+    """The call is up all the while."""
+    script = Script.talking()
+    script.say("telnyx_rtc.ping", serno=1)
+    script.refuse("telnyx_rtc.ping", -32000, "Authentication Required")
+    wish(script, HoldWish.HOLD)
+    script.accept_login()
+    assert asked(script) == []
+    script.say("telnyx_rtc.clientReady")
+    script.gateway("REGED")
+    assert asked(script) == ["hold"]
+
+
 @pytest.mark.parametrize("end", ["bye", "hangup", "disconnect"])
 def test_the_end_of_the_call_is_the_end_of_all_wishes(end: str) -> None:
     """Each with an error, before the call is `DONE`."""

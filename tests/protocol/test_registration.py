@@ -10,6 +10,7 @@ from telnyx_agent._protocol import outcomes
 from telnyx_agent._protocol.outcomes import ClientReady, CloseConnection, LoginFailed, SessionUpdated
 from telnyx_agent._protocol.states import CallState, SessionState
 from telnyx_agent._protocol.warnings import TxWarning, WarningCode
+from telnyx_agent._protocol.wire.inbound import GatewayReport
 from telnyx_agent.errors import (
     AuthenticationError,
     GatewayError,
@@ -47,6 +48,7 @@ def test_nothing_happens_before_the_socket_opens() -> None:
     script = Script()
     assert (script.sent(), script.events(), script.session.get_timer()) == ([], [], None)
     assert script.session.registration.state is SessionState.IDLE
+    assert script.session.registration.report == GatewayReport(None)
 
 
 def test_the_login_is_the_first_frame() -> None:

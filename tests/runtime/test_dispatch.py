@@ -21,6 +21,7 @@ from telnyx_agent._runtime.dispatch import (
     ThreadDispatcher,
     dispatcher_factory,
 )
+from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent._runtime.threads import SdkThread, is_internal
 
 from .conftest import RunProgram
@@ -142,6 +143,28 @@ def test_an_interrupt_while_the_thread_starts(interrupted_start: Callable[[], No
     dispatcher.close()
     assert dispatcher.join(5)
     assert (in_time, recorder.seen, len(recorder.threads)) == (["first"], ["first", "second"], 1)
+
+
+def test_there_is_no_thread_for_callbacks(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """They wait; the loop tries again after half a second, each time, and what is wrong is said once."""
+    attempts: list[tuple[float, Callable[[], object]]] = []
+    monkeypatch.setattr(LoopThread, "later", lambda seconds, fn: attempts.append((seconds, fn)))
+    dispatcher, seen = ThreadDispatcher(), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", raise_no_more_threads)
+        dispatcher.submit(lambda: seen.append(1))
+        dispatcher.submit(lambda: seen.append(2))
+        attempts[0][1]()
+    assert [seconds for seconds, _ in attempts] == [0.5] * 3
+    assert [record.getMessage()[:14] for record in caplog.records] == ["callbacks wait"]
+    attempts[-1][1]()
+    dispatcher.close()
+    assert dispatcher.join(5)
+    assert seen == [1, 2]
+
+
+def raise_no_more_threads(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def test_late_callbacks_still_run() -> None:
