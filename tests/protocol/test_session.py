@@ -538,11 +538,12 @@ def test_messages_that_are_never_answered() -> None:
             taken += event == "line"
             return count
 
+        before = sys.gettrace()
         sys.settrace(count)
         try:
             script.write("x")
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
         return taken
 
     for _ in range(5):

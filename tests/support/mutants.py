@@ -371,7 +371,7 @@ class Map:
         own = f"/test_{Path(mutant.path).stem}.py"
         files = {test.partition("::")[0] for test in self.seconds}
         telling = {file for file in files if own in file or file == BOUNDS or mutant.names & _words(file)}
-        known = set(functions.get(mutant.function, ()))
+        known = set(functions.get(mutant.function, ())) | {test for test in self.seconds if own in test}
         if mutant.function not in functions:  # what runs at import, a class's fields, or newer than the map
             known = {test for tests in functions.values() for test in tests}
             known |= {test for test in self.seconds if test.partition("::")[0] in telling}
@@ -412,10 +412,11 @@ class _Mapping:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         self._measure.switch_context(item.nodeid)
-        begun = time.monotonic()
+        begun, tracer = time.monotonic(), sys.gettrace()
         try:
             return (yield)
         finally:
+            sys.settrace(tracer)  # a test may count lines itself; then coverage would see nothing of the tests after it
             self.seconds[item.nodeid] = round(time.monotonic() - begun, 3)
             self._measure.switch_context("")
 
