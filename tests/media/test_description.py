@@ -393,6 +393,13 @@ def test_other_sections_of_an_offer_are_rejected_one_by_one() -> None:
     assert with_rejected_sections(ours, ANSWER) == ours
 
 
+def test_the_numbers_of_our_codecs() -> None:
+    """Of a description with others, too."""
+    names = {96: "opus/48000/2", 0: "pcmu/8000", 101: "telephone-event/8000", 97: "red/48000/2", 9: "G722/8000"}
+    sdp = "\r\n".join(f"a=rtpmap:{number} {name}" for number, name in names.items())
+    assert payload_types(sdp) == {96: "opus", 0: "PCMU", 9: "G722"}
+
+
 def test_the_numbers_of_codecs() -> None:
     """The other side's own, static or not, each once; those that RTCP needs are none."""
     sdp = ANSWER.replace("SAVPF 96 101", "SAVPF 35 0 109 8 72 35 200")

@@ -115,6 +115,30 @@ def test_nothing_is_waited_for_before_anything_is_lost() -> None:
     assert target.value == 720
 
 
+@pytest.mark.parametrize("duration", [480, 960, 2880])
+def test_a_network_that_loses_nothing_is_not_asked_for_delay(duration: int) -> None:
+    """However short its packets, and cheap to wait for, and well protected: once the first guess is over."""
+    target = TargetDelay()
+    for number in range(300):
+        target.protected(True)
+        target.arrived(0, duration)
+        target.passed(recoverable=False)
+        assert target.value == 0 or number < 80
+
+
+def test_one_look_at_a_protected_packet_is_enough_where_much_is_lost() -> None:
+    """Nothing was known of error correction before; silence carries none."""
+    target = after([], protected=False)
+    for number in range(100):
+        target.arrived(0, FRAME)
+        target.passed(recoverable=number % 3 == 0)
+    assert target.value == 0
+    target.protected(True)
+    for _ in range(40):
+        target.arrived(0, FRAME)
+    assert target.value == 720
+
+
 def test_only_the_last_of_a_row_is_worth_waiting_for() -> None:
     """Five percent are lost, ten packets in a row: of these only one in ten can be recovered, which is not enough."""
     target = after([0] * 100, protected=True)

@@ -105,6 +105,23 @@ def test_what_may_notice_a_change() -> None:
     assert [test.partition("::")[2] for test in known.tests(inside)] == ["own", "slow"]
 
 
+def test_who_reads_an_attribute_notices_first_that_it_is_set_otherwise() -> None:
+    """Many tests make the object, and few of them need each of its attributes."""
+    text = "class Thing:\n    def __init__(self):\n        self.x = 1\n\n    def read(self):\n        return self.x\n"
+    known = Map(
+        seconds={"tests/a/test_x.py::quick": 1.0, "tests/a/test_x.py::slow": 29.5},
+        runs={
+            "_protocol/thing.py": {
+                "Thing.__init__": ["tests/a/test_x.py::quick", "tests/a/test_x.py::slow"],
+                "Thing.read": ["tests/a/test_x.py::slow"],
+            }
+        },
+    )
+    (number, *_) = (mutant for mutant in changes(text) if mutant.before == "1")
+    assert number.users == ("Thing.read",)
+    assert known.tests(number) == ["tests/a/test_x.py::slow"]
+
+
 def test_a_test_that_counts_lines_does_not_end_the_map() -> None:
     """Coverage goes on with the next test."""
     contexts: list[str] = []

@@ -97,7 +97,7 @@ class Mutant:
     function: str  # qualified name, or "" for what runs when the module is imported
     outermost: int  # first line of the outermost function around it; 0 if that function's code is not all that changes
     names: frozenset[str]  # outside of functions: what is assigned, and in which class
-    users: tuple[str, ...]  # functions of the module that mention them
+    users: tuple[str, ...]  # other functions of the module that mention them, or an attribute that is assigned there
     before: str
     after: str
     tree: ast.Module
@@ -300,7 +300,7 @@ def mutant(path: str, tree: ast.Module, site: _Site, number: int) -> Mutant:
         function=site.function,
         outermost=site.outermost,
         names=names,
-        users=_users(tree, names),
+        users=tuple(name for name in _users(tree, names | _attributes(tree, line)) if name != site.function),
         before=_short(before),
         after=_short(after),
         tree=changed,
@@ -315,6 +315,16 @@ def _names(tree: ast.Module, site: _Site, line: int) -> frozenset[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
     return frozenset(names)
+
+
+def _attributes(tree: ast.Module, line: int) -> set[str]:
+    """The attributes that are assigned at a line."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.lineno <= line <= (node.end_lineno or 0):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {part.attr for target in targets for part in ast.walk(target) if isinstance(part, ast.Attribute)}
+    return found
 
 
 def _users(tree: ast.Module, names: frozenset[str]) -> tuple[str, ...]:
