@@ -28,14 +28,12 @@ def test_every_callback_is_recorded() -> None:
 def test_waiting_for_a_callback() -> None:
     """It may have come or be yet to come; how many and which can be said."""
     delegate = RecordingDelegate()
-    timers = [threading.Timer(0.05 * n, delegate.on_number, [n]) for n in (1, 2, 3)]
-    for timer in timers:
-        timer.start()
+    caller = threading.Timer(0.05, lambda: [delegate.on_number(n) for n in (1, 2, 3)])
+    caller.start()
     assert delegate.wait_for("on_number", count=2) == (2,)
     assert delegate.wait_for("on_number", predicate=lambda n: n > 2) == (3,)
     assert delegate.wait_for("on_number", 0) == (1,)
-    for timer in timers:
-        timer.join()
+    caller.join()
 
 
 def test_waiting_in_vain() -> None:
