@@ -226,7 +226,7 @@ def test_the_call_may_react_to_the_failure_at_once(pulse: PulseServer) -> None:
 PLAYER = """
 import logging, os, sys, threading
 import numpy as np
-from telnyx_agent.audio import SoundDeviceAudio, _lines
+from telnyx_agent.audio import SoundDeviceAudio, _streams
 from tests.audio.memory_stream import MemoryStream, tone
 
 class Stream(MemoryStream):
@@ -242,7 +242,7 @@ class Stream(MemoryStream):
         print("failed:", error.message, flush=True)
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-_lines.Line.is_behind = lambda line: False  # which a busy machine is, and then opens the stream again for that
+_streams.Line.is_behind = lambda line: False  # which a busy machine is, and then opens the stream again for that
 device, stream = SoundDeviceAudio(), Stream(tone(700, 100))
 device.start(stream)
 stream.wait_pulled(9600)

@@ -31,10 +31,16 @@ class Run:
     """A demo that has ended."""
 
     code: int
-    seconds: float
     out: str
     err: str
     folder: Path
+
+
+def seconds_of_call(said: str) -> float:
+    """As the demo says it at its end."""
+    found = re.search(r"call ended after ([0-9.]+) s", said)
+    assert found is not None, said
+    return float(found[1])
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +50,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
     cwd = tmp_path_factory.mktemp("demo")
     with Command("demo", "--headless", cwd=cwd) as command:
         code = command.wait(60)
-        return Run(code, command.seconds, command.out.text, command.err.text, cwd / FOLDER)
+        return Run(code, command.out.text, command.err.text, cwd / FOLDER)
 
 
 def test_it_ends_well_and_in_time(demo: Run) -> None:
-    """Exit code 0 in less than the half minute that is promised, even on a machine that runs other tests."""
+    """Exit code 0, and the call takes less than the half minute that is promised; to start may take longer."""
     assert demo.code == 0, demo.err
-    assert demo.seconds < 30
+    assert seconds_of_call(demo.out + demo.err) < 30
     assert "Traceback" not in demo.err
 
 
@@ -191,7 +197,7 @@ def test_it_speaks_for_a_user_who_stays_silent(pulse: PulseServer, tmp_path: Pat
     """A machine with a sound card and nobody in front of it gets its conversation, too."""
     with Command("demo", cwd=tmp_path, environment=pulse.variables()) as command:
         assert command.wait(60) == 0, command.err.text
-    assert command.seconds < 30
+    assert seconds_of_call(command.out.text + command.err.text) < 30
     assert "nothing was heard from the microphone" in command.err.text
     assert "nine to five" in command.out.text
 

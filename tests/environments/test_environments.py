@@ -42,7 +42,9 @@ def run(*command: str) -> str:
         command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
+    # In its development mode asyncio says of each of its turns that took long; on a busy machine some do.
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert complaints == []
     return done.stdout
 
 
