@@ -1,12 +1,12 @@
-"""`Calls`: the calls of one session, in both directions - what goes on the wire for them, their time-outs, their ends.
+"""`Calls`: the calls of one session, in both directions - the frames for them, their time-outs, their ends.
 
 Rules of this file:
 
-1. An invite goes out when the session is ready and the offer is made, and so does the answer to one of the server's.
-2. A call that is not up yet ends with its connection (S14): the server hangs it up, too. One that is up waits to be
-   taken up again.
-3. To turn a call down is a bye with 17 (`hang_up`); the caller's giving up is a bye of the server's.
-4. Whatever ends a call, `_end` is the one way out.
+1. An invite goes out when the session is ready and the offer is made. So does the answer to the server's invite.
+2. A call that is not up yet ends when its connection is lost (S14): the server hangs it up, too. A call that is up
+   waits until the server takes it up again.
+3. To refuse a call, we send a bye with 17 (`hang_up`). If the caller gives up, the server sends a bye.
+4. Every call ends in `_end`.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ __all__ = ["Calls"]
 _TIMERS = (TimerKind.INVITE, TimerKind.SETUP, TimerKind.ANSWER_SDP, TimerKind.REATTACH, TimerKind.MEDIA)
 
 _Answer = inbound.Reply | inbound.Refusal | None
-"""What a request of ours came to; None: no answer in time."""
+"""The server's answer to a request of ours; None: no answer in time."""
 
 
 class Calls:
-    """All calls that have not ended. Commands about others are ignored: ends come from three sides and cross.
+    """All calls that have not ended. Commands about other calls are ignored, because both sides may end a call at once.
 
     Args:
-        channel: Where requests go.
-        timers: For what does not happen in time.
-        registration: Whether requests may go, and in which session.
+        channel: Sends requests and knows which reply belongs to which.
+        timers: The timers of the session.
+        registration: Whether requests may be sent, and the session's id.
         dialogs: The calls.
-        conversation: Is told when one begins, is up and is over.
-        settings: How long to wait for what.
+        conversation: Learns when a call begins, is up and is over.
+        settings: The time limits.
         sdk_version: For invites and answers.
         report: Takes the events that follow.
     """
@@ -83,13 +83,13 @@ class Calls:
             RequestKind.MODIFY: self._holds.answered,
             RequestKind.INFO: self._keys.answered,
         }
-        # What the session has failed with.
+        # The error with which the session has failed.
         self._failure: TxError | None = None
 
     # -- the program's commands ----------------------------------------------------------------------------------------
 
     def create(self, options: CallOptions, now: float) -> None:
-        """A call is wanted, and its media make an offer; may be said before the session is ready.
+        """The program places a call, and its media make an offer. The session need not be ready yet.
 
         In a session that has failed, the call ends at once with the same error.
 
@@ -112,14 +112,14 @@ class Calls:
         self._invites.remember(options.call_id)
 
     def answer(self, call_id: str, headers: tuple[tuple[str, str], ...], now: float) -> str:
-        """The user takes a call.
+        """The user answers a call.
 
         Returns:
             The offer. Make an answer to it, then call `set_local_description`.
 
         Raises:
-            CallError: There is no such call: it has ended, or never was.
-            LocalProtocolError: It is a call that we make, or it was taken already.
+            CallError: There is no call with this id, or it has ended.
+            LocalProtocolError: We have placed this call ourselves, or it was answered already.
         """
         dialog = self._dialogs.get(call_id)
         if dialog is None:
@@ -133,7 +133,7 @@ class Calls:
         return dialog.take(headers)
 
     def hang_up(self, call_id: str, now: float, cause: str | None = None, cause_code: int | None = None) -> None:
-        """The user ends a call; the far end is told if it knows of it. Without a cause, the one that fits (R31)."""
+        """The user ends a call. The far end gets a bye if it knows the call; by default with the cause of R31."""
         dialog = self._dialogs.get(call_id)
         if dialog is None:
             return
@@ -145,7 +145,7 @@ class Calls:
         self._end(dialog, reason, now, bye=(cause, cause_code))
 
     def hold(self, call_id: str, wish: HoldWish, now: float) -> str:
-        """Hold a call, or go on with it. What becomes of it, `CommandSettled` tells with the ticket that is returned.
+        """Hold a call, or end the hold. Returns a ticket; a `CommandSettled` with this ticket has the result.
 
         Raises:
             CallError: The call was not answered yet, or is over.
@@ -153,7 +153,7 @@ class Calls:
         return self._holds.want(self._required(call_id), wish, now)
 
     def press_keys(self, call_id: str, runs: tuple[KeyRun, ...], now: float) -> str:
-        """Press telephone keys. What becomes of it, `CommandSettled` tells with the ticket that is returned.
+        """Send DTMF digits. Returns a ticket; a `CommandSettled` with this ticket has the result.
 
         Raises:
             CallError: The call is not active, or is over.
@@ -161,7 +161,7 @@ class Calls:
         return self._keys.press(self._required(call_id), runs, now)
 
     def set_bye_headers(self, call_id: str, headers: tuple[tuple[str, str], ...]) -> None:
-        """Custom headers for our bye, should there be one."""
+        """Custom headers for our bye, if we send one."""
         dialog = self._dialogs.get(call_id)
         if dialog is not None:
             dialog.bye_headers = headers
@@ -169,11 +169,12 @@ class Calls:
     # -- the media -----------------------------------------------------------------------------------------------------
 
     def set_local_description(self, call_id: str, sdp: str, now: float) -> None:
-        """The complete offer of a call is made, or the answer to that of an incoming one. It goes out at once, or when
-        the session is ready (R17).
+        """The offer of a call, or the answer to the offer of an incoming call, is complete.
+
+        It goes out at once, or when the session is ready (R17).
 
         Raises:
-            LocalProtocolError: The call has one already, or wants none.
+            LocalProtocolError: The call has a local description already, or needs none.
         """
         dialog = self._dialogs.get(call_id)
         if dialog is not None:
@@ -182,10 +183,10 @@ class Calls:
             self._send_descriptions(now)
 
     def remote_description_applied(self, call_id: str, now: float) -> None:
-        """The media took what `RemoteDescription` brought.
+        """The media have applied the SDP of `RemoteDescription`.
 
         Raises:
-            LocalProtocolError: There was none.
+            LocalProtocolError: The call has no remote description.
         """
         dialog = self._dialogs.get(call_id)
         if dialog is None:
@@ -197,7 +198,7 @@ class Calls:
         self._look_at(dialog, now)
 
     def set_answer(self, call_id: str, sdp: str, now: float) -> None:
-        """Our answer to the latest `MediaOffered` is made, unless the connection that it was for is gone again."""
+        """Our answer to the latest `MediaOffered` is made. It is dropped if its connection is lost meanwhile."""
         dialog = self._dialogs.get(call_id)
         if dialog is None or not dialog.awaits_media_answer or not self._registration.is_logged_in:
             return
@@ -215,7 +216,7 @@ class Calls:
             self._end(dialog, _reason(error), now, bye=dialog.hangup_cause)
 
     def media_lost(self, call_id: str, error: TxError, now: float, *, can_repair: bool) -> bool:
-        """The media of a call are gone. Whether another connection is wanted, over which the server offers new ones."""
+        """The media of a call are lost. Returns whether to open another connection, over which new ones are offered."""
         dialog = self._dialogs.get(call_id)
         if dialog is None or (dialog.is_lost and not dialog.is_taken_up):
             return False
@@ -261,12 +262,12 @@ class Calls:
             self._described(dialog, had_description, now)
             self._look_at(dialog, now)
             waits_for_sdp = Timer(TimerKind.ANSWER_SDP, dialog.call_id)
-            # Once: an answer that is repeated without one gives no more time.
+            # Set once: a second answer without SDP must not extend the time.
             if not dialog.has_remote_description and waits_for_sdp not in self._timers:
                 self._timers.set(waits_for_sdp, now + self._settings.answer_sdp_grace)
 
     def on_bye(self, event: inbound.Bye, now: float) -> None:
-        """The far end hung up; there is no bye from us then."""
+        """The far end hung up. We send no bye then."""
         dialog = self._invited(event.call_id)
         if dialog is not None:
             dialog.bye(event)
@@ -276,7 +277,7 @@ class Calls:
             self._end(dialog, reason, now)
 
     def on_attach(self, event: inbound.Attach, now: float) -> None:
-        """The server offers to take a call up again (R54); one that we do not have is none of our business (R55)."""
+        """The server offers to take a call up again (R54). For a call that we do not have, only warn (R55)."""
         dialog = self._dialogs.get(event.call_id)
         if dialog is None:
             self._report(ClientWarning(TxWarning(WarningCode.UNKNOWN_REATTACHED_SESSION, event.call_id)))
@@ -285,8 +286,8 @@ class Calls:
             dialog.media_offered(event.sdp, event.ids)
 
     def reattached(self, call_ids: tuple[str, ...], now: float) -> None:
-        """The server says which calls it knows; the others are lost (R38), unless it has just offered to go on, or to
-        make one ring.
+        """The server says which calls it knows. The others are lost (R38), except those that it has just offered to
+        take up again and those that ring.
         """
         for dialog in tuple(self._dialogs.values()):
             is_known = dialog.call_id in call_ids or dialog.is_taken_up or dialog.is_offered
@@ -296,7 +297,7 @@ class Calls:
     # -- the answers to our requests -----------------------------------------------------------------------------------
 
     def answered(self, pending: Pending, answer: inbound.Reply | inbound.Refusal | None, now: float) -> None:
-        """A request about a call came to something; None: there was no answer in time."""
+        """A request about a call was answered. `answer` is None if there was no answer in time."""
         if pending.kind is RequestKind.BYE:
             if answer is not None:
                 self._byes.answered(pending.about)
@@ -311,7 +312,7 @@ class Calls:
         if dialog is None:
             return
         if pending.kind is RequestKind.ATTACH:
-            # It offers the call again, or it has lost it.
+            # The server will offer the call again, or has lost it.
             dialog.is_taken_up = False
         elif pending.kind is RequestKind.ANSWER:
             dialog.is_sent = False
@@ -324,7 +325,7 @@ class Calls:
             self._timers.cancel(Timer(TimerKind.INVITE, dialog.call_id))
             self._report(CallProgress(dialog.call_id, CallStep.INVITE_ACCEPTED))
         elif answer is not None and dialog.is_invited:
-            # The server knows no such call then, so there is no bye (R30).
+            # The server then has no such call, so we send no bye (R30).
             cause = "" if answer.cause is None else f", {answer.cause}"
             text = f"the server refused the call: {answer}{cause}"
             error = CallError(text, code=40005, call_id=dialog.call_id, cause=answer.cause)
@@ -347,7 +348,7 @@ class Calls:
             error = CallError(text, code=40005, call_id=dialog.call_id, cause=answer.cause)
             error.__cause__ = answer.for_call(dialog.call_id)
             cause_code = answer.cause_code
-        # The bye is for the case that it keeps the call.
+        # The bye is for a server that has kept the call.
         self._end(dialog, CallTerminationReason(error.cause, cause_code, error=error), now, bye=dialog.hangup_cause)
 
     def _attach_answered(self, dialog: Dialog, answer: _Answer, now: float) -> None:
@@ -362,7 +363,7 @@ class Calls:
             return
         why = "the server did not confirm it in time" if answer is None else f"the server refused: {answer}"
         error = CallError(f"the call could not be taken up again: {why}", code=48501, call_id=dialog.call_id)
-        # If it refused, it has hung up itself (S16).
+        # A server that refused has hung up itself (S16).
         self._end(dialog, _reason(error), now, bye=dialog.hangup_cause if answer is None else None)
 
     # -- the connection ------------------------------------------------------------------------------------------------
@@ -382,14 +383,14 @@ class Calls:
                 self._timers.set(Timer(TimerKind.REATTACH, dialog.call_id), deadline)
 
     def connection_lost(self, error: TxError, now: float, reason: NetworkReason, *, deliberate: bool) -> None:
-        """The connection is gone and will be replaced. Calls that were active wait for that; the server has hung up all
-        others that it knew of (S14).
+        """The connection is lost and will be replaced. Calls that were active wait for the next one. All others that the
+        server knew, it has hung up (S14).
         """
         for dialog in tuple(self._dialogs.values()):
             self._holds.connection_lost(dialog.call_id)
             self._keys.end(dialog.call_id, "the connection was lost")
             if dialog.is_established:
-                # Whatever its media were to answer came from a connection that is gone.
+                # An offer that its media were answering came over the lost connection.
                 self._timers.cancel(Timer(TimerKind.MEDIA, dialog.call_id))
                 if not dialog.is_lost:
                     dialog.lost_since = now
@@ -400,11 +401,11 @@ class Calls:
                 else:
                     dialog.lose(reason)
             elif dialog.is_invited:
-                # The answer may have been under way, and the server would offer it again.
+                # If our answer was on its way, the server may have the call and offer it again. So send a bye.
                 self._end(dialog, _reason(error), now, bye=dialog.hangup_cause)
 
     def session_renewed(self, now: float) -> None:
-        """The next login begins another session, which has none of our calls."""
+        """The next login begins another session of the server, which does not have our calls."""
         self._byes.session_renewed()
         for dialog in tuple(self._dialogs.values()):
             if dialog.is_lost:
@@ -418,7 +419,7 @@ class Calls:
     def fail_all(
         self, error: TxError, now: float, *, lost: NetworkReason | None, cause: str | None = None, bye: bool
     ) -> None:
-        """The session has failed. Calls that were answered are `DROPPED` first, if the connection was what was lost."""
+        """The session has failed, so all calls end. With `lost`, calls that were answered are `DROPPED` first."""
         self._failure = error
         for dialog in tuple(self._dialogs.values()):
             if lost is not None:
@@ -428,7 +429,7 @@ class Calls:
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def timer_due(self, timer: Timer, now: float) -> None:
-        """One of the timers of a call came due."""
+        """A timer of a call is due."""
         dialog = self._dialogs.get(timer.about)
         if dialog is None:
             return
@@ -453,7 +454,7 @@ class Calls:
             cause = "RECOVERY_ON_TIMER_EXPIRE"
             error = CallError(f"{what} in time", call_id=dialog.call_id, cause=cause)
             reason = CallTerminationReason(cause, CAUSE_CODES[cause], error=error)
-        # The cause on the wire stays the one that keeps TeXML from calling again.
+        # The bye has the usual cause, because that keeps TeXML from calling again.
         self._end(dialog, reason, now, bye=dialog.hangup_cause)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -465,13 +466,13 @@ class Calls:
         return dialog
 
     def _invited(self, call_id: str) -> Dialog | None:
-        """The call that the server means; it cannot mean one that it was not told of."""
+        """The call with this id, if the server knows it."""
         dialog = self._dialogs.get(call_id)
         return dialog if dialog is not None and dialog.is_invited else None
 
     def _expect_media(self, call_id: str, now: float) -> None:
-        """The media of a call are to make a description, or to apply one. They have a limit of their own, also where a
-        thread cannot be started or a library hangs.
+        """Limit the time in which the media of a call make or apply a description: a library may hang, or a thread may
+        not start.
         """
         self._timers.set(Timer(TimerKind.MEDIA, call_id), now + self._settings.media_timeout)
 
@@ -480,7 +481,7 @@ class Calls:
             self._expect_media(dialog.call_id, now)
 
     def _look_at(self, dialog: Dialog, now: float) -> None:
-        """After a sign of life: stop the clocks that it has settled."""
+        """The far end or the media have moved on: cancel the timers that are not needed now."""
         self._timers.cancel(Timer(TimerKind.INVITE, dialog.call_id))
         if dialog.is_answered:
             self._timers.cancel(Timer(TimerKind.SETUP, dialog.call_id))
@@ -491,7 +492,7 @@ class Calls:
             self._send_waiting_messages(now)
 
     def _send_descriptions(self, now: float) -> None:
-        """Send what waited for the session, or for its offer or answer."""
+        """Send the invites and answers that can be sent now."""
         if not self._registration.is_ready:
             return
         for dialog in self._dialogs.values():

@@ -1,18 +1,18 @@
-"""`Conversation`: what is said and typed in the calls of a session, and what its agent does.
+"""`Conversation`: the transcript of a session's calls, the messages that are typed, and the agent's state.
 
-It puts together the assistant's messages, the agent's voice and the commands of the program.
+Its sources are the assistant's messages, the agent's voice and the commands of the program.
 
 Rules of this file:
 
 1. A final item does not become partial again.
 2. Deltas belong to their `item_id`, else to their `response_id`, else to the open item (R42).
-3. An open item becomes final with its `done`; with the next response or a new item of the user's, which then has
-   interrupted it; or with the call (R43). Text that comes for it after all opens it again: the server knows better;
-   but not once a `done` has brought the whole text. What changes nothing is not reported.
-4. What is typed is in the transcript as soon as it has been sent, and not before. The server's echo confirms it, under
-   its id or as the same text under another (R45).
-5. Each request for a tool is reported, also one under an id that is open already: each gets an answer.
-6. Calls that overlap share one transcript; each item has the id of its call.
+3. An open item becomes final with its `done`, or when the call ends (R43). It also becomes final when the next response
+   or a new item of the user begins: then it was interrupted. Later text for a final item opens it again, unless its
+   `done` has brought the whole text. A change is reported only if something has changed.
+4. A typed message is in the transcript when it was sent, and not before. The server's echo confirms it, with the same
+   id, or with the same text and another id (R45).
+5. Each request for a tool is reported, even if an open request has the same id: each gets an answer.
+6. Calls at the same time share one transcript; each item has the id of its call.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ __all__ = ["Conversation"]
 
 
 class Conversation:
-    """What is said and typed in the calls of one session, and who is at it.
+    """What is said and typed in the calls of one session, and what the agent does.
 
     Args:
-        channel: The way to the assistant.
-        registration: Whether something may go there.
-        dialogs: Whether there is a call in which it would arrive.
-        timers: For what happens when nothing comes.
-        settings: How long something may be under way.
+        channel: Sends frames.
+        registration: Whether frames may be sent.
+        dialogs: Whether there is a call, without which messages do not reach the assistant.
+        timers: The timers of the session.
+        settings: The time limits.
         wall_clock: The time for `TranscriptionItem.timestamp`.
         report: Takes the events that follow.
 
     Attributes:
         transcript: What was said and typed.
         agent: What the agent does.
-        messages: What is typed, on its way to the assistant.
-        questions: What is typed and somebody waits for the answer to.
+        messages: Typed messages on their way to the assistant.
+        questions: Typed questions whose answers are waited for (`Call.ask`).
         widget_settings: The latest widget settings (R18).
     """
 
@@ -103,14 +103,14 @@ class Conversation:
         self.widget_settings: WidgetSettings | None = None
         # The server's id of the conversation, once a message has brought it.
         self._conversation_id: str | None = None
-        # The call that the frame names which is being handled.
+        # The call that is named in the present frame.
         self._named: UUID | None = None
-        # The call in which the assistant speaks at present.
+        # The call in which the assistant speaks now.
         self._response_call: UUID | None = None
 
     @property
     def conversation_id(self) -> str | None:
-        """The id of the conversation: that which the server has told, or which was joined."""
+        """The id of the conversation: the one that the server has sent, or that the login joined."""
         return self._conversation_id or conversation_of(self._registration.login)
 
     # -- the program's commands ----------------------------------------------------------------------------------------
@@ -130,10 +130,10 @@ class Conversation:
             text: The text.
             image_urls: The images.
             now: The time.
-            may_wait: Whether to keep the message while a call is being set up or taken up again. What became of it is
-                then told by `MessageSent` or `MessageFailed`.
-            call_id: The call whose transcript it belongs to; None leaves that to `Attribution`. On the wire no message
-                says so.
+            may_wait: Whether to keep the message while a call is being set up or taken up again. Then `MessageSent` or
+                `MessageFailed` follows.
+            call_id: The call whose transcript the message belongs to; None: `Attribution` decides. It is not sent,
+                because frames with messages have no call id.
 
         Returns:
             The id of the transcript item.
@@ -151,8 +151,8 @@ class Conversation:
         """Answer a `FunctionCallReceived`.
 
         Raises:
-            SocketConnectionError: Not connected; an answer that comes late is worth nothing, so it is not kept (R49).
-            CallError: The call in which it was asked for is over.
+            SocketConnectionError: Not connected. The output is not kept: a late answer is of no use (R49).
+            CallError: The call in which the agent asked is over.
         """
         if not self._registration.is_ready:
             raise SocketConnectionError("not connected; the tool's result was not sent")
@@ -172,7 +172,7 @@ class Conversation:
         self._channel.send(requests.audio_stream_subscribe())
 
     def clear(self) -> None:
-        """Forget all that was said and typed."""
+        """Clear the transcript."""
         self._response_call = None
         self._speech.forget_response()
         self.messages.forget_unconfirmed()
@@ -195,9 +195,9 @@ class Conversation:
         self.questions.look(now)
 
     def end_call(self, call_id: str, now: float) -> None:
-        """A call is over: nothing of it grows any more. The transcript stays. One that never started is no error."""
+        """A call is over: its items are final now. The transcript stays. The call need not have started."""
         ended = call_uuid(call_id)
-        # A call that only rang has nothing in the transcript, but something may have been asked in it.
+        # A call that only rang has no items, but it may have questions.
         if not self._calls.is_over(ended):
             self.transcript.end_call(ended)
             self._calls.ended(ended)
@@ -208,7 +208,7 @@ class Conversation:
         self.questions.call_over(ended, now)
 
     def voice(self, audible: bool, at: float, now: float, call_id: str | None = None) -> None:
-        """The agent's voice begins, or has ended, to be heard in a call; `at` is when that was, on the same clock."""
+        """The agent's voice has become audible, or silent, in a call. `at` is the time of that, on the same clock."""
         if not self._calls.has_any:
             return
         self._calls.voice(self._calls.of(None) if call_id is None else call_uuid(call_id), audible)
@@ -238,7 +238,7 @@ class Conversation:
             self.questions.look(now)
 
     def refused(self, item_id: str, refusal: Refusal, now: float) -> None:
-        """The server did not take a message, so it was not said."""
+        """The server refused a message: remove it from the transcript."""
         self.messages.confirmed(item_id)
         if (refused := self.transcript.find_typed(item_id)) is not None:
             self.transcript.remove(refused)
@@ -267,7 +267,7 @@ class Conversation:
         return message.item_id
 
     def _send(self, message: TypedMessage, now: float) -> None:
-        """A message is on its way to the assistant, perhaps for the second time."""
+        """Send a message to the assistant, perhaps for the second time."""
         self.messages.send(message, now)
         if self.transcript.find_typed(message.item_id) is not None:
             return
@@ -307,7 +307,7 @@ class Conversation:
         self._configure(event.settings)
 
     def _configure(self, settings: WidgetSettings) -> None:
-        """They replace earlier ones as a whole."""
+        """New widget settings replace all earlier ones."""
         self.widget_settings = settings
         self._report(WidgetSettingsUpdated(settings))
 
@@ -345,14 +345,14 @@ class Conversation:
         elif has_nothing:
             item = attrs.evolve(known, is_partial=message.is_partial)
         else:
-            # An echo may leave out the images, which were large.
+            # An echo may come without the images, which may be large.
             images = message.image_urls or known.image_urls
             item = attrs.evolve(known, content=message.text, image_urls=images, is_partial=message.is_partial)
         if item != known:
             self.transcript.put(item)
         elif item.is_final:
-            return  # said again: what the agent does has not changed either
-        # What the user said may be known only after the assistant has begun to respond to it.
+            return  # a repetition, after which the agent's state is also the same
+        # The user's words may come only after the assistant has begun to respond to them.
         if known is None or self.agent.state is not AgentState.SPEAKING:
             self.agent.user_turn(_state_after(item), now)
 
@@ -362,7 +362,7 @@ class Conversation:
         transcript = self.transcript
         known = transcript.find_spoken(message.item_id)
         if known is None and (last := transcript.last_spoken) is not None:
-            # What the deltas have built already, under another id (R44).
+            # The deltas may have brought this text already, with another id (R44).
             known = last if _is_same(last.content, message.text) else None
         if known is None:
             self._close(now, interrupted=False)
@@ -379,7 +379,8 @@ class Conversation:
         transcript.replace(known, attrs.evolve(known, content=message.text, is_partial=message.is_partial))
 
     def _on_function_call(self, call: ai_inbound.FunctionCall, now: float) -> None:
-        # One that is not remembered is reported, too, so that it gets an answer; only nobody waits for that.
+        # A request beyond the limit of `ToolCalls` is reported, too, so that it is answered. The agent's state does not
+        # change with it.
         if self._tools.asked(call.call_id):
             self.agent.tool_wanted()
         self._report(FunctionCallReceived(call))
@@ -406,7 +407,7 @@ class Conversation:
         if known is not None and transcript.is_whole(known.id):
             return
         if known is not None and known.is_final and not known.interrupted:
-            # Late, after its `done`. An item that came as a whole has this text already.
+            # The delta came after its `done`. An item that came in one piece has this text already.
             if known.item_type == "response_delta":
                 transcript.lengthen(known, delta.delta)
             return
@@ -424,7 +425,7 @@ class Conversation:
             if done.text is not None:
                 opened.item = attrs.evolve(opened.item, content=done.text)
             self._close(now, interrupted=False)
-            # There may have been no room for it.
+            # If the transcript was full, the item is not there.
             if done.text is not None and transcript.find_spoken(opened.item.id) is not None:
                 transcript.mark_whole(opened.item.id)
         elif done.text is not None and (known := transcript.find_spoken(done.item_id)) is not None:
@@ -439,11 +440,11 @@ class Conversation:
         if opened is not None and _belongs(opened.item, None, done.response_id):
             self._close(now, interrupted=done.is_cancelled)
         elif done.is_cancelled and done.response_id is not None:
-            # Its text was complete before its voice.
+            # Its text was complete, but its voice was interrupted.
             last = self.transcript.last_spoken
             if last is not None and last.response_id == done.response_id and not last.interrupted:
                 self.transcript.put(self._speech.interrupted(last, now))
-        # After an interruption the agent is thinking already, and the end of the old response changes nothing.
+        # After an interruption the agent thinks about something new. The end of the old response does not change that.
         if is_current:
             self.agent.response_over(now)
 
@@ -458,32 +459,32 @@ class Conversation:
     }
 
     def _fell_silent(self, now: float) -> None:
-        """The end of a response came without a word."""
+        """The agent fell silent, and no frame said that its response is done."""
         self._close(now, interrupted=False)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _is_current(self, response_id: str | None) -> bool:
-        """Whether this is the response that is being spoken, as far as one can tell."""
+        """Whether this is the response that is being spoken; true also where the ids do not say so."""
         return response_id is None or self._speech.response_id in (None, response_id)
 
     def _call_of(self, role: str) -> UUID | None:
-        """The call that something new belongs to: the one that its frame names, or as far as one can tell."""
+        """The call that a new item belongs to: the one that its frame names, else the choice of `Attribution`."""
         call_id = self._calls.of(role) if self._named is None else self._named
         self._calls.said(call_id, by_assistant=role == TranscriptionItem.ROLE_ASSISTANT)
         return call_id
 
     def _response_begins(self, response_id: str | None, now: float) -> None:
-        """What is heard from now on is this response's."""
+        """From now on, the agent's voice belongs to this response."""
         if response_id is None or response_id != self._speech.response_id:
             self._response_call = self._call_of(TranscriptionItem.ROLE_ASSISTANT)
             self._speech.begin(response_id, now)
 
     def _open(self, item_id: str, response_id: str | None, known: TranscriptionItem | None, now: float) -> None:
-        """Text comes for an item: a new one, or one that was complete."""
+        """Text comes for an item that is not open: a new one, or one that was final."""
         opened = self.transcript.open
         if opened is not None:
-            # Another item of the same response is no interruption.
+            # A second item of the same response does not interrupt the first.
             self._close(now, interrupted=opened.item.response_id != response_id)
         self._response_begins(response_id or item_id if known is None else known.response_id, now)
         if known is None:
@@ -499,13 +500,13 @@ class Conversation:
         self.transcript.begin(known)
 
     def _close(self, now: float, *, interrupted: bool) -> None:
-        """The open item, if there is one, is complete."""
+        """Make the open item, if there is one, final."""
         item = self.transcript.close()
         if item is not None:
             self.transcript.put(self._speech.interrupted(item, now) if interrupted and self._calls.has_any else item)
 
     def _find_user_item(self, message: ai_inbound.MessageItem, now: float) -> TranscriptionItem | None:
-        """The item that a message is about, be it as the echo of what was typed here (R45)."""
+        """The item of a message: one with its id, or a typed message of which it is the echo (R45)."""
         known = self.transcript.find(message.role, message.item_id)
         if known is not None:
             self.messages.confirmed(known.id)
@@ -521,19 +522,19 @@ class Conversation:
 
 
 def _belongs(item: TranscriptionItem, item_id: str | None, response_id: str | None) -> bool:
-    """Whether ids, as far as there are any, are an item's."""
+    """Whether the ids in a frame, if there are any, are those of `item`."""
     if item_id is not None:
         return item.id == item_id
     return response_id is None or response_id in (item.response_id, item.id)
 
 
 def _is_same(text: str, other: str) -> bool:
-    """Whether two texts are the same but for blanks around them."""
+    """Whether two texts are the same, apart from blanks around them."""
     return text == other or text.strip() == other.strip()
 
 
 def _state_after(item: TranscriptionItem) -> AgentState:
-    """What the agent does when the user has said this much."""
+    """The agent's state after this item of the user."""
     if item.is_partial:
         return AgentState.LISTENING
     return AgentState.PROCESSING_IMAGE if item.image_urls else AgentState.THINKING

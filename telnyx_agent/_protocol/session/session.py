@@ -3,17 +3,20 @@
     session.receive_text(text, now)   session.texts_to_send()   session.next_event()
     session.get_timer()               session.handle_timer(now)
 
-Commands about calls are `session.calls`', those about what is said and typed are `session.conversation`'s.
+Commands about calls are methods of `session.calls`, those about words and messages are methods of
+`session.conversation`.
 
 Rules of this file:
 
-1. Nothing goes out before the login (S1), and nothing else before it is accepted (S2).
-2. Whatever arrives, `receive_text` does not raise; what is not understood changes nothing and is `Malformed`.
-3. Replies belong to requests by their id; replies to nobody are ignored. Requests are acknowledged also for calls that
-   are not known (R27).
-4. Calls wait for `Ready`. Each ends in exactly one `DONE`, the last event about it; the transcript is final before.
-5. Every session comes to one of `Ready` and `LoginFailed`, unless the user disconnects first.
-6. A session that was `Ready` outlives its sockets: `OpenConnection` asks for the next, until `reconnect_timeout`.
+1. The first frame is the login (S1). No other frame goes out before the server has accepted it (S2).
+2. `receive_text` never raises. A frame that is not understood changes nothing; it is reported as `Malformed`.
+3. A reply belongs to the request with its id. Other replies are ignored. The server's requests are acknowledged, also
+   those about calls that are not known (R27).
+4. Calls wait for `ClientReady`. Each call ends in exactly one `DONE`, its last event. Before that, its transcript is
+   final.
+5. Every session reports either `ClientReady` or `LoginFailed`, unless the user disconnects first.
+6. A session that was ready goes on when its socket is lost: `OpenConnection` asks for the next one, until
+   `reconnect_timeout`.
 """
 
 from __future__ import annotations
@@ -83,16 +86,16 @@ class Session:
         settings: How long to wait for what.
 
     Attributes:
-        registration: How far the login has come, and what the server says of itself.
+        registration: The state of the login, and what the server says about itself.
         relogin: Exchanges the credentials.
         recovery: When the next connection is tried.
-        liveness: Whether the server hears us and we hear it.
-        socket_health: What the pings say of the connection.
+        liveness: Whether the server still answers.
+        socket_health: Round trips and intervals of the pings.
         inbox: Reads frames.
         calls: The calls.
         conversation: What is said and typed in them.
-        texts_to_send: Gives the frames to send, in order, each once.
-        waiting_texts: The same, to look whether there are any: a driver asks after each event.
+        texts_to_send: Takes out the frames to send, in order.
+        waiting_texts: The frames that `texts_to_send` would take out; a driver looks after each event.
     """
 
     def __init__(
@@ -125,7 +128,7 @@ class Session:
             channel, timers, registration, dialogs, self.conversation, settings, login.sdk_version, report
         )
         self._was_ready = False
-        # What the first login failed with that is being tried again.
+        # The error of the first login, while it is tried again.
         self._login_error: TxError | None = None
         self._handlers: Mapping[type, Callable[[Any, float], None]] = {
             events.ClientReady: self._on_client_ready,
@@ -145,11 +148,11 @@ class Session:
     # -- what comes out ------------------------------------------------------------------------------------------------
 
     def next_event(self) -> SessionEvent | None:
-        """The next thing that happened; None if that was all."""
+        """The next event; None if there is none."""
         return self._events.popleft() if self._events else None
 
     def get_timer(self) -> float | None:
-        """When `handle_timer` wants to be called; None for never."""
+        """When to call `handle_timer`; None: no timer is set."""
         return self._timers.next_deadline
 
     # -- the socket ----------------------------------------------------------------------------------------------------
@@ -159,12 +162,12 @@ class Session:
         self.registration.open(now)
 
     def connection_closed(self, error: TxError | None, now: float) -> None:
-        """The socket is gone, or could not be opened. `OpenConnection` follows if it is to be replaced.
+        """The socket is closed, or could not be opened. `OpenConnection` follows if another one is wanted.
 
-        Not replaced are those of a session that is over or that never was ready. Calls end with them.
+        None is wanted for a session that is over or was never ready. Its calls end.
 
         Args:
-            error: Why; None if it was closed in an orderly way.
+            error: The reason; None if the socket was closed without an error.
             now: The time.
         """
         if self.registration.is_over:
@@ -188,9 +191,9 @@ class Session:
             self.calls.fail_all(failure, now, lost=NetworkReason.NETWORK_LOST, bye=False)
 
     def media_lost(self, call_id: str, error: TxError, now: float, *, was_up: bool = True) -> None:
-        """The media of a call are gone. They are made anew over another connection (R56); or else the call ends.
+        """The media of a call are lost. They are made again over another connection (R56), or else the call ends.
 
-        Those that never were up would not be the next time. A call without connection gets new ones in any case.
+        Media that were never up (`was_up`) are not tried again. A call whose connection is lost gets new media anyway.
         """
         if self.calls.media_lost(call_id, error, now, can_repair=was_up and self.recovery.is_allowed):
             self._replace(error, now, NetworkReason.NETWORK_LOST, deliberate=True, at_once=True)
@@ -203,7 +206,7 @@ class Session:
         self._close()
 
     def send_debug_frame(self, frame: Frame) -> None:
-        """Send a frame of a debug report (protocol.md 7.1); it is lost where there is no connection."""
+        """Send a frame of a debug report (protocol.md 7.1). Without a connection, the frame is lost."""
         if self.registration.is_ready:
             self._channel.send(frame)
 
@@ -216,7 +219,7 @@ class Session:
         deliberate: bool = False,
         at_once: bool = False,
     ) -> None:
-        """There is no connection any more, but there will be another."""
+        """The connection is lost, and another one will be tried."""
         self.registration.lose()
         self._forget_connection()
         end = self.recovery.begin(error, now, at_once=at_once)
@@ -227,12 +230,12 @@ class Session:
         self.conversation.messages.connection_lost(now)
 
     def _replace(self, error: TxError, now: float, reason: NetworkReason, **how: bool) -> None:
-        """The connection is no good any more, though its socket may be open."""
+        """Give up the connection, whose socket may still be open, for another one."""
         self._events.append(DropConnection())
         self._lose(error, now, reason, **how)
 
     def _end_connection(self) -> None:
-        """The last socket is gone."""
+        """The last socket is closed."""
         self.registration.close()
         self._forget_connection()
         self._timers.clear()
@@ -251,16 +254,16 @@ class Session:
     # -- frames --------------------------------------------------------------------------------------------------------
 
     def receive_text(self, text: str | bytes, now: float) -> None:
-        """A message came: `frames_of` and `receive` in one."""
+        """A message came: `frames_of`, and `receive` for each frame."""
         for inbound in self.frames_of(text, now):
             self.receive(inbound, now)
 
     def frames_of(self, text: str | bytes, now: float) -> Iterable[Inbound]:
-        """The frames of a message, each to be given to `receive` at once. Never raises for what the server sends.
+        """The frames of a message. Give each to `receive` before you take the next. No message makes this raise.
 
         Returns:
-            A tuple, or, for a batch, an iterator; other things may be done with the session between its steps. It ends
-            early when the connection that brought the batch is given up.
+            A tuple; for a batch, an iterator. Between its steps, other methods of the session may be called. It ends
+            early if the connection that brought the batch is given up.
         """
         if not self.registration.has_connection:
             return ()
@@ -275,7 +278,7 @@ class Session:
             yield frame
 
     def message_skipped(self, error: RemoteProtocolError, now: float) -> None:
-        """A message came that is too long to be looked at."""
+        """A message came that was too long to be read."""
         if self.registration.has_connection:
             self.liveness.heard(now)
             self.inbox.complain(error)
@@ -318,7 +321,7 @@ class Session:
                 self.conversation.messages.answered(pending.about)
             elif pending.kind in CALL_REQUESTS:
                 self.calls.answered(pending, reply, now)
-        # Told by its form and not by its id, as all official SDKs do (R5).
+        # A gateway's state is recognised by its form and not by its id, as in all official SDKs (R5).
         if reply.gateway is not None:
             self._on_gateway(reply.gateway, now)
 
@@ -348,7 +351,7 @@ class Session:
         self._token_watch.logged_in(token_of(self.registration.login), now)
 
     def _log_in_again(self, pending: Pending, refusal: events.Refusal, now: float) -> None:
-        """The server does not know our login any more (R16). An invite goes out again after the next one."""
+        """The server does not know our login any more (R16). After the next login, the invite is sent again."""
         if pending.kind in CALL_COMMANDS:
             self.calls.answered(pending, refusal, now)
         self.liveness.stop()
@@ -359,14 +362,14 @@ class Session:
             self.conversation.refused(pending.about, refusal, now)
 
     def _adopt_session_id(self, reply: events.Reply, pending: Pending) -> None:
-        """The server's word counts (R10); the login's result is news even if it says what we said."""
+        """The server's session id counts (R10). It is reported after each login, even if it is the one that we sent."""
         session_id = reply.session_id or self.registration.session_id
         if session_id != self.registration.session_id or pending.kind is RequestKind.LOGIN:
             self.registration.session_id = session_id
             self._events.append(SessionUpdated(session_id))
 
     def _ping(self, now: float) -> None:
-        """Ask for a sign of life."""
+        """Send a ping, and wait for its reply."""
         request_id = self._channel.expect(Pending(RequestKind.PING), now + self._settings.request_timeout)
         self.socket_health.asked(request_id, now)
         self._channel.send(requests.ping(request_id, self.registration.voice_sdk_id))
@@ -388,8 +391,8 @@ class Session:
     def _on_ping(self, event: events.Ping, now: float) -> None:
         if self.registration.is_logged_in:
             self.socket_health.server_ping(now)
-            # Each is answered by a ping of ours (R19), but the reply is waited for to one at a time: a server that
-            # pings and never answers must not make us keep a request for each.
+            # Each ping is answered with a ping of ours (R19), but only one of ours at a time waits for its reply. Else
+            # a server that pings and never replies could fill our memory with requests.
             if self._channel.is_under_way(RequestKind.PING):
                 self._channel.send(requests.ping(self._channel.new_id(), self.registration.voice_sdk_id))
             else:
@@ -402,7 +405,7 @@ class Session:
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def handle_timer(self, now: float) -> None:
-        """Do what is due. To be called too early does no harm."""
+        """Do what is due. Does nothing if it is called too early."""
         while (timer := self._timers.pop_due(now)) is not None:
             if timer.kind is TimerKind.REQUEST:
                 self._request_expired(timer.about, now)
@@ -429,7 +432,7 @@ class Session:
             self.calls.answered(pending, None, now)
 
     def _open_another(self, now: float) -> None:
-        """The time has come for the next attempt."""
+        """It is time for the next attempt to connect."""
         if self.recovery.is_session_stale(now):
             self.registration.renew()
             self.calls.session_renewed(now)
@@ -447,10 +450,10 @@ class Session:
                 self._will_not_reconnect()
                 self._fail(error, now, lost=NetworkReason.NETWORK_LOST)
 
-    # -- what the login came to, and the end ---------------------------------------------------------------------------
+    # -- the result of the login, and the end --------------------------------------------------------------------------
 
     def _conclude(self, outcome: ClientReady | LoginFailed | None, now: float) -> None:
-        """What the registration came to."""
+        """The registration has a result, or None so far."""
         if isinstance(outcome, LoginFailed):
             self._login_failed(outcome.error, now)
         elif outcome is not None:
@@ -466,8 +469,8 @@ class Session:
             self.calls.session_ready(now)
 
     def _login_failed(self, error: TxError, now: float) -> None:
-        """Final for a refusal (R15). Another connection may do better for a session that was ready (R14), and for a
-        first login with credentials whose gateway failed: that registers with a SIP registrar, which takes its time.
+        """A refused login is final (R15). Two others are tried again on another connection: that of a session that was
+        ready (R14), and a first login with credentials whose gateway failed, because a SIP registrar may be slow.
         """
         if isinstance(error, AuthenticationError):
             self._fail(error, now)
