@@ -383,8 +383,9 @@ class Calls:
                 self._timers.set(Timer(TimerKind.REATTACH, dialog.call_id), deadline)
 
     def connection_lost(self, error: TxError, now: float, reason: NetworkReason, *, deliberate: bool) -> None:
-        """The connection is lost and will be replaced. Calls that were active wait for the next one. The server has ended
-        all other calls that it knew (S14).
+        """The connection is lost and will be replaced. Calls that were active wait for the next one.
+
+        The server has ended all other calls that it knew (S14).
         """
         for dialog in tuple(self._dialogs.values()):
             self._holds.connection_lost(dialog.call_id)
