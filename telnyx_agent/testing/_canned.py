@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+__all__ = ["canned_answer"]
+
 _OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000", re.IGNORECASE | re.MULTILINE)
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 

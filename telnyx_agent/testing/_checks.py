@@ -8,8 +8,15 @@ from typing import NoReturn
 
 from ..errors import ClientConfigurationError
 
-__all__ = ["ADVICE", "CannotListenError", "MissingPackageError", "cannot_listen", "check_number", "check_port"]
-__all__ += ["missing_package"]
+__all__ = [
+    "ADVICE",
+    "CannotListenError",
+    "MissingPackageError",
+    "cannot_listen",
+    "check_number",
+    "check_port",
+    "missing_package",
+]
 
 ADVICE = 'pip install "telnyx-agent[demo]"'
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+__all__ = ["Credentials"]
+
 _WRONG = "Login Incorrect"
 _WRONG_TOKEN = "JWT token authentication failed"
 

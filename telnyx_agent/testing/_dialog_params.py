@@ -7,6 +7,8 @@ from typing import Any
 
 from .scenario import CAUSES
 
+__all__ = ["client_cause", "find_call_id", "offer_problem"]
+
 _CAUSE_NAMES = {code: name for name, (code, _, _) in CAUSES.items()}
 _OTHER_CAUSES = {"ORIGINATOR_CANCEL": 487, "ALLOTTED_TIMEOUT": 802, "PICKED_OFF": 805, "DESTINATION_OUT_OF_ORDER": 27}
 

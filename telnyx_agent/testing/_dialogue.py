@@ -22,6 +22,8 @@ from .ears import Ears
 from .scenario import FunctionCall
 from .voice import Speech, Voice
 
+__all__ = ["Dialogue", "Faculties", "Line"]
+
 logger = logging.getLogger("telnyx_agent.testing")
 
 

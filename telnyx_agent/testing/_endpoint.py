@@ -8,6 +8,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Endpointer", "Samples", "SpeechEnded", "SpeechGoesOn", "SpeechStarted", "Turn", "level_db"]
+
 RATE = 16000
 FRAME = 320  # 20 ms
 Samples = NDArray[np.int16]

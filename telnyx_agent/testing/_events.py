@@ -7,6 +7,30 @@ from typing import Any
 
 import attrs
 
+__all__ = [
+    "AttachAnswered",
+    "AttachWanted",
+    "CallAnswered",
+    "CallDetached",
+    "CallEnded",
+    "CallOffered",
+    "CandidateReceived",
+    "ClientAnswered",
+    "CloseSocket",
+    "DigitsReceived",
+    "EarlyMediaBegun",
+    "FunctionOutput",
+    "HoldChanged",
+    "LoggedIn",
+    "Malformed",
+    "MediaUpdateOffered",
+    "MessageTyped",
+    "OfferWanted",
+    "Registered",
+    "ServerEvent",
+    "Superseded",
+]
+
 
 @attrs.frozen
 class LoggedIn:

@@ -12,8 +12,17 @@ from ..errors import ClientConfigurationError
 from ._checks import check_number
 from ._wire_frames import WireFrame
 
-__all__ = ["Action", "Direction", "Fault", "FaultPlan", "FaultRates", "FaultRecord", "damaged", "probability"]
-__all__ += ["seconds"]
+__all__ = [
+    "Action",
+    "Direction",
+    "Fault",
+    "FaultPlan",
+    "FaultRates",
+    "FaultRecord",
+    "damaged",
+    "probability",
+    "seconds",
+]
 
 Direction = Literal["to_client", "to_server"]
 """Which way a frame goes."""

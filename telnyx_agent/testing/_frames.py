@@ -14,6 +14,8 @@ import attrs
 
 from ._bounds import FRAME_BYTES, Kept, size_of
 
+__all__ = ["FrameLog", "FrameRecord"]
+
 # Methods only, never content: what people say and who they are is not for logs.
 logger = logging.getLogger("telnyx_agent.testing.frames")
 

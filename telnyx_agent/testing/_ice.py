@@ -14,6 +14,8 @@ from typing import Any
 
 import ifaddr
 
+__all__ = ["offer_loopback_if_alone", "own_addresses", "resolve_hidden_candidates"]
+
 LOOPBACK = "127.0.0.1"
 _HIDDEN = re.compile(r"^(?P<head>(?:a=)?candidate:\S+ \d+ \S+ \d+ )(?P<host>[0-9A-Za-z-]+\.local)(?P<tail> .*)$")
 

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+__all__ = ["describe_images"]
+
 _DATA_URL = re.compile(r"^data:image/(?P<kind>[\w.+-]+);base64,(?P<data>.*)$", re.DOTALL)
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -19,6 +19,8 @@ from ._speech_output import Mouth
 from .scenario import FunctionCall, HangUp
 from .voice import Samples
 
+__all__ = ["CallRecord", "LiveCall"]
+
 logger = logging.getLogger("telnyx_agent.testing")
 
 # A real agent speaks whether or not somebody can hear it; ours waits a moment for the media, so that no word is lost.

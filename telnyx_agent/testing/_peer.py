@@ -22,6 +22,8 @@ from .._media.rtc import aiortc_internals
 from . import _ice
 from .voice import SAMPLE_RATE, Samples
 
+__all__ = ["AgentPeer"]
+
 logger = logging.getLogger("telnyx_agent.testing")
 
 EARS_RATE = 16000

@@ -15,6 +15,8 @@ from websockets.http11 import Request, Response
 
 from .call_reports import PostedReport, PostLog
 
+__all__ = ["PostReader", "answer_post"]
+
 REPORT_PATH = "/call_report"
 MAX_BODY = 2_000_000
 """What Telnyx takes (protocol.md 7.2)."""

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+__all__ = ["Recogniser"]
+
 RATE = 16000
 _WORD = re.compile(r"[a-z']+")
 _GRAMMAR = "phrases"

@@ -17,6 +17,8 @@ from ._bounds import CALLS_AT_ONCE, SESSIONS_AT_ONCE, Recent
 from ._deliveries import Deliveries
 from ._events import CallEnded
 
+__all__ = ["CallPhase", "Connection", "Registry", "ServerCall", "ServerSession"]
+
 RECOVERY_EXPIRED = "RECOVERY_ON_TIMER_EXPIRE"
 
 

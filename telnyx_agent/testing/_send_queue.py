@@ -12,6 +12,8 @@ from ._deliveries import Deliveries
 from ._events import ServerEvent
 from .scenario import Scenario
 
+__all__ = ["NO_ID", "Outbox"]
+
 NO_ID: Any = object()
 """The id of a notification: it gets no reply."""
 

@@ -31,6 +31,8 @@ from ._settings import Settings
 from ._sockets import CountedConnection, Sockets
 from .call_reports import PostLog
 
+__all__ = ["AgentServer"]
+
 logger = logging.getLogger("telnyx_agent.testing")
 
 # At DEBUG level `websockets` logs what is in the frames; whoever wants that sets this logger's level.

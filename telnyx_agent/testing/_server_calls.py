@@ -26,6 +26,8 @@ from ._registry import CallPhase, Registry, ServerCall, ServerSession
 from ._send_queue import Outbox
 from .scenario import HangUp, Scenario
 
+__all__ = ["SESSION_ERROR", "CallHandler"]
+
 SESSION_ERROR = -32002
 
 

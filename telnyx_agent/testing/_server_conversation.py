@@ -10,6 +10,8 @@ from ._registry import ServerSession
 from ._send_queue import Outbox
 from .scenario import FunctionCall, Scenario
 
+__all__ = ["ConversationHandler"]
+
 
 class ConversationHandler:
     """The conversation of one connection.

@@ -12,6 +12,8 @@ from ._send_queue import Outbox
 from ._server_calls import SESSION_ERROR, CallHandler
 from .scenario import HangUp, Scenario
 
+__all__ = ["IncomingHandler"]
+
 
 class IncomingHandler:
     """The calls of one connection that go to the client.

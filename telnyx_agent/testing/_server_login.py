@@ -12,6 +12,8 @@ from ._send_queue import Outbox
 from ._server_calls import CallHandler
 from .scenario import Scenario
 
+__all__ = ["LoginHandler"]
+
 LOGIN_ERROR = -32001
 NO_CONVERSATION = 10007, "The conversation does not exist or does not belong to this user"
 _SECRETS = ("passwd", "login_token")

@@ -27,6 +27,8 @@ from ._server_incoming import IncomingHandler
 from ._server_login import LoginHandler
 from .scenario import FunctionCall, HangUp, Scenario
 
+__all__ = ["ServerConnection"]
+
 _ANSWERED_WITH_NOTHING = frozenset(
     {
         "telnyx_rtc.ringing_ack",

@@ -13,6 +13,8 @@ from websockets.protocol import State
 from ._bounds import CONNECTIONS_AT_ONCE, POSTING_BYTES
 from ._posts import PostReader
 
+__all__ = ["CountedConnection", "Sockets"]
+
 
 class Sockets:
     """The TCP connections that are open, those that have not finished their handshake included.

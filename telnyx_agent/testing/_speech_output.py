@@ -11,6 +11,8 @@ import numpy as np
 
 from .voice import SAMPLE_RATE, Samples, Speech
 
+__all__ = ["FRAME", "Mouth", "Utterance"]
+
 FRAME = 960  # 20 ms
 _SILENCE = np.zeros(FRAME, np.int16)
 # Behind by more than this, the clock is set anew: a machine that slept must not say it all at once.

@@ -9,6 +9,8 @@ from ._checks import ADVICE
 from .ears import Ears, EnergyEars, PocketsphinxEars
 from .voice import EspeakVoice, SilentVoice, ToneVoice, Voice
 
+__all__ = ["make_faculties"]
+
 logger = logging.getLogger("telnyx_agent.testing")
 
 

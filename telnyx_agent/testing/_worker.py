@@ -10,6 +10,8 @@ from collections.abc import Callable
 from .._runtime.threads import SdkThread
 from ._bounds import WORK_BYTES
 
+__all__ = ["Worker"]
+
 logger = logging.getLogger("telnyx_agent.testing")
 
 CAPACITY = 64

@@ -22,8 +22,16 @@ from ..._net.tls import tls_context
 from ..._runtime.threads import NoThreadError, SdkThread
 from ...config import IceServer
 
-__all__ = ["GRACE", "HEAD_START", "Server", "address_towards", "first_answer", "resolve"]
-__all__ += ["turn_tls_context", "usable_servers"]
+__all__ = [
+    "GRACE",
+    "HEAD_START",
+    "Server",
+    "address_towards",
+    "first_answer",
+    "resolve",
+    "turn_tls_context",
+    "usable_servers",
+]
 
 _log = logging.getLogger("telnyx_agent.media")
 

@@ -32,6 +32,7 @@ __all__ = [
     "message",
     "modify",
     "ping",
+    "user_agent",
 ]
 
 Frame = dict[str, Any]
