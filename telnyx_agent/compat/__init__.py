@@ -1,9 +1,9 @@
-"""Android's and Flutter's spellings of the same SDK, for code that is ported from there.
+"""Android's and Flutter's names for this SDK, for programs that are ported from there.
 
-`TelnyxClient` has Android's `connectAnonymously`, `newInvite` and `socketResponseFlow`, Flutter's awaited
-`anonymousLogin` and `onTranscriptUpdate`, and the others, in PEP 8; `TelnyxCall` is what it gives for a call. Each is a
-thin wrapper: `TelnyxClient.client` is the `TxClient`, `TelnyxCall.call` the `Call`, with everything that has no name on
-Android and in Flutter. New code wants `TxClient`.
+`TelnyxClient` has the methods of their clients, spelt as PEP 8 wants: `connect_anonymously`, `new_invite` and
+`socket_response_flow` of Android, `anonymous_login_async` and `on_transcript_update` of Flutter, and the others. Its
+calls are `TelnyxCall`s. Both are thin wrappers: `TelnyxClient.client` is the `TxClient`, and `TelnyxCall.call` is the
+`Call`; these have everything else. For new programs, use `TxClient`.
 """
 
 from __future__ import annotations

@@ -27,12 +27,12 @@ class _NeverReached(enum.Enum):
 
 
 class CallState(states.CallState):
-    """`telnyx_agent.CallState` with Android's and Flutter's further names, so that ported `when`s work as they are.
+    """`telnyx_agent.CallState` with the additional names of Android and Flutter, so that a ported `when` works.
 
-    The states of a `TelnyxCall` are of this class. States of either class compare equal by their kind.
+    The states of a `TelnyxCall` are of this class. States of both classes are equal if their kinds are equal.
 
-    No call is ever `ERROR` or `RENEGOTIATING`: what failed ends as `DONE` with its reason, and a call whose connection
-    is made anew is `RECONNECTING`.
+    No call is ever `ERROR` or `RENEGOTIATING`: a call that failed is `DONE` with a reason, and a call whose connection
+    is replaced is `RECONNECTING`.
     """
 
     ERROR: ClassVar[states.CallState]
@@ -78,7 +78,7 @@ class CallState(states.CallState):
 
 for _kind in states.CallStateKind:
     setattr(CallState, _kind.name, CallState(_kind))
-# Kinds of their own, not the core's: its tables know what can happen to a call.
+# These kinds are not in the core's `CallStateKind`, because its tables have only states that a call can be in.
 CallState.ERROR = CallState(cast("states.CallStateKind", _NeverReached.ERROR))
 CallState.RENEGOTIATING = CallState(cast("states.CallStateKind", _NeverReached.RENEGOTIATING))
 
@@ -111,10 +111,10 @@ class CallHandler:
 class TelnyxCall:
     """A call by Android's and Flutter's names. Any thread. As a context manager it hangs up at the end of the block.
 
-    Android's methods take the call's id first, Flutter's do not: it may be given, and is not looked at.
+    Android's methods take the call's id first, Flutter's do not. So the id may be given; it is ignored.
 
     Attributes:
-        call: The `Call`, with everything else that it can.
+        call: The `Call`, which has all other methods.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class TelnyxCall:
         call_soon: Callable[[Callable[[], object]], None],
         state: states.CallState,
     ) -> None:
-        """Made by `TelnyxClient`; `state` is the one that was told last."""
+        """Made by `TelnyxClient`. `state` is the state that the program was told last."""
         self.call = call
         self._handler = CallHandler(call)
         self._send_message = send_message
@@ -159,8 +159,8 @@ class TelnyxCall:
 
     @property
     def call_state_flow(self) -> StateFlow[CallState]:
-        """Android: `callStateFlow`. `value` is the state now; `collect(f)` gives `f` this and every later one, where
-        callbacks run; `subscribe()` is an iterator over the same.
+        """Android: `callStateFlow`. `value` is the present state. `collect(f)` calls `f` with this state and all later
+        ones, where callbacks run. `subscribe()` returns an iterator over the same states.
         """
         return self._state_flow
 
@@ -193,7 +193,7 @@ class TelnyxCall:
         return self.call.telnyx_leg_id
 
     def get_telnyx_call_control_id(self) -> str | None:
-        """Android: `getTelnyxCallControlId`; None, not empty, where the server has sent none."""
+        """Android: `getTelnyxCallControlId`; None (on Android: empty) if the server has sent none."""
         return self.call.telnyx_call_control_id
 
     @property
@@ -218,8 +218,9 @@ class TelnyxCall:
         custom_headers: Mapping[str, str] | None = None,
         debug: bool = False,
     ) -> CommandFuture[None]:
-        """Android: `call.acceptCall(callId, destinationNumber, ...)`; `Call.answer`. The first two are not looked at: a
-        call knows its own.
+        """Android: `call.acceptCall(callId, destinationNumber, ...)`; `Call.answer`.
+
+        The first two arguments are ignored, because a call knows its own id and destination.
         """
         return self.call.answer(custom_headers, debug)
 
@@ -279,5 +280,5 @@ class TelnyxCall:
 
 
 def with_image(images: Iterable[ImageSource], image: ImageSource | None) -> Iterable[ImageSource]:
-    """Flutter's images, and its older name for a single one."""
+    """The images of both arguments: Flutter's list, and its older argument for a single image."""
     return images if image is None else (*images, image)

@@ -66,9 +66,9 @@ _GATEWAY_FAILED = frozenset({GatewayState.FAILED.value, GatewayState.FAIL_WAIT.v
 
 
 class _Relay:
-    """The delegate of the client inside: it tells `TelnyxClient`, and then the program's delegate.
+    """The delegate of the wrapped `TxClient`: it calls `TelnyxClient`, and then the program's delegate.
 
-    It has a method for what either listens to, and no other: what nobody wants costs nothing.
+    It has a method only for callbacks that one of them wants, so that the SDK does no work for the others.
     """
 
     def __init__(self, delegate: object | None) -> None:
@@ -76,13 +76,13 @@ class _Relay:
         self.set_delegate(delegate)
 
     def set_delegate(self, delegate: object | None) -> None:
-        """Put another delegate in the place of the program's."""
+        """Replace the program's delegate."""
         self.delegate = delegate
         for callback in CALLBACK_NAMES:
             self._renew(callback)
 
     def listen(self, callback: str, function: Callable[..., object]) -> None:
-        """Call `function` from here on, before the program's delegate; once, however often this is asked for."""
+        """Call `function` from now on, before the program's delegate. A second `listen` with it has no effect."""
         known = self._own.get(callback, ())
         if function not in known:
             self._own[callback] = (*known, function)
@@ -104,14 +104,14 @@ class _Relay:
             function(*args)
         if theirs is None:
             return None
-        # As on iOS's pages: `onRemoteCallEnded(callId)`.
+        # A delegate may have the form of iOS's pages: `onRemoteCallEnded(callId)`.
         return theirs(*(args[:1] if takes(theirs, len(args)) is False else args))
 
 
 class CallActions:
-    """Android and Flutter: `client.call`, by which their pages place and control calls. New code asks the client.
+    """Android and Flutter: `client.call`, with which their pages place and control calls.
 
-    What is not given a call's id is about the call that was placed, or came in, last.
+    A method without a call's id is about the latest call: the one that was placed, or came in, last.
     """
 
     def __init__(self, client: TelnyxClient) -> None:
@@ -120,7 +120,7 @@ class CallActions:
 
     @property
     def call_id(self) -> UUID | None:
-        """The last call's id; None if there is none."""
+        """The latest call's id; None if there is no call."""
         call = self._latest()
         return None if call is None else call.call_id
 
@@ -133,23 +133,27 @@ class CallActions:
         return self._client.accept_call(*args, **options)
 
     def end_call(self, call_id: UUID | str | TelnyxCall | None = None) -> CommandFuture[None]:
-        """Hang up that call, or the last; turn it down if it rings."""
+        """Hang up that call, or the latest; a call that rings is refused.
+
+        Raises:
+            CallError: There is no such call.
+        """
         return self._required(call_id).end_call()
 
     def dtmf(self, call_id: UUID | str | None, tone: str) -> CommandFuture[None]:
-        """`TelnyxCall.dtmf` of that call, or of the last.
+        """`TelnyxCall.dtmf` of that call, or of the latest.
 
         Raises:
-            CallError: There is none.
+            CallError: There is no such call.
         """
         return self._required(call_id).dtmf(tone)
 
     def on_mute_unmute_pressed(self) -> None:
-        """`TelnyxCall.on_mute_unmute_pressed` of the last call."""
+        """`TelnyxCall.on_mute_unmute_pressed` of the latest call."""
         self._required().on_mute_unmute_pressed()
 
     def on_hold_unhold_pressed(self) -> CommandFuture[None]:
-        """`TelnyxCall.on_hold_unhold_pressed` of the last call."""
+        """`TelnyxCall.on_hold_unhold_pressed` of the latest call."""
         return self._required().on_hold_unhold_pressed()
 
     def enable_speaker_phone(self, enable: bool) -> None:
@@ -168,15 +172,16 @@ class CallActions:
 class TelnyxClient:
     """A client by Android's and Flutter's names. Any thread. As a context manager it disconnects at the end.
 
-    Flutter's handlers (`on_telnyx_error` and the like) are called where callbacks run, with one argument; None takes
-    one away. The streams are Android's flows: a new collector gets the last value first, which Dart's do not.
+    Flutter's handlers (`on_telnyx_error` and the like) are called where callbacks run, with one argument. To remove a
+    handler, set it to None. Flutter's streams are Android's flows here: a new collector gets the last value first, as
+    it would not in Dart.
 
     Args:
         delegate: As for `TxClient`.
         options: As for `TxClient`.
 
     Attributes:
-        client: The `TxClient`, with everything else that it can.
+        client: The `TxClient`, which has all other methods.
 
     Raises:
         ClientConfigurationError: An argument is unusable; or, when a handler is set, it is no plain function of one
@@ -191,7 +196,7 @@ class TelnyxClient:
     """Flutter: `onSocketErrorReceived`."""
 
     on_telnyx_error: Callable[[TelnyxErrorEvent], object] | None = None
-    """Flutter: `onTelnyxError`; beside `on_socket_error_received`, never in its place."""
+    """Flutter: `onTelnyxError`. It is called in addition to `on_socket_error_received`."""
 
     on_telnyx_warning: Callable[[TelnyxWarningEvent], object] | None = None
     """Flutter: `onTelnyxWarning`."""
@@ -224,7 +229,7 @@ class TelnyxClient:
         self._on_metrics: Callable[[SocketConnectionMetrics], object] | None = None
         self._on_transcript_update: Callable[[Sequence[TranscriptionItem]], object] | None = None
         self._transcript_updates: TranscriptCancellable | None = None
-        # The calls whose answer the flow has told; only where callbacks run.
+        # The calls for which the flow has had an ANSWER. Used only where callbacks run.
         self._answered: set[UUID] = set()
 
     def __repr__(self) -> str:
@@ -239,14 +244,14 @@ class TelnyxClient:
         self.client.__exit__(exc_type, exc, traceback)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Handlers are checked when they are set."""
+        """Check a handler when it is set."""
         if name in _HANDLERS and value is not None:
             check_function(name, value, "(value)")
         super().__setattr__(name, value)
 
     @property
     def delegate(self) -> object | None:
-        """As `TxClient.delegate`; called after the flows and handlers.
+        """As `TxClient.delegate`; it is called after flows and handlers.
 
         Raises:
             ClientConfigurationError: When it is set, as for `TxClient.delegate`.
@@ -255,7 +260,7 @@ class TelnyxClient:
 
     @delegate.setter
     def delegate(self, delegate: object | None) -> None:
-        TxClient(delegate)  # looks at it
+        TxClient(delegate)  # checks it
         self._relay.set_delegate(delegate)
 
     # -- logging in --------------------------------------------------------------------------------------------------
@@ -337,13 +342,16 @@ class TelnyxClient:
             client.connect(provided_server_config=servers, token_config=TokenConfig(sip_token=token))
 
         Args:
-            config: Who logs in. In Android's order of arguments the servers come here, and who logs in second.
+            config: The credentials. In Android's order of arguments, the servers come first and the credentials second.
             server_configuration: Signalling and ICE servers.
             provided_server_config: Android's name for the same.
-            credential_config: Who logs in, with user and password.
-            token_config: Who logs in, with a token.
-            auto_login: Android: False only says the servers for the `credential_login` or `token_login` that follows,
-                as `connect()` without anybody who logs in does. Nothing is opened until then.
+            credential_config: The credentials: user and password.
+            token_config: The credentials: a token.
+            auto_login: Android. False: open nothing, and use the servers for the `credential_login` or `token_login`
+                that follows. `connect()` without credentials does the same.
+
+        Raises:
+            ClientConfigurationError: There are several servers or several credentials, or as for `TxClient.connect`.
         """
         given = [config, server_configuration, provided_server_config, credential_config, token_config]
         servers = [one for one in given if isinstance(one, TxServerConfiguration)]
@@ -392,7 +400,7 @@ class TelnyxClient:
     def disconnect_with_call_back(self, callback: Callable[[int | None, str | None], object] | None) -> None:
         """Flutter: `disconnectWithCallBack`: disconnect, then call `callback(1000, None)` where callbacks run.
 
-        1000 is what WebSockets say of a normal end.
+        1000 is the code of a WebSocket that was closed normally.
         """
         if callback is not None:
             check_function("callback", callback, "(code, reason)")
@@ -454,11 +462,11 @@ class TelnyxClient:
 
     @property
     def server_configuration(self) -> TxServerConfiguration:
-        """Flutter: `serverConfiguration`, of `set_server_configuration` or else of the latest login."""
+        """Flutter: `serverConfiguration`: that of `set_server_configuration`, or else that of the latest login."""
         return self.client.server_configuration if self._default_servers is None else self._default_servers
 
     def set_server_configuration(self, configuration: TxServerConfiguration | None) -> None:
-        """The servers of all later logins that are given none. Flutter: `setServerConfiguration`."""
+        """The servers for all later logins without servers of their own. Flutter: `setServerConfiguration`."""
         self._default_servers = configuration
 
     @property
@@ -468,7 +476,7 @@ class TelnyxClient:
 
     @property
     def socket_connection_metrics_flow(self) -> SharedFlow[SocketConnectionMetrics]:
-        """Android: `socketConnectionMetricsFlow`, from the first time that it is asked for."""
+        """Android: `socketConnectionMetricsFlow`. It has values from its first use on."""
         self._relay.listen("on_socket_metrics_changed", self._measured)
         return self._metrics
 
@@ -515,9 +523,9 @@ class TelnyxClient:
     def socket_response_flow(self) -> SocketResponseFlow:
         """Android: `socketResponseFlow`. LOADING, ESTABLISHED, LOGIN and CLIENT_READY, in this order, or ERROR.
 
-        Then INVITE for each call that comes in, RINGING, ANSWER and BYE of every call (whoever ends it), and
-        AI_CONVERSATION. The `error_code` of an ERROR is Android's: the server's number, -32003 or -32004 of the
-        gateway, None for what went wrong on this side.
+        Then INVITE for each call that comes in, RINGING, ANSWER and BYE of every call (also if we end it), and
+        AI_CONVERSATION. The `error_code` of an ERROR is Android's: the server's number; -32003 or -32004 for an error
+        of the gateway; None for an error on this side.
         """
         return self._responses
 
@@ -536,9 +544,9 @@ class TelnyxClient:
 
     @property
     def ws_messages_response_flow(self) -> SharedFlow[Mapping[str, Any]]:
-        """Android: `wsMessagesResponseFlow`: every frame of the server's, from the first time that it is asked for.
+        """Android: `wsMessagesResponseFlow`: every frame of the server. It has values from its first use on.
 
-        Contains what was said and how to reach you: log with care.
+        Frames contain what was said, and network addresses: log them with care.
         """
         self._relay.listen("on_socket_message", self._messages.publish)
         return self._messages
@@ -588,7 +596,7 @@ class TelnyxClient:
         return None if call is None else self._wrap(call)
 
     def _known(self, call: UUID | str | Call | TelnyxCall | InviteResponse) -> TelnyxCall:
-        """The call that is meant: one of the client's, its id, or what came with the invitation.
+        """The call that the argument means: a call, its id, or its `InviteResponse`.
 
         Raises:
             CallError: There is no such call, or it is over.
@@ -642,7 +650,7 @@ class TelnyxClient:
             muted_mic_on_start: `TxClient.new_call(muted=...)`.
             options: Further arguments of `TxClient.new_call`.
         """
-        # What happens to the call is told when it is known here.
+        # Under the lock, so that callbacks of the call wait until it is in `_calls`.
         with self._lock:
             call = self.client.new_call(
                 caller_name,
@@ -665,12 +673,12 @@ class TelnyxClient:
         muted_mic_on_start: bool = False,
         **options: Any,
     ) -> TelnyxCall:
-        """Take a call that rings. Android: `acceptCall(callId, destinationNumber, customHeaders, debug)`; Flutter:
+        """Answer a call that rings. Android: `acceptCall(callId, destinationNumber, customHeaders, debug)`; Flutter:
         `acceptCall(invite, callerName, callerNumber, clientState, ...)`.
 
         Args:
-            call_id: The call, its id, or what came with the invitation.
-            details: As one of the two has them. Texts are ignored: the call knows who calls whom.
+            call_id: The call, its id, or its `InviteResponse`.
+            details: Further arguments of Android or Flutter. Texts are ignored, because the call knows who calls whom.
             muted_mic_on_start: Start muted.
             options: `custom_headers`, `debug`, and further arguments of `Call.answer`; `use_trickle_ice` is ignored.
 
@@ -691,7 +699,7 @@ class TelnyxClient:
     def hold_current_and_accept_incoming(
         self, call_id: UUID | str | Call | TelnyxCall | InviteResponse, **options: Any
     ) -> TelnyxCall:
-        """Hold the active call, if there is one, and take another. Flutter: `holdCurrentAndAcceptIncoming`."""
+        """Hold the active call, if there is one, and answer another. Flutter: `holdCurrentAndAcceptIncoming`."""
         call, current = self._known(call_id), self.client.active_call
         if current is not None and current is not call.call and not current.is_held:
             current.hold()
@@ -700,7 +708,7 @@ class TelnyxClient:
     def end_current_and_accept_incoming(
         self, call_id: UUID | str | Call | TelnyxCall | InviteResponse, **options: Any
     ) -> TelnyxCall:
-        """Hang up the active call, if there is one, and take another. Flutter: `endCurrentAndAcceptIncoming`."""
+        """Hang up the active call, if there is one, and answer another. Flutter: `endCurrentAndAcceptIncoming`."""
         call, current = self._known(call_id), self.client.active_call
         if current is not None and current is not call.call:
             current.hangup()
@@ -778,7 +786,7 @@ class TelnyxClient:
         return login
 
     def _wrap(self, call: Call, state: CallState | None = None) -> TelnyxCall:
-        """`state` is the one that was told last; that of the call where it is not known."""
+        """The `TelnyxCall` of a call. `state` is the state that the program was told last; None: the present one."""
         with self._lock:
             found = self._calls.get(call.call_id)
             if found is None or found.call is not call:
@@ -791,7 +799,7 @@ class TelnyxClient:
     # -- inside, where callbacks run ---------------------------------------------------------------------------------
 
     def _tell_loading(self) -> None:
-        """At the beginning of a login; before what comes of it, however soon that is."""
+        """Tell LOADING once for each login, before all that follows from it."""
         if self._is_loading_due:
             self._is_loading_due = False
             self._tell(SocketResponse.loading())
@@ -839,7 +847,7 @@ class TelnyxClient:
             run("on_telnyx_error", on_error, event)
 
     def _warned(self, warning: TxWarning) -> None:
-        if warning.is_cleared:  # which Flutter does not tell
+        if warning.is_cleared:  # Flutter tells only that a warning begins
             return
         event = TelnyxWarningEvent(warning, self.client.session_id, warning.call_id)
         self._warnings.publish(event)
@@ -870,10 +878,10 @@ class TelnyxClient:
         if state == CallState.DONE:
             self._answered.discard(call_id)
             reason = state.termination_reason
-            if reason is not None and reason.is_local:  # of others, `on_remote_call_ended` tells
+            if reason is not None and reason.is_local:  # else `on_remote_call_ended` is called
                 self._ended(call_id, reason)
         elif state == CallState.ACTIVE and call_id not in self._answered:
-            # The first time only: the end of a hold or of a reconnection is no answer.
+            # Only the first time: a call is also `ACTIVE` again after a hold or a reconnection.
             self._answered.add(call_id)
             answer = AnswerResponse(call_id)
             if call is not None:
@@ -903,11 +911,11 @@ _CALLBACKS: dict[str, Callable[..., None]] = {
     "on_socket_connected": TelnyxClient._connected,
     "on_socket_disconnected": TelnyxClient._disconnected,
 }
-"""What becomes of the client's callbacks."""
+"""The method for each callback of the client."""
 
 
 def _error_code(error: TxError) -> int | str | None:
-    """Android's: the server's own number, one of the gateway's two, or None for what is this side's."""
+    """Android's number of an error: the server's, or one of two for the gateway; None for an error on this side."""
     if not isinstance(error, ServerError):
         return None
     if error.server_code is None and isinstance(error, GatewayError):

@@ -29,7 +29,7 @@ class _Config:
     force_relay_candidate: bool = False
     custom_logger: TxLogger | None = attrs.field(default=None, repr=False)
     region: Region | str = Region.AUTO
-    """Android: `region`; the same as `TxServerConfiguration.region`, in whose place it is where it is given."""
+    """Android: `region`. If it is given, it replaces `TxServerConfiguration.region`."""
     fallback_on_region_failure: bool = True
     ring_tone_path: RingSource | None = None
     """Flutter's name for `ringtone`."""

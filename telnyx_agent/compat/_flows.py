@@ -24,7 +24,7 @@ _logger = logging.getLogger("telnyx_agent.delegate")
 
 
 def run(name: str, function: Callable[[T], object], value: T) -> None:
-    """Call one of several functions of the program: what it raises is reported, and the others are called."""
+    """Call one of several functions of the program. An exception is reported, so that the others are called, too."""
     try:
         check_result(name, function(value))
     except Exception as exc:  # noqa: BLE001 - it is the program's function
@@ -34,7 +34,7 @@ def run(name: str, function: Callable[[T], object], value: T) -> None:
 class FlowSubscription(Iterator[T]):
     """What `subscribe` of a flow gives: an iterator over the last value and every later one.
 
-    It ends when it is cancelled, or with the block that it manages. One taker at a time, on any thread.
+    It ends with `cancel`, or at the end of its `with` block. For any thread, but one at a time.
     """
 
     def __init__(self, flow: SharedFlow[T], maxsize: int, timeout: float | None) -> None:
@@ -54,7 +54,7 @@ class FlowSubscription(Iterator[T]):
         self.cancel()
 
     def cancel(self) -> None:
-        """End it; what was not taken is thrown away. Idempotent, any thread."""
+        """End it; values that were not taken are dropped. Idempotent, any thread."""
         self._end()
         with self._changed:
             self._is_over = True
@@ -65,7 +65,7 @@ class FlowSubscription(Iterator[T]):
         """The next value; blocks until there is one. One Ctrl-C interrupts.
 
         Raises:
-            TxTimeoutError: There was none in time; it goes on.
+            TxTimeoutError: There was no value in time. The subscription goes on.
         """
         deadline = Deadline(self._timeout)
         with self._changed:
@@ -110,13 +110,13 @@ class SharedFlow(Generic[T]):
         """Call `collector` with the last value and every later one, where callbacks run.
 
         Returns:
-            Ends the collection when cancelled or left as a context manager.
+            An object whose `cancel()` ends the collection. It is also a context manager, which ends it on exit.
 
         Raises:
             ClientConfigurationError: `collector` is no plain function of one parameter.
         """
         check_function("collector", collector, "(value)")
-        # One function may be collected with twice.
+        # The same function may be given twice.
         entry = functools.partial(collector)
         with self._lock:
             self._collectors = (*self._collectors, entry)
@@ -134,13 +134,13 @@ class SharedFlow(Generic[T]):
         """An iterator over the last value and every later one, for a `for` loop on a thread of yours.
 
         Args:
-            maxsize: Most values that wait to be taken; of more, the oldest is dropped, as on Android.
-            timeout: Seconds to wait for each value, after which `next` raises `TxTimeoutError`; None for ever.
+            maxsize: How many values may wait to be taken. Of more, the oldest is dropped, as on Android.
+            timeout: Seconds to wait for each value; then `next` raises `TxTimeoutError`. None: no limit.
         """
         return FlowSubscription[T](self, maxsize, timeout)
 
     def publish(self, value: T) -> None:
-        """Give a value to everybody. Called by `TelnyxClient`, where callbacks run."""
+        """Give a value to all collectors and subscriptions. Called by `TelnyxClient`, where callbacks run."""
         with self._lock:
             self._last = value
             collectors = self._collectors
@@ -164,7 +164,7 @@ class SharedFlow(Generic[T]):
         return end
 
     def _send(self, entry: Callable[[T], object], value: T) -> None:
-        # Asked again here, so that nothing comes after a cancellation.
+        # Looked up again when it runs, so that no value follows a cancellation.
         if any(other is entry for other in self._collectors):
             run("collector", entry, value)
 

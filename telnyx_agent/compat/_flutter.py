@@ -1,4 +1,4 @@
-"""What Flutter's handlers and streams give. `compat` shows it to users."""
+"""The values that Flutter's handlers and streams get; public in `compat`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TelnyxErrorConstants:
 
 @attrs.frozen
 class TelnyxSocketError:
-    """What `TelnyxClient.on_socket_error_received` gets. `error_code` is the server's; 0 for what is this side's."""
+    """What `TelnyxClient.on_socket_error_received` gets. `error_code` is the server's; 0 for an error on this side."""
 
     error_code: int | str = 0
     error_message: str = "Generic error. Source unknown."

@@ -17,18 +17,18 @@ __all__ = ["LatencyMetrics", "LatencyTracker"]
 
 @attrs.frozen
 class LatencyMetrics:
-    """How long a call's set-up took, in whole milliseconds; None for what has not happened. Android: `LatencyMetrics`.
+    """The times of a call's set-up in whole milliseconds; None for steps that are not done. Android: `LatencyMetrics`.
 
     Attributes:
         call_id: Which call.
         is_outbound: Whether we placed it.
         registration_latency_ms: From the login to the ready client.
-        call_setup_latency_ms: From the wish to `ACTIVE`.
-        time_to_first_rtp_ms: From the wish to the first packet.
-        ice_gathering_latency_ms: For the description with its candidates.
+        call_setup_latency_ms: From `new_invite` or `accept_call` to `ACTIVE`.
+        time_to_first_rtp_ms: From the same moment to the first packet.
+        ice_gathering_latency_ms: To gather the candidates of the local description.
         signaling_latency_ms: From the invite to the answer.
         media_establishment_latency_ms: From the remote description to ICE and DTLS being up.
-        milestones: Every step with its time since the wish.
+        milestones: Every step with its time since that moment.
     """
 
     call_id: UUID
@@ -56,8 +56,9 @@ class LatencyTracker:
         self._client = client
 
     def get_current_call_metrics(self) -> LatencyMetrics | None:
-        """Those of the call that was placed, or came in, last; None if there is none. Android:
-        `getCurrentCallMetrics()`. Of any other call: `Call.timings`.
+        """The times of the latest call; None if there is no call. Android: `getCurrentCallMetrics()`.
+
+        For any other call, see `Call.timings`.
         """
         call = next(reversed(list(self._client.calls.values())), None)
         if call is None:

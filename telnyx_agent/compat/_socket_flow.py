@@ -1,4 +1,4 @@
-"""Android's socket-response flow: its values, and the flow that replays the last one. `compat` shows them to users."""
+"""Android's socket-response flow: its values, and the flow that replays the last one; public in `compat`."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ByeResponse:
 
 @attrs.frozen
 class InviteResponse:
-    """Android: `InviteResponse`; somebody calls. Take it with `accept_call(call_id, ...)`. Its SDP is the SDK's."""
+    """Android: `InviteResponse`; somebody calls. Answer with `accept_call(call_id, ...)`. It has no SDP here."""
 
     call_id: UUID
     caller_id_name: str = attrs.field(default="", repr=False)
@@ -120,7 +120,7 @@ class RingingResponse:
 
 @attrs.frozen
 class AnswerResponse:
-    """Android: `AnswerResponse`; a call is up, with its SDP applied already."""
+    """Android: `AnswerResponse`; a call is up. The SDK has applied its SDP."""
 
     call_id: UUID
     custom_headers: Mapping[str, str] = attrs.field(factory=dict, repr=False, hash=False)
@@ -129,7 +129,7 @@ class AnswerResponse:
 
 @attrs.frozen
 class AiConversationResponse:
-    """Android: `AiConversationResponse`; the frame's `params` as they came."""
+    """Android: `AiConversationResponse`, with the `params` of the frame."""
 
     ai_conversation_params: Mapping[str, Any] = attrs.field(repr=False, hash=False)
 
@@ -199,7 +199,7 @@ class SocketResponseFlow(SharedFlow[SocketResponse]):
         """`collect(observer.handle_response)`. Android, deprecated: `socketResponseLiveData.observe(owner, observer)`.
 
         Returns:
-            Ends the observation when cancelled or left as a context manager.
+            An object whose `cancel()` ends the observation. It is also a context manager, which ends it on exit.
         """
         return self.collect(observer.handle_response)
 
