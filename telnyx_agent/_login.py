@@ -118,6 +118,10 @@ class Logins:
             from . import _publisher  # noqa: F401
             from ._drivers import making  # noqa: F401
 
+            if wishes.tx_config is not None:
+                # Calls may come in. Then the loop needs this module, and must not wait for the disk.
+                from . import _call_record  # noqa: F401
+
         self._wait_for_failed_login()
         with self._lock:
             if self.handle.is_open:
