@@ -1,6 +1,6 @@
-"""What happens at interpreter exit: every client that is still connected says goodbye, within two seconds all together.
+"""At interpreter exit, every client that is still connected hangs up and logs out; two seconds for all of them.
 
-Calls of a script that falls off its end must not ring on at the assistant.
+Without this, the calls of a script that has ended would go on at the assistant.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ RECORDERS: weakref.WeakSet[_Recorder] = weakref.WeakSet()
 
 
 @atexit.register
-def _say_goodbye() -> None:
+def _disconnect_all() -> None:
     deadline = time.monotonic() + _LIMIT
     futures = [client.disconnect() for client in tuple(LIVE)]
     for future in futures:
         future.wait(max(0.0, deadline - time.monotonic()))
-    # A daemon thread that is inside OpenSSL or FFmpeg when the interpreter goes away may leave a lock behind that the
-    # interpreter's own end then waits for. They are on their way out: let them arrive.
+    # If a daemon thread is inside OpenSSL or FFmpeg when the interpreter ends, it may keep a lock for which the
+    # interpreter then waits for ever. These threads are about to end, so wait for them.
     for thread in threading.enumerate():
         if thread.name in _ENDING_THREADS and thread.is_alive() and thread is not threading.current_thread():
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -54,7 +54,7 @@ def _say_goodbye() -> None:
 
 
 def _keep_interrupt() -> None:
-    """Let a program that Ctrl-C ended say so by its exit status, as Python programs do.
+    """A program that Ctrl-C has ended shows this in its exit status, as all Python programs do.
 
     Python notes that a `KeyboardInterrupt` went through, but forgets it with the next `exec` or `eval` of a text on any
     thread, such as dataclasses and named tuples make while something is being imported: the program would end with

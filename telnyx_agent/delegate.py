@@ -1,14 +1,14 @@
-"""`TxClientDelegate`: what the SDK tells your program. Subclass it and override what you need; everything is a no-op.
+"""`TxClientDelegate`: the callbacks of the SDK. Subclass it and override what you need; each method is a no-op.
 
 The method names are the iOS SDK's (`TxClientDelegate` and `AIAssistantManagerDelegate`) in PEP 8. The contract of all
 of them:
 
 * They are called on one thread, `telnyx-agent-delegate`, one at a time, in the order in which things happened (or, with
   `TxClient(callbacks="pump")`, on the thread that calls `TxClient.process_events`, or on your executor). Never on the
-  audio thread, never on the network threads: you may block, the call goes on meanwhile.
+  audio thread, never on the network threads: a callback may block, and the call goes on meanwhile.
 * Every public method of the SDK may be called inside, `disconnect()` included.
-* An exception that escapes is logged with its traceback to the logger `telnyx_agent.delegate`; the next callback comes.
-* Any object will do instead of a subclass: methods that it lacks are skipped.
+* An exception is logged with its traceback to the logger `telnyx_agent.delegate`. The next callback comes as usual.
+* Instead of a subclass, you may use any object. Methods that it does not have are skipped.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ __all__ = ["AIAssistantManagerDelegate", "TxClientDelegate"]
 class TxClientDelegate:
     """Callbacks of one `TxClient`. All methods are optional and do nothing by default.
 
-    A method whose name starts with `on_` but is none of these is refused when the class is defined, so that a misspelt
-    callback does not stay silent for ever. List methods of your own that look like callbacks in the class statement:
+    A subclass must not have other methods whose names start with `on_`, because a misspelt callback would never be
+    called. If such a method is your own, name it in the class statement:
     `class App(TxClientDelegate, own_methods=["on_button"])`.
 
     Raises:
@@ -62,27 +62,27 @@ class TxClientDelegate:
     # -- connection --------------------------------------------------------------------------------------------------
 
     def on_socket_connected(self) -> None:
-        """The WebSocket is open and the login is on its way. Wait for `on_client_ready` before you rely on anything."""
+        """The WebSocket is open and the login was sent. It is complete with `on_client_ready`."""
 
     def on_socket_disconnected(self) -> None:
-        """The WebSocket is gone, after `disconnect()` or because the server or the network ended it.
+        """The WebSocket is closed, after `disconnect()` or because the server or the network ended it.
 
-        Exactly once for each `on_socket_connected`. Either it is the end, and the calls have ended before; or
-        `on_reconnecting` follows.
+        Comes exactly once for each `on_socket_connected`. If the session goes on, `on_reconnecting` follows. Else the
+        session is over, and its calls have ended before.
         """
 
     def on_reconnecting(self, attempt: int, delay: float, error: TxError) -> None:
-        """The connection was lost after `on_client_ready`, and is being made again. Comes again for each attempt.
+        """The connection was lost after `on_client_ready`, and the SDK tries to replace it. Comes for each attempt.
 
-        Of a login with credentials also before that, when the gateway has failed and is tried on another connection.
+        It also comes during a login with credentials, when the gateway has failed and the SDK tries another connection.
 
-        It ends in `on_reconnected` or, after `TxClient(reconnect_timeout=...)`, in one `on_client_error`; in neither if
-        you call `disconnect()`. Active calls are `DROPPED` meanwhile, and come back with what they had: mute, hold,
-        transcript. Calls that were not answered yet have ended.
+        In the end comes `on_reconnected` or, after `TxClient(reconnect_timeout=...)`, one `on_client_error`; neither
+        comes if you call `disconnect()`. Meanwhile active calls are `DROPPED`. When they go on, mute, hold and
+        transcript are as before. Calls that were not answered yet have ended.
 
         Args:
-            attempt: Which attempt is about to be made, from 1.
-            delay: Seconds until it is made.
+            attempt: The number of the next attempt, from 1.
+            delay: Seconds until the next attempt.
             error: Why the connection, or the last attempt, failed.
         """
 
@@ -90,9 +90,9 @@ class TxClientDelegate:
         """Logged in and registered again. Calls that were `DROPPED` become `ACTIVE` (or `HELD`) or end."""
 
     def on_client_error(self, error: TxError) -> None:
-        """Something failed that is not tied to one call: the connection, the login, the gateway, an audio device.
+        """Something failed that does not belong to one call: the connection, the login, the gateway, an audio device.
 
-        A login ends in exactly one of `on_client_ready` and `on_client_error`, whatever happens.
+        For each login comes either `on_client_ready` or this callback, unless you call `disconnect()` first.
 
         Args:
             error: `AuthenticationError` (its text contains "authentication"), `NetworkError` (contains "network"),
@@ -100,23 +100,25 @@ class TxClientDelegate:
         """
 
     def on_client_ready(self) -> None:
-        """Logged in and registered (gateway state `REGED`): calls go through from here on. Once per login; after a lost
-        connection `on_reconnected` comes in its place.
+        """Logged in and registered (gateway state `REGED`): from now on, calls are sent at once.
+
+        Comes once per login. After a lost connection, `on_reconnected` comes instead.
         """
 
     def on_connection_state_changed(self, status: ConnectionStatus) -> None:
-        """The connection came further, or was lost. Comes just before the callback that says so in particular, and
-        after `on_socket_disconnected`.
+        """The connection has another status. Comes just before the callback for the same change, such as
+        `on_client_ready`, but after `on_socket_disconnected`.
 
         Args:
-            status: Now; also in `TxClient.connection_status`, which may be ahead of it.
+            status: The new status. `TxClient.connection_status` may be newer.
         """
 
     def on_socket_message(self, message: Mapping[str, Any]) -> None:
-        """A frame came from the server, decoded, before anything was made of it. Costs nothing unless it is overridden.
+        """A frame came from the server. Comes before all callbacks that follow from it. Costs time only if overridden.
 
         Args:
-            message: The whole frame, as the server sent it. Contains what was said and how to reach you: log with care.
+            message: The whole frame, as the server sent it. It contains what was said, and network addresses: log it
+                with care.
         """
 
     def on_session_updated(self, session_id: str) -> None:
@@ -137,7 +139,7 @@ class TxClientDelegate:
         """
 
     def on_remote_call_ended(self, call_id: UUID, reason: CallTerminationReason | None = None) -> None:
-        """A call ended otherwise than by your `hangup()` or `disconnect()`; `DONE` follows.
+        """A call ended, but not by your `hangup()` or `disconnect()`. `DONE` follows.
 
         Args:
             call_id: Which call.
@@ -145,36 +147,36 @@ class TxClientDelegate:
         """
 
     def on_incoming_call(self, call: Call) -> None:
-        """Somebody calls: the first callback about a call, which is `RINGING`. Never happens on an anonymous session.
+        """Somebody calls. This is the first callback about the call, which is `RINGING`. Not in an anonymous session.
 
-        Take it with `call.answer()`, here or later and on any thread, or turn it down with `call.reject()`. If you do
-        neither it rings until the caller gives up, and for two minutes at most. It comes during other calls, too; each
-        has media of its own.
+        Answer with `call.answer()`, here or later and on any thread, or refuse with `call.reject()`. If you do neither,
+        it rings until the caller gives up, and for two minutes at most. It also comes during other calls; each call has
+        its own media.
 
         Args:
-            call: Who calls is in `call.call_info`, the invite's headers are in `call.invite_custom_headers`.
+            call: The call. `call.call_info` says who calls; `call.invite_custom_headers` has the headers of the invite.
         """
 
     # -- the voice ---------------------------------------------------------------------------------------------------
 
     def on_audio_level(self, inbound: float, outbound: float, call_id: UUID) -> None:
-        """How loud the call is, 20 times a second while its media is up. Costs nothing unless it is overridden.
+        """The levels of a call, 20 times a second while its media is up. Costs time only if overridden.
 
-        Levels that could not be delivered because a callback took its time are left out, not queued.
+        While a callback blocks, levels do not queue up.
 
         Args:
-            inbound: The agent's voice since the last time, root mean square, 0.0 to 1.0.
-            outbound: The same of what was sent; 0.0 while muted.
+            inbound: The level of the agent's voice, root mean square, 0.0 to 1.0.
+            outbound: The level of the sound that was sent; 0.0 while muted.
             call_id: Which call.
         """
 
     def on_audio_device_changed(self, change: AudioDeviceChange, call_id: UUID) -> None:
-        """The call goes on with another microphone or loudspeaker: one was unplugged, came back, or was switched.
+        """The call uses another microphone or loudspeaker: one was unplugged, came back, or was chosen.
 
-        Of changes that come while 16 wait for this callback, only the newest is told.
+        If 16 changes wait for this callback, only the newest of all further changes comes.
 
         Args:
-            change: What happened and what is in use now.
+            change: What happened, and which devices are in use now.
             call_id: Which call.
         """
 
@@ -182,16 +184,16 @@ class TxClientDelegate:
         """The agent has begun to answer: how long the user waited for it.
 
         Args:
-            turn: From the end of the user's speech to the first of the agent's that was heard; also in `Call.turns`.
+            turn: The time from the end of the user's speech to the first sound of the agent; also in `Call.turns`.
             call_id: Which call.
         """
 
     # -- quality -----------------------------------------------------------------------------------------------------
 
     def on_call_quality_changed(self, metrics: CallQualityMetrics, call_id: UUID) -> None:
-        """How good a call is, at its `quality_interval`, while it has media. Costs nothing unless it is overridden.
+        """The quality of a call, at its `quality_interval`, while it has media. Costs time only if overridden.
 
-        Metrics that could not be delivered because a callback took its time are left out, not queued.
+        While a callback blocks, metrics do not queue up.
 
         Args:
             metrics: Jitter and round trip in seconds, MOS, levels, counters. iOS: `onCallQualityChange`.
@@ -199,45 +201,44 @@ class TxClientDelegate:
         """
 
     def on_client_warning(self, warning: TxWarning) -> None:
-        """Something is not as it should be, and it goes on: a bad network, a silent microphone, a lost path.
+        """There is a problem, but the call or the session goes on: a bad network, a silent microphone, a lost path.
 
-        Each is told once when it begins and once when it is over.
+        Each warning comes once when the problem begins and once when it is over.
 
         Args:
-            warning: Number, name, text and advice; `warning.is_cleared` when it is over.
+            warning: Number, name, text and advice. `warning.is_cleared` says whether the problem is over.
         """
 
     def on_call_report(self, report: CallReport, call_id: UUID) -> None:
-        """A call is over; comes just before its `DONE`.
+        """A call is over. Comes just before its `DONE`.
 
         Args:
-            report: What the call was like, for JSON; also in `Call.report`.
+            report: States, times and quality of the call, for JSON; also in `Call.report`.
             call_id: Which call.
         """
 
     def on_socket_metrics_changed(self, metrics: SocketConnectionMetrics) -> None:
-        """A ping came or was answered: how well the signalling connection does.
+        """A ping came or was answered, so there are new metrics of the signalling connection.
 
         Args:
-            metrics: Also in `TxClient.socket_metrics`. Android and Flutter: `SocketConnectionMetrics`.
+            metrics: The metrics; also in `TxClient.socket_metrics`. Android and Flutter: `SocketConnectionMetrics`.
         """
 
     # -- the assistant -----------------------------------------------------------------------------------------------
 
     def on_ai_assistant_connection_state_changed(self, is_connected: bool, target_id: str | None) -> None:
-        """The session became locked to an assistant (after `REGED`, unlike iOS which says so too early) or was
-        released.
+        """The session is now locked to an assistant, or not any more. (After `REGED`; on iOS it comes too early.)
 
         Args:
             is_connected: Whether calls of this session now go to the assistant.
-            target_id: The assistant's id, None when released.
+            target_id: The assistant's id; None if the session is not locked.
         """
 
     def on_transcription_updated(self, transcriptions: Sequence[TranscriptionItem]) -> None:
         """The transcript changed: a new item, more text in an item, an item that became final.
 
-        Where your callbacks are much slower than the agent, changes of long transcripts come together; the last call
-        brings the newest transcript.
+        If your callbacks are much slower than the agent, several changes of a long transcript come in one call. The
+        last call always brings the newest transcript.
 
         Args:
             transcriptions: The whole transcript in order, an immutable snapshot. Items keep their `id` while they grow.
@@ -247,15 +248,15 @@ class TxClientDelegate:
         """One item of the transcript is new or changed; comes just before `on_transcription_updated`.
 
         Args:
-            item: The item as it now is; `item.is_partial` until it is complete. A complete one comes again when it
-                turns out that the assistant was interrupted while it spoke it (`item.interrupted`).
+            item: The present item; `item.is_partial` until it is complete. A complete item comes again if the assistant
+                was interrupted while it spoke the item (`item.interrupted`).
         """
 
     def on_agent_state_changed(self, agent_state: AgentState) -> None:
         """The agent began to listen, think or speak.
 
-        In a call with audio it speaks from the first sound of its voice that is heard to the last (with 0.8 s to tell
-        a pause from the end); without audio, from the first word of a response to its end.
+        In a call with audio, it speaks from the first sound of its voice that is heard to the last; 0.8 s of silence
+        are taken for the end. Without audio, it speaks from the first word of a response to its end.
         """
 
     def on_widget_settings_updated(self, settings: WidgetSettings) -> None:
@@ -267,7 +268,7 @@ class TxClientDelegate:
         """An `ai_conversation` frame arrived; also those that the SDK does not understand.
 
         Args:
-            message: The frame's `params`, as sent by the server. Contains what was said: log with care.
+            message: The frame's `params`, as the server sent them. They contain what was said: log them with care.
         """
 
     def on_ai_conversation_event(self, event: AiEvent) -> None:
@@ -279,7 +280,7 @@ class TxClientDelegate:
         """
 
     def on_function_call(self, call: FunctionCall) -> None:
-        """The agent asks for a client-side tool. Those given to `TxClient.tool` run by themselves, not in here.
+        """The agent asks for a client-side tool. The SDK runs those of `TxClient.tool` itself.
 
         Args:
             call: Id, name and arguments; answer with `AIAssistantManager.send_function_call_output`, if you set
@@ -309,8 +310,8 @@ CALLBACK_NAMES: tuple[str, ...] = tuple(sorted(name for name in vars(TxClientDel
 class AIAssistantManagerDelegate:
     """Callbacks of one `AIAssistantManager.delegate`. iOS: `AIAssistantManagerDelegate`.
 
-    The same as those of `TxClientDelegate`, which see; a client's delegate gets them too. For programs that keep the
-    two apart, as iOS does.
+    They are the same as those of `TxClientDelegate`, and the client's delegate gets them too. This class is for
+    programs that have two delegates, as on iOS.
     """
 
     on_ai_assistant_connection_state_changed = TxClientDelegate.on_ai_assistant_connection_state_changed

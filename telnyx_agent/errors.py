@@ -223,7 +223,7 @@ class ClientConfigurationError(TxError, ValueError):
 
 
 class CallError(TxError):
-    """A call cannot be placed, was rejected, or ended for want of media. iOS: `callFailed`.
+    """A call cannot be placed, was rejected, or ended because it had no media. iOS: `callFailed`.
 
     Args:
         cause: The hang-up cause in words, such as `"USER_BUSY"`, where one is known.

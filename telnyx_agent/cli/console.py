@@ -122,7 +122,7 @@ class Console:
                 self._partial = ""
                 self.write_above(self._err, f"{line}\n")
         except OSError:
-            # Nobody reads it, or the disk is full. A call does not end for want of status lines.
+            # Nobody reads it, or the disk is full. A call does not need status lines to go on.
             discard(self._err)
 
     def _draw_row(self) -> None:

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM, which is a good end here: 0.
 
     Raises:
-        CommandError: The server cannot run, for want of packages.
+        CommandError: The server cannot run, because packages are missing.
     """
     if not is_installed("websockets"):
         raise CommandError(f"the local agent needs more packages: {ADVICE}", ExitCode.USAGE)

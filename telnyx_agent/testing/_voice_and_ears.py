@@ -47,7 +47,7 @@ def _make_voice(wanted: Voice | str | None, missing: list[str]) -> Voice:
         try:
             return EspeakVoice()
         except ImportError:
-            missing.append("plays tones, for want of espeakng-loader")
+            missing.append("plays tones, because espeakng-loader is missing")
             return ToneVoice()
     if isinstance(wanted, str):
         return EspeakVoice(wanted)
@@ -67,7 +67,7 @@ def _make_ears(wanted: Ears | str | None, phrases: tuple[str, ...] | None, missi
         try:
             return PocketsphinxEars(phrases)
         except ImportError:
-            missing.append("understands no speech, for want of pocketsphinx")
+            missing.append("understands no speech, because pocketsphinx is missing")
             return EnergyEars()
     if isinstance(wanted, str):
         raise ClientConfigurationError(f"there are no ears {wanted!r}; use 'auto', 'pocketsphinx', 'energy' or 'deaf'")
