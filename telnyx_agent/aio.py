@@ -278,6 +278,7 @@ async def _outcome(future: Future[T]) -> T:
 async def _watched(watch: Watch[T], predicate: Callable[[T], object], timeout: float | None) -> T:
     """The first value that satisfies `predicate`, from the present one on."""
     loop = asyncio.get_running_loop()
+    # Without a limit: a call's snapshot changes a few times a second at most, and `find` takes each out at once.
     seen: asyncio.Queue[T] = asyncio.Queue()
 
     def changed(value: T) -> None:
