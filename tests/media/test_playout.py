@@ -265,6 +265,19 @@ def test_no_more_than_the_bound_is_ever_waiting() -> None:
     assert (stats.packets_discarded, stats.packets_lost) == (22, 0)
 
 
+@pytest.mark.parametrize("missed", [0, 2])
+def test_sound_after_what_was_thrown_away_comes_up_from_silence(missed: int) -> None:
+    """It has nothing to do with what was heard before, or is being made up."""
+    stream = packets(100, value=lambda n: 8000)
+    playout = steady()
+    play(playout, one_each(stream[:40]), extra=missed)
+    heard = play(playout, [stream[40:]])
+    assert playout.stats().packets_discarded >= 40
+    assert heard[0] < 100
+    assert heard[:120].max() == 8000
+    assert (np.diff(heard[:120]) >= 0).all()
+
+
 def test_memory_is_bounded_when_nobody_listens() -> None:
     """A call without a device: an hour of packets leaves a second of them, all counted."""
     playout = Playout()

@@ -195,6 +195,19 @@ def test_any_text_is_a_message_or_refused(text: str | bytes) -> None:
         pass
 
 
+@pytest.mark.parametrize("padding", [0, 10_000])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_id_has_twenty_digits_at_most(sign: int, padding: int) -> None:
+    """In a short frame and in a long one: it goes back in the acknowledgement."""
+
+    def frame(number: int) -> str:
+        return json.dumps({"id": sign * number, "method": "x", "params": {"text": "x" * padding}})
+
+    assert decode(frame(10**19 - 1)) == Request("x", {"text": "x" * padding}, sign * (10**19 - 1))
+    with pytest.raises(RemoteProtocolError):
+        decode(frame(10**20 + 1))
+
+
 def _is_refused_as_too_deep(text: str) -> bool:
     try:
         decode_frames(text)

@@ -7,13 +7,14 @@ import concurrent.futures
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from telnyx_agent._runtime import futures
-from telnyx_agent._runtime.dispatch import PumpDispatcher, ThreadDispatcher
-from telnyx_agent._runtime.futures import CALLBACK_GRACE, CALLBACK_LIMIT, CommandFuture, _finish
+from telnyx_agent._runtime.dispatch import Dispatcher, PumpDispatcher, ThreadDispatcher
+from telnyx_agent._runtime.futures import CALLBACK_GRACE, CALLBACK_LIMIT, CommandFuture, _finish, _Grace
 from telnyx_agent._runtime.loop import LoopThread
 from telnyx_agent.errors import NetworkError, TxTimeoutError
 
@@ -393,6 +394,20 @@ def test_it_does_not_wait_for_a_last_callback_that_blocks(dispatcher: ThreadDisp
     assert time.monotonic() - begin + 0.01 >= CALLBACK_GRACE
     assert not release.is_set()
     release.set()
+
+
+def test_the_grace_is_time_in_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on; and it has an end however little of it is spent."""
+    spent = 5.0
+    dispatcher = cast(Dispatcher, SimpleNamespace(time_in_callbacks=lambda: spent))
+    grace = _Grace(dispatcher)
+    assert grace.left == CALLBACK_GRACE
+    spent += 0.1
+    assert grace.left == pytest.approx(CALLBACK_GRACE - 0.1)
+    spent += CALLBACK_GRACE
+    assert grace.left == pytest.approx(-0.1)
+    monkeypatch.setattr(futures, "CALLBACK_LIMIT", 0.0)
+    assert _Grace(dispatcher).left == 0.0
 
 
 def test_an_await_that_was_given_up() -> None:

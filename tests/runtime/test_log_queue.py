@@ -398,6 +398,21 @@ loop.release()
     assert said in outcome.stderr
 
 
+@pytest.mark.parametrize(("errors", "said"), [("backslashreplace", "Zo\\xeb"), ("xmlcharrefreplace", "Zo&#235;")])
+def test_what_stderr_cannot_say_is_written_its_own_way(errors: str, said: str, run_program: RunProgram) -> None:
+    """As its encoding and `PYTHONIOENCODING` have it, although it does not go through it."""
+    outcome = run_program(
+        f"""
+        import io, sys
+        sys.stderr = sys.__stderr__ = io.TextIOWrapper(sys.stderr.detach(), "ascii", "{errors}", line_buffering=True)
+        from telnyx_agent._runtime.log import ClientLog
+        from telnyx_agent.config import LogLevel
+        ClientLog(LogLevel.ALL, 1).error("Zo\\N{{LATIN SMALL LETTER E WITH DIAERESIS}}")
+        """
+    )
+    assert outcome.stderr.split()[-1] == said
+
+
 def test_what_was_said_last_is_seen(run_program: RunProgram) -> None:
     """At the end of the process, everything comes out."""
     outcome = run_program(
