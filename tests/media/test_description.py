@@ -186,6 +186,16 @@ def test_an_offer_keeps_its_mid_and_its_role() -> None:
     assert "a=mid:0" in prepare_remote(without("a=mid"), kind="offer", mid=None).splitlines()
 
 
+@pytest.mark.parametrize("bits", [256, 384, 512])
+@pytest.mark.parametrize("size", [32, 33, 48, 63, 64])
+def test_a_fingerprint_is_as_long_as_its_hash(bits: int, size: int) -> None:
+    """Another one could never be that of a certificate, and is left out."""
+    line = f"a=fingerprint:sha-{bits} " + ":".join(["CD"] * size)
+    (right,) = [line for line in ANSWER.splitlines() if line.startswith("a=fingerprint")]
+    found = [line for line in answer(ANSWER + line + "\r\n") if line.startswith("a=fingerprint")]
+    assert found == ([right, line] if size == bits // 8 else [right])
+
+
 def test_our_own_has_one_fingerprint_and_asks_for_fec() -> None:
     """sha-256 alone, and `useinbandfec=1` once."""
     sdp = ANSWER.replace("a=setup", "a=fingerprint:sha-384 AA\r\na=fingerprint:sha-512 BB\r\na=setup")
