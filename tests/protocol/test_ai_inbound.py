@@ -164,6 +164,31 @@ def test_the_captured_function_call() -> None:
     assert sent == expected
 
 
+@pytest.mark.parametrize(
+    ("call_id", "known"),
+    [
+        ("c1", "c1"),
+        (0, "0"),
+        (5, "5"),
+        (-5, "-5"),
+        (2**63 - 1, str(2**63 - 1)),
+        (2**63, None),
+        (-(2**63), None),
+        (True, None),
+        (1.5, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_id_of_a_function_call(call_id: object, known: str | None) -> None:
+    """A text, or a number of ordinary size; whatever else it is, nobody could be answered."""
+    script = Script.talking()
+    item = {"type": "function_call", "call_id": call_id, "name": "n", "arguments": "{}"}
+    script.ai("conversation.item.created", item=item)
+    received = [event.call.call_id for event in script.events(outcomes.FunctionCallReceived)]
+    assert received == ([] if known is None else [known])
+
+
 @pytest.mark.parametrize("role", ["user", "assistant"])
 def test_clearing_one_role(role: str) -> None:
     """The other's items stay, and what the server sends later finds its place."""

@@ -15,6 +15,7 @@ from telnyx_agent._protocol.wire import jsonrpc
 from telnyx_agent._protocol.wire.jsonrpc import (
     MAX_DEPTH,
     MAX_SIZE,
+    MOST_STRUCTURE,
     MOST_VOICE_SDK_ID_CHARACTERS,
     ErrorReply,
     Request,
@@ -193,6 +194,34 @@ def test_any_text_is_a_message_or_refused(text: str | bytes) -> None:
         decode(text)
     except RemoteProtocolError:
         pass
+
+
+@pytest.mark.parametrize("padding", [0, 10_000])
+@pytest.mark.parametrize(("characters", "is_taken"), [(40, True), (41, False), (81, False)])
+def test_a_number_with_a_point_has_forty_characters_at_most(characters: int, is_taken: bool, padding: int) -> None:
+    """In a short frame and in a long one."""
+    text = f'{{"method": "x", "params": {{"number": 0.{"1" * (characters - 2)}, "text": "{"x" * padding}"}}}}'
+    if is_taken:
+        assert isinstance(decode(text), Request)
+    else:
+        with pytest.raises(RemoteProtocolError, match="not JSON"):
+            decode(text)
+
+
+@pytest.mark.parametrize("text", ['{"method": "x"}', '[{"method": "x"}]'])
+@pytest.mark.parametrize(("before", "after"), [("", ""), (" ", ""), ("", "\n"), ("\r\n\t", " \t\r\n")])
+def test_white_space_around_a_frame(text: str, before: str, after: str) -> None:
+    """As JSON allows it."""
+    assert decode(before + text + after) == Request("x")
+
+
+@pytest.mark.parametrize(
+    ("strings", "words"), [(MOST_STRUCTURE + 1, "at character"), (MOST_STRUCTURE + 2, "more strings")]
+)
+def test_more_strings_than_values_are_not_looked_at(strings: int, words: str) -> None:
+    """Where there are brackets enough for the thorough look at its depth: each value may be one string."""
+    with pytest.raises(RemoteProtocolError, match=words):
+        decode("[]" * (MAX_DEPTH + 1) + '""' * strings)
 
 
 @pytest.mark.parametrize("padding", [0, 10_000])

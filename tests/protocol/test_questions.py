@@ -83,6 +83,20 @@ def test_what_was_begun_before_is_no_answer(quiz: Quiz) -> None:
     assert quiz.settled() == [("k", "I am Ann.")]
 
 
+def test_what_was_announced_before_is_no_answer_to_who_barges_in(quiz: Quiz) -> None:
+    """Not one word of it has come yet."""
+    quiz.ai("response.created", response={"id": "r0"})
+    quiz.session.conversation.questions.ask("k", "Who are you?", quiz.now, barge_in=True)
+    assert quiz.asked() == ["Who are you?"]
+    quiz.ai("response.text.delta", delta="Welcome!", item_id="i0", response_id="r0")
+    quiz.ai("response.done", response={"id": "r0"})
+    quiz.wait(SETTLE)
+    assert quiz.settled() == []
+    quiz.says("I am Ann.")
+    quiz.wait(SETTLE)
+    assert quiz.settled() == [("k", "I am Ann.")]
+
+
 def test_two_responses_close_together_are_one_answer(quiz: Quiz) -> None:
     """And a moment later is a new one."""
     quiz.ask("Who are you?")
