@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,16 @@ def test_silence_changes_by_any_amount() -> None:
     assert wsola.lengthen_silence(samples, 333).size == FRAME + 333
     assert wsola.shorten_silence(samples, 5000).size == wsola.OVERLAP
     assert wsola.lengthen_silence(samples, 5000).size == 2 * FRAME - wsola.OVERLAP
+
+
+@pytest.mark.parametrize("change", [wsola.shorten_silence, wsola.lengthen_silence])
+@pytest.mark.parametrize(("size", "count"), [(FRAME, 0), (FRAME, -1), (wsola.OVERLAP, 333), (100, 333), (0, 333)])
+def test_silence_that_cannot_change_is_the_same(
+    change: Callable[[Samples, int], Samples], size: int, count: int
+) -> None:
+    """Nothing is wanted, or too little is there."""
+    samples = noise(20.0, size)
+    assert change(samples, count) is samples
 
 
 def test_join_finds_the_place_where_the_sound_goes_on() -> None:

@@ -23,7 +23,19 @@ from telnyx_agent._protocol.states import CallState, CallTerminationReason
 from telnyx_agent._protocol.wire.credentials import CredentialLogin
 from telnyx_agent._protocol.wire.requests import CallOptions
 from telnyx_agent.errors import CallError, LocalProtocolError, MediaError, NetworkError, ServerError
-from tests.protocol.script import ANSWER, CALL_ID, OFFER, ONE_CONNECTION, SERVER_SESSION, Script, ack
+from tests.protocol.script import (
+    ANSWER,
+    CALL_ID,
+    OFFER,
+    ONE_CONNECTION,
+    SERVER_SESSION,
+    Script,
+    ack,
+    answer,
+    log_in_again,
+    lose,
+    reopen,
+)
 
 OTHER_ID = "a2f31dd9-b9e6-403a-89d8-33767df14a56"
 
@@ -733,3 +745,18 @@ def test_every_short_story_ends_once() -> None:
             STEPS[step](script)
         script.hang_up()
         script.end()
+
+
+def test_media_that_nobody_asked_for_are_not_sent() -> None:
+    """The answer to an offer of the server's, while the call is not being taken up again."""
+    script = Script.talking()
+    script.sent()
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
+    assert (script.sent(), script.events()) == ([], [])
+    lose(script)
+    reopen(script)
+    log_in_again(script, reattached=[CALL_ID], attach=True)
+    answer(script)
+    script.sent()
+    script.session.calls.set_answer(CALL_ID, ANSWER, script.now)
+    assert script.sent() == []

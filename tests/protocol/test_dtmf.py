@@ -8,7 +8,7 @@ from telnyx_agent._protocol.calls.dtmf import TONE_TIME, KeyRun, key_runs
 from telnyx_agent._protocol.calls.hold import HoldWish
 from telnyx_agent._protocol.outcomes import CommandSettled
 from telnyx_agent.errors import CallError, ClientConfigurationError, NetworkError
-from tests.protocol.script import CALL_ID, SERVER_SESSION, Script
+from tests.protocol.script import CALL_ID, SERVER_SESSION, Script, answer, log_in_again, lose, reopen
 
 INFO = "telnyx_rtc.info"
 
@@ -158,6 +158,22 @@ def test_keys_do_not_outlive_the_connection() -> None:
     assert "connection was lost" in str(script.event(CommandSettled).error)
     script.wait(3.0)
     assert script.events(CommandSettled) == []
+
+
+def test_a_pause_does_not_outlive_the_connection() -> None:
+    """Its end is not the answer to the keys that are pressed when the call is back."""
+    script = Script.talking()
+    press(script, ",,,,1")
+    lose(script)
+    reopen(script)
+    log_in_again(script, reattached=[CALL_ID], attach=True)
+    answer(script)
+    script.forget_events()
+    ticket = press(script, "5")
+    script.wait(8.0)
+    assert script.events(CommandSettled) == []
+    assert pressed(script) == ["5"]
+    assert script.event(CommandSettled) == CommandSettled(ticket)
 
 
 def test_keys_end_with_the_call() -> None:
