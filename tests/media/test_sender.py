@@ -21,8 +21,6 @@ from tests.media.harness import FRAME, RATE, Samples, level, patient, pitch, run
 class RawEncoder:
     """Payloads are the samples, so that a test can say exactly what was sent."""
 
-    name = "raw"
-
     def __init__(self, clock_rate: int = RATE) -> None:
         self.clock_rate = clock_rate
 

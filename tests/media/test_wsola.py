@@ -128,6 +128,14 @@ def test_join_finds_the_place_where_the_sound_goes_on() -> None:
     assert steepest(joined) <= 1.1 * steepest(whole)
 
 
+@pytest.mark.parametrize("radius", [0, 1, 2])
+def test_join_goes_where_it_is_told_when_another_place_would_be_no_better(radius: int) -> None:
+    """It is looked for in steps of an eighth of a millisecond."""
+    whole = voice(150.0, 4 * FRAME)
+    made, real = whole[1240 : 1240 + wsola.OVERLAP], whole[1000 : 1000 + FRAME]
+    assert wsola.join(made, real, 240, radius)[1] == 240
+
+
 def test_join_goes_where_it_is_told_when_nothing_is_alike() -> None:
     """Silence is like nothing."""
     joined, place = wsola.join(np.zeros(240, np.int16), noise(2000.0), 480, 0)

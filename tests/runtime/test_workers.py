@@ -66,6 +66,24 @@ def test_idle_workers_hold_nothing() -> None:
     pool.shutdown()
 
 
+def test_an_idle_worker_has_the_next_job() -> None:
+    """From the first one on, which `start` has made; for two jobs at once there is another."""
+    pool = DaemonPool()
+    idle = pool._idle
+    pool.start()
+    deadline = time.monotonic() + 5
+    while pool._idle == idle and time.monotonic() < deadline:
+        time.sleep(0.001)  # the worker comes to its wait, and tells nobody
+    gate = threading.Event()
+    jobs = [pool.submit(gate.wait, 5)]
+    assert len(pool._workers) == 1
+    jobs.append(pool.submit(gate.wait, 5))
+    assert len(pool._workers) == 2
+    gate.set()
+    assert [job.result(5) for job in jobs] == [True, True]
+    pool.shutdown()
+
+
 def test_shutdown_refuses_and_cancels() -> None:
     """After `shutdown` nothing is taken; what has not begun can be cancelled; what has begun ends."""
     pool = DaemonPool(max_workers=1)

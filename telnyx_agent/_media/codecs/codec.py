@@ -56,7 +56,6 @@ class Decoder(Protocol):
 class Encoder(Protocol):
     """Samples to one stream of payloads."""
 
-    name: str
     clock_rate: int
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:

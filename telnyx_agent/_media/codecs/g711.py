@@ -54,7 +54,6 @@ class G711Encoder:
     clock_rate = 8000
 
     def __init__(self, law: str) -> None:
-        self.name = law.upper()
         self._table = _encode_table(law)
         self._resampler = Downsampler(_FACTOR)
 

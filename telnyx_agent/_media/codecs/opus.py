@@ -115,7 +115,6 @@ def library() -> LibOpus | None:
 class OpusEncoder:
     """Mono 20 ms frames to Opus, by libopus."""
 
-    name = "opus"
     clock_rate = RATE
 
     def __init__(self, lib: LibOpus, settings: OpusSettings = _DEFAULTS) -> None:

@@ -59,7 +59,6 @@ def _decode(context: AudioCodecContext, payload: bytes) -> NDArray[np.int16]:
 class G722Encoder:
     """48 kHz samples to G.722 at 64 kbit/s."""
 
-    name = "G722"
     clock_rate = 8000
 
     def __init__(self) -> None:
@@ -118,7 +117,6 @@ class G722Decoder:
 class PyAvOpusEncoder:
     """Opus by PyAV's libopus; settings are fixed once it is made."""
 
-    name = "opus"
     clock_rate = RATE
 
     def __init__(self, settings: OpusSettings) -> None:
