@@ -126,9 +126,9 @@ def checked_call_id(call_id: uuid.UUID | str | None, taken: Container[str]) -> s
     try:
         checked = str(uuid.UUID(str(call_id)))
     except ValueError as exc:
-        raise ClientConfigurationError(f"{call_id!r} is not a UUID; leave call_id out to get one") from exc
+        raise ClientConfigurationError(f"call_id: {call_id!r} is not a UUID; leave call_id out to get one") from exc
     if checked in taken:
-        raise ClientConfigurationError(f"there is a call {checked} already")
+        raise ClientConfigurationError(f"call_id: there is a call {checked} already")
     return checked
 
 
@@ -164,7 +164,9 @@ def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str],
     for given, value in (headers or {}).items():
         name = plain(str(given))
         if not _HEADER_NAME.fullmatch(name):
-            raise ClientConfigurationError(f"{name!r} cannot be a custom header; its name must start with 'X-'")
+            raise ClientConfigurationError(
+                f"custom_headers: {name!r} is no custom header; its name must start with 'X-'"
+            )
         checked.append((name, _checked_text(f"the value of {name}", plain(str(value)))))
     size = sum(len(name) + len(value) for name, value in checked)
     if size > MESSAGE_LIMIT:

@@ -135,7 +135,7 @@ class IceServer:
                 )
             port = url.partition("?")[0].rpartition(":")[2]
             if port.isdecimal() and not 0 < int(port[:9]) <= 65535:
-                raise ClientConfigurationError(f"{url!r} has no usable port; ports are from 1 to 65535")
+                raise ClientConfigurationError(f"urls: {url!r} has no usable port; ports are from 1 to 65535")
 
 
 def _to_ice_servers(
@@ -287,26 +287,27 @@ class TxServerConfiguration:
             check_argument(name, getattr(self, name), "str | None")
         check_argument("port", self.port, "int | None")
         check_argument("ssl_context", self.ssl_context, "ssl.SSLContext | None")
-        # Not whatever counts as true: it is the only thing between the call and whoever is on the way.
+        # Only a real bool, because with True the passwords may go over the network unencrypted.
         check_argument("allow_insecure", self.allow_insecure, "bool")
         if self.signaling_server is not None and self.host is not None:
             raise ClientConfigurationError("give either signaling_server or host and port, not both")
         if self.port is not None and self.host is None:
             raise ClientConfigurationError("port goes with host; with signaling_server write the port into the URL")
         if not re.fullmatch(r"[a-z0-9-]+", self.region):
-            raise ClientConfigurationError(f"{self.region!r} is not a region; use one of telnyx_agent.Region")
+            raise ClientConfigurationError(f"region: {self.region!r} is not a region; use one of telnyx_agent.Region")
+        name = "signaling_server" if self.host is None else "host"
         try:
             parts = urlsplit(self.socket_url)
         except ValueError as exc:  # brackets that do not match
-            raise ClientConfigurationError(f"{_shown(self.socket_url)} is not a WebSocket URL: {exc}") from exc
+            raise ClientConfigurationError(f"{name}: {_shown(self.socket_url)} is not a WebSocket URL: {exc}") from exc
         if parts.scheme not in ("wss", "ws") or not parts.hostname:
             raise ClientConfigurationError(
-                f"{_shown(self.socket_url)} is not a WebSocket URL; expected 'wss://host[:port][/path]'"
+                f"{name}: {_shown(self.socket_url)} is not a WebSocket URL; expected 'wss://host[:port][/path]'"
             )
         try:
             _ = parts.port
         except ValueError as exc:
-            raise ClientConfigurationError(f"{_shown(self.socket_url)} has no usable port: {exc}") from exc
+            raise ClientConfigurationError(f"{name}: {_shown(self.socket_url)} has no usable port: {exc}") from exc
         self._check_security(parts.scheme)
         for url in filter(None, (self.turn, self.stun)):
             IceServer(url)
@@ -314,7 +315,8 @@ class TxServerConfiguration:
     def _check_security(self, scheme: str) -> None:
         if scheme == "ws" and not self.is_local and not self.allow_insecure:
             raise ClientConfigurationError(
-                f"{_shown(self.socket_url)} is not encrypted; use wss://, or allow_insecure=True if you really mean it"
+                f"signaling_server: {_shown(self.socket_url)} is not encrypted; use wss://, or allow_insecure=True if "
+                "you really want that"
             )
         if self.ca_file is not None and self.ssl_context is not None:
             raise ClientConfigurationError("give either ca_file or ssl_context; a context has certificates of its own")

@@ -401,7 +401,8 @@ def dispatcher_factory(callbacks: object) -> Callable[[], Dispatcher]:
         return lambda: pump
     submit = getattr(callbacks, "submit", None)
     if not callable(submit):
-        raise ClientConfigurationError('callbacks must be "thread", "pump" or an executor')
+        given = repr(callbacks) if isinstance(callbacks, str) else type(callbacks).__name__
+        raise ClientConfigurationError(f'callbacks must be "thread", "pump" or an executor, not {given}')
     executor = ExecutorDispatcher(callbacks)  # type: ignore[arg-type]
     return executor.open
 
