@@ -12,7 +12,7 @@ FACADES = ("assistant", "call", "client")
 WITHOUT = """
 _assistant_record _call_ids _call_media _call_record _drivers/futures _drivers/incoming _drivers/listener
 _drivers/making _drivers/quality _drivers/session _drivers/sound _early _error_codes _event_stream _lazy _listeners
-_login_state _login_wishes _media/codecs/pyav _media/codecs/table _media/rtc/srtp _media/stats _net/sockets _net/upgrade
+_login_state _login_wishes _media/codecs/pyav _media/codecs/table _media/rtc/srtp _media/stats _net/upgrade
 _protocol/_frozen _protocol/calls/details _protocol/calls/dialog _protocol/conversation/transcript _protocol/outcomes
 _protocol/session/liveness _protocol/session/pending _protocol/session/settings _protocol/wire/fields
 _protocol/wire/inbound _publisher _report_upload _runtime/ids _runtime/milestones _runtime/streams
