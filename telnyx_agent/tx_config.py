@@ -64,24 +64,25 @@ class TxConfig:
         sip_user: The user of your credential connection. iOS: `sipUser`.
         password: Its password.
         token: A telephony credential's token (a JWT), in place of both.
-        caller_id_name: Your name in calls that are not given one. Android: `sipCallerIDName`.
-        caller_id_number: Your number in calls that are not given one. Android: `sipCallerIDNumber`.
+        caller_id_name: Your name in calls without a `caller_name`. Android: `sipCallerIDName`.
+        caller_id_number: Your number in calls without a `caller_number`. Android: `sipCallerIDNumber`.
         ringtone: What you hear while somebody calls you, in place of the client's: a `Tone`, or the path of a WAV file.
             iOS: `ringtone`.
         ring_back_tone: What you hear while the other side rings, in place of the client's. iOS: `ringBackTone`.
         log_level: How much this session logs to stderr; `NONE` is silent.
-        reconnect_client: Whether a lost connection is made again. iOS: `reconnectClient`.
-        reconnect_timeout: Seconds for which that is tried; `math.inf` for ever. iOS: `reconnectTimeOut`.
-        force_relay_candidate: Send and take audio over a TURN server only. iOS: `forceRelayCandidate`.
+        reconnect_client: Whether a lost connection is replaced. iOS: `reconnectClient`.
+        reconnect_timeout: Seconds for which that is tried; `math.inf`: no limit. iOS: `reconnectTimeOut`.
+        force_relay_candidate: Send and receive audio over a TURN server only. iOS: `forceRelayCandidate`.
         debug: Send the quality samples of all calls to Telnyx too, for its debugging tools. iOS: `debug`,
             `sendWebRTCStatsViaSocket`.
-        custom_logger: Takes this session's log, in the place of the client's `logger`. iOS: `customLogger`.
-        enable_call_reports: Whether each call's report is posted to Telnyx (iOS: by default); None leaves it to
-            `TxClient(enable_call_reports=...)`, which does not. iOS: `enableCallReports`.
-        call_report_interval: Seconds that one entry of `CallReport.stats` lasts. iOS: `callReportInterval`.
-        call_report_log_level: Least level of the events that are posted with a report: `"debug"`, `"info"`, `"warn"`
-            or `"error"`. iOS: `callReportLogLevel`.
-        call_report_max_log_entries: How many of them, the latest, at most. iOS: `callReportMaxLogEntries`.
+        custom_logger: Gets this session's log instead of the client's `logger`. iOS: `customLogger`.
+        enable_call_reports: Whether each call's report is posted to Telnyx (iOS: by default). None: as
+            `TxClient(enable_call_reports=...)` says. iOS: `enableCallReports`.
+        call_report_interval: Seconds that one entry of `CallReport.stats` covers. iOS: `callReportInterval`.
+        call_report_log_level: The lowest level of the events that are posted with a report: `"debug"`, `"info"`,
+            `"warn"` or `"error"`. iOS: `callReportLogLevel`.
+        call_report_max_log_entries: How many of these events are posted at most; the latest. iOS:
+            `callReportMaxLogEntries`.
 
     Raises:
         ClientConfigurationError: A value has a wrong type or range. What is *missing* is found by `validate_params`.

@@ -1,4 +1,4 @@
-"""What a recording may show of texts and frames. As in `_protocol/redact`, a list of what may be shown.
+"""What a recording may show of texts and frames. As in `_protocol/wire/redact`, a list of what may be shown.
 
 A recording is made to be given away, so it is stricter than a log: no free text of the server's, no text of a third
 party's. A masked value keeps its kind and its size:

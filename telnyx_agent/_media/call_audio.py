@@ -92,7 +92,7 @@ class AudioBridge:
         held: The call is on hold: send silence and play silence.
         is_ending: Somebody wants the call to end, or it has: its devices will be free soon.
         is_over: The call has ended.
-        devices: What it uses; see `_calling.claims`.
+        devices: What it uses; see `_call_media.claims`.
         deaf: Play silence in place of what was received.
         marks: When the first sound was played.
         muted: Send silence in place of what is captured, and of what is played into the call.

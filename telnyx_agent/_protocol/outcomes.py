@@ -1,7 +1,7 @@
 """What a `Session` reports to its driver: frozen events, taken out with `Session.next_event()` in order.
 
-Where a delegate is told just that, it is the public class of `telnyx_agent.events`. The classes of this module are for
-the driver, or change what properties read.
+An event that goes to the delegate as it is, is a public class of `telnyx_agent.events`. The classes of this module are
+for the driver, or change what properties read.
 """
 
 from __future__ import annotations
@@ -99,18 +99,18 @@ class Registered:
 
 @attrs.frozen
 class LoginFailed:
-    """The login failed; once, in the place of `ClientReady`. `CloseConnection` follows if there is still a socket."""
+    """The login failed. Comes once, instead of `ClientReady`. `CloseConnection` follows if there is still a socket."""
 
     error: TxError
 
 
 @attrs.frozen
 class ClientFailed:
-    """Something that is not tied to one call failed after the login.
+    """Something that does not belong to one call failed after the login.
 
     Attributes:
-        error: What.
-        is_final: Whether it ended the session: there is one such at most, and none after a wish to disconnect.
+        error: The error.
+        is_final: Whether it ended the session. This comes once at most, and not after `disconnect`.
     """
 
     error: TxError
@@ -119,12 +119,12 @@ class ClientFailed:
 
 @attrs.frozen
 class OpenConnection:
-    """Open another socket and say what becomes of it, as of the first.
+    """Open another socket. Then call `connection_opened` or `connection_closed`, as for the first one.
 
     Attributes:
-        voice_sdk_id: For the URL: leads back to the same server (R3).
+        voice_sdk_id: For the URL: with it, the connection reaches the same server (R3).
         elsewhere: For the URL: ask for another server than that (`skip_last_voice_sdk_id`).
-        without_region: Take the host without the region (R2).
+        without_region: Use the host without the region (R2).
     """
 
     voice_sdk_id: str | None = attrs.field(default=None, repr=False)
@@ -134,15 +134,15 @@ class OpenConnection:
 
 @attrs.frozen
 class DropConnection:
-    """The socket is given up though it may look open: close it, and ignore what still comes of it (R57).
+    """Close the socket, which may still look open, and ignore what it still brings (R57).
 
-    The session goes on without it; `connection_closed` is not to be called.
+    The session goes on without it. Do not call `connection_closed`.
     """
 
 
 @attrs.frozen
 class CloseConnection:
-    """Close the socket, after what is still to be sent. The session is over."""
+    """Close the socket after sending what is pending. The session is over."""
 
     code: int = 1000
     reason: str = ""
@@ -150,12 +150,12 @@ class CloseConnection:
 
 @attrs.frozen
 class CredentialsUpdated:
-    """The server has accepted other credentials; every later login uses them."""
+    """The server has accepted other credentials. Every reconnection uses them."""
 
 
 @attrs.frozen
 class CredentialsRefused:
-    """It has not; the session goes on with those that it had."""
+    """The server has refused other credentials. The session goes on with the old ones."""
 
     error: TxError
 
@@ -164,7 +164,7 @@ class CredentialsRefused:
 
 
 class CallStep(str, enum.Enum):
-    """What is measured while a call is set up, as far as it is signalling."""
+    """The steps of a call's set-up whose times are measured, as far as they are steps of the signalling."""
 
     INVITE_SENT = "invite_sent"
     INVITE_ACCEPTED = "invite_accepted"
@@ -175,7 +175,7 @@ class CallStep(str, enum.Enum):
 
 @attrs.frozen
 class CallProgress:
-    """A call came to this point now."""
+    """A call has done a step of its set-up."""
 
     call_id: str
     step: CallStep
@@ -183,11 +183,11 @@ class CallProgress:
 
 @attrs.frozen
 class CommandSettled:
-    """What became of a command that the server had to confirm (`Session.hold`, `Session.press_keys`).
+    """The result of a command that the server had to confirm (`Calls.hold`, `Calls.press_keys`).
 
     Attributes:
-        ticket: What the command returned.
-        error: Why nothing came of it; None: it is done.
+        ticket: The ticket that the command returned.
+        error: Why it failed; None: it is done.
     """
 
     ticket: str
@@ -196,7 +196,7 @@ class CommandSettled:
 
 @attrs.frozen
 class IncomingCall:
-    """Somebody calls: the first event about that call, which rings. Take it with `Session.answer_call`, or hang up."""
+    """Somebody calls. This is the first event about that call, which rings. Call `Calls.answer` or `Calls.hang_up`."""
 
     options: CallOptions
     details: CallDetails
@@ -204,7 +204,7 @@ class IncomingCall:
 
 @attrs.frozen
 class CallStateChanged:
-    """A call is in a new state; `DONE` comes once and last, with its termination reason."""
+    """A call is in a new state. `DONE` comes once, as the last one, with its termination reason."""
 
     call_id: str
     state: CallState
@@ -212,7 +212,7 @@ class CallStateChanged:
 
 @attrs.frozen
 class CallUpdated:
-    """The server told something new about a call."""
+    """The server has sent something new about a call."""
 
     call_id: str
     details: CallDetails
@@ -220,7 +220,7 @@ class CallUpdated:
 
 @attrs.frozen
 class RemoteDescription:
-    """The remote SDP answer, once per call: apply it, then call `Session.remote_description_applied`."""
+    """The remote SDP answer, once per call: apply it, then call `Calls.remote_description_applied`."""
 
     call_id: str
     sdp: str = attrs.field(repr=False)
@@ -228,9 +228,9 @@ class RemoteDescription:
 
 @attrs.frozen
 class MediaOffered:
-    """The server takes a call up again and offers new media, in place of those that the call has.
+    """The server takes a call up again and offers new media, which replace the present ones.
 
-    Make an answer, then call `Session.set_answer`. A later offer replaces this one.
+    Make an answer, then call `Calls.set_answer`. A later offer replaces this one.
     """
 
     call_id: str
@@ -242,7 +242,7 @@ class MediaOffered:
 
 @attrs.frozen
 class MessageSent:
-    """A message that waited for the connection is out, and in the transcript."""
+    """A message that waited for the connection was sent and is in the transcript."""
 
     item_id: str
 
@@ -261,7 +261,7 @@ class TranscriptChanged:
 
     Attributes:
         item: The item that is new or changed; None if items were removed.
-        items: The whole transcript as it now is.
+        items: The whole present transcript.
         delta: The text by which the item grew; None for any other change.
     """
 
@@ -272,12 +272,12 @@ class TranscriptChanged:
 
 @frozen
 class AiMessage:
-    """An `ai_conversation` frame, of whatever type (R40).
+    """An `ai_conversation` frame of any type (R40).
 
     Attributes:
-        params: As they came.
-        event: What they mean.
-        conversation_id: The conversation's id, if this or an earlier frame has told it.
+        params: The `params` of the frame.
+        event: The same, decoded.
+        conversation_id: The conversation's id, if this or an earlier frame has brought it.
     """
 
     params: Mapping[str, Any] = attrs.field(repr=False)
@@ -290,9 +290,9 @@ class QuestionSettled:
     """A question has its answer, or will have none.
 
     Attributes:
-        key: As it was given with the question.
+        key: The key that was given with the question.
         text: The answer.
-        error: Why there is none.
+        error: Why there is no answer.
     """
 
     key: object = attrs.field(repr=False)
@@ -305,7 +305,7 @@ class QuestionSettled:
 
 @frozen
 class MessageReceived:
-    """A frame as it was decoded, before anything else was made of it."""
+    """A frame, decoded, before the session has handled it."""
 
     frame: Mapping[str, Any] = attrs.field(repr=False)
 

@@ -2,12 +2,11 @@
 
 Rules of this file:
 
-1. Everything that decides which state follows which is in a table here. Nothing else in the SDK writes a state that did
-   not come out of `advance`.
-2. A pair of state and event that a table does not have is a mistake of whoever calls `advance`: it raises
-   `LocalProtocolError`, and the state stays what it was. Whoever handles something that the *server* may send at any
-   time asks `allows` first, since a server cannot make a local mistake.
-3. This file knows neither frames nor time. Why a state changed travels in the values (`CallState.reason`,
+1. The tables here say which state follows which. All states in the SDK come out of `advance`.
+2. If a table does not have a pair of state and event, `advance` raises `LocalProtocolError`, and the state stays as it
+   was: the caller has made a mistake. For events that the *server* may send at any time, call `allows` first, because
+   they are no mistake of ours.
+3. This file knows neither frames nor time. The reason of a change is in the values (`CallState.reason`,
    `CallState.termination_reason`), never in a table.
 """
 

@@ -1,14 +1,15 @@
-"""`Dialog`: one call leg, from the wish or the server's invite to the end.
+"""`Dialog`: one call leg, from `new_call` or the server's invite to the end.
 
 Rules of this file:
 
-1. The first SDP wins, whether it came with `media` or with `answer` (R28, S13).
-2. Active is who was answered *and* whose SDP is applied, in whatever order these happen (R29).
-3. Ringing and early media are `RINGING`; neither comes after the answer any more.
-4. A call that was active outlives its connection: it is lost, the server offers media for it anew, and it goes on where
-   it was, held if it was held (R54).
-5. What that means is reported as events; what goes on the wire is decided in `calls`.
-6. A call that comes in is active when the server has confirmed the answer (JavaScript; the mobile SDKs do not wait).
+1. The first SDP counts, whether it came with `media` or with `answer` (R28, S13).
+2. A call is active when it was answered *and* its SDP is applied, in any order (R29).
+3. Ringing and early media make a call `RINGING`. After the answer they are ignored.
+4. A call that was active goes on after its connection is lost: the server offers new media for it, and then it is as
+   before, also held if it was held (R54).
+5. Changes are reported as events. `calls` decides which frames are sent.
+6. A call that comes in is active when the server has confirmed the answer (as in JavaScript; the mobile SDKs do not
+   wait).
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ _ESTABLISHED = frozenset({CallStateKind.ACTIVE, CallStateKind.HELD, CallStateKin
 
 
 class Dialog:
-    """One call that we make. Its methods say what happened.
+    """One call that we make. Its methods are called for what happens to it.
 
     Args:
-        options: The wishes for the call.
+        options: What the program wants of the call.
         report: Takes the events that follow.
     """
 
@@ -77,16 +78,16 @@ class Dialog:
         self.local_description: str | None = None
         """Our offer, or our answer to the server's."""
         self.is_sent = False
-        """Whether the server was told of that."""
+        """Whether that was sent."""
         self.is_answered = False
         self.is_taken_up = False
         """Whether the server has offered on this connection to take the call up again."""
         self.awaits_media_answer = False
         """Whether our answer to that offer is being made."""
         self.lost_since = 0.0
-        """When the connection was lost on which the call was last up; of a lost call."""
+        """For a lost call: when its connection was lost."""
         self.repairs: list[float] = []
-        """When its media were lost though the signalling was well."""
+        """The times at which its media were lost while the signalling worked."""
         self.bye_headers: tuple[tuple[str, str], ...] = ()
         """Custom headers for our bye."""
         self._has_answer = False
@@ -123,11 +124,11 @@ class Dialog:
     # -- our side ------------------------------------------------------------------------------------------------------
 
     def announce(self) -> None:
-        """There is a call."""
+        """Report that there is a call."""
         self._report(CallStateChanged(self.call_id, self.state))
 
     def place(self) -> None:
-        """The call is wanted, and its offer is being made."""
+        """The program places the call, and its offer is being made."""
         self.announce()
         self._enter(CallInput.PLACED)
 
@@ -135,7 +136,7 @@ class Dialog:
         """Its local description is made.
 
         Raises:
-            LocalProtocolError: It has one already, or wants none.
+            LocalProtocolError: It has one already.
         """
         if self.local_description is not None:
             raise LocalProtocolError("the call has an offer already", call_id=self.call_id)
@@ -157,7 +158,7 @@ class Dialog:
         return self.state.kind in (CallStateKind.DROPPED, CallStateKind.RECONNECTING)
 
     def lose(self, reason: NetworkReason) -> None:
-        """The signalling connection is gone; says so for calls that were answered (S14)."""
+        """The signalling connection is lost. Reported for calls that were answered (S14)."""
         self._leave_connection(reason)
         if allows(CALL_TABLE, self.state.kind, CallInput.LOST):
             self._enter(CallInput.LOST, reason=reason)
@@ -224,7 +225,7 @@ class Dialog:
         self.learn(event.ids, bye_custom_headers=event.custom_headers)
 
     def learn(self, ids: inbound.CallIds, **headers: tuple[tuple[str, str], ...]) -> None:
-        """Keep what is new; what a frame does not say stays as it was."""
+        """Keep what is new. What is not in the frame stays as it was."""
         known = {name: value for name, value in attrs.asdict(ids).items() if value is not None}
         known |= {name: value for name, value in headers.items() if value}
         details = attrs.evolve(self.details, **known)
@@ -294,9 +295,9 @@ class IncomingDialog(Dialog):
         self._enter(CallInput.OFFERED)
 
     def take(self, headers: tuple[tuple[str, str], ...]) -> str:
-        """The user takes it; the offer is the result."""
+        """The user answers the call. Returns the offer."""
         self.is_taken = True
-        # From here on they are what we send: in the answer, and when the call is taken up again.
+        # From now on, our frames have these headers: the answer, and the attach when the call is taken up again.
         self.options = attrs.evolve(self.options, custom_headers=headers)
         if headers:
             self.details = attrs.evolve(self.details, answer_custom_headers=headers)
@@ -327,10 +328,10 @@ class IncomingDialog(Dialog):
     def describe(self, sdp: str) -> None:
         """The answer is made."""
         if self.local_description is not None or not self.is_taken:
-            raise LocalProtocolError("the call wants no answer", call_id=self.call_id)
+            raise LocalProtocolError("the call needs no answer", call_id=self.call_id)
         self.local_description = sdp
 
-    # What is said of calls that *we* make tells nothing about this one but its ids.
+    # These frames are about calls that *we* make. Here, only their ids are of use.
 
     def ringing(self, event: inbound.Ringing) -> None:
         self.learn(event.ids)
