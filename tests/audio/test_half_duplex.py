@@ -41,6 +41,19 @@ def test_the_agent_does_not_hear_itself(room: Room, told: bool) -> None:
     assert loss >= 22
 
 
+@pytest.mark.parametrize("lag", range(2880, 3360, 60))
+def test_it_does_not_matter_where_the_blocks_begin(lag: int) -> None:
+    """A low voice has one pulse in each block, in its middle or at its edge: of the voice, and of its echo."""
+    time = np.arange(2 * RATE) / RATE
+    pulses = np.sum([np.cos(2 * np.pi * 100 * number * time) for number in range(1, 40)], axis=0)
+    voice = as_pcm(1000 * np.concatenate((pulses, np.roll(pulses, 240), pulses)))
+    gate = EchoGate()
+    for start in range(lag, len(voice) - 480, 480):
+        gate.render(voice[start : start + 480].astype(np.float32))
+        gate.gain(voice[start - lag : start - lag + 480].astype(np.float32), 0.05)
+        assert not gate.is_open
+
+
 def test_the_user_alone_passes_untouched() -> None:
     """Before the agent has said anything, and from 0.7 s after its last word."""
     room = Room()

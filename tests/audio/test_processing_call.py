@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.sound, pytest.mark.slow]
 GREETING = "Good morning. Here is the booking assistant of the Blue Harbour Hotel. How can I help you?"
 
 LIMIT = 0.8
-"""Seconds; a syllable may slip through where the machine is so busy that the sound stumbles."""
+"""Seconds; a syllable may slip through where the machine is so busy that the sound stumbles. It is none as a rule."""
 
 
 def seconds_of_itself(pulse: PulseServer, constraints: AudioConstraints) -> tuple[float, int]:
