@@ -52,4 +52,5 @@ def test_yes_and_no_are_said_as_such(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("application", ["voip", "audio", "lowdelay"])
 def test_all_applications(application: str) -> None:
+    """libopus's three modes are accepted."""
     assert opus(application=application).application == application

@@ -31,6 +31,7 @@ def test_a_quiet_voice_is_brought_up_and_a_loud_one_down() -> None:
 
 
 def test_a_usual_voice_is_left_alone() -> None:
+    """At a normal level the gain stays within 3 dB."""
     _, gain = level_after(syllables(10, level=2300))
     assert abs(gain) < 3
 
@@ -43,6 +44,7 @@ def test_noise_is_no_voice() -> None:
 
 
 def test_nothing_is_learnt_from_the_agents_voice() -> None:
+    """While only the agent is heard, the gain does not change."""
     assert level_after(syllables(10, level=300), learn=False)[1] == 0
 
 

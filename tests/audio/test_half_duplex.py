@@ -135,6 +135,7 @@ def test_the_gain_never_jumps() -> None:
 
 
 def test_a_ramp_begins_and_ends_where_it_should() -> None:
+    """From one gain to the other, limited to what 16 bits can express."""
     block = np.full(480, 1000, np.float32)
     down = ramped(block, 1.0, 0.0)
     assert down[0] == pytest.approx(998, abs=1)

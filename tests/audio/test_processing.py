@@ -22,6 +22,7 @@ def no_livekit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_is_wanted_unless_told_otherwise() -> None:
+    """By default all three constraints are on; `disabled` turns them off."""
     assert AudioConstraints() == AudioConstraints(True, True, True)
     assert AudioConstraints.disabled() == AudioConstraints(False, False, False)
 
@@ -59,6 +60,7 @@ def test_without_the_extra_the_call_is_half_duplex_and_says_so_once(
 def test_without_the_extra_noise_suppression_is_not_pretended(
     no_livekit: None, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It needs `livekit`: without it there is no processor, and the log says so."""
     only_noise = AudioConstraints(echo_cancellation=False, auto_gain_control=False)
     assert create_processor(only_noise, loudspeaker=True) is None
     assert "noise suppression is not installed" in caplog.text
@@ -81,6 +83,7 @@ def test_an_extra_that_does_not_load_is_named_with_its_reason(
 
 
 def test_turning_the_gain_off_leaves_the_rest(no_livekit: None) -> None:
+    """The gate against echo stays; only the level is left alone."""
     processor = create_processor(AudioConstraints(auto_gain_control=False), loudspeaker=True)
     assert isinstance(processor, Chain)
     assert processor.level is None

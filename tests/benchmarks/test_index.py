@@ -14,11 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_public_module_is_a_benchmark() -> None:
+    """Modules whose names begin with `_` are helpers."""
     assert "voice_quality" in names()
     assert not any(name.startswith("_") for name in names())
 
 
 def test_the_index_tells_what_came_of_each(tmp_path: Path) -> None:
+    """Title, conclusion and machine of each report; an older index is replaced."""
     report = Report("sizes", "How large it is", ("what", "bytes"), [("it", 7)], notes=("It is small enough.",))
     report.write(tmp_path)
     (tmp_path / "README.md").write_text("# An older index")
@@ -30,6 +32,7 @@ def test_the_index_tells_what_came_of_each(tmp_path: Path) -> None:
 
 
 def test_the_repository_keeps_tables_and_the_plots_that_the_documentation_shows() -> None:
+    """No raw data and no other plots; the index fits the tables."""
     kept = {file.name for file in RESULTS.iterdir() if file.is_file()}
     text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
     shown = set(re.findall(r"!\[[^]]*\]\(\.\./benchmarks/results/([^)]+)\)", text))
@@ -39,6 +42,7 @@ def test_the_repository_keeps_tables_and_the_plots_that_the_documentation_shows(
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names the benchmarks that there are."""
     with pytest.raises(SystemExit):
         main(["nonsense"])
     assert "voice_quality" in capsys.readouterr().err

@@ -91,6 +91,7 @@ WRONG_CHOICES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("wrong", WRONG_CHOICES, ids=range(len(WRONG_CHOICES)))
 def test_a_wrong_processor_or_constraint_is_refused(client: TxClient, agent: LocalAgent, wrong: dict[str, Any]) -> None:
+    """At `new_call`, with the argument's name."""
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
     with pytest.raises(ClientConfigurationError, match=next(iter(wrong))):
         client.new_call(**wrong)
@@ -116,6 +117,7 @@ def test_a_sound_card_that_is_not_there_is_refused_before_anything_is_sent(agent
 def test_a_file_that_has_gone_is_refused_before_anything_is_sent(
     client: TxClient, agent: LocalAgent, tmp_path: Path
 ) -> None:
+    """`new_call` raises when the output cannot be written."""
     device = WaveAudio(output=tmp_path / "out.wav")
     (tmp_path / "out.wav").mkdir()
     client.anonymous_login("assistant-1", server_configuration=agent.configuration).result(10)
@@ -410,6 +412,7 @@ def test_changes_of_a_device_are_told_while_a_callback_blocks(connected: TxClien
 
 @pytest.mark.parametrize("check", [lambda self, other: None, property(_raises(RuntimeError())), classmethod(repr)])
 def test_a_check_that_cannot_be_called_is_refused_or_not_called(connected: TxClient, check: Any) -> None:
+    """Whatever a device has for a `check`, `new_call` returns or raises at once."""
     device = type("Mine", (Stubborn,), {"check": check})()
     with contextlib.suppress(ClientConfigurationError, RuntimeError):
         connected.new_call(audio=device).hangup().result(10)

@@ -6,6 +6,7 @@ from telnyx_agent.diagnosis import environment_info
 
 
 def test_versions_for_a_report() -> None:
+    """Those of the SDK, of Python, of the system and of the libraries."""
     info = environment_info()
     assert info["aiortc"]
     assert info["python"].startswith("CPython")

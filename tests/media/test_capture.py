@@ -64,6 +64,7 @@ def test_it_says_when_the_device_was_heard_last() -> None:
 
 
 def test_the_usual_buffer_holds_a_fifth_of_a_second() -> None:
+    """One sample more drops the oldest 10 ms."""
     buffer = CaptureBuffer()
     for begin in range(0, 9600, 480):
         buffer.push(ramp(begin, 480))

@@ -217,6 +217,7 @@ def test_a_decoder_is_mended_behind_what_is_heard() -> None:
 
 @pytest.mark.parametrize("payload", [b"\x09empty", b"\x09broken"])
 def test_what_does_not_mend_leaves_the_decoder_as_it_was(payload: bytes) -> None:
+    """A packet without error correction for the gap is decoded once, in its turn."""
     synthesis, decoder = playing()
     synthesis.make_up(960)
     synthesis.mend(payload, 0, FRAME)

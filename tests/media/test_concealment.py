@@ -69,6 +69,7 @@ def test_what_comes_after_is_faded_into() -> None:
 
 
 def test_a_gap_after_a_gap_is_judged_by_what_was_heard_last() -> None:
+    """The second gap continues the sound after the first one."""
     concealer = heard(voice(480, 6 * FRAME))
     concealer.conceal(FRAME)
     for begin in range(0, 6 * FRAME, FRAME):

@@ -34,6 +34,7 @@ def after(*levels: int) -> SilenceMeter:
     ],
 )
 def test_silence_is_what_is_not_above_the_noise(before: tuple[int, ...], most: int) -> None:
+    """The limit follows the noise that was heard before."""
     assert after(*before).is_silence(sound(most))
     assert not after(*before).is_silence(sound(most + 2))
 
@@ -49,6 +50,7 @@ def test_noise_that_becomes_louder_is_silence_after_three_seconds() -> None:
 
 
 def test_a_packet_without_sound_is_silence() -> None:
+    """No samples are no sound."""
     assert SilenceMeter().is_silence(np.empty(0, np.int16))
 
 

@@ -32,6 +32,7 @@ def seen(*heights: int, apart: int = SECOND) -> Spikes:
     ],
 )
 def test_what_they_are_worth(heights: tuple[int, ...], worth: int) -> None:
+    """How much delay spikes of these heights ask for."""
     assert seen(*heights).worth == worth
 
 

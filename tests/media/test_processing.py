@@ -128,6 +128,7 @@ def test_a_device_may_change_its_mind_about_the_length() -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
+    """Empty blocks give empty blocks."""
     processing = Processing(Recorder())
     empty = np.empty(0, np.int16)
     assert processing.render(empty).size == 0

@@ -36,6 +36,7 @@ def order(number: int = 100, timestamp: int = 5000) -> PacketOrder:
     ],
 )
 def test_distance_on_a_counter_that_wraps(a: int, b: int, bits: int, ahead: int) -> None:
+    """How far one number is ahead of the other, the shorter way round."""
     assert distance(a, b, bits) == ahead
 
 

@@ -18,6 +18,7 @@ class Bytes(io.BytesIO):
 
 
 def test_nothing_behind_the_head_is_taken() -> None:
+    """The body stays in the stream; interim responses are skipped, headers joined."""
     stream = Bytes(
         b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 503 No\r\nA: 1\r\nno header\r\n: x\r\na:2\r\n\r\nbody"
     )
@@ -38,6 +39,7 @@ def test_nothing_behind_the_head_is_taken() -> None:
     ],
 )
 def test_odd_but_understandable(answer: bytes, status: int) -> None:
+    """Heads that are not quite right, with a status that can be read."""
     assert read_head(Bytes(answer)).status == status
 
 
@@ -70,5 +72,6 @@ def test_what_is_no_head(answer: bytes) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nA: b\r\n"])
 def test_half_a_head(answer: bytes) -> None:
+    """The connection ended within the head."""
     with pytest.raises(HeadEndedError):
         read_head(Bytes(answer))

@@ -523,5 +523,6 @@ def test_what_an_http_proxy_is_asked_for(status: int) -> None:
 
 @pytest.mark.parametrize(("status", "words"), [(407, "another user name"), (300, "status 300"), (403, "status 403")])
 def test_what_an_http_proxy_may_say_instead(status: int, words: str) -> None:
+    """A refused tunnel is a `NetworkError` whose text fits the status."""
     with pytest.raises(NetworkError, match=words):
         open_tunnel(Said(b"HTTP/1.1 %d no\r\n\r\n" % status), Proxy("http", "proxy", 3128), "a.example", 443)

@@ -47,6 +47,7 @@ ROWS = list(_rows())
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
 def test_the_constant_has_the_value_of_the_page(row: Row) -> None:
+    """The page cannot say another number than the source."""
     match = re.fullmatch(r"([0-9][0-9,.]*)(?: (\S.*))?", row.bound)
     assert match, f"{row.what}: the bound begins with a number: {row.bound!r}"
     number = float(match[1].replace(",", "")) * _UNITS.get((match[2] or "").split(" ")[0], 1)
@@ -57,6 +58,7 @@ def test_the_constant_has_the_value_of_the_page(row: Row) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
 def test_the_test_exists(row: Row) -> None:
+    """Each limit names its tests and what happens beyond it."""
     tests = re.findall(r"`([^`]+)::(\w+)`", row.test)
     assert tests, f"{row.what}: names no test"
     for file, name in tests:
@@ -65,5 +67,6 @@ def test_the_test_exists(row: Row) -> None:
 
 
 def test_each_bound_stands_once() -> None:
+    """No constant has two rows."""
     names = [row.constant for row in ROWS]
     assert len(names) == len(set(names))

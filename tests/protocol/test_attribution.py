@@ -142,6 +142,7 @@ def test_what_names_nothing() -> None:
 
 
 def test_conversations_end_with_their_call_and_are_not_kept_without_end() -> None:
+    """A conversation names its call until that ends; the oldest are forgotten."""
     found = calls(A, B, C)
     assert found.named(str(A), "one") == A
     found.ended(A)

@@ -17,6 +17,7 @@ def frame(kind: str) -> dict[str, object]:
 
 
 def test_beginning_and_end() -> None:
+    """The frames of the vectors, with our ids."""
     assert debug_report_start("frame-1", "report-1", "call-1") == frame("debug_report_start")
     assert debug_report_stop("frame-1", "report-1", "call-1") == frame("debug_report_stop")
 

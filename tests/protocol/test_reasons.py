@@ -138,6 +138,7 @@ def test_the_best_short_text(reason: CallTerminationReason, text: str) -> None:
 
 
 def test_the_texts_of_lost_networks_are_those_of_ios_and_android() -> None:
+    """So that a ported comparison of texts works."""
     assert [reason.description for reason in NetworkReason] == ["Network switched", "Network lost", "Server error"]
     assert NetworkReason.NETWORK_SWITCH.message == "Network switched"
     assert NetworkReason("Network lost") is NetworkReason.NETWORK_LOST

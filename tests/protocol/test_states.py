@@ -187,6 +187,7 @@ def test_questions_about_a_state(kind: CallStateKind) -> None:
 
 
 def test_the_reason_in_words() -> None:
+    """`get_reason` has the network's reason, or the cause of the end."""
     dropped = CallState.dropped(NetworkReason.NETWORK_LOST)
     assert dropped.get_reason() == "Network lost"
     assert CallState.done(CallTerminationReason("USER_BUSY")).get_reason() == "USER_BUSY"
