@@ -211,23 +211,23 @@ class CallRecord:
         self._publish_log()
         self._send_debug_sample(metrics)
         kind = self.snapshot.state.kind
-        said = []
+        warnings = []
         if kind in _STEADY:
-            said += self._quality_watch.clear(WarningCode.ICE_CONNECTIVITY_LOST)
-            said += self._quality_watch.clear(WarningCode.MEDIA_RECOVERY_REQUIRED)
+            warnings += self._quality_watch.clear(WarningCode.ICE_CONNECTIVITY_LOST)
+            warnings += self._quality_watch.clear(WarningCode.MEDIA_RECOVERY_REQUIRED)
         if kind is CallStateKind.ACTIVE:
-            said += self._quality_watch.sample(metrics, stats, before, now, muted=self._bridge.muted)
+            warnings += self._quality_watch.sample(metrics, stats, before, now, muted=self._bridge.muted)
         self._change(metrics=metrics, warnings=self._quality_watch.active)
-        return said
+        return warnings
 
     def media_lost(self, *, was_up: bool) -> list[TxWarning]:
         """There is no path for the audio (any more). Returns the warnings that follow from it."""
         code = WarningCode.ICE_CONNECTIVITY_LOST if was_up else WarningCode.PEER_CONNECTION_FAILED
-        said = self._quality_watch.raise_warning(code)
+        warnings = self._quality_watch.raise_warning(code)
         if was_up:
-            said += self._quality_watch.raise_warning(WarningCode.MEDIA_RECOVERY_REQUIRED)
+            warnings += self._quality_watch.raise_warning(WarningCode.MEDIA_RECOVERY_REQUIRED)
         self._change(warnings=self._quality_watch.active)
-        return said
+        return warnings
 
     def warned(self, warning: TxWarning) -> None:
         """A warning about this call goes to the program: note it in the report."""

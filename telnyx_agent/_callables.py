@@ -1,8 +1,8 @@
-"""Checks of what the program hands over to be called: delegates, listeners, handlers, loggers, tools.
+"""Checks of the program's callables: delegates, listeners, handlers, loggers, tools.
 
-Whatever is called later, on another thread, is checked when it is given, while whoever gave it can still see the error:
-a class in the place of an object, a coroutine function that nobody would await, a wrong number of parameters. What
-cannot be known beforehand (an object with `__getattr__`, a builtin without a signature) is taken.
+They are called later, on another thread. So they are checked when they are given, where the error is raised in the
+program's own code: a class instead of an object, a coroutine function that nobody would await, a wrong number of
+parameters. What cannot be checked (an object with `__getattr__`, a builtin without a signature) is accepted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`EventStream`: the client's events for whoever takes them one by one, on a thread or in an event loop.
+"""`EventStream`: the client's events one by one, for a `for` loop on a thread or in an event loop.
 
-The loop thread puts events in, and never waits: the buffer is bounded, in events and in bytes. When it is full, the
-oldest events are thrown away, and the taker finds an `EventsDropped` with the number of them in their place.
+The loop thread puts events in and never waits: the buffer has a limit, in events and in bytes. When it is full, the
+oldest events are dropped. An `EventsDropped` with their number takes their place.
 """
 
 from __future__ import annotations

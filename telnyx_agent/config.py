@@ -259,8 +259,8 @@ class TxServerConfiguration:
         proxy: URL of the proxy for the WebSocket: `"http://[user:password@]host:port"`, `"socks5://..."`, or
             `"socks5h://..."` (the proxy looks up names); `""` for none. None: what the environment says (`https_proxy`,
             `all_proxy`, `no_proxy`). Media does not go through it: UDP needs TURN.
-        allow_insecure: Whether `ws://` may leave this machine. Whoever is on the way can then read and change
-            everything, keys of the media included.
+        allow_insecure: Whether `ws://` may leave this machine. Then anybody on the network's path can read and change
+            everything, also the keys of the media.
         fallback_on_region_failure: Whether the host without the region is tried when the region's cannot be reached.
 
     Raises:

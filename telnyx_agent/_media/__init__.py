@@ -68,7 +68,7 @@ async def load() -> None:
         try:
             loop.call_soon_threadsafe(settle, error)
         except RuntimeError:
-            pass  # the loop was stopped meanwhile, so nobody waits any more
+            pass  # the loop was stopped meanwhile, and with it all who wait
 
     with _lock:
         _waiting.append(tell)
@@ -102,7 +102,7 @@ def _start_import() -> None:
 
 
 def _finish(error: BaseException | None) -> None:
-    """Tell everybody who waits; whoever comes next begins anew. Under the lock."""
+    """Call all functions that wait. The next `load` starts another import if this one has failed. Under the lock."""
     global _importer
     _importer = None
     for tell in _waiting:

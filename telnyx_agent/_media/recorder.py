@@ -269,7 +269,7 @@ def _advice(exc: BaseException) -> str:
     if number == errno.EFBIG:
         return "what was written until then can be played; begin another recording in time"
     if number == errno.EPIPE:
-        return "whoever read it has gone"
+        return "the program that read it has ended"
     if isinstance(exc, ValueError):
         return "keep the file open until the recording has stopped"
     return "what was written until then can be played"

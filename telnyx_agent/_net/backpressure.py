@@ -179,7 +179,7 @@ class Inflow(Generic[M]):
         self._post = post
         self._handler = handler
         self._pressure = pressure
-        # Guards all below between the reader, the loop, and whoever closes. Re-entrant, because a signal handler may
+        # Guards all below: the reader, the loop and any closing thread use it. Re-entrant, because a signal handler may
         # close the connection while its own thread is in here.
         self._lock = threading.RLock()
         self._messages: deque[M] = deque()
@@ -245,7 +245,7 @@ class Inflow(Generic[M]):
     def _post_work(self) -> None:
         try:
             self._post(self._work)
-        except RuntimeError:  # the loop has ended: nobody is there any more for what waits
+        except RuntimeError:  # the loop has ended, and with it all interest in what waits
             return
 
     # -- the loop ------------------------------------------------------------------------------------------------------

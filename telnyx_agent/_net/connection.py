@@ -144,7 +144,7 @@ class SignalingConnection:
         try:
             self._reader.start()
         except NoThreadError as exc:
-            # Whoever waits for the connection must hear of it like of any other failure.
+            # Report it like any other failure, to those who wait for the connection.
             error = SocketConnectionError(f"the connection could not be started: {exc}")
             error.__cause__ = exc
             self._post(self._on_closed, Closed(None, "", error))
@@ -311,7 +311,7 @@ class SignalingConnection:
         exc = self._failure or exc
         try:
             error = explain(exc, self._host, self._port, None if self._is_open else self._connect_timeout)
-        except Exception as wrong:  # noqa: BLE001 - whoever waits for this connection must hear of its end in any case
+        except Exception as wrong:  # noqa: BLE001 - the end of this connection must be reported in any case
             error = SocketConnectionError(
                 f"an unexpected {type(exc).__name__} ended the connection, and telling why failed with "
                 f"{type(wrong).__name__}; please report it"

@@ -67,8 +67,8 @@ class FrameDecoder:
     """Decodes what a server sends. It is not used again after it has raised.
 
     Args:
-        limit: Bytes of the longest message, be it in one frame or in many. A longer one is not collected; `TooLong`
-            comes in its place.
+        limit: Bytes of the longest message, in one frame or in several. The bytes of a longer message are not kept;
+            `TooLong` comes instead of it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -117,7 +117,7 @@ class FrameDecoder:
                     if begin > end:
                         return
                     length = int.from_bytes(buffer[at + 2 : begin], "big")
-                # Before the payload is there: a frame that is refused is not collected.
+                # Before the payload has come, so that the bytes of a refused frame are not kept.
                 if first != _WHOLE_TEXT or self._kind is not None:
                     self._check(first, length)
                 if length > MOST_DECLARED:

@@ -82,8 +82,8 @@ class Wire:
         self.limit(-math.inf)
         with self._exclusive, contextlib.suppress(OSError):  # not connected any more
             if self._sock is not None and not self._is_released:
-                # Whoever was alarmed before does not listen to the alarm any more. `SSLSocket.shutdown` would drop the
-                # TLS state, and the other thread would take what is left of the ciphertext for text.
+                # A thread that has had an alarm already does not wait for another. `SSLSocket.shutdown` would drop the
+                # TLS state, and the other thread would take the rest of the ciphertext for text.
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     # -- the connecting and receiving thread ---------------------------------------------------------------------------

@@ -97,8 +97,8 @@ class Sockets:
             )
             socket.connection = connection
             connection.start()
-        except Exception as exc:  # noqa: BLE001 - whatever it is, whoever waits for the connection must hear of it
-            # Not here: whoever opens it does not expect its end before this function has returned.
+        except Exception as exc:  # noqa: BLE001 - the session must learn of any failure
+            # In the loop's next turn, because the caller does not expect the end before this function has returned.
             asyncio.get_running_loop().call_soon(socket.closed, Closed(None, "", _not_made(exc)))
 
     def send(self, text: str) -> bool:

@@ -122,7 +122,7 @@ class QualityWatch:
 
     @property
     def active(self) -> tuple[TxWarning, ...]:
-        """What was raised and not cleared yet, oldest first."""
+        """The warnings that were raised and not cleared yet, oldest first."""
         return tuple(self._raised.values())
 
     def sample(
@@ -134,31 +134,31 @@ class QualityWatch:
         *,
         muted: bool = False,
     ) -> list[TxWarning]:
-        """A new sample of a call that is up and not on hold; what is to be said about it."""
+        """A new sample of a call that is up and not on hold. Returns the warnings that follow from it."""
         sample = _Sample(metrics, stats, before, muted)
-        said: list[TxWarning] = []
+        warnings: list[TxWarning] = []
         for rule in _RULES:
-            said += self._look(rule, sample, now)
+            warnings += self._look(rule, sample, now)
         if stats.only_host_candidates:
-            said += self.raise_warning(WarningCode.ONLY_HOST_ICE_CANDIDATES)
+            warnings += self.raise_warning(WarningCode.ONLY_HOST_ICE_CANDIDATES)
         if stats.gathering_timed_out:
-            said += self.raise_warning(WarningCode.ICE_GATHERING_TIMEOUT)
-        return said + self._look_at_route(stats)
+            warnings += self.raise_warning(WarningCode.ICE_GATHERING_TIMEOUT)
+        return warnings + self._look_at_route(stats)
 
     def interrupted(self) -> None:
-        """The call is on hold or its media is being made anew: what was measured so far has no sequel."""
+        """The call is on hold or gets new media: begin to count again."""
         for rule in _RULES:
             self._streaks[rule.code] = _Streak()
 
     def raise_warning(self, code: WarningCode, value: float | None = None, detail: str = "") -> list[TxWarning]:
-        """Something that no sample shows; nothing is said of what was raised already."""
+        """Raise a warning that does not come from a sample. Returns it, or nothing if it was raised already."""
         if code in self._raised:
             return []
         warning = self._raised[code] = TxWarning(code, self._call_id, value=value, detail=detail)
         return [warning]
 
     def clear(self, code: WarningCode, value: float | None = None) -> list[TxWarning]:
-        """It is over; nothing is said of what was not raised."""
+        """The problem is over. Returns the cleared warning, or nothing if it was not raised."""
         warning = self._raised.pop(code, None)
         return [] if warning is None else [attrs.evolve(warning, is_cleared=True, value=value)]
 

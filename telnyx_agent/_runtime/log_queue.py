@@ -1,17 +1,17 @@
-"""What the SDK's own threads have to say goes through one bounded queue to one thread, `telnyx-agent-log`.
+"""Log records of the SDK's own threads go through one bounded queue to one thread, `telnyx-agent-log`.
 
 A log handler is the program's code: it may block on a pipe that nobody reads, take a lock that the program holds, log
-itself, or raise. stderr may block as well. On the loop, that would be the end of every call of the process; so nothing
-of it happens on an internal thread (`threads.is_internal`), whoever logs there: the SDK, aiortc, aioice, asyncio, or a
-finaliser of the program's that the garbage collector runs. Rules of this file:
+itself, or raise. stderr may block as well. On the loop, this would stop every call of the process. So handlers never
+run on an internal thread (`threads.is_internal`), also not for records of aiortc, aioice and asyncio, or of a finaliser
+of the program that the garbage collector runs there. Rules of this file:
 
 1. On an internal thread a logger only asks its level, without the lock of `logging`, and makes the record. Filters,
    handlers, `logging.lastResort`, a record factory and a logger class of the program's see it on the log thread. Time,
    thread and caller of the record are those of where it was made; its text is made there too, since arguments may
    change.
 2. So are warnings of Python's (`warnings.warn`) and exceptions that nobody can catch (`sys.unraisablehook`).
-3. The SDK itself writes to stderr on the log thread only, whoever has something to say (`print_to_stderr`).
-4. Beyond `MOST_WAITING` or `MOST_BYTES` nothing more is taken. How much was left out is said when there is room again.
+3. The SDK itself writes to stderr on the log thread only (`print_to_stderr`).
+4. Beyond `MOST_WAITING` or `MOST_BYTES`, records are dropped. When there is room again, a record says how many.
 5. On all other threads, `logging` is as ever.
 
 `logging.Logger` has four methods replaced for that, once, when the first thread of the SDK is started, as error

@@ -50,8 +50,8 @@ _HIDE = _Hide()
 
 
 def hide_secrets() -> None:
-    """Put the filter on their loggers. As often as one likes; whoever wants all of it removes it from a logger again
-    (`logging.getLogger("aiortc.rtcpeerconnection").filters.clear()`) after the first login.
+    """Add the filter to their loggers. May be called several times. A program that wants to see everything removes the
+    filter after the first login: `logging.getLogger("aiortc.rtcpeerconnection").filters.clear()`.
     """
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_HIDE)

@@ -82,7 +82,7 @@ def _report(exc: BaseException) -> int:
     if isinstance(exc, KeyboardInterrupt):
         return ExitCode.TERMINATED if isinstance(exc, Terminated) else ExitCode.INTERRUPTED
     if isinstance(exc, BrokenPipeError):
-        # Whoever read our output has had enough, as `head` does.
+        # The program that read our output has ended, as `head` does.
         discard(sys.stdout)
         return ExitCode.FAILED
     if isinstance(exc, CommandError):

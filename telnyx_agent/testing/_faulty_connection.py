@@ -108,7 +108,7 @@ class FaultyConnection:
         await self._finish([])
 
     async def be_silent(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read, and never say anything, until the client has enough."""
+        """Read, and never send anything, until the client closes the connection."""
         self._writers.append(writer)
 
         async def swallow() -> None:

@@ -120,7 +120,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # As a plain file our folder comes first in the path; the modules in it are none of our business.
+    # This file is run as a script, so its folder is first in the path. Modules in it must not be imported by mistake.
     del sys.path[0]
     try:
         sys.exit(main())

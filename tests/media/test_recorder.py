@@ -270,7 +270,7 @@ def test_a_pipe_whose_reader_has_gone(tmp_path: Path) -> None:
             recorder.render(block(n))
         error = recorder.finish()
     assert error is not None
-    assert "whoever read it has gone" in str(error)
+    assert "the program that read it has ended" in str(error)
     assert isinstance(error.__cause__, BrokenPipeError)
     assert told.get(timeout=5) is error
 

@@ -30,7 +30,7 @@ def test_tools_of_a_call_that_is_over() -> None:
     tools = asked("a")
     tools.call_ended()
     assert len(tools) == 0
-    with pytest.raises(CallError, match="nobody waits"):
+    with pytest.raises(CallError, match="does not wait"):
         tools.answered("a")
     tools.call_ended()
     assert not tools.answered("a")

@@ -13,7 +13,7 @@ __all__ = ["Spikes"]
 
 _RATE = 48000
 _LEAST = 1920  # 40 ms: what is lower comes from busy machines, too
-_MOST = 9600  # 200 ms: whoever is held up longer than that is not waited for
+_MOST = 9600  # 200 ms: packets that come later than that are not waited for
 _COVERED = 5 / 6  # of one: the last of it costs as much delay as the first, and is made up well
 _ENOUGH = 3
 _REMEMBERED = 4

@@ -22,7 +22,7 @@ class ToolCalls:
     def __init__(self) -> None:
         # With how many times each was asked for.
         self._open: dict[str, int] = {}
-        # Those of the last call, which nobody waits for any more.
+        # Those of the last call, whose results the agent does not wait for.
         self._late: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class ToolCalls:
             CallError: The call in which it was asked for is over.
         """
         if call_id in self._late:
-            raise CallError("the call is over; nobody waits for the tool's result any more")
+            raise CallError("the call is over, so the agent does not wait for the tool's result")
         times = self._open.pop(call_id, 0)
         if times > 1:
             self._open[call_id] = times - 1
