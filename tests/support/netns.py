@@ -33,7 +33,7 @@ _INSIDE, _OUTSIDE, _INSIDE_6, _OUTSIDE_6 = "10.77.1.1", "10.77.2.1", "fd77:1::1"
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 30.0
-"""Seconds for a process to end by itself when its standard input has ended. It takes one; a busy machine has taken 5."""
+"""Seconds for a process to end by itself when its standard input has ended. A busy machine has taken 5."""
 
 Event = dict[str, Any]
 
