@@ -33,7 +33,7 @@ _INSIDE, _OUTSIDE, _INSIDE_6, _OUTSIDE_6 = "10.77.1.1", "10.77.2.1", "fd77:1::1"
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 30.0
-"""Seconds for a process to end by itself when its standard input has ended. A busy machine has taken 5."""
+"""Seconds for a program to do what it is asked to, or to end when its input has ended. A busy machine has taken 10."""
 
 Event = dict[str, Any]
 
@@ -162,7 +162,7 @@ class Side:
         )
         raise AssertionError(f"no {name} within {timeout} s; what happened:\n{listed}\n{self._said()}")
 
-    def ask(self, do: str, within: float = 10.0, /, **arguments: Any) -> Any:
+    def ask(self, do: str, within: float = _PATIENCE, /, **arguments: Any) -> Any:
         """Have the program do something and return its answer."""
         self._asked += 1
         number = self._asked
