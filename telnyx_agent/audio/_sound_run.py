@@ -22,7 +22,7 @@ from ._complaints import Complaints
 from ._null import SilentRun
 from ._pacing import Pacer
 from ._portaudio import DeviceInfo, Direction
-from ._stall import CHECK_SECONDS, Progress
+from ._stall import CHECK_SECONDS, Backlog, Progress
 from ._streams import Latency, Line, complete, open_lines
 from .device import AudioDeviceChange, AudioDeviceChangeReason, AudioStream
 
@@ -63,6 +63,7 @@ class SoundRun:
         self._lost: MediaError | None = None  # a change has failed and left nothing behind
         self._wake = threading.Event()
         self._reopened: list[float] = []
+        self._gaps: list[float] = []  # when what had piled up was left behind
         self._complaints = Complaints()
         self._overflows = self._underflows = 0  # of streams that are closed
         self.stopping = False
@@ -247,7 +248,12 @@ class SoundRun:
         return {direction: info for direction, info in chosen.items() if info is not None}
 
     def _open(self, devices: Mapping[Direction, DeviceInfo]) -> list[Line]:
-        return open_lines(self._stream, devices, self._wanted_latency, self._wake.set)
+        lines = open_lines(self._stream, devices, self._wanted_latency, self._wake.set)
+        now = time.monotonic()
+        self._gaps = [moment for moment in self._gaps if now - moment < _REOPEN_SECONDS]
+        for line in lines:
+            line.backlog = Backlog(len(self._gaps))
+        return lines
 
     def _replace(self, old: Sequence[Line], new: Sequence[Line]) -> None:
         lines = [line for line in self._lines if line not in old] + list(new)
@@ -308,6 +314,7 @@ class SoundRun:
         now = time.monotonic()
         behind = [line for line in self._lines if not line.ended and line.is_behind()]
         if behind:
+            self._gaps.append(now)
             with _portaudio.lock:
                 before = self._in_use()
                 self._close(behind)

@@ -15,6 +15,7 @@ _LATE_SECONDS = 0.05  # a look that comes so much too late says that this proces
 _REGULAR_BLOCKS = 50  # half a second of blocks: the device is awake
 _AWAKE_LIMIT = 0.28  # three looks in time
 _OLD_SECONDS = 0.05  # older than it ever was, by so much: a delay that would last
+_OLD_LIMIT = 0.15
 _OLD_LOOKS = 3  # one callback may run late; the delay is looked at again before it is believed
 _ASLEEP_LIMIT = 5.0  # Bluetooth takes seconds to wake up; a dead device is silent for ever
 
@@ -54,9 +55,17 @@ class Progress:
 
 
 class Backlog:
-    """Judges by the age of what a stream brings whether sound has piled up in its driver."""
+    """Judges by the age of what a stream brings whether sound has piled up in its driver.
 
-    def __init__(self) -> None:
+    To leave behind what has piled up costs a gap, in both directions. Where it piles up again and again, because the
+    machine is busy, a little more of delay is better than one gap after the other.
+
+    Args:
+        gaps: How many there were lately.
+    """
+
+    def __init__(self, gaps: int = 0) -> None:
+        self._allowed = min(_OLD_LIMIT, _OLD_SECONDS * (1 + gaps))
         self._least = float("inf")
         self._looks = 0  # in a row that found it old
 
@@ -70,5 +79,5 @@ class Backlog:
             Whether the stream should be opened again.
         """
         self._least = min(self._least, age)
-        self._looks = self._looks + 1 if age > self._least + _OLD_SECONDS else 0
+        self._looks = self._looks + 1 if age > self._least + self._allowed else 0
         return self._looks >= _OLD_LOOKS

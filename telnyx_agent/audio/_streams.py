@@ -52,7 +52,8 @@ class Line:
         self.latency: dict[Direction, float] = {}
         """Seconds, as the driver estimates them."""
         self.progress = Progress()
-        self._backlog = Backlog()
+        self.backlog = Backlog()
+        """Whether sound of the microphone has piled up in the driver."""
         self.ended = False
         """Whether PortAudio has ended the stream by itself."""
         self._wake = wake
@@ -70,7 +71,7 @@ class Line:
     def is_behind(self) -> bool:
         """Whether sound of the microphone has piled up in the driver; asked every `CHECK_SECONDS`."""
         age = self.callbacks.input_age
-        return age is not None and self._backlog.has_piled_up(age)
+        return age is not None and self.backlog.has_piled_up(age)
 
     @property
     def rate(self) -> int:

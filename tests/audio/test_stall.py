@@ -43,6 +43,14 @@ def test_a_delay_that_stays_is_a_backlog() -> None:
     assert backlog.has_piled_up(0.25)
 
 
+def test_after_gaps_a_longer_delay_is_put_up_with() -> None:
+    """But not for ever longer ones: 50, 100 and then 150 ms over the best."""
+    for gaps, allowed in ((0, 0.05), (1, 0.1), (2, 0.15), (9, 0.15)):
+        backlog = Backlog(gaps)
+        assert not any(backlog.has_piled_up(age) for age in (0.03, *[0.03 + allowed - 0.001] * 9))
+        assert any(backlog.has_piled_up(0.03 + allowed + 0.001) for _ in range(3))
+
+
 def test_a_card_that_is_slow_from_the_beginning_has_no_backlog() -> None:
     """Bluetooth records a quarter of a second late, always."""
     backlog = Backlog()

@@ -441,7 +441,6 @@ def test_ctrl_c_interrupts_the_pump(run_program: RunProgram) -> None:
         interrupt=True,
     )
     assert outcome.stdout.endswith("interrupted\n")
-    assert outcome.seconds < 2.0
 
 
 def test_executor_runs_one_job_per_callback(pool: concurrent.futures.ThreadPoolExecutor) -> None:

@@ -348,7 +348,6 @@ def test_ctrl_c_interrupts(run_program: RunProgram, how: str) -> None:
         interrupt=True,
     )
     assert outcome.stdout == "waiting\ninterrupted\n"
-    assert outcome.seconds < 2.0
 
 
 def test_a_future_without_a_dispatcher() -> None:
