@@ -176,12 +176,19 @@ def test_the_time_in_callbacks_is_theirs_alone(dispatcher: ThreadDispatcher) -> 
     assert dispatcher.time_in_callbacks() == last
 
 
+@pytest.fixture
+def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callbacks may take half a minute: who waits for them is noticed."""
+    monkeypatch.setattr(futures, "CALLBACK_GRACE", 30.0)
+    monkeypatch.setattr(futures, "CALLBACK_LIMIT", 30.0)
+
+
 @pytest.mark.parametrize("early", [True, False])
 def test_result_inside_a_callback_does_not_wait_for_itself(
-    loop: LoopThread, dispatcher: ThreadDispatcher, early: bool
+    loop: LoopThread, dispatcher: ThreadDispatcher, early: bool, long_grace: None
 ) -> None:
     """A `.result()` in a callback returns as soon as the command is complete, whichever comes first."""
-    seconds: list[float] = []
+    results: list[str] = []
     done, posted = threading.Event(), threading.Event()
 
     def command(future: CommandFuture[str]) -> None:
@@ -193,25 +200,21 @@ def test_result_inside_a_callback_does_not_wait_for_itself(
         loop.post(command, future)
         if early:
             posted.wait(5)
-        begin = time.monotonic()
-        assert future.result(5) == "placed"
-        seconds.append(time.monotonic() - begin)
+        results.append(future.result(5))
         done.set()
 
     dispatcher.submit(callback)
-    assert done.wait(5)
-    assert seconds[0] < CALLBACK_GRACE / 2
+    assert done.wait(10)
+    assert results == ["placed"]
 
 
-def test_nobody_may_be_pumping(loop: LoopThread) -> None:
+def test_nobody_may_be_pumping(loop: LoopThread, long_grace: None) -> None:
     """With pumped callbacks a command completes at once: the user may be waiting instead of pumping."""
     pump = PumpDispatcher()
     pump.submit(int)
     future: CommandFuture[str] = CommandFuture(pump, loop)
-    begin = time.monotonic()
     loop.post(future.settle_after_callbacks, "ready")
     assert future.result(5) == "ready"
-    assert time.monotonic() - begin < CALLBACK_GRACE
 
 
 def test_settling_after_the_last_release_of_the_loop(dispatcher: ThreadDispatcher) -> None:

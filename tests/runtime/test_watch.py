@@ -151,7 +151,6 @@ def test_ctrl_c_interrupts(run_program: RunProgram) -> None:
         interrupt=True,
     )
     assert outcome.stdout.split("\n")[1] == "interrupted []"
-    assert outcome.seconds < 2.0
 
 
 @pytest.mark.slow_except(2)
