@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -61,6 +60,8 @@ class Dialogue:
     END_OF_TURN = 0.4
     VOICE = 0.01
     """Level of the microphone, root mean square, from which somebody speaks into it."""
+    SLOW_EARS = 5
+    """How much longer to wait for the words of somebody whose voice was heard."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Dialogue:
         self._turns = [(turn, None if turn.is_typed else speak(turn.text)) for turn in turns]
         self._next = 0
         self._user_has_spoken = False
-        self._user_was_loud = -math.inf
+        self._user_was_heard = False
 
     def __call__(self, live: LiveCall, now: float) -> bool:
         """One step."""
@@ -86,8 +87,8 @@ class Dialogue:
             # Time to answer begins when the question has been asked.
             live.turns.ask(now)
             return False
-        if live.call is not None and live.call.input_level > self.VOICE:
-            self._user_was_loud = now
+        if live.call is not None and live.call.input_level > self.VOICE and live.turns.silence(now) > self.END_OF_TURN:
+            self._user_was_heard = True
         patience = self.ANSWER_PATIENCE if self._next else self.GREETING_PATIENCE
         if not live.turns.is_over(now, pause=self.END_OF_TURN, patience=patience) or self._is_users(live, now):
             return False
@@ -101,11 +102,8 @@ class Dialogue:
         if self._patience == 0.0 or self._next > 0:
             return False
         self._user_has_spoken = self._user_has_spoken or any(item.role == "user" for item in live.client.transcript)
-        silence = live.turns.silence(now)
-        if self._user_has_spoken or silence < self._patience:
-            return True
-        # The agent may be slow to understand. But it may also be noise, which does not end.
-        if now - self._user_was_loud < self._patience and silence < 5 * self._patience:
+        patience = self._patience * (self.SLOW_EARS if self._user_was_heard else 1)
+        if self._user_has_spoken or live.turns.silence(now) < patience:
             return True
         if self._on_takeover is not None:
             self._on_takeover()
